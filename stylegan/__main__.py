@@ -1,0 +1,5 @@
+"""`python -m stylegan` is `stylegan`."""
+
+from stylegan.cli import main
+
+main()

@@ -1,0 +1,27 @@
+"""The command line: `stylegan COMMAND`, one file per command."""
+
+import click
+
+from stylegan.cli.common import Group
+from stylegan.cli.convert import convert
+from stylegan.cli.info import info
+from stylegan.cli.list import list_models
+from stylegan.cli.mix import mix
+from stylegan.cli.sample import sample
+from stylegan.cli.truncate import truncate
+from stylegan.version import __version__
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="stylegan")
+def main() -> None:
+    """The style-based generator (StyleGAN): make, mix and study generated images.
+
+    \b
+    First picture, from the bundled model and without network:
+      stylegan sample
+    """
+
+
+for command in (sample, mix, truncate, info, list_models, convert):
+    main.add_command(command)

@@ -1,0 +1,158 @@
+"""What the commands share: option types, the model options, and errors without tracebacks."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from stylegan.errors import InputError, StyleGANError
+from stylegan.generator import DEFAULT_MODEL, Generator
+from stylegan.latents import BANDS, Layers
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """Shows the errors of the library as one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (StyleGANError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+class SeedsType(click.ParamType):
+    """Seeds such as 0-15,42: numbers and ranges, both ends included."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        seeds: list[int] = []
+        for part in value.split(","):
+            first, dash, last = part.strip().partition("-")
+            if not first.isdecimal() or (dash and not last.isdecimal()):
+                self.fail(f"{part!r} is no seed or range; write seeds like 0-15,42", param, ctx)
+            low, high = int(first), int(last or first)
+            if high < low or high >= 2**32:
+                self.fail(f"{part!r} is no range of seeds from 0 to 4294967295; write seeds like 0-15,42", param, ctx)
+            seeds.extend(range(low, high + 1))
+        return seeds
+
+
+class NumbersType(click.ParamType):
+    """Numbers separated by commas, such as 1,0.7,0,-1."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        if isinstance(value, list):
+            return value
+        try:
+            return [float(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers such as 1,0.7,0,-1", param, ctx)
+
+
+class LayersType(click.ParamType):
+    """A band, a crossover (6), a range (4:8, the end left out) or a list of layers (0,3,5)."""
+
+    name = "layers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layers:
+        if not isinstance(value, str) or value in BANDS:
+            return value
+        try:
+            if ":" in value:
+                first, last = value.split(":")
+                return slice(int(first) if first else None, int(last) if last else None)
+            return [int(part) for part in value.split(",")] if "," in value else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither {', '.join(BANDS)} nor layers like 6, 4:8 or 0,3,5", param, ctx)
+
+
+def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
+    """An option that takes seeds."""
+    return click.option(*names, type=SeedsType(), default=default, show_default=True, metavar="SEEDS", help=help)
+
+
+def output_option(default: str, help: str) -> Callable[[CommandT], CommandT]:
+    """--out."""
+    path = click.Path(path_type=Path)
+    return click.option("--out", type=path, default=default, show_default=True, metavar="PATH", help=help)
+
+
+def truncation_cutoff_option(command: CommandT) -> CommandT:
+    """--truncation-cutoff."""
+    return click.option(
+        "--truncation-cutoff",
+        type=int,
+        metavar="LAYER",
+        help="Truncate only the layers below this one.  [default: all]",
+    )(command)
+
+
+def truncation_psi_option(command: CommandT) -> CommandT:
+    """--truncation-psi."""
+    return click.option(
+        "--truncation-psi",
+        type=float,
+        default=0.7,
+        show_default=True,
+        metavar="PSI",
+        help="1 = full variety, 0 = the average image.",
+    )(command)
+
+
+def model_options(command: CommandT) -> CommandT:
+    """--model, --device, --dtype and --batch-size."""
+    options = [
+        click.option(
+            "--model",
+            default=DEFAULT_MODEL,
+            show_default=True,
+            metavar="NAME|PATH",
+            help="A name from `stylegan list`, a folder, a .safetensors or an official .pkl file.",
+        ),
+        click.option("--label", type=int, metavar="CLASS", help="Class index, for conditional models."),
+        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1..."),
+        click.option(
+            "--dtype",
+            type=click.Choice(["float32", "float16", "bfloat16"]),
+            default="float32",
+            show_default=True,
+            help="Type that the synthesis network computes in.",
+        ),
+        click.option(
+            "--batch-size",
+            type=click.IntRange(min=1),
+            help="Images computed together.  [default: by resolution]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load(model: str, device: str, dtype: str) -> Generator:
+    """The generator that the model options name; tells once under which licence its images stand."""
+    G = Generator.from_pretrained(model, device=device, dtype=dtype)
+    click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
+    return G
+
+
+def check_output(path: Path) -> None:
+    """Fail before the work, not after it, if a picture could not be written there."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
+    if path.is_dir():
+        raise InputError(f"--out {path} is a folder; name a file in it")
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"--out {path}: cannot write into {folder}")

@@ -1,0 +1,63 @@
+"""stylegan convert: a weight file of another origin -> our checkpoint."""
+
+from pathlib import Path
+from typing import cast
+
+import click
+
+from stylegan.discriminator import Discriminator
+from stylegan.errors import InputError
+from stylegan.generator import Generator
+from stylegan.placement import check_dtype
+from stylegan.weights.checkpoint import save_checkpoint
+from stylegan.weights.loading import OfficialName, build_network, read_weights, save_folder
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--network",
+    type=click.Choice(["Gs", "G", "D"]),
+    default="Gs",
+    show_default=True,
+    help="Network of an official file: Gs is the generator with averaged weights.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Type to store; float16 halves the file.",
+)
+@click.option(
+    "--metadata", multiple=True, metavar="KEY=VALUE", help="What to record: name, dataset, license... Repeatable."
+)
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
+def convert(source: str, target: Path, network: str, dtype: str, metadata: tuple[str, ...], force: bool) -> None:
+    """Convert weights to our checkpoint: IN is an official .pkl (or a name, folder or file of ours), OUT a
+    .safetensors file or a folder for a model hub.
+
+    \b
+    Examples:
+      stylegan convert karras2019stylegan-ffhq-1024x1024.pkl ffhq.safetensors
+      stylegan convert network.pkl my-model/ --dtype float16 --metadata name=my-model --metadata license=MIT
+      stylegan convert network.pkl D.safetensors --network D
+    """
+    if target.suffix not in (".safetensors", ""):
+        raise InputError(f"OUT is {target}; expected a .safetensors file or a folder without a suffix")
+    written = target if target.suffix else target / "model.safetensors"
+    if written.exists() and not force:
+        raise InputError(f"{written} exists; --force overwrites it")
+    loaded = read_weights(source, network=cast(OfficialName, network))
+    checkpoint = loaded.checkpoint
+    for item in metadata:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise InputError(f"--metadata {item!r}: expected KEY=VALUE")
+        checkpoint.metadata[key] = value
+    # A file that does not fit its own config is refused here, before anything is written.
+    build_network(Discriminator if checkpoint.network == "Discriminator" else Generator, loaded)
+    save = save_checkpoint if target.suffix else save_folder
+    save(target, checkpoint, dtype=check_dtype(dtype))
+    click.echo(f"wrote the {checkpoint.network} of {loaded.source} to {written.resolve()}")

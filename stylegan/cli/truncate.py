@@ -1,0 +1,63 @@
+"""stylegan truncate: the same faces at several truncation psi, as in the paper's figure 8."""
+
+from pathlib import Path
+
+import click
+import torch
+
+from stylegan import images
+from stylegan.cli.common import (
+    NumbersType,
+    check_output,
+    load,
+    model_options,
+    output_option,
+    seeds_option,
+    truncation_cutoff_option,
+)
+
+
+@click.command()
+@seeds_option("1-4", "--seeds", help="Seeds of the images, one row each.")
+@click.option(
+    "--truncation-psi",
+    type=NumbersType(),
+    default="1,0.7,0.5,0,-0.5,-1",
+    show_default=True,
+    metavar="PSI,PSI...",
+    help="The columns: 1 = full variety, 0 = the average image, below 0 the opposite.",
+)
+@truncation_cutoff_option
+@output_option("truncate.png", "The picture file to write.")
+@model_options
+def truncate(
+    seeds: list[int],
+    truncation_psi: list[float],
+    truncation_cutoff: int | None,
+    out: Path,
+    model: str,
+    label: int | None,
+    device: str,
+    dtype: str,
+    batch_size: int | None,
+) -> None:
+    """Sweep the truncation psi: one row for each seed, one column for each psi.
+
+    \b
+    Examples:
+      stylegan truncate
+      stylegan truncate --seeds 5,42 --truncation-psi 1,0,-1 --out sweep.png
+    """
+    check_output(out)
+    G = load(model, device, dtype)
+    ws = G.ws(seeds, labels=label, truncation_psi=1.0)
+    sweep = torch.stack([G.truncate(ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
+    grid = images.grid(
+        G.render(sweep, batch_size=batch_size),
+        column_headings=[f"psi {psi:g}" for psi in truncation_psi],
+        row_headings=[f"seed {seed}" for seed in seeds],
+        padding=2,
+    )
+    settings: dict[str, object] = {"seeds": seeds, "truncation_psi": truncation_psi}
+    images.save(images.remember(grid, G.provenance() | settings), out)
+    click.echo(f"wrote {len(seeds)} x {len(truncation_psi)} images to {out.resolve()}")

@@ -1,0 +1,32 @@
+"""Every error that the library raises on purpose.
+
+A message says what was given, what was expected and what to do next.
+"""
+
+
+class StyleGANError(Exception):
+    """Base of all errors of this library."""
+
+
+class InputError(StyleGANError, ValueError):
+    """An argument has the wrong value, type or shape."""
+
+
+class WeightsError(StyleGANError):
+    """A weight file is malformed, or does not fit the network that its config describes."""
+
+
+class IntegrityError(WeightsError):
+    """A weight file is not the one that the manifest describes (size or sha256)."""
+
+
+class UnsafeFileError(WeightsError):
+    """A file asks for code to be run, or holds something that plain weights never hold."""
+
+
+class DownloadError(StyleGANError, OSError):
+    """A weight file cannot be had."""
+
+
+class NotFoundError(DownloadError):
+    """Nothing is known under this model name, or the file does not exist."""

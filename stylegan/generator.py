@@ -1,0 +1,389 @@
+"""The generator: seeds -> z -> w -> ws -> img, and the verbs that people use it with.
+
+    G = Generator.from_pretrained()
+    G.sample(seeds=[5])[0].save("face.png")
+
+The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer its ws;
+`G.truncate(ws)` moves them towards the average; `G.synthesis(ws)` makes the image.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from . import images, latents
+from .architecture import check_labels
+from .errors import InputError
+from .latents import Layers, Seeds
+from .mapping import MappingNetwork
+from .placement import check_device, check_dtype
+from .synthesis import NoiseMode, SynthesisNetwork
+from .version import __version__
+from .weights import manifest
+from .weights.checkpoint import Checkpoint, save_checkpoint
+from .weights.loading import build_network, read_weights, save_folder
+
+# The bundled model that is used where none is named.
+DEFAULT_MODEL = manifest.default_name()
+
+Labels = int | Sequence[int] | Tensor | None
+OutputType = Literal["pil", "np", "pt"]
+
+
+class Generator(nn.Module):
+    """Mapping network, average w and synthesis network (Karras et al. 2019, figure 1b)."""
+
+    w_avg: Tensor
+
+    def __init__(
+        self,
+        *,
+        z_dim: int = 512,  # Size of the input latent.
+        w_dim: int = 512,  # Size of the intermediate latent.
+        label_dim: int = 0,  # Size of the label vectors; 0 = unconditional.
+        img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
+        img_channels: int = 3,
+        truncation_psi: float = 0.7,  # What the model's makers show its images with, for information:
+        truncation_cutoff: int | None = 8,  # G.truncate(ws, G.truncation_psi, G.truncation_cutoff).
+        mapping: Mapping[str, Any] | None = None,  # Further arguments of MappingNetwork; None = its defaults.
+        synthesis: Mapping[str, Any] | None = None,  # Further arguments of SynthesisNetwork; None = its defaults.
+        seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
+    ):
+        super().__init__()
+        self._config: dict[str, Any] = {
+            "z_dim": z_dim,
+            "w_dim": w_dim,
+            "label_dim": label_dim,
+            "img_resolution": img_resolution,
+            "img_channels": img_channels,
+            "truncation_psi": truncation_psi,
+            "truncation_cutoff": truncation_cutoff,
+            "mapping": dict(mapping or {}),
+            "synthesis": dict(synthesis or {}),
+        }
+        self.z_dim, self.w_dim, self.label_dim = z_dim, w_dim, label_dim
+        self.img_resolution, self.img_channels = img_resolution, img_channels
+        self.truncation_psi, self.truncation_cutoff = truncation_psi, truncation_cutoff
+        self.metadata: dict[str, Any] = {}
+        self.source = "initial weights"
+
+        self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=seed, **(mapping or {}))
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.synthesis = SynthesisNetwork(
+            w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=seed, **(synthesis or {})
+        )
+        self.num_ws = self.synthesis.num_ws
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+    ) -> "Generator":
+        """Load a generator: evaluation mode, gradients off.
+
+        name_or_path: a name of the manifest (`stylegan list` shows all), a folder with config.json and
+            model.safetensors, a .safetensors file of ours, or an official .pkl file (its Gs, the averaged weights).
+        device: None = the CPU.
+        dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
+            The mapping network and the images stay float32.
+        revision, cache_dir, token, local_files_only, force_download: for models that are downloaded; all the models
+            of the manifest ship inside the package so far, and these change nothing.
+
+        Raises NotFoundError for an unknown name or path, WeightsError for a file that is damaged, unsafe or does not
+        fit, IntegrityError if a file is not the one that the manifest names.
+        """
+        loaded = read_weights(name_or_path)
+        G = build_network(cls, loaded)
+        G.metadata, G.source = loaded.checkpoint.metadata, loaded.source
+        G.synthesis.to(check_dtype(dtype))
+        return G.to(check_device(device)).eval().requires_grad_(False)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+        """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
+        save_folder(folder, self.checkpoint(), dtype=dtype)
+
+    def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+        """Write one .safetensors file that `from_pretrained` reads; complete or not at all.
+
+        dtype: type to store, float16 for half the size; None = that of the network.
+        """
+        save_checkpoint(path, self.checkpoint(), dtype=dtype)
+
+    def checkpoint(self) -> Checkpoint:
+        """The network as data: config, tensors and metadata."""
+        return Checkpoint("Generator", self.config, self.state_dict(), self.metadata)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this network again, with its present level of detail."""
+        return self._config | {"synthesis": self._config["synthesis"] | {"lod": self.synthesis.lod}}
+
+    @property
+    def device(self) -> torch.device:
+        return self.w_avg.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the synthesis network computes in."""
+        return self.synthesis.dtype
+
+    # The steps: seeds -> z -> w -> ws -> img.
+
+    def z(self, seeds: Seeds) -> Tensor:
+        """Draw z from seeds, the same on every device: [N, z_dim], float32. See `latents.z_from_seeds`."""
+        return latents.z_from_seeds(seeds, self.z_dim).to(self.device)
+
+    def noise(self, seeds: Seeds) -> list[Tensor]:
+        """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
+        return [noise.to(self.device) for noise in latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)]
+
+    def broadcast(self, w: Tensor) -> Tensor:
+        """Give every layer the same w: [N, w_dim] -> ws [N, num_ws, w_dim]."""
+        return latents.broadcast(w, self.num_ws)
+
+    def truncate(
+        self,
+        ws: Tensor,
+        truncation_psi: float | Sequence[float] | Tensor = 0.7,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """Move ws [N, num_ws, w_dim] towards the average of this generator. See `latents.truncate`."""
+        self._check_ws(ws)
+        return latents.truncate(ws, self.w_avg, truncation_psi, truncation_cutoff)
+
+    def mix_styles(self, ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
+        """Take the styles of `layers` from ws_b and the others from ws_a. See `latents.mix_styles`."""
+        return latents.mix_styles(ws_a, ws_b, layers)
+
+    def ws(
+        self,
+        seeds: Seeds,
+        *,
+        labels: Labels = None,
+        truncation_psi: float | Sequence[float] | Tensor = 0.7,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """Seeds -> z -> w -> truncated ws [N, num_ws, w_dim], in one call. The arguments are those of `sample`."""
+        with torch.inference_mode():
+            z = self.z(seeds)
+            w = self.mapping(z, self._label_vectors(labels, len(z)))
+            return self.truncate(self.broadcast(w), truncation_psi, truncation_cutoff)
+
+    def forward(
+        self,
+        z: Tensor,
+        labels: Tensor | None = None,
+        *,
+        truncation_psi: float | Sequence[float] | Tensor = 1.0,
+        truncation_cutoff: int | None = None,
+        noise_mode: NoiseMode = "const",
+        noise: Sequence[Tensor | None] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """All steps at once: z [N, z_dim] -> img [N, C, H, W]. The arguments are those of the steps."""
+        ws = self.broadcast(self.mapping(z, labels))
+        ws = self.truncate(ws, truncation_psi, truncation_cutoff)
+        return self.synthesis(ws, noise_mode=noise_mode, noise=noise, generator=generator)
+
+    # Pictures.
+
+    def sample(
+        self,
+        n: int = 1,
+        *,
+        seeds: Seeds | None = None,
+        truncation_psi: float | Sequence[float] | Tensor = 0.7,
+        truncation_cutoff: int | None = None,
+        noise_mode: NoiseMode = "const",
+        noise_seed: int | Sequence[int] | None = None,
+        labels: Labels = None,
+        batch_size: int | None = None,
+        output_type: OutputType = "pil",
+        progress: bool | None = None,
+    ) -> Any:
+        """Make images from seeds.
+
+        n: number of images, of the seeds 0 to n - 1. seeds: the seeds themselves, in place of n.
+        truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
+        noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
+        noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise.
+        labels: for conditional models: a class index, one for each image, or a tensor [label_dim] or [n, label_dim].
+        batch_size: images computed together; None = by resolution. It changes memory and time, not the images.
+        output_type: "pil" = a list of PIL images, which save these settings as text in PNGs; "np" = an array
+            [n, H, W, C] of uint8; "pt" = a tensor [n, C, H, W], nominally in [-1, 1], on the device of the network.
+        progress: show a bar; None = if there is more than one batch, on a terminal.
+
+        A seed gives the same image whatever else is in the batch: bit for bit on every run with the same batch size,
+        device and software; between batch sizes, uint8 values differ by at most 1, in fewer than 1 of 1,000.
+        Raises InputError for settings that do not fit the model.
+        """
+        if torch.as_tensor(truncation_psi).ndim > 1:
+            raise InputError("sample takes one truncation_psi, or one for each layer; use truncate for one per image")
+        numbers = _check_n(n, seeds)
+        vectors = self._label_vectors(labels, len(numbers))
+
+        def ws(i: slice) -> Tensor:
+            return self.ws(
+                numbers[i],
+                labels=None if vectors is None else vectors[i],
+                truncation_psi=truncation_psi,
+                truncation_cutoff=truncation_cutoff,
+            )
+
+        settings: list[dict[str, Any]] = [{"seed": seed} for seed in numbers]
+        for i, own in enumerate(settings):
+            own["truncation_psi"] = _rounded(torch.as_tensor(truncation_psi).tolist())
+            if truncation_cutoff is not None:
+                own["truncation_cutoff"] = truncation_cutoff
+            if vectors is not None:
+                own["label"] = vectors[i].tolist()
+        return self._render(settings, ws, noise_mode, noise_seed, batch_size, output_type, progress)
+
+    def render(
+        self,
+        ws: Tensor,
+        *,
+        noise_mode: NoiseMode = "const",
+        noise_seed: int | Sequence[int] | None = None,
+        batch_size: int | None = None,
+        output_type: OutputType = "pil",
+        progress: bool | None = None,
+    ) -> Any:
+        """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`."""
+        self._check_ws(ws)
+        settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]
+        return self._render(settings, ws.__getitem__, noise_mode, noise_seed, batch_size, output_type, progress)
+
+    def _render(
+        self,
+        settings: list[dict[str, Any]],  # What each image remembers of how it was made, besides the noise.
+        ws: Callable[[slice], Tensor],
+        noise_mode: NoiseMode,
+        noise_seed: int | Sequence[int] | None,
+        batch_size: int | None,
+        output_type: OutputType,
+        progress: bool | None,
+    ) -> Any:
+        if output_type not in get_args(OutputType):
+            raise InputError(f"output_type must be one of {', '.join(get_args(OutputType))}; got {output_type!r}")
+        n = len(settings)
+        noise_seeds = _check_noise_seed(noise_seed, noise_mode, n)
+        if batch_size is None:
+            batch_size = default_batch_size(self.img_resolution, self.device)
+
+        results: list[Any] = []
+        with torch.inference_mode():
+            for i in _batches(n, batch_size, progress):
+                noise = self.noise(noise_seeds[i]) if noise_seeds else None
+                img = self.synthesis(ws(i), noise_mode=noise_mode, noise=noise)
+                if output_type == "pil":
+                    results += images.to_pil(img)
+                else:
+                    results.append(img if output_type == "pt" else images.to_numpy(img))
+        if output_type == "pt":
+            return torch.cat(results)
+        if output_type == "np":
+            return np.concatenate(results)
+        for j, (image, own) in enumerate(zip(results, settings, strict=True)):
+            own["noise_mode"] = noise_mode
+            if noise_seeds:
+                own["noise_seed"] = noise_seeds[j]
+            images.remember(image, self.provenance() | own)
+        return results
+
+    def provenance(self) -> dict[str, str]:
+        """What every picture of this model carries as text: software, model and licence."""
+        known = {"Software": f"stylegan {__version__}", "model": self.name}
+        return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})
+
+    def __repr__(self) -> str:
+        parameters = sum(p.numel() for p in self.parameters())
+        size = f"{self.img_resolution}x{self.img_resolution}"
+        license = self.metadata.get("license", "unknown")
+        return (
+            f"Generator({self.name}: {size}, {parameters / 1e6:.1f} M parameters, "
+            f"{str(self.dtype).removeprefix('torch.')} on {self.device}, from {self.source}, licence: {license})"
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name, or "unnamed"."""
+        return str(self.metadata.get("name", "unnamed"))
+
+    def _check_ws(self, ws: Tensor) -> None:
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            hint = "; use G.broadcast(w)" if ws.ndim == 2 else ""
+            raise InputError(f"ws must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}{hint}")
+
+    def _label_vectors(self, labels: Labels, n: int) -> Tensor | None:
+        """Class indices or label vectors -> [n, label_dim]; the mapping network checks the shape."""
+        if labels is None:
+            return None
+        if isinstance(labels, Tensor) and labels.is_floating_point():
+            vectors = labels
+        else:
+            indices = torch.as_tensor(labels)
+            if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < self.label_dim:
+                raise InputError(f"labels must be class indices from 0 to {self.label_dim - 1}, got {labels!r}")
+            vectors = nn.functional.one_hot(indices, self.label_dim).float()
+        if vectors.ndim == 1:
+            vectors = vectors.expand(n, -1)
+        return check_labels(vectors.to(self.device), n, self.label_dim)
+
+
+def default_batch_size(img_resolution: int, device: torch.device) -> int:
+    """How many images are computed together: on a CPU few enough to stay in its caches, elsewhere 1024^2 pixels."""
+    side = 181 if device.type == "cpu" else 1024
+    return min(32, max(1, side**2 // img_resolution**2))
+
+
+def _batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
+    """Slices of at most batch_size covering range(n), with a progress bar over the images."""
+    if batch_size < 1:
+        raise InputError(f"batch_size must be 1 or more, got {batch_size}")
+    hidden = not progress if progress is not None else None if n > batch_size else True
+    with tqdm(total=n, unit="img", disable=hidden) as bar:
+        for start in range(0, n, batch_size):
+            stop = min(start + batch_size, n)
+            yield slice(start, stop)
+            bar.update(stop - start)
+
+
+def _check_n(n: int, seeds: Seeds | None) -> list[int]:
+    checked = latents.check_seeds(range(n) if seeds is None else seeds)
+    if not checked or (seeds is not None and n not in (1, len(checked))):
+        given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
+        raise InputError(f"ask for one image or more, by n or by seeds; got {given}")
+    return checked
+
+
+def _check_noise_seed(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int] | None:
+    """The noise seed of each of n images."""
+    if noise_seed is None:
+        return None
+    if noise_mode != "random":
+        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {noise_mode!r}")
+    seeds = latents.check_seeds(noise_seed)
+    if isinstance(noise_seed, int):
+        return seeds * n
+    if len(seeds) != n:
+        raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
+    return seeds
+
+
+def _rounded(psi: Any) -> Any:
+    """Numbers that went through float32, as they were written."""
+    return [_rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)

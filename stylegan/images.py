@@ -1,0 +1,136 @@
+"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and PNGs that remember how they were made."""
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from math import ceil, sqrt
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from . import ops
+from .errors import InputError
+from .files import write_atomically
+
+Heading = str | Image.Image
+
+
+def to_uint8(img: Tensor, *, shrink: int = 1) -> Tensor:
+    """Convert float images [..., C, H, W], nominally in [-1, 1], to uint8 [..., C, H, W], as the official code does.
+
+    The result is 127.5 * img + 128, clipped to [0, 255] and rounded down. `shrink` first averages blocks of that size.
+    """
+    img = ops.downscale(img.float(), shrink)
+    return (img * 127.5 + 128).clamp(0, 255).to(torch.uint8)
+
+
+def from_uint8(img: Tensor) -> Tensor:
+    """Convert uint8 images of any shape to float32 in [-1, 1]: 0 becomes -1, 255 becomes 1."""
+    return img.float() * (2 / 255) - 1
+
+
+def to_numpy(img: Tensor) -> np.ndarray:
+    """Convert float images [N, C, H, W] in [-1, 1] to uint8 [N, H, W, C]."""
+    if img.ndim != 4:
+        raise InputError(f"img must be [N, C, H, W], got {list(img.shape)}")
+    return to_uint8(img).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def to_pil(img: Tensor) -> list[Image.Image]:
+    """Convert float images [N, C, H, W] in [-1, 1] to PIL images: greyscale for one channel, RGB for three."""
+    if img.ndim != 4 or img.shape[1] not in (1, 3):
+        raise InputError(f"img must be [N, 1, H, W] or [N, 3, H, W], got {list(img.shape)}; PIL has no other images")
+    return [Image.fromarray(a[:, :, 0] if a.shape[-1] == 1 else a) for a in to_numpy(img)]
+
+
+def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
+    """Attach settings to an image: in `image.info`, and as text wherever it is saved as PNG. Returns the image.
+
+    Copies made by Pillow (crop, resize) keep `info` but not the text. PNGs are read back with `Image.open(f).text`.
+    """
+    png = PngInfo()
+    for key, value in settings.items():
+        image.info[key] = str(value)
+        png.add_itxt(key, str(value))
+    image.encoderinfo = {"pnginfo": png}
+    return image
+
+
+def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Save an image, complete or not at all, in the format of the suffix; PNGs keep what `remember` attached."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in Image.registered_extensions():
+        raise InputError(f"{path}: unknown kind of picture {suffix!r}; use .png, .jpg or .webp")
+    data = io.BytesIO()
+    image.save(data, format=Image.registered_extensions()[suffix])
+    write_atomically(path, data.getvalue())
+
+
+def grid(
+    images: Sequence[Image.Image],
+    *,
+    columns: int | None = None,
+    row_headings: Sequence[Heading] | None = None,
+    column_headings: Sequence[Heading] | None = None,
+    padding: int = 0,
+    background: str = "white",
+) -> Image.Image:
+    """Lay images of equal size out in rows, left to right.
+
+    columns: images in a row; None = one for each column heading, else about the square root of their number.
+    row_headings, column_headings: texts or images shown left of each row and above each column.
+    padding: pixels between images.
+
+    Returns one RGB image. Raises InputError if sizes differ or headings do not match the rows and columns.
+    """
+    if not images:
+        raise InputError("a grid needs at least one image")
+    width, height = images[0].size
+    if any(image.size != (width, height) for image in images):
+        raise InputError(f"images of a grid must have one size, got {sorted({image.size for image in images})}")
+    if columns is None:
+        columns = len(column_headings) if column_headings else ceil(sqrt(len(images)))
+    if columns < 1:
+        raise InputError(f"columns must be 1 or more, got {columns}")
+    rows = ceil(len(images) / columns)
+    for what, headings, expected in (("row", row_headings, rows), ("column", column_headings, columns)):
+        if headings is not None and len(headings) != expected:
+            raise InputError(f"a grid with {expected} {what}s needs {expected} {what} headings, got {len(headings)}")
+
+    font = ImageFont.load_default(size=max(12, height // 12))
+    left = max((_heading_size(h, font)[0] for h in row_headings or []), default=0)
+    top = max((_heading_size(h, font)[1] for h in column_headings or []), default=0)
+    left, top = left + padding * bool(left), top + padding * bool(top)
+    # A column is as wide as its heading's text at least, so that no text is cut.
+    cell = max([width, *(_heading_size(h, font)[0] for h in column_headings or [])])
+    size = (left + columns * (cell + padding) - padding, top + rows * (height + padding) - padding)
+    canvas = Image.new("RGB", size, background)
+    draw = ImageDraw.Draw(canvas)
+
+    def put(heading: Heading, x: int, y: int, w: int, h: int) -> None:
+        if isinstance(heading, str):
+            draw.text((x + w / 2, y + h / 2), heading, fill="black", font=font, anchor="mm", align="center")
+        else:
+            canvas.paste(heading, (x + (w - heading.width) // 2, y + (h - heading.height) // 2))
+
+    for i, image in enumerate(images):
+        put(image, left + i % columns * (cell + padding), top + i // columns * (height + padding), cell, height)
+    for i, heading in enumerate(column_headings or []):
+        put(heading, left + i * (cell + padding), 0, cell, top)
+    for i, heading in enumerate(row_headings or []):
+        put(heading, 0, top + i * (height + padding), left, height)
+    return canvas
+
+
+def _heading_size(heading: Heading, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:
+    """Width and height that a heading needs; texts with a margin of half a line."""
+    if not isinstance(heading, str):
+        return heading.size
+    probe = ImageDraw.Draw(Image.new("L", (1, 1)))
+    x0, _, x1, _ = probe.multiline_textbbox((0, 0), heading, font=font)
+    line = sum(font.getmetrics()) if isinstance(font, ImageFont.FreeTypeFont) else 12
+    return ceil(x1 - x0) + line // 2, line * (heading.count("\n") + 1) + line // 2

@@ -1,0 +1,95 @@
+"""Pure tensor operations of the networks: no parameters, no state.
+
+Images and features are [N, C, H, W]; convolution kernels are [out, in, kh, kw].
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .errors import InputError
+
+# The epsilon of every normalization and of the minibatch standard deviation.
+EPSILON = 1e-8
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Divide by the root mean square over channels (Karras et al. 2017, section 4.2)."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + EPSILON)
+
+
+def instance_norm(x: Tensor) -> Tensor:
+    """Zero mean, unit biased variance of each channel of each sample (the normalization in equation 1).
+
+    The statistics are float32 whatever the dtype of x.
+    """
+    return F.instance_norm(x.float(), eps=EPSILON).to(x.dtype)
+
+
+def blur_kernel(taps: Sequence[float]) -> Tensor:
+    """The normalized two-dimensional kernel [1, 1, k, k] of a separable blur filter."""
+    if not 0 < len(taps) <= 64 or not 0 < abs(sum(taps)) < float("inf"):
+        raise InputError(f"blur_filter must be 1 to 64 taps with a finite sum other than 0, got {list(taps)[:64]}")
+    row = torch.tensor(taps, dtype=torch.float32, device="cpu")
+    kernel = torch.outer(row, row)
+    return (kernel / kernel.sum())[None, None]
+
+
+def blur(x: Tensor, kernel: Tensor) -> Tensor:
+    """Filter each channel with `kernel` [1, 1, k, k], zeros beyond the border, size unchanged.
+
+    An even kernel has its extra tap after the pixel: four taps reach one pixel back and two ahead.
+    """
+    channels, taps = x.shape[1], kernel.shape[-1]
+    kernel = kernel.expand(channels, 1, taps, taps)
+    if taps % 2:
+        return F.conv2d(x, kernel, padding=taps // 2, groups=channels)
+    x = F.pad(x, [taps // 2 - 1, taps // 2, taps // 2 - 1, taps // 2])
+    return F.conv2d(x, kernel, groups=channels)
+
+
+def upscale(x: Tensor, factor: int = 2) -> Tensor:
+    """Enlarge by repeating pixels."""
+    return F.interpolate(x, scale_factor=factor, mode="nearest") if factor > 1 else x
+
+
+def downscale(x: Tensor, factor: int = 2) -> Tensor:
+    """Shrink by averaging blocks of factor x factor pixels."""
+    return F.avg_pool2d(x, factor) if factor > 1 else x
+
+
+def conv2d(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolution with zero padding, size unchanged (odd kernels)."""
+    return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+
+def upscale_conv2d(x: Tensor, weight: Tensor) -> Tensor:
+    """`conv2d(upscale(x), weight)` for a 3x3 kernel, as one transposed convolution with 4 taps a pixel."""
+    return F.conv_transpose2d(x, _sum_of_shifts(weight.flip(2, 3)).transpose(0, 1), stride=2, padding=1)
+
+
+def conv2d_downscale(x: Tensor, weight: Tensor) -> Tensor:
+    """`downscale(conv2d(x, weight))` for a 3x3 kernel, as one strided 4x4 convolution."""
+    return F.conv2d(x, _sum_of_shifts(weight) * 0.25, stride=2, padding=1)
+
+
+def _sum_of_shifts(weight: Tensor) -> Tensor:
+    """Convolve a kernel with a 2x2 box: [out, in, 3, 3] -> [out, in, 4, 4]."""
+    padded = F.pad(weight, [1, 1, 1, 1])
+    return padded[..., 1:, 1:] + padded[..., :-1, 1:] + padded[..., 1:, :-1] + padded[..., :-1, :-1]
+
+
+def minibatch_stddev(x: Tensor, group_size: int, num_features: int) -> Tensor:
+    """Append the standard deviation within groups of samples as channels (Karras et al. 2017, section 3).
+
+    x: [N, C, H, W] with N at most, or divisible by, group_size; returns [N, C + num_features, H, W].
+    Sample i belongs to group i mod M, where M is the number of groups.
+    """
+    n, c, h, w = x.shape
+    group_size = min(group_size, n)
+    y = x.float().reshape(group_size, -1, num_features, c // num_features, h, w)  # [G, M, F, C/F, H, W]
+    y = (y.var(dim=0, correction=0) + EPSILON).sqrt()  # [M, F, C/F, H, W]
+    y = y.mean(dim=(2, 3, 4), keepdim=True).squeeze(2)  # [M, F, 1, 1]
+    return torch.cat([x, y.to(x.dtype).repeat(group_size, 1, h, w)], dim=1)

@@ -1,0 +1,166 @@
+"""Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
+
+from collections.abc import Sequence
+from typing import Literal, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from . import ops
+from .architecture import block_resolutions, check_lod, feature_maps
+from .errors import InputError
+from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
+
+NoiseMode = Literal["const", "random", "none"]
+
+
+class SynthesisNetwork(nn.Module):
+    """Two layers at each resolution from 4x4 up, each controlled by its own row of ws, then a 1x1 convolution to RGB.
+
+    Layer i works at resolution 2^(i // 2 + 2). Where a layer doubles the size, its kernel is stored as that of an
+    ordinary convolution on the enlarged features, at all resolutions (official files flip it where they fuse).
+    """
+
+    def __init__(
+        self,
+        *,
+        w_dim: int = 512,  # Size of the intermediate latent.
+        img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
+        img_channels: int = 3,
+        fmap_base: int = 8192,  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
+        fmap_decay: float = 1.0,
+        fmap_max: int = 512,  # and at most this.
+        use_styles: bool = True,  # Style modulation (AdaIN) after every layer; without, one w feeds the input alone.
+        const_input: bool = True,  # A learned constant as input; else w through a dense layer.
+        use_noise: bool = True,
+        use_pixel_norm: bool = False,
+        use_instance_norm: bool = True,
+        nonlinearity: Nonlinearity = "lrelu",
+        equalized_lr: bool = True,
+        blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter after upscaling; None = no filter.
+        progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the last one alone.
+        lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
+        seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
+    ):
+        super().__init__()
+        self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
+        self.lod, self.progressive = lod, progressive
+        resolutions = block_resolutions(img_resolution)
+        self.num_layers = 2 * len(resolutions)
+        self.num_ws = self.num_layers if use_styles else 1
+
+        layers: list[SynthesisLayer] = []
+        self.to_rgb = nn.ModuleDict()
+        in_channels = 0
+        for resolution in resolutions:
+            channels = feature_maps(resolution, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max)
+            first: nn.Module
+            if resolution > 4:
+                first = Conv2d(in_channels, channels, 3, scale="up", equalized_lr=equalized_lr, bias=False)
+            elif const_input:
+                first = LearnedConstant(channels)
+            else:
+                first = DenseInput(w_dim, channels, equalized_lr=equalized_lr)
+            second = Conv2d(channels, channels, 3, equalized_lr=equalized_lr, bias=False)
+            for source in (first, second):
+                layer = SynthesisLayer(
+                    source,
+                    channels,
+                    w_dim=w_dim,
+                    resolution=resolution,
+                    blur_filter=blur_filter if source is first and resolution > 4 else None,
+                    use_noise=use_noise,
+                    use_pixel_norm=use_pixel_norm,
+                    use_instance_norm=use_instance_norm,
+                    use_styles=use_styles,
+                    nonlinearity=nonlinearity,
+                    equalized_lr=equalized_lr,
+                )
+                layers.append(layer)
+            if progressive or resolution == img_resolution:
+                rgb = Conv2d(channels, img_channels, 1, gain=1.0, equalized_lr=equalized_lr)
+                self.to_rgb[str(resolution)] = rgb
+            in_channels = channels
+        self.layers = nn.ModuleList(layers)
+        if seed is not None:
+            initialize(self, seed)
+
+    def forward(
+        self,
+        ws: Tensor,
+        *,
+        noise_mode: NoiseMode = "const",
+        noise: Sequence[Tensor | None] | None = None,
+        generator: torch.Generator | None = None,
+        lod: float | None = None,
+    ) -> Tensor:
+        """Make images from intermediate latents.
+
+        ws: [N, num_ws, w_dim], one w for each layer.
+        noise_mode: "const" = the stored noise maps, the same for every image; "random" = fresh normal noise for every
+            image; "none" = no noise.
+        noise: one map for each layer, [N or 1, 1, R, R] with R = 2^(layer // 2 + 2), in place of noise_mode; a None
+            among them leaves the layer without noise. `G.noise(seeds)` draws such maps.
+        generator: source of the "random" noise; None = a new one, seeded by the operating system.
+        lod: level of detail; None = the network's own (0 unless it was stored in the middle of growing).
+
+        Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
+        Raises InputError for wrong shapes or modes.
+        """
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            hint = "; use G.broadcast(w)" if ws.ndim == 2 else ""
+            raise InputError(f"ws must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}{hint}")
+        maps = self._noise_maps(len(ws), noise_mode, noise, generator)
+        lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
+        ws = ws.to(self.dtype)
+
+        # Only the layers that the level of detail shows are computed.
+        last = self.img_resolution >> int(lod)
+        rgb, previous = None, None
+        x = ws[:, 0]
+        for i, (layer, (resolution, _)) in enumerate(zip(self.layers, self.noise_shapes, strict=True)):
+            if resolution > last:
+                break
+            x = layer(x, ws[:, min(i, self.num_ws - 1)], maps[i])
+            # The last image, and the one before it if the two are blended.
+            if i % 2 == 1 and (resolution == last or (resolution == last // 2 and lod % 1)):
+                previous, rgb = rgb, self.to_rgb[str(resolution)](x).float()
+        assert rgb is not None
+        if previous is not None:
+            rgb = torch.lerp(rgb, ops.upscale(previous), lod % 1)
+        return ops.upscale(rgb, 2 ** int(lod))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the layers compute in."""
+        return next(self.parameters()).dtype
+
+    @property
+    def noise_shapes(self) -> list[tuple[int, int]]:
+        """Height and width of the noise map of each layer."""
+        return [(2 ** (i // 2 + 2),) * 2 for i in range(self.num_layers)]
+
+    def _noise_maps(
+        self, n: int, mode: NoiseMode, noise: Sequence[Tensor | None] | None, generator: torch.Generator | None
+    ) -> list[Tensor | None]:
+        if mode not in get_args(NoiseMode):
+            raise InputError(f"noise_mode must be one of {', '.join(map(repr, get_args(NoiseMode)))}; got {mode!r}")
+        device, dtype = next(self.parameters()).device, self.dtype
+        if noise is not None:
+            if len(noise) != self.num_layers:
+                raise InputError(f"noise must have one map for each of {self.num_layers} layers, got {len(noise)}")
+            for i, (given, (h, w)) in enumerate(zip(noise, self.noise_shapes, strict=True)):
+                if given is not None and (given.ndim != 4 or len(given) not in (1, n) or given.shape[1:] != (1, h, w)):
+                    raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
+            return [None if given is None else given.to(device, dtype) for given in noise]
+        if mode == "const":
+            return [cast(SynthesisLayer, layer).noise_const for layer in self.layers]
+        if mode == "none":
+            return [None] * self.num_layers
+        if generator is None:
+            generator = torch.Generator(device)
+            generator.seed()
+        return [
+            torch.randn(n, 1, h, w, generator=generator, device=generator.device).to(device, dtype)
+            for h, w in self.noise_shapes
+        ]

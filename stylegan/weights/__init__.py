@@ -1,0 +1,1 @@
+"""Weight files: the manifest, our checkpoint, the readers of others' formats. Nothing here knows a network."""

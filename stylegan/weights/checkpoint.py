@@ -1,0 +1,123 @@
+"""Our checkpoint: one safetensors file whose header carries the config of its network, so that one file is one model.
+
+The header's metadata holds `stylegan_format_version`, `network` (Generator or Discriminator), and as JSON `config`
+(the arguments of the network) and `metadata` (name, dataset, license, kimg, source...). This module knows no networks.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ..errors import WeightsError
+from ..files import write_atomically
+
+FORMAT_VERSION = "1"
+
+
+@dataclass
+class Checkpoint:
+    """A network as data: the name of its class, its arguments, its tensors, and what is known about it."""
+
+    network: str
+    config: dict[str, Any]
+    state_dict: dict[str, Tensor]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: torch.dtype | None = None) -> None:
+    """Write a checkpoint atomically: the file is complete, or what was there before.
+
+    dtype: type to store the tensors in, float16 for half the size; None = as they are.
+    """
+    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in checkpoint.state_dict.items()}
+    header = {
+        "format": "pt",  # What other libraries look for before they read a file as torch tensors.
+        "stylegan_format_version": FORMAT_VERSION,
+        "network": checkpoint.network,
+        "config": json.dumps(checkpoint.config),
+        "metadata": json.dumps(checkpoint.metadata),
+    }
+    write_atomically(path, safetensors.torch.save(tensors, header))
+
+
+def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None = None) -> Checkpoint:
+    """Read a checkpoint. `config` describes the network where the header does not (a hub folder's config.json).
+
+    Raises WeightsError if the file is malformed, of a newer format, or holds anything but finite numbers.
+    """
+    path = Path(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            described = _read_header(file.metadata() or {}, path, config)
+            state_dict = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path}: not a safetensors file, or damaged: {str(error)[:200]}") from error
+    for name, tensor in state_dict.items():
+        if not tensor.is_floating_point():
+            raise WeightsError(f"{path}: tensor {name!r} is {tensor.dtype}; weights are floating point")
+        if not tensor.isfinite().all():
+            raise WeightsError(f"{path}: tensor {name!r} holds NaN or infinity")
+    described.state_dict = state_dict
+    return described
+
+
+def config_to_json(checkpoint: Checkpoint) -> str:
+    """The config.json of a hub folder."""
+    described = {
+        "stylegan_format_version": FORMAT_VERSION,
+        "network": checkpoint.network,
+        "config": checkpoint.config,
+        "metadata": checkpoint.metadata,
+    }
+    return json.dumps(described, indent=2) + "\n"
+
+
+def config_from_json(path: Path) -> Checkpoint:
+    """Read the config.json of a hub folder: a checkpoint without tensors. Raises WeightsError if it is malformed."""
+    described = _parse_json(path.read_bytes(), path)
+    return _describe(described, path)
+
+
+def _read_header(header: Mapping[str, str], path: Path, config: Checkpoint | None) -> Checkpoint:
+    if "stylegan_format_version" not in header:
+        if config is None:
+            raise WeightsError(
+                f"{path}: a safetensors file without our header (stylegan_format_version); "
+                "expected one written by this library, or a folder with config.json beside model.safetensors"
+            )
+        return config
+    parsed = dict(header) | {key: _parse_json(header.get(key, "{}"), path) for key in ("config", "metadata")}
+    described = _describe(parsed, path)
+    if config is not None and (config.network, config.config) != (described.network, described.config):
+        raise WeightsError(f"{path}: its header and {path.with_name('config.json')} describe different networks")
+    return described
+
+
+def _describe(described: Any, path: Path) -> Checkpoint:
+    if not isinstance(described, dict) or "stylegan_format_version" not in described:
+        raise WeightsError(f"{path}: no stylegan_format_version; expected a file written by this library")
+    version = described["stylegan_format_version"]
+    if version != FORMAT_VERSION:
+        raise WeightsError(
+            f"{path}: checkpoint format {str(version)[:20]!r}, expected {FORMAT_VERSION!r}; "
+            "a newer stylegan may read it: pip install -U stylegan"
+        )
+    network, config, metadata = (described.get(key) for key in ("network", "config", "metadata"))
+    if not isinstance(network, str) or not isinstance(config, dict) or not isinstance(metadata, dict):
+        raise WeightsError(f"{path}: malformed header: expected a network name, a config and metadata")
+    return Checkpoint(network, config, {}, metadata)
+
+
+def _parse_json(text: str | bytes, path: Path) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: malformed JSON in the description of the network: {str(error)[:200]}") from error
