@@ -17,7 +17,12 @@ def block_resolutions(img_resolution: int) -> list[int]:
 def feature_maps(resolution: int, *, fmap_base: int, fmap_decay: float, fmap_max: int) -> int:
     """Number of feature maps at a resolution: fmap_base / (resolution / 2)^fmap_decay, and at most fmap_max."""
     stage = int(log2(resolution)) - 1
-    return min(int(fmap_base / 2.0 ** (stage * fmap_decay)), fmap_max)
+    channels = min(int(fmap_base / 2.0 ** (stage * fmap_decay)), fmap_max)
+    if channels < 1:
+        raise InputError(
+            f"fmap_base {fmap_base} and fmap_max {fmap_max} leave no feature maps at {resolution}x{resolution}"
+        )
+    return channels
 
 
 def check_lod(lod: float, img_resolution: int) -> float:
@@ -32,7 +37,7 @@ def check_labels(labels: Tensor | None, n: int, label_dim: int) -> Tensor | None
     """Return labels if they are [n, label_dim], None for an unconditional network; else raise InputError."""
     if label_dim == 0:
         if labels is not None and labels.numel() > 0:
-            raise InputError(f"this network is unconditional: labels must be None, got {list(labels.shape)}")
+            raise InputError("this network is unconditional: it takes no labels")
         return None
     if labels is None:
         raise InputError(f"this network is conditional: pass labels [N, {label_dim}], one-hot or soft")

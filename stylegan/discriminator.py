@@ -41,8 +41,8 @@ class Discriminator(nn.Module):
         self._config = {k: v for k, v in locals().items() if k not in ("self", "seed", "__class__")}
         super().__init__()
         self.img_resolution, self.img_channels, self.label_dim = img_resolution, img_channels, label_dim
-        self.lod, self.progressive = lod, progressive
         resolutions = block_resolutions(img_resolution)
+        self.lod, self.progressive = check_lod(lod, img_resolution), progressive
         channels = {
             r: feature_maps(r, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max) for r in [2, *resolutions]
         }

@@ -330,15 +330,13 @@ class Generator(nn.Module):
 
     def _label_vectors(self, labels: Labels, n: int) -> Tensor | None:
         """Class indices or label vectors -> [n, label_dim]; the mapping network checks the shape."""
-        if labels is None:
-            return None
+        if labels is None or self.label_dim == 0:
+            return check_labels(None if labels is None else torch.as_tensor(labels), n, self.label_dim)
         if isinstance(labels, Tensor) and labels.is_floating_point():
             vectors = labels
         else:
-            indices = torch.as_tensor(labels)
-            if indices.numel() and not 0 <= int(indices.min()) <= int(indices.max()) < self.label_dim:
-                raise InputError(f"labels must be class indices from 0 to {self.label_dim - 1}, got {labels!r}")
-            vectors = nn.functional.one_hot(indices, self.label_dim).float()
+            indices = latents.check_integers(labels, what="a label", limit=self.label_dim)
+            vectors = torch.eye(self.label_dim)[indices[0] if isinstance(labels, int) else indices]
         if vectors.ndim == 1:
             vectors = vectors.expand(n, -1)
         return check_labels(vectors.to(self.device), n, self.label_dim)

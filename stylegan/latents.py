@@ -48,21 +48,24 @@ def noise_from_seeds(seeds: Seeds, shapes: Sequence[tuple[int, int]]) -> list[Te
 
 def check_seeds(seeds: Seeds) -> list[int]:
     """Return seeds as a list of integers that numpy's RandomState takes, else raise InputError."""
-    given: Any = seeds
-    if _is_index(given):
-        given = [given]
+    return check_integers(seeds, what="a seed", limit=2**32)
+
+
+def check_integers(values: Any, *, what: str, limit: int) -> list[int]:
+    """Return an integer, or some, as a list if all are from 0 to limit - 1, else raise InputError."""
+    given = [values] if _is_index(values) else values
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise InputError(f"seeds must be an integer or a sequence of integers, got {seeds!r}")
+        raise InputError(f"expected an integer or a sequence of integers, got {values!r} for {what}")
     checked = list(given)
-    for seed in checked:
-        if not _is_index(seed) or not 0 <= seed < 2**32:
-            raise InputError(f"a seed must be an integer from 0 to 2^32 - 1, got {seed!r}")
-    return [operator.index(seed) for seed in checked]
+    for value in checked:
+        if not _is_index(value) or not 0 <= value < limit:
+            raise InputError(f"{what} must be an integer from 0 to {limit - 1}, got {value!r}")
+    return [operator.index(value) for value in checked]
 
 
 def _is_index(value: Any) -> bool:
-    """Whether a value is an integer: Python's, numpy's or a tensor of one, but no bool."""
-    if isinstance(value, bool):
+    """Whether a value is an integer: Python's, numpy's or a tensor without dimensions, but no bool."""
+    if isinstance(value, bool) or getattr(value, "ndim", 0) > 0:
         return False
     try:
         operator.index(value)

@@ -29,6 +29,8 @@ class MappingNetwork(nn.Module):
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         super().__init__()
+        if not 0 <= num_layers <= 100:
+            raise InputError(f"num_layers must be from 0 to 100, got {num_layers}")
         self.z_dim, self.w_dim, self.label_dim, self.normalize_z = z_dim, w_dim, label_dim, normalize_z
         self.activate = activation(nonlinearity)
         # The label embedding has neither bias nor equalized learning rate.

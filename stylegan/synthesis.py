@@ -44,8 +44,8 @@ class SynthesisNetwork(nn.Module):
     ):
         super().__init__()
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
-        self.lod, self.progressive = lod, progressive
         resolutions = block_resolutions(img_resolution)
+        self.lod, self.progressive = check_lod(lod, img_resolution), progressive
         self.num_layers = 2 * len(resolutions)
         self.num_ws = self.num_layers if use_styles else 1
 

@@ -46,7 +46,7 @@ def read_weights(name_or_path: str | os.PathLike[str], *, network: OfficialName 
     if isinstance(name_or_path, str) and name_or_path in manifest.entries():
         entry = manifest.find(name_or_path)
         with manifest.open_file(entry) as path:
-            return Loaded(load_checkpoint(path), "the package")
+            return Loaded(load_checkpoint(path), f"the package ({entry.filename})")
     path = Path(name_or_path)
     return Loaded(_read_path(path, network), str(path))
 

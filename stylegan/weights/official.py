@@ -106,21 +106,21 @@ def _convert_generator(network: OfficialNetwork, metadata: dict[str, Any]) -> Ch
         elif name != "lod":
             raise WeightsError(f"unknown variable {name!r} in {network.name!r}")
     for name, value in mapping.variables.items():
-        state[f"mapping.{_mapping_key(name)}"] = _tensor(name, value)
+        state[f"mapping.{mapping_key(name)}"] = _tensor(name, value)
     for name, value in synthesis.variables.items():
         if name == "lod":
             continue
         # A fused layer sees its kernel flipped: turn it round once, so that one operator serves all layers.
         if (match := re.fullmatch(r"(\d+)x\1/Conv0_up/weight", name)) and _is_fused(options, int(match[1])):
             value = value[::-1, ::-1]
-        state[f"synthesis.{_synthesis_key(name, resolution)}"] = _tensor(name, value)
+        state[f"synthesis.{synthesis_key(name, resolution)}"] = _tensor(name, value)
     return Checkpoint("Generator", config, state, metadata)
 
 
 def _convert_discriminator(network: OfficialNetwork, metadata: dict[str, Any]) -> Checkpoint:
     config = _rename(network.static_kwargs, _DISCRIMINATOR) | _growing(network.static_kwargs, network)
     state = {
-        _discriminator_key(name, config["img_resolution"]): _tensor(name, value)
+        discriminator_key(name, config["img_resolution"]): _tensor(name, value)
         for name, value in network.variables.items()
         if name != "lod"
     }
@@ -136,7 +136,7 @@ def _option(options: dict[str, Any], name: str, default: Any) -> Any:
     value = options.get(name, default)
     if value is None and name in ("truncation_psi", "truncation_cutoff", "blur_filter"):
         return None
-    if isinstance(default, float) and isinstance(value, int):
+    if isinstance(default, float) and isinstance(value, int) and abs(value) < 2**53:
         value = float(value)
     if isinstance(default, bool) and value in (0, 1):
         value = bool(value)
@@ -147,7 +147,7 @@ def _option(options: dict[str, Any], name: str, default: Any) -> Any:
 
 def _growing(options: dict[str, Any], *networks: OfficialNetwork) -> dict[str, Any]:
     """Structure and level of detail. A generator's own lod takes precedence over that of its synthesis network."""
-    lods = [float(n.variables["lod"]) for n in networks if "lod" in n.variables and n.variables["lod"].size == 1]
+    lods = [n.variables["lod"].item() for n in networks if "lod" in n.variables and n.variables["lod"].size == 1]
     return {"progressive": options.get("structure") != "fixed", "lod": lods[0] if lods else 0.0}
 
 
@@ -166,7 +166,7 @@ def _tensor(name: str, value: np.ndarray) -> Tensor:
 _PARAMETERS = {"const": "source.const", "Noise/weight": "noise_strength", "bias": "bias", "weight": "source.weight"}
 
 
-def _mapping_key(name: str) -> str:
+def mapping_key(name: str) -> str:
     if name == "LabelConcat/weight":
         return "embed.weight"
     if match := re.fullmatch(r"Dense(\d+)/(weight|bias)", name):
@@ -174,7 +174,7 @@ def _mapping_key(name: str) -> str:
     raise WeightsError(f"unknown variable {name!r} in the mapping network")
 
 
-def _synthesis_key(name: str, resolution: int) -> str:
+def synthesis_key(name: str, resolution: int) -> str:
     if match := re.fullmatch(r"noise(\d+)", name):
         return f"layers.{match[1]}.noise_const"
     if match := re.fullmatch(r"ToRGB_lod(\d+)/(weight|bias)", name):
@@ -191,7 +191,7 @@ def _synthesis_key(name: str, resolution: int) -> str:
     raise WeightsError(f"unknown variable {name!r} in the synthesis network")
 
 
-def _discriminator_key(name: str, resolution: int) -> str:
+def discriminator_key(name: str, resolution: int) -> str:
     if match := re.fullmatch(r"FromRGB_lod(\d+)/(weight|bias)", name):
         return f"from_rgb.{_at_lod(resolution, match[1])}.conv.{match[2]}"
     if match := re.fullmatch(r"4x4/(Conv|Dense0|Dense1)/(weight|bias)", name):

@@ -114,7 +114,7 @@ def _variables(value: Any, path: Path) -> dict[str, np.ndarray]:
         if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[0], str):
             raise WeightsError(f"{path}: a variable is {_short(item)}; expected (name, value)")
         name, array = item
-        if isinstance(array, float | int):  # A scalar that numpy had already turned into a number.
+        if isinstance(array, float):  # A scalar that numpy had already turned into a number.
             array = _Array(np.asarray(array, np.float32))
         if not isinstance(array, _Array) or array.value is None:
             raise WeightsError(f"{path}: variable {_short(name)} is {_short(array)}; expected an array")
@@ -165,6 +165,7 @@ class _Array:
 
 _MARK = object()
 _NETWORK = _Global("dnnlib.tflib.network", "Network")
+_EASY_DICT = _Global("dnnlib.util", "EasyDict")
 
 
 class _Machine:
@@ -266,8 +267,6 @@ class _Machine:
         elif isinstance(target, _Array) and target.value is None and isinstance(state, tuple) and len(state) == 5:
             _, shape, dtype, fortran, data = state
             target.value = self.array(data, dtype, shape, fortran=bool(fortran))
-        elif isinstance(target, dict) and isinstance(state, dict) and not state:
-            pass  # An EasyDict: its items are in the dictionary itself.
         else:
             raise UnsafeFileError(f"{self.path}: gives {_short(target)} the state {_short(state)}")
         self.stack.append(target)
@@ -314,13 +313,15 @@ class _Machine:
         self.expect(len(args) == 2 and isinstance(args[0], str) and args[1] == "latin1", "_codecs.encode", args)
         return args[0].encode("latin1")
 
-    def reconstruct(self, args: tuple[Any, ...]) -> _Instance:
-        is_network = len(args) == 3 and args[0] == _NETWORK and isinstance(args[1], _Global) and args[2] is None
-        self.expect(is_network, "_reconstructor", args)
-        return _Instance()
+    def reconstruct(self, args: tuple[Any, ...]) -> _Instance | dict[str, Any]:
+        # Protocols 0 and 1 make objects this way: (class, its built-in base, the value of the base).
+        if len(args) == 3 and args[0] == _NETWORK and args[2] is None:
+            return _Instance()
+        self.expect(len(args) == 3 and args[0] == _EASY_DICT and isinstance(args[2], dict), "_reconstructor", args)
+        return args[2]
 
     def refuse_call(self, args: tuple[Any, ...]) -> None:
-        self.expect(False, "ndarray or object", args)
+        self.expect(False, "an object that cannot be made this way", args)
 
     def expect(self, condition: bool, what: str, args: tuple[Any, ...]) -> None:
         if not condition:
@@ -328,16 +329,15 @@ class _Machine:
 
 
 _CALLS: dict[tuple[str, str], Callable[[_Machine, tuple[Any, ...]], Any]] = {
-    ("dnnlib.tflib.network", "Network"): _Machine.new_network,
-    ("dnnlib.util", "EasyDict"): _Machine.new_dict,
+    (_NETWORK.module, _NETWORK.name): _Machine.new_network,
+    (_EASY_DICT.module, _EASY_DICT.name): _Machine.new_dict,
     ("numpy", "dtype"): _Machine.new_dtype,
-    ("numpy", "ndarray"): _Machine.refuse_call,  # Only ever an argument.
     ("_codecs", "encode"): _Machine.encode,
-    # Protocols 0 and 1 make objects through copyreg._reconstructor(class, object, None).
     ("copy_reg", "_reconstructor"): _Machine.reconstruct,
-    ("copyreg", "_reconstructor"): _Machine.reconstruct,
+    # These are only ever arguments.
+    ("numpy", "ndarray"): _Machine.refuse_call,
     ("__builtin__", "object"): _Machine.refuse_call,
-    ("builtins", "object"): _Machine.refuse_call,
+    ("__builtin__", "dict"): _Machine.refuse_call,
 }
 for _core in ("numpy.core", "numpy._core"):
     _CALLS[f"{_core}.multiarray", "_reconstruct"] = _Machine.new_array
@@ -347,7 +347,7 @@ for _core in ("numpy.core", "numpy._core"):
 _IGNORED = {"PROTO", "FRAME"}
 _LITERALS = {
     *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 }
 _ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {

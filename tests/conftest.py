@@ -1,0 +1,91 @@
+"""Networks and golden files that several tests use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from stylegan import Discriminator, Generator
+from stylegan.weights.loading import build_network, read_weights
+
+GOLDEN = Path(__file__).parent / "golden"
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@dataclass
+class Golden:
+    """One set of golden outputs: its networks and its arrays."""
+
+    name: str
+    folder: Path
+    Gs: Generator
+    G: Generator
+    D: Discriminator
+    arrays: dict[str, Tensor]
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.arrays[key]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.arrays
+
+    @property
+    def labels(self) -> Tensor | None:
+        return self["labels"] if self.Gs.label_dim else None
+
+
+def load_golden(folder: Path) -> Golden:
+    path = folder / "network_nosrc.pkl"
+    with np.load(folder / "io.npz") as arrays:
+        tensors = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    return Golden(
+        folder.name,
+        folder,
+        Generator.from_pretrained(path),
+        build_network(Generator, read_weights(path, network="G")).requires_grad_(False),
+        Discriminator.from_pretrained(path),
+        tensors,
+    )
+
+
+def golden_folders() -> list[Path]:
+    """The sets in this repository; the whole sets of the shared folder instead, where it is there."""
+    whole = SHARED / "golden"
+    return sorted(p.parent for p in (whole if whole.is_dir() else GOLDEN).glob("*/network_nosrc.pkl"))
+
+
+@pytest.fixture(scope="session", params=golden_folders(), ids=lambda folder: folder.name)
+def golden(request: pytest.FixtureRequest) -> Golden:
+    return load_golden(request.param)
+
+
+@pytest.fixture(scope="session")
+def golden_t() -> Golden:
+    return load_golden(GOLDEN / "T")
+
+
+@pytest.fixture(scope="session")
+def faces() -> Generator:
+    """The bundled model."""
+    return Generator.from_pretrained()
+
+
+def tiny_generator(**options) -> Generator:
+    """A 16x16 generator with random weights that all matter: noise strengths and biases are not zero."""
+    synthesis = {"fmap_base": 128, "fmap_max": 16} | options.pop("synthesis", {})
+    mapping = {"hidden_dim": 24} | options.pop("mapping", {})
+    options = {"z_dim": 24, "w_dim": 24, "img_resolution": 16} | options
+    G = Generator(**options, mapping=mapping, synthesis=synthesis).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(1)
+    for name, tensor in G.state_dict().items():
+        if name.endswith(("bias", "noise_strength", "w_avg")):
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+    return G
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Generator:
+    return tiny_generator()

@@ -1,0 +1,90 @@
+"""uint8 conversion, PIL, grids and saving."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import GOLDEN
+from PIL import Image
+
+from stylegan import grid, images
+from stylegan.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def misc():
+    with np.load(GOLDEN / "misc" / "io.npz") as arrays:
+        return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+
+
+def test_uint8_conversion_is_the_official_one(misc):
+    assert torch.equal(images.to_uint8(misc["ramp"]), misc["ramp_to_uint8"])
+    assert torch.equal(images.to_uint8(misc["shrink_in"], shrink=2), misc["shrink2_uint8"])
+
+
+def test_from_uint8_is_the_official_input_of_training(misc):
+    assert torch.equal(images.from_uint8(misc["reals_u8_16"]), misc["process_reals_16_lod0"])
+
+
+def test_uint8_round_trip():
+    every = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(images.to_uint8(images.from_uint8(every)), every)
+
+
+def test_to_pil_refuses_what_pil_cannot_show():
+    for shape in ((3, 8, 8), (1, 2, 8, 8)):
+        with pytest.raises(InputError):
+            images.to_pil(torch.zeros(shape))
+
+
+def tile(color: str, size: tuple[int, int] = (16, 16)) -> Image.Image:
+    return Image.new("RGB", size, color)
+
+
+def test_grid_places_images_row_by_row():
+    picture = grid([tile(c) for c in ("red", "green", "blue")], columns=2, padding=4)
+    assert picture.size == (36, 36)
+    assert picture.getpixel((8, 8)) == (255, 0, 0)
+    assert picture.getpixel((28, 8)) == (0, 128, 0)
+    assert picture.getpixel((8, 28)) == (0, 0, 255)
+    assert picture.getpixel((28, 28)) == picture.getpixel((17, 8)) == (255, 255, 255)
+
+
+def test_grid_without_columns_is_about_square():
+    assert grid([tile("red")] * 9).size == (48, 48)
+    assert grid([tile("red")]).size == (16, 16)
+
+
+def test_headings_stand_beside_their_rows_and_columns():
+    picture = grid(
+        [tile("red")] * 6,
+        row_headings=[tile("blue")] * 2,
+        column_headings=["a long heading", "b", "c"],
+    )
+    assert picture.getpixel((8, picture.height - 8)) == (0, 0, 255)
+    heading = np.asarray(picture)[: picture.height - 32]
+    assert (heading == 0).all(axis=2).any()  # Black letters above the images,
+    assert (np.asarray(picture)[:, -1] != 0).all(axis=1).any()  # none of them cut off at the right.
+    assert picture.width > 64  # The columns are as wide as the longest heading.
+
+
+def test_grid_refuses_what_does_not_fit():
+    for call in (
+        lambda: grid([]),
+        lambda: grid([tile("red"), tile("red", (8, 8))]),
+        lambda: grid([tile("red")], columns=0),
+        lambda: grid([tile("red")] * 4, columns=2, row_headings=["one"]),
+        lambda: grid([tile("red")] * 4, columns=2, column_headings=["one", "two", "three"]),
+    ):
+        with pytest.raises(InputError):
+            call()
+
+
+def test_save_writes_the_format_of_the_suffix_or_nothing(tmp_path):
+    for suffix in (".png", ".jpg", ".webp"):
+        images.save(images.remember(tile("red"), {"seed": 3}), tmp_path / f"new/a{suffix}")
+        with Image.open(tmp_path / f"new/a{suffix}") as image:
+            assert image.size == (16, 16)
+    assert Image.open(tmp_path / "new/a.png").text == {"seed": "3"}
+    with pytest.raises(InputError, match="txt"):
+        images.save(tile("red"), tmp_path / "a.txt")
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.jpg", "a.png", "a.webp", "new"]

@@ -1,0 +1,139 @@
+"""Seeds, truncation and style mixing as pure functions."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from stylegan import mix_styles, truncate, z_from_seeds
+from stylegan.errors import InputError
+from stylegan.latents import noise_from_seeds
+
+
+def test_z_is_the_draw_of_the_official_examples():
+    assert torch.equal(z_from_seeds([5])[0], torch.from_numpy(np.random.RandomState(5).randn(512)).float())
+
+
+def test_z_is_pinned():
+    """The same numbers on every platform, and with every version of the library."""
+    digest = hashlib.sha256(z_from_seeds([0, 5, 4294967295]).numpy().astype("<f4").tobytes()).hexdigest()
+    assert digest == "48208002167e415815e8af56f17569adbc11d3ff6288d4cbae507be607887b22"
+
+
+def test_z_of_a_seed_does_not_depend_on_its_neighbours():
+    assert torch.equal(z_from_seeds([1, 2, 3])[2], z_from_seeds(3)[0])
+    assert z_from_seeds([]).shape == (0, 512)
+
+
+def test_noise_of_a_seed_is_pinned_and_does_not_depend_on_its_neighbours_or_the_resolution():
+    shapes = [(4, 4), (4, 4), (8, 8)]
+    noise = noise_from_seeds([7, 8], shapes)
+    assert [tuple(n.shape) for n in noise] == [(2, 1, 4, 4), (2, 1, 4, 4), (2, 1, 8, 8)]
+    for both, alone in zip(noise, noise_from_seeds(8, [*shapes, (16, 16)]), strict=False):
+        assert torch.equal(both[1:], alone)
+    assert (
+        hashlib.sha256(b"".join(n.numpy().astype("<f4").tobytes() for n in noise)).hexdigest()
+        == "5233d6ee3feb47d8356d977953474fb3cad064f403556cd5b6e93ee337d5872b"
+    )
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "3", None, True, [1, "2"], [0.5]])
+def test_other_seeds_are_refused(seed):
+    with pytest.raises(InputError, match="integer"):
+        z_from_seeds(seed)
+
+
+def test_numpy_and_tensor_seeds_are_taken():
+    assert torch.equal(z_from_seeds(np.arange(3)), z_from_seeds(torch.arange(3)))
+
+
+WS, W_AVG = torch.randn(2, 6, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8.0)
+
+
+def test_psi_one_changes_nothing():
+    assert torch.equal(truncate(WS, W_AVG, 1.0), WS)
+
+
+def test_psi_zero_gives_the_average():
+    assert torch.equal(truncate(WS, W_AVG, 0.0), W_AVG.expand(2, 6, 8))
+
+
+def test_negative_psi_gives_the_opposite():
+    torch.testing.assert_close(truncate(WS, W_AVG, -1.0) - W_AVG, W_AVG - WS)
+
+
+def test_cutoff_leaves_the_other_layers():
+    given = truncate(WS, W_AVG, 0.5, 3)
+    torch.testing.assert_close(given[:, :3], (WS[:, :3] + W_AVG) / 2)
+    assert torch.equal(given[:, 3:], WS[:, 3:])
+    assert torch.equal(truncate(WS, W_AVG, 0.5, 0), WS)
+    assert torch.equal(truncate(WS, W_AVG, 0.5, 99), truncate(WS, W_AVG, 0.5))
+
+
+def test_psi_for_each_layer_and_image():
+    psi = torch.rand(2, 6)
+    torch.testing.assert_close(truncate(WS, W_AVG, psi), W_AVG + (WS - W_AVG) * psi[..., None])
+    by_layer = [0, 0, 0, 1, 1, 1]
+    assert torch.equal(truncate(WS, W_AVG, by_layer), truncate(WS, W_AVG, 0.0, 3))
+    for wrong in ([0.5] * 5, torch.rand(3, 6), torch.rand(2, 6, 1)):
+        with pytest.raises(InputError, match="truncation_psi must be"):
+            truncate(WS, W_AVG, wrong)
+
+
+def test_truncate_refuses_w_without_layers():
+    with pytest.raises(InputError, match="broadcast"):
+        truncate(WS[:, 0], W_AVG)
+
+
+A, B = torch.zeros(1, 10, 4), torch.ones(1, 10, 4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "from_b"),
+    [
+        (6, [6, 7, 8, 9]),
+        (0, range(10)),
+        (10, []),
+        ("coarse", [0, 1, 2, 3]),
+        ("middle", [4, 5, 6, 7]),
+        ("fine", [8, 9]),
+        (slice(2, 4), [2, 3]),
+        (slice(None, None, 5), [0, 5]),
+        ([1, 3, -1], [1, 3, 9]),
+        (range(2), [0, 1]),
+        ([], []),
+        (torch.tensor([2]), [2]),
+    ],
+)
+def test_mixing_takes_these_layers_from_the_second(layers, from_b):
+    assert mix_styles(A, B, layers)[0, :, 0].nonzero().flatten().tolist() == list(from_b)
+
+
+def test_mixing_no_layers_returns_the_first_parent_and_all_the_second():
+    assert torch.equal(mix_styles(A, B, []), A)
+    assert torch.equal(mix_styles(A, B, range(10)), B)
+    assert torch.equal(mix_styles(A[:, :8], B[:, :8], "fine"), A[:, :8])  # A network below 64x64 has no fine layers.
+
+
+def test_mixing_broadcasts_and_can_be_repeated():
+    a, b = torch.randn(3, 1, 10, 4), torch.randn(1, 2, 10, 4)
+    mixed = mix_styles(a, b, 5)
+    assert mixed.shape == (3, 2, 10, 4)
+    assert torch.equal(mixed[2, 1, :5], a[2, 0, :5])
+    assert torch.equal(mixed[2, 1, 5:], b[0, 1, 5:])
+    twice = mix_styles(mix_styles(A, B, 3), A, 7)
+    assert twice[0, :, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("layers", [-1, 11, 2.5, None, True, "fines", [10], [-11], ["1"]])
+def test_other_layers_are_refused(layers):
+    with pytest.raises(InputError):
+        mix_styles(A, B, layers)
+
+
+def test_mixing_refuses_other_shapes():
+    with pytest.raises(InputError, match="must both be"):
+        mix_styles(A, B[:, :8], 2)
+    with pytest.raises(InputError, match="do not broadcast"):
+        mix_styles(A.expand(2, -1, -1), B.expand(3, -1, -1), 2)
