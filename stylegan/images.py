@@ -102,9 +102,10 @@ def grid(
             raise InputError(f"a grid with {expected} {what}s needs {expected} {what} headings, got {len(headings)}")
 
     font = ImageFont.load_default(size=max(12, height // 12))
-    left = max((_heading_size(h, font)[0] for h in row_headings or []), default=0)
-    top = max((_heading_size(h, font)[1] for h in column_headings or []), default=0)
-    left, top = left + padding * bool(left), top + padding * bool(top)
+    heading_width = max((_heading_size(h, font)[0] for h in row_headings or []), default=0)
+    heading_height = max((_heading_size(h, font)[1] for h in column_headings or []), default=0)
+    left = heading_width + padding if row_headings else 0
+    top = heading_height + padding if column_headings else 0
     # A column is as wide as its heading's text at least, so that no text is cut.
     cell = max([width, *(_heading_size(h, font)[0] for h in column_headings or [])])
     size = (left + columns * (cell + padding) - padding, top + rows * (height + padding) - padding)
@@ -120,9 +121,9 @@ def grid(
     for i, image in enumerate(images):
         put(image, left + i % columns * (cell + padding), top + i // columns * (height + padding), cell, height)
     for i, heading in enumerate(column_headings or []):
-        put(heading, left + i * (cell + padding), 0, cell, top)
+        put(heading, left + i * (cell + padding), 0, cell, heading_height)
     for i, heading in enumerate(row_headings or []):
-        put(heading, 0, top + i * (height + padding), left, height)
+        put(heading, 0, top + i * (height + padding), heading_width, height)
     return canvas
 
 

@@ -1,0 +1,173 @@
+"""The command line: what it writes, what it says, and how it fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from conftest import GOLDEN
+from PIL import Image
+
+from stylegan import Generator, cli
+from stylegan.cli.common import LayersType, SeedsType
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
+
+
+def ok(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_sample_without_arguments_writes_a_grid_and_says_where(run, tmp_path, faces: Generator):
+    assert str(tmp_path / "samples.png") in ok(run("sample"))
+    grid = np.asarray(Image.open("samples.png")).astype(int)
+    assert grid.shape == (256, 512, 3)
+    last = faces.sample(seeds=[31], output_type="np")[0]
+    assert abs(grid[-64:, -64:] - last).max() <= 1
+
+
+def test_sample_to_a_folder_writes_one_picture_for_each_seed(run):
+    ok(run("sample", "--seeds", "3,7-9", "--out", "faces/", "--batch-size", 3, "--truncation-psi", 0.5))
+    assert sorted(os.listdir("faces")) == ["seed0003.png", "seed0007.png", "seed0008.png", "seed0009.png"]
+    text = Image.open("faces/seed0007.png").text
+    assert (text["seed"], text["truncation_psi"]) == ("7", "0.5")
+
+
+def test_sample_options(run, faces: Generator):
+    ok(
+        run(
+            "sample",
+            "--seeds",
+            5,
+            "--noise-mode",
+            "random",
+            "--noise-seed",
+            2,
+            "--truncation-cutoff",
+            4,
+            "--out",
+            "a.png",
+        )
+    )
+    expected = faces.sample(seeds=[5], noise_mode="random", noise_seed=2, truncation_cutoff=4, output_type="np")[0]
+    assert (np.asarray(Image.open("a.png")) == expected).all()
+
+
+def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, faces: Generator):
+    ok(run("mix", "--columns", "1,2", "--rows", "3", "--layers", "coarse"))
+    grid = np.asarray(Image.open("mix.png")).astype(int)
+    a, b = faces.ws([2]), faces.ws([3])
+    cell = faces.render(faces.mix_styles(a, b, "coarse"), output_type="np")[0]
+    assert abs(grid[-64:, -64:] - cell).max() <= 1
+    assert abs(grid[:64, -64:] - faces.sample(seeds=[2], output_type="np")[0]).max() <= 1
+    assert abs(grid[-64:, :64] - faces.sample(seeds=[3], output_type="np")[0]).max() <= 1
+
+
+def test_truncate_sweeps_from_left_to_right(run, faces: Generator):
+    ok(run("truncate", "--seeds", "4,5", "--truncation-psi", "1,0,-1", "--out", "sweep.png"))
+    grid = np.asarray(Image.open("sweep.png")).astype(int)
+    assert abs(grid[-64:, -64:] - faces.sample(seeds=[5], truncation_psi=-1, output_type="np")[0]).max() <= 1
+
+
+def test_info(run):
+    text = ok(run("info"))
+    for part in ("faces-64", "non-commercial research", "1900719", "64", "UTKFace", "limits"):
+        assert part in text
+    facts = json.loads(ok(run("info", GOLDEN / "T" / "network_nosrc.pkl", "--json")))
+    assert (facts["resolution"], facts["config"]["z_dim"]) == (16, 12)
+
+
+def test_list(run):
+    assert "faces-64 *  64x64" in ok(run("list"))
+
+
+@pytest.mark.parametrize("target", ["out.safetensors", "folder"])
+def test_convert(run, target):
+    source = GOLDEN / "T" / "network_nosrc.pkl"
+    ok(run("convert", source, target, "--metadata", "name=tiny", "--metadata", "license=CC0"))
+    G, official = Generator.from_pretrained(target), Generator.from_pretrained(source)
+    assert G.metadata == {"name": "tiny", "license": "CC0", "source": "Gs of network_nosrc.pkl"}
+    assert (G.sample(output_type="np") == official.sample(output_type="np")).all()
+    assert run("convert", source, target).exit_code == 1
+    ok(run("convert", source, target, "--force", "--network", "D", "--dtype", "float16"))
+    assert "Discriminator" in ok(run("info", target))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "--model", "faces-6"], "did you mean 'faces-64'?"),
+        (["sample", "--model", "gone.pkl"], "no such file"),
+        (["sample", "--out", "faces.txt"], "use .png, .jpg or .webp"),
+        (["sample", "--device", "cuda:77"], "no device 'cuda:77'"),
+        (["sample", "--label", "1"], "unconditional"),
+        (["sample", "--noise-seed", "1"], "noise_mode 'random'"),
+        (["sample", "--out", "file/faces.png"], "cannot write"),
+        (["mix", "--layers", "11"], "crossover must be from 0 to 10"),
+        (["mix", "--layers", "3,12"], "layers 0 to 9"),
+        (["info", "."], "config.json and model.safetensors"),
+        (["convert", "faces-64", "out.txt"], "expected a .safetensors file or a folder"),
+        (["convert", "faces-64", "o.safetensors", "--metadata", "x"], "expected KEY=VALUE"),
+    ],
+)
+def test_user_errors_are_one_line_and_exit_1(run, arguments, message):
+    Path("file").touch()
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert message in result.output.strip().splitlines()[-1]
+    assert sorted(os.listdir()) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sample", "--seeds", "5-3"],
+        ["sample", "--seeds", "a"],
+        ["sample", "--seeds", "0-4294967296"],
+        ["sample", "--batch-size", "0"],
+        ["sample", "--dtype", "int8"],
+        ["mix", "--layers", "rough"],
+        ["truncate", "--truncation-psi", "1,x"],
+        ["smaple"],
+    ],
+)
+def test_usage_errors_exit_2(run, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+
+
+def test_every_command_has_help_with_an_example(run):
+    for name in cli.main.commands:
+        text = ok(run(name, "--help"))
+        assert "Example" in text
+        assert f"stylegan {name}" in text
+
+
+def test_seeds_and_layers():
+    assert SeedsType().convert("0-2,42, 7", None, None) == [0, 1, 2, 42, 7]
+    layers = LayersType()
+    assert [layers.convert(x, None, None) for x in ("fine", "6", "4:8", ":2", "0,3")] == [
+        "fine",
+        6,
+        slice(4, 8),
+        slice(None, 2),
+        [0, 3],
+    ]
+
+
+def test_as_a_module(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-m", "stylegan", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert result.stdout.startswith("stylegan, version")

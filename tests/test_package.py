@@ -1,0 +1,195 @@
+"""The package as people install it: archives, import, layers of the source, safety of the source."""
+
+import ast
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "stylegan").rglob("*.py"))
+
+SAMPLE = """
+import stylegan, pathlib
+from stylegan.weights import manifest
+G = stylegan.Generator.from_pretrained()
+image = G.sample(seeds=[5])[0]
+assert image.size == (G.img_resolution, G.img_resolution)
+assert (pathlib.Path(stylegan.__file__).parent / "py.typed").is_file() or ".zip" in stylegan.__file__
+print(stylegan.__file__)
+"""
+
+
+def python(script: str, *paths: Path, cwd: Path) -> str:
+    """Run a script in another process, with the package from these paths alone."""
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def pip_install(source: Path, target: Path) -> None:
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--target", str(target), str(source)], check=True, cwd=target.parent)
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of what git tracks, as a zip archive of the repository holds it: symbolic links become small files."""
+    folder = tmp_path_factory.mktemp("checkout") / "stylegan-main"
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if names.returncode:
+        pytest.skip("not a git checkout")
+    for name in names.stdout.splitlines():
+        source = ROOT / name
+        if name.startswith("tests/") or not (source.exists() or source.is_symlink()):
+            continue
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(os.readlink(source).encode() if source.is_symlink() else source.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
+    """The wheel and the source archive, the wheel built from the source archive."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)]
+    subprocess.run(command, check=True, capture_output=True)
+    return {path.suffix: path for path in out.iterdir()}
+
+
+def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
+    names = set(zipfile.ZipFile(archives[".whl"]).namelist())
+    assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/weights/faces-64.safetensors"} <= names
+    assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
+
+
+@pytest.mark.parametrize("kind", [".whl", ".gz", "zip"])
+def test_installed_archives_make_an_image(archives, checkout: Path, tmp_path, kind: str):
+    """The wheel, the source archive, and a zip of the repository."""
+    source = archives.get(kind)
+    if source is None:
+        source = tmp_path / "stylegan-main.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for path in checkout.rglob("*"):
+                archive.write(path, path.relative_to(checkout.parent))
+    target = tmp_path / "site"
+    target.mkdir()
+    pip_install(source, target)
+    assert str(target) in python(SAMPLE, target, cwd=tmp_path)
+
+
+def test_the_wheel_works_unpacked_nowhere(archives, tmp_path):
+    """Imported straight from the archive, as a zipped application would."""
+    archive = tmp_path / "stylegan.zip"
+    archive.write_bytes(archives[".whl"].read_bytes())
+    assert str(archive) in python(SAMPLE, archive, cwd=tmp_path)
+
+
+def test_the_manifest_on_top_is_the_one_inside():
+    top = ROOT / "weights_manifest.json"
+    if not top.is_symlink():
+        pytest.skip("a checkout without symbolic links")
+    assert os.readlink(top) == "stylegan/weights_manifest.json"
+
+
+def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
+    script = """if True:
+        import sys, time
+        import torch, numpy, PIL.Image
+        touched = []
+        def watch(event, args):
+            if event.startswith("socket.") or event in ("os.mkdir", "os.rename", "os.remove"):
+                touched.append((event, args))
+            if event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+"):
+                touched.append((event, args))
+        sys.dont_write_bytecode = True
+        sys.addaudithook(watch)
+        start = time.perf_counter()
+        import stylegan
+        print(time.perf_counter() - start)
+        assert not touched, touched
+        assert "huggingface_hub" not in sys.modules
+        assert not torch.cuda.is_initialized()
+    """
+    assert min(float(python(script, ROOT, cwd=tmp_path)) for _ in range(3)) < 0.3
+
+
+# Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
+LAYERS = [
+    {"errors", "version"},
+    {"files", "ops", "architecture", "placement"},
+    {"layers", "latents", "images", "weights"},
+    {"mapping", "synthesis", "discriminator"},
+    {"generator"},
+    {"presets"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+
+
+def imported_units(path: Path) -> set[str]:
+    """The units of the package that a file imports."""
+    units = set()
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *filter(None, [node.module])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        units |= {name.split(".")[1] for name in names if name.startswith("stylegan.")}
+    return units
+
+
+def test_imports_point_one_way():
+    rank = {unit: i for i, layer in enumerate(LAYERS) for unit in layer}
+    for path in SOURCES:
+        unit = path.relative_to(ROOT / "stylegan").parts[0].removesuffix(".py")
+        for other in imported_units(path) - {unit}:
+            assert rank[other] < rank[unit], f"{path.name} ({unit}) imports {other}"
+
+
+def test_the_source_never_unpickles_or_evaluates():
+    forbidden_calls = {"eval", "exec", "compile", "__import__"}
+    forbidden_attributes = {
+        ("pickle", "load"),
+        ("pickle", "loads"),
+        ("pickle", "Unpickler"),
+        ("torch", "load"),
+        ("torch", "manual_seed"),
+        ("os", "system"),
+    }
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            where = f"{path.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in forbidden_calls, where
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in forbidden_attributes, where
+            if isinstance(node, ast.Attribute):
+                assert node.attr != "extractall", where
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                modules = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                assert not {"pickle", "marshal", "shelve", "dill"} & set(modules), where
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "print", where
+
+
+def test_every_public_name_has_a_docstring():
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                assert node.name.startswith("_") or ast.get_docstring(node), f"{path.name}: {node.name}"
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef):
+                assert node.name.startswith("_") or ast.get_docstring(node), f"{path.name}: {node.name}"
