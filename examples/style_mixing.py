@@ -4,12 +4,20 @@ python examples/style_mixing.py
 """
 
 from stylegan import Generator, grid, images
+from stylegan.latents import Layers
 
 G = Generator.from_pretrained()
 a, b = G.ws([2]), G.ws([6])  # [1, num_ws, w_dim] each
 
 # From the second face: nothing, one band of layers, every layer from a crossover on, everything.
-choices = {"a": [], "coarse": "coarse", "middle": "middle", "fine": "fine", "from 4": 4, "b": range(G.num_ws)}
+choices: dict[str, Layers] = {
+    "a": [],
+    "coarse": "coarse",
+    "middle": "middle",
+    "fine": "fine",
+    "from 4": 4,
+    "b": range(G.num_ws),
+}
 mixed = [G.render(G.mix_styles(a, b, layers))[0] for layers in choices.values()]
 images.save(grid(mixed, column_headings=list(choices), padding=2), "style_mixing.png")
 

@@ -301,10 +301,10 @@ class Generator(nn.Module):
             own["noise_mode"] = noise_mode
             if noise_seeds:
                 own["noise_seed"] = noise_seeds[j]
-            images.remember(image, self.provenance() | own)
+            images.remember(image, self._provenance() | own)
         return results
 
-    def provenance(self) -> dict[str, str]:
+    def _provenance(self) -> dict[str, str]:
         """What every picture of this model carries as text: software, model and licence."""
         known = {"Software": f"stylegan {__version__}", "model": self.name}
         return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})

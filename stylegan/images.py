@@ -50,12 +50,14 @@ def to_pil(img: Tensor) -> list[Image.Image]:
 def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
     """Attach settings to an image: in `image.info`, and as text wherever it is saved as PNG. Returns the image.
 
-    Copies made by Pillow (crop, resize) keep `info` but not the text. PNGs are read back with `Image.open(f).text`.
+    Settings that were attached before remain. Copies made by Pillow (crop, resize) keep `info` but not the text.
+    PNGs are read back with `Image.open(f).text`.
     """
+    image.info |= {key: str(value) for key, value in settings.items()}
     png = PngInfo()
-    for key, value in settings.items():
-        image.info[key] = str(value)
-        png.add_itxt(key, str(value))
+    for key, value in image.info.items():
+        if isinstance(value, str):
+            png.add_itxt(str(key), value)
     image.encoderinfo = {"pnginfo": png}
     return image
 
@@ -85,7 +87,8 @@ def grid(
     row_headings, column_headings: texts or images shown left of each row and above each column.
     padding: pixels between images.
 
-    Returns one RGB image. Raises InputError if sizes differ or headings do not match the rows and columns.
+    Returns one RGB image that remembers the settings of its images (see `remember`), several values of one setting
+    separated by commas. Raises InputError if sizes differ or headings do not match the rows and columns.
     """
     if not images:
         raise InputError("a grid needs at least one image")
@@ -124,7 +127,17 @@ def grid(
         put(heading, left + i * (cell + padding), 0, cell, heading_height)
     for i, heading in enumerate(row_headings or []):
         put(heading, 0, top + i * (height + padding), heading_width, height)
-    return canvas
+    return remember(canvas, _settings_of_all(images))
+
+
+def _settings_of_all(images: Sequence[Image.Image]) -> dict[str, str]:
+    """The settings that all images have: one value where they agree, else all of them."""
+    settings = {}
+    for key in images[0].info:
+        values = [value for image in images if isinstance(value := image.info.get(key), str)]
+        if len(values) == len(images):
+            settings[str(key)] = values[0] if len(set(values)) == 1 else ",".join(values)
+    return settings
 
 
 def _heading_size(heading: Heading, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:

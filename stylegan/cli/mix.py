@@ -67,5 +67,5 @@ def mix(
         padding=max(2, G.img_resolution // 32),
     )
     settings: dict[str, object] = {"columns": columns, "rows": rows, "layers": layers, "truncation_psi": truncation_psi}
-    images.save(images.remember(grid, G.provenance() | settings), out)
+    images.save(images.remember(grid, settings), out)
     click.echo(f"wrote a grid of {len(rows)} x {len(columns)} mixed images to {out.resolve()}")

@@ -78,7 +78,5 @@ def sample(
     if as_folder:
         click.echo(f"wrote {len(seeds)} images to {out.resolve()}")
         return
-    grid = images.grid(tiles, columns=columns or min(8, len(tiles)))
-    settings = {**tiles[0].info, "seed": ",".join(map(str, seeds))}
-    images.save(images.remember(grid, settings), out)
+    images.save(images.grid(tiles, columns=columns or min(8, len(tiles))), out)
     click.echo(f"wrote a grid of {len(seeds)} images to {out.resolve()}")

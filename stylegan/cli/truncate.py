@@ -59,5 +59,5 @@ def truncate(
         padding=2,
     )
     settings: dict[str, object] = {"seeds": seeds, "truncation_psi": truncation_psi}
-    images.save(images.remember(grid, G.provenance() | settings), out)
+    images.save(images.remember(grid, settings), out)
     click.echo(f"wrote {len(seeds)} x {len(truncation_psi)} images to {out.resolve()}")

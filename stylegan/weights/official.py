@@ -167,6 +167,7 @@ _PARAMETERS = {"const": "source.const", "Noise/weight": "noise_strength", "bias"
 
 
 def mapping_key(name: str) -> str:
+    """Our name of a variable of G_mapping. Raises WeightsError if there is none."""
     if name == "LabelConcat/weight":
         return "embed.weight"
     if match := re.fullmatch(r"Dense(\d+)/(weight|bias)", name):
@@ -175,6 +176,7 @@ def mapping_key(name: str) -> str:
 
 
 def synthesis_key(name: str, resolution: int) -> str:
+    """Our name of a variable of G_synthesis at this image resolution. Raises WeightsError if there is none."""
     if match := re.fullmatch(r"noise(\d+)", name):
         return f"layers.{match[1]}.noise_const"
     if match := re.fullmatch(r"ToRGB_lod(\d+)/(weight|bias)", name):
@@ -192,6 +194,7 @@ def synthesis_key(name: str, resolution: int) -> str:
 
 
 def discriminator_key(name: str, resolution: int) -> str:
+    """Our name of a variable of D_basic at this image resolution. Raises WeightsError if there is none."""
     if match := re.fullmatch(r"FromRGB_lod(\d+)/(weight|bias)", name):
         return f"from_rgb.{_at_lod(resolution, match[1])}.conv.{match[2]}"
     if match := re.fullmatch(r"4x4/(Conv|Dense0|Dense1)/(weight|bias)", name):
