@@ -17,7 +17,7 @@ draws = [G.render(ws, noise_mode="random", noise_seed=seed)[0] for seed in range
 maps = G.noise(0)
 fine = [None if i < 6 else noise for i, noise in enumerate(maps)]
 coarse = [noise if i < 6 else None for i, noise in enumerate(maps)]
-with torch.inference_mode():
+with torch.no_grad():
     parts = torch.cat([G.synthesis(ws, noise=noise) for noise in (maps, fine, coarse, [None] * len(maps))])
 
 headings = ["all", "fine", "coarse", "none"]

@@ -161,7 +161,7 @@ class Generator(nn.Module):
         truncation_cutoff: int | None = None,
     ) -> Tensor:
         """Move ws [N, num_ws, w_dim] towards the average of this generator. See `latents.truncate`."""
-        self._check_ws(ws)
+        self.synthesis.check_ws(ws)
         return latents.truncate(ws, self.w_avg, truncation_psi, truncation_cutoff)
 
     def mix_styles(self, ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
@@ -177,7 +177,7 @@ class Generator(nn.Module):
         truncation_cutoff: int | None = None,
     ) -> Tensor:
         """Seeds -> z -> w -> truncated ws [N, num_ws, w_dim], in one call. The arguments are those of `sample`."""
-        with torch.inference_mode():
+        with torch.no_grad():
             z = self.z(seeds)
             w = self.mapping(z, self._label_vectors(labels, len(z)))
             return self.truncate(self.broadcast(w), truncation_psi, truncation_cutoff)
@@ -230,8 +230,7 @@ class Generator(nn.Module):
         device and software; between batch sizes, uint8 values differ by at most 1, in fewer than 1 of 1,000.
         Raises InputError for settings that do not fit the model.
         """
-        if torch.as_tensor(truncation_psi).ndim > 1:
-            raise InputError("sample takes one truncation_psi, or one for each layer; use truncate for one per image")
+        psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
         numbers = _check_n(n, seeds)
         vectors = self._label_vectors(labels, len(numbers))
 
@@ -239,13 +238,13 @@ class Generator(nn.Module):
             return self.ws(
                 numbers[i],
                 labels=None if vectors is None else vectors[i],
-                truncation_psi=truncation_psi,
+                truncation_psi=psi,
                 truncation_cutoff=truncation_cutoff,
             )
 
         settings: list[dict[str, Any]] = [{"seed": seed} for seed in numbers]
         for i, own in enumerate(settings):
-            own["truncation_psi"] = _rounded(torch.as_tensor(truncation_psi).tolist())
+            own["truncation_psi"] = _rounded(psi.tolist())
             if truncation_cutoff is not None:
                 own["truncation_cutoff"] = truncation_cutoff
             if vectors is not None:
@@ -263,7 +262,7 @@ class Generator(nn.Module):
         progress: bool | None = None,
     ) -> Any:
         """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`."""
-        self._check_ws(ws)
+        self.synthesis.check_ws(ws)
         settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]
         return self._render(settings, ws.__getitem__, noise_mode, noise_seed, batch_size, output_type, progress)
 
@@ -285,7 +284,7 @@ class Generator(nn.Module):
             batch_size = default_batch_size(self.img_resolution, self.device)
 
         results: list[Any] = []
-        with torch.inference_mode():
+        with torch.no_grad():
             for i in _batches(n, batch_size, progress):
                 noise = self.noise(noise_seeds[i]) if noise_seeds else None
                 img = self.synthesis(ws(i), noise_mode=noise_mode, noise=noise)
@@ -323,11 +322,6 @@ class Generator(nn.Module):
         """The model's name, or "unnamed"."""
         return str(self.metadata.get("name", "unnamed"))
 
-    def _check_ws(self, ws: Tensor) -> None:
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            hint = "; use G.broadcast(w)" if ws.ndim == 2 else ""
-            raise InputError(f"ws must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}{hint}")
-
     def _label_vectors(self, labels: Labels, n: int) -> Tensor | None:
         """Class indices or label vectors -> [n, label_dim]; the mapping network checks the shape."""
         if labels is None or self.label_dim == 0:
@@ -350,8 +344,8 @@ def default_batch_size(img_resolution: int, device: torch.device) -> int:
 
 def _batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
     """Slices of at most batch_size covering range(n), with a progress bar over the images."""
-    if batch_size < 1:
-        raise InputError(f"batch_size must be 1 or more, got {batch_size}")
+    if latents.check_integers(batch_size, what="batch_size", limit=2**32) == [0]:
+        raise InputError("batch_size must be 1 or more, got 0")
     hidden = not progress if progress is not None else None if n > batch_size else True
     with tqdm(total=n, unit="img", disable=hidden) as bar:
         for start in range(0, n, batch_size):
@@ -361,7 +355,8 @@ def _batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
 
 
 def _check_n(n: int, seeds: Seeds | None) -> list[int]:
-    checked = latents.check_seeds(range(n) if seeds is None else seeds)
+    latents.check_integers(n, what="n", limit=2**32)
+    checked = list(range(n)) if seeds is None else latents.check_seeds(seeds)
     if not checked or (seeds is not None and n not in (1, len(checked))):
         given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
         raise InputError(f"ask for one image or more, by n or by seeds; got {given}")

@@ -100,16 +100,29 @@ def truncate(
     if ws.ndim != 3 or ws.shape[-1:] != w_avg.shape:
         hint = "; broadcast w to all layers first" if ws.ndim == 2 else ""
         raise InputError(f"ws must be [N, num_ws, {w_avg.numel()}], got {list(ws.shape)}{hint}")
-    psi = torch.as_tensor(truncation_psi, dtype=ws.dtype, device=ws.device)
     n, num_ws, _ = ws.shape
-    if tuple(psi.shape) not in {(), (num_ws,), (n, num_ws)}:
-        raise InputError(f"truncation_psi must be a number, [{num_ws}] or [{n}, {num_ws}]; got {list(psi.shape)}")
-    psi = psi.expand(n, num_ws)
+    psi = check_psi(truncation_psi, [(), (num_ws,), (n, num_ws)]).to(ws).expand(n, num_ws)
     if truncation_cutoff is not None:
+        if not _is_index(truncation_cutoff):
+            raise InputError(f"truncation_cutoff must be a layer index or None, got {truncation_cutoff!r}")
         below = torch.arange(num_ws, device=ws.device) < truncation_cutoff
         psi = torch.where(below, psi, 1.0)
     # Written so that psi 1 returns ws, and psi 0 the average, to the last bit.
     return torch.lerp(w_avg.to(ws), ws, psi[..., None])
+
+
+def check_psi(truncation_psi: float | Sequence[float] | Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
+    """Return truncation_psi as a float32 tensor if it is finite and has one of these shapes, else raise InputError."""
+    try:
+        psi = torch.as_tensor(truncation_psi, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"truncation_psi must be a number (1 = no truncation), got {truncation_psi!r}") from None
+    if tuple(psi.shape) not in shapes:
+        expected = " or ".join(str(list(shape)) if shape else "a number" for shape in shapes)
+        raise InputError(f"truncation_psi must be {expected}, got {list(psi.shape)}")
+    if not psi.isfinite().all():
+        raise InputError(f"truncation_psi must be finite, got {truncation_psi!r}")
+    return psi
 
 
 def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:

@@ -107,9 +107,7 @@ class SynthesisNetwork(nn.Module):
         Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
         Raises InputError for wrong shapes or modes.
         """
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            hint = "; use G.broadcast(w)" if ws.ndim == 2 else ""
-            raise InputError(f"ws must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}{hint}")
+        self.check_ws(ws)
         maps = self._noise_maps(len(ws), noise_mode, noise, generator)
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         ws = ws.to(self.dtype)
@@ -129,6 +127,12 @@ class SynthesisNetwork(nn.Module):
         if previous is not None:
             rgb = torch.lerp(rgb, ops.upscale(previous), lod % 1)
         return ops.upscale(rgb, 2 ** int(lod))
+
+    def check_ws(self, ws: Tensor) -> None:
+        """Raise InputError if ws is not [N, num_ws, w_dim]."""
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            hint = "; use G.broadcast(w)" if ws.ndim == 2 else ""
+            raise InputError(f"ws must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}{hint}")
 
     @property
     def dtype(self) -> torch.dtype:

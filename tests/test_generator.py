@@ -173,6 +173,13 @@ def test_large_n_runs_in_batches(faces: Generator, monkeypatch):
     [
         {"n": 0},
         {"n": -1},
+        {"n": 1.5},
+        {"n": "2"},
+        {"batch_size": 1.5},
+        {"truncation_psi": None},
+        {"truncation_psi": "0.7"},
+        {"truncation_psi": float("nan")},
+        {"truncation_cutoff": 2.5},
         {"seeds": []},
         {"n": 2, "seeds": [1, 2, 3]},
         {"seeds": [-1]},
@@ -204,7 +211,7 @@ def test_steps_check_their_shapes(faces: Generator):
 
 
 def test_steps_take_gradients(faces: Generator):
-    ws = faces.ws([0]).clone().requires_grad_()
+    ws = faces.ws([0]).requires_grad_()
     faces.synthesis(ws).square().mean().backward()
     assert ws.grad is not None
     assert ws.grad.abs().amax(dim=2).gt(0).all()

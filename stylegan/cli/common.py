@@ -1,7 +1,9 @@
 """What the commands share: option types, the model options, and errors without tracebacks."""
 
+import functools
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,41 +110,52 @@ def truncation_psi_option(command: CommandT) -> CommandT:
     )(command)
 
 
-def model_options(command: CommandT) -> CommandT:
-    """--model, --device, --dtype and --batch-size."""
-    options = [
-        click.option(
-            "--model",
-            default=DEFAULT_MODEL,
-            show_default=True,
-            metavar="NAME|PATH",
-            help="A name from `stylegan list`, a folder, a .safetensors or an official .pkl file.",
-        ),
-        click.option("--label", type=int, metavar="CLASS", help="Class index, for conditional models."),
-        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1..."),
-        click.option(
-            "--dtype",
-            type=click.Choice(["float32", "float16", "bfloat16"]),
-            default="float32",
-            show_default=True,
-            help="Type that the synthesis network computes in.",
-        ),
-        click.option(
-            "--batch-size",
-            type=click.IntRange(min=1),
-            help="Images computed together.  [default: by resolution]",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class ModelOptions:
+    """--model, --label, --device, --dtype and --batch-size."""
+
+    model: str
+    label: int | None
+    device: str
+    dtype: str
+    batch_size: int | None
+
+    def load(self) -> Generator:
+        """The generator; tells under which licence its images stand."""
+        G = Generator.from_pretrained(self.model, device=self.device, dtype=self.dtype)
+        click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
+        return G
 
 
-def load(model: str, device: str, dtype: str) -> Generator:
-    """The generator that the model options name; tells once under which licence its images stand."""
-    G = Generator.from_pretrained(model, device=device, dtype=dtype)
-    click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
-    return G
+def model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ModelOptions, as its one argument `options`."""
+
+    @click.option(
+        "--model",
+        default=DEFAULT_MODEL,
+        show_default=True,
+        metavar="NAME|PATH",
+        help="A name from `stylegan list`, a folder, a .safetensors or an official .pkl file.",
+    )
+    @click.option("--label", type=int, metavar="CLASS", help="Class index, for conditional models.")
+    @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
+    @click.option(
+        "--dtype",
+        type=click.Choice(["float32", "float16", "bfloat16"]),
+        default="float32",
+        show_default=True,
+        help="Type that the synthesis network computes in.",
+    )
+    @click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        help="Images computed together.  [default: by resolution]",
+    )
+    @functools.wraps(command)
+    def wrapper(model: str, label: int | None, device: str, dtype: str, batch_size: int | None, **rest: Any) -> None:
+        command(options=ModelOptions(model, label, device, dtype, batch_size), **rest)
+
+    return wrapper
 
 
 def check_output(path: Path) -> None:

@@ -8,8 +8,8 @@ import torch
 from stylegan import images
 from stylegan.cli.common import (
     LayersType,
+    ModelOptions,
     check_output,
-    load,
     model_options,
     output_option,
     seeds_option,
@@ -40,11 +40,7 @@ def mix(
     truncation_psi: float,
     truncation_cutoff: int | None,
     out: Path,
-    model: str,
-    label: int | None,
-    device: str,
-    dtype: str,
-    batch_size: int | None,
+    options: ModelOptions,
 ) -> None:
     """Mix the styles of two sets of faces: each cell takes --layers from its row, all else from its column.
 
@@ -55,11 +51,14 @@ def mix(
       stylegan mix --layers 4:8
     """
     check_output(out)
-    G = load(model, device, dtype)
-    a = G.ws(columns, labels=label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-    b = G.ws(rows, labels=label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
+    G = options.load()
+    a = G.ws(columns, labels=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
+    b = G.ws(rows, labels=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
     mixed = G.mix_styles(a[None], b[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
-    tiles, headings = G.render(mixed, batch_size=batch_size), G.render(torch.cat([a, b]), batch_size=batch_size)
+    tiles, headings = (
+        G.render(mixed, batch_size=options.batch_size),
+        G.render(torch.cat([a, b]), batch_size=options.batch_size),
+    )
     grid = images.grid(
         tiles,
         column_headings=headings[: len(columns)],

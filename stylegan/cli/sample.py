@@ -7,8 +7,8 @@ from tqdm import tqdm
 
 from stylegan import images
 from stylegan.cli.common import (
+    ModelOptions,
     check_output,
-    load,
     model_options,
     output_option,
     seeds_option,
@@ -36,11 +36,7 @@ def sample(
     noise_seed: int | None,
     columns: int | None,
     out: Path,
-    model: str,
-    label: int | None,
-    device: str,
-    dtype: str,
-    batch_size: int | None,
+    options: ModelOptions,
 ) -> None:
     """Make images from seeds: a grid, or one PNG for each seed.
 
@@ -53,8 +49,8 @@ def sample(
     as_folder = not out.suffix or out.is_dir()
     if not as_folder:
         check_output(out)
-    G = load(model, device, dtype)
-    batch_size = batch_size or default_batch_size(G.img_resolution, G.device)
+    G = options.load()
+    batch_size = options.batch_size or default_batch_size(G.img_resolution, G.device)
     if as_folder:
         out.mkdir(parents=True, exist_ok=True)
 
@@ -66,7 +62,7 @@ def sample(
             truncation_cutoff=truncation_cutoff,
             noise_mode=noise_mode,
             noise_seed=noise_seed,
-            labels=label,
+            labels=options.label,
             batch_size=batch_size,
             progress=False,
         )

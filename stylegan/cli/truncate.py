@@ -7,9 +7,9 @@ import torch
 
 from stylegan import images
 from stylegan.cli.common import (
+    ModelOptions,
     NumbersType,
     check_output,
-    load,
     model_options,
     output_option,
     seeds_option,
@@ -35,11 +35,7 @@ def truncate(
     truncation_psi: list[float],
     truncation_cutoff: int | None,
     out: Path,
-    model: str,
-    label: int | None,
-    device: str,
-    dtype: str,
-    batch_size: int | None,
+    options: ModelOptions,
 ) -> None:
     """Sweep the truncation psi: one row for each seed, one column for each psi.
 
@@ -49,11 +45,11 @@ def truncate(
       stylegan truncate --seeds 5,42 --truncation-psi 1,0,-1 --out sweep.png
     """
     check_output(out)
-    G = load(model, device, dtype)
-    ws = G.ws(seeds, labels=label, truncation_psi=1.0)
+    G = options.load()
+    ws = G.ws(seeds, labels=options.label, truncation_psi=1.0)
     sweep = torch.stack([G.truncate(ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
     grid = images.grid(
-        G.render(sweep, batch_size=batch_size),
+        G.render(sweep, batch_size=options.batch_size),
         column_headings=[f"psi {psi:g}" for psi in truncation_psi],
         row_headings=[f"seed {seed}" for seed in seeds],
         padding=2,

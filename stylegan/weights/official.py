@@ -138,6 +138,8 @@ def _option(options: dict[str, Any], name: str, default: Any) -> Any:
         return None
     if isinstance(default, float) and isinstance(value, int) and abs(value) < 2**53:
         value = float(value)
+    if type(default) is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(default, bool) and value in (0, 1):
         value = bool(value)
     if type(value) is not type(default):
