@@ -20,6 +20,7 @@ from . import images, latents
 from .architecture import check_labels
 from .errors import InputError
 from .latents import Layers, Seeds
+from .layers import initialize
 from .mapping import MappingNetwork
 from .placement import check_device, check_dtype
 from .synthesis import NoiseMode, SynthesisNetwork
@@ -72,12 +73,14 @@ class Generator(nn.Module):
         self.metadata: dict[str, Any] = {}
         self.source = "initial weights"
 
-        self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=seed, **(mapping or {}))
+        self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **(mapping or {}))
         self.register_buffer("w_avg", torch.zeros(w_dim))
         self.synthesis = SynthesisNetwork(
-            w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=seed, **(synthesis or {})
+            w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **(synthesis or {})
         )
         self.num_ws = self.synthesis.num_ws
+        if seed is not None:
+            initialize(self, seed)
 
     @classmethod
     def from_pretrained(
@@ -242,13 +245,12 @@ class Generator(nn.Module):
                 truncation_cutoff=truncation_cutoff,
             )
 
-        settings: list[dict[str, Any]] = [{"seed": seed} for seed in numbers]
-        for i, own in enumerate(settings):
-            own["truncation_psi"] = _rounded(psi.tolist())
-            if truncation_cutoff is not None:
-                own["truncation_cutoff"] = truncation_cutoff
-            if vectors is not None:
-                own["label"] = vectors[i].tolist()
+        truncation = {"truncation_psi": _rounded(psi.tolist())}
+        if truncation_cutoff is not None:
+            truncation["truncation_cutoff"] = truncation_cutoff
+        settings = [{"seed": seed} | truncation for seed in numbers]
+        if vectors is not None:
+            settings = [own | {"label": v.tolist()} for own, v in zip(settings, vectors, strict=True)]
         return self._render(settings, ws, noise_mode, noise_seed, batch_size, output_type, progress)
 
     def render(
@@ -279,14 +281,17 @@ class Generator(nn.Module):
         if output_type not in get_args(OutputType):
             raise InputError(f"output_type must be one of {', '.join(get_args(OutputType))}; got {output_type!r}")
         n = len(settings)
+        if n == 0:
+            raise InputError("there is nothing to render: ws has no rows")
         noise_seeds = _check_noise_seed(noise_seed, noise_mode, n)
+        shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
         if batch_size is None:
             batch_size = default_batch_size(self.img_resolution, self.device)
 
         results: list[Any] = []
         with torch.no_grad():
             for i in _batches(n, batch_size, progress):
-                noise = self.noise(noise_seeds[i]) if noise_seeds else None
+                noise = shared_noise or (self.noise(noise_seeds[i]) if noise_seeds else None)
                 img = self.synthesis(ws(i), noise_mode=noise_mode, noise=noise)
                 if output_type == "pil":
                     results += images.to_pil(img)
@@ -337,9 +342,9 @@ class Generator(nn.Module):
 
 
 def default_batch_size(img_resolution: int, device: torch.device) -> int:
-    """How many images are computed together: on a CPU few enough to stay in its caches, elsewhere 1024^2 pixels."""
-    side = 181 if device.type == "cpu" else 1024
-    return min(32, max(1, side**2 // img_resolution**2))
+    """How many images are computed together: on a CPU few enough to stay in its caches."""
+    pixels = 2**15 if device.type == "cpu" else 2**20
+    return min(32, max(1, pixels // img_resolution**2))
 
 
 def _batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
@@ -363,18 +368,16 @@ def _check_n(n: int, seeds: Seeds | None) -> list[int]:
     return checked
 
 
-def _check_noise_seed(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int] | None:
-    """The noise seed of each of n images."""
+def _check_noise_seed(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int]:
+    """The noise seed of each of n images; none of them = no seeds."""
     if noise_seed is None:
-        return None
+        return []
     if noise_mode != "random":
         raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {noise_mode!r}")
     seeds = latents.check_seeds(noise_seed)
-    if isinstance(noise_seed, int):
-        return seeds * n
-    if len(seeds) != n:
+    if len(seeds) not in (1, n):
         raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
-    return seeds
+    return seeds if len(seeds) == n else seeds * n
 
 
 def _rounded(psi: Any) -> Any:

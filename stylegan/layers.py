@@ -21,7 +21,7 @@ Nonlinearity = Literal["lrelu", "relu"]
 
 def activation(name: Nonlinearity) -> Callable[[Tensor], Tensor]:
     """The activation function of that name; both take weights of gain sqrt(2)."""
-    functions = {"lrelu": lambda x: F.leaky_relu(x, 0.2), "relu": F.relu}
+    functions: dict[str, Callable[[Tensor], Tensor]] = {"lrelu": ops.leaky_relu, "relu": F.relu}
     if name not in functions:
         raise InputError(f"unknown nonlinearity {name!r}; expected 'lrelu' or 'relu'")
     return functions[name]

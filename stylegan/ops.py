@@ -15,6 +15,11 @@ from .errors import InputError
 EPSILON = 1e-8
 
 
+def leaky_relu(x: Tensor) -> Tensor:
+    """max(x, 0.2 x), without a gain: that of the official networks is in their weights."""
+    return F.leaky_relu(x, 0.2)
+
+
 def pixel_norm(x: Tensor) -> Tensor:
     """Divide by the root mean square over channels (Karras et al. 2017, section 4.2)."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + EPSILON)

@@ -1,5 +1,7 @@
 """The facade: what people see must be true of every picture."""
 
+import copy
+import pickle
 import random
 
 import numpy as np
@@ -196,6 +198,16 @@ def test_large_n_runs_in_batches(faces: Generator, monkeypatch):
 def test_settings_that_do_not_fit_are_refused(faces: Generator, settings: dict):
     with pytest.raises(InputError):
         faces.sample(**settings)
+
+
+def test_rendering_nothing_is_refused(faces: Generator):
+    with pytest.raises(InputError, match="nothing to render"):
+        faces.render(faces.ws([0])[:0])
+
+
+def test_generators_can_be_copied_and_sent_to_other_processes(tiny: Generator):
+    for again in (copy.deepcopy(tiny), pickle.loads(pickle.dumps(tiny))):
+        assert torch.equal(again.sample(output_type="pt"), tiny.sample(output_type="pt"))
 
 
 def test_unknown_settings_are_refused(faces: Generator):
