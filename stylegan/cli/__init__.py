@@ -4,6 +4,7 @@ import click
 
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
+from stylegan.cli.dataset import dataset
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, convert):
+for command in (sample, mix, truncate, info, list_models, convert, dataset):
     main.add_command(command)
