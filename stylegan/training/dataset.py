@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
 from . import labels as _labels
-from .pictures import check_plain, decode_plain, open_picture, quiet_pillow
-from .sources import Source, list_files
+from .pictures import decode_plain, open_plain, quiet_pillow
+from .sources import Source, list_files, printable
 from .workers import default_threads, map_in_order
 
 MIN_RESOLUTION = 8
@@ -129,21 +129,20 @@ class ImageDataset:
 
     def _read_size(self) -> tuple[int, int]:
         """Resolution and channels of the first picture that can be read; the others must agree."""
+        bad = []
         for name in self.names[:100]:
             try:
-                image = open_picture(self._source.read(name))
-                check_plain(image)
-            except DatasetError:
-                continue  # Listed with all the others on loading.
-            width, height = image.size
-            if width != height or not is_resolution(width):
+                image = open_plain(self._source.read(name))
+            except DatasetError as error:
+                bad.append((name, str(error)))
+                continue
+            if image.width != image.height or not is_resolution(image.width):
                 raise DatasetError(
-                    f"{name} of {self.path} is {width}x{height}, expected a square with a power of two of "
-                    f"{MIN_RESOLUTION} or more; {self._advice()}"
+                    f"{printable(name)} of {self.path} is {image.width}x{image.height}, expected a square with a power "
+                    f"of two of {MIN_RESOLUTION} or more; {self._advice()}"
                 )
-            return width, len(image.getbands())
-        self._check_all(True)
-        raise DatasetError(f"{self.path}: no picture can be used; {self._advice()}")
+            return image.width, len(image.getbands())
+        raise self._unusable(bad)
 
     def _decode(self, i: int) -> np.ndarray:
         """One picture, uint8 [R, R, C] at the native resolution. Raises DatasetError without its name."""
@@ -188,7 +187,8 @@ class ImageDataset:
             for chunk, found in zip(chunks, map_in_order(decode, chunks, threads=self._threads), strict=True):
                 bad += found
                 bar.update(len(chunk))
-        self._raise_if_any(bad)
+        if bad:
+            raise self._unusable(bad)
         return images
 
     def _check_all(self, hidden: bool | None) -> None:
@@ -196,10 +196,8 @@ class ImageDataset:
 
         def check(name: str) -> str | None:
             try:
-                image = open_picture(self._source.read(name))
-                check_plain(image)
-                if hasattr(self, "native_resolution"):
-                    self._check_shape((image.height, image.width, len(image.getbands())))
+                image = open_plain(self._source.read(name))
+                self._check_shape((image.height, image.width, len(image.getbands())))
             except DatasetError as error:
                 return str(error)
             return None
@@ -212,12 +210,13 @@ class ImageDataset:
             disable=hidden,
             leave=False,
         )
-        self._raise_if_any([(n, reason) for n, reason in zip(self.names, results, strict=True) if reason])
-
-    def _raise_if_any(self, bad: list[tuple[str, str]]) -> None:
+        bad = [(name, reason) for name, reason in zip(self.names, results, strict=True) if reason]
         if bad:
-            count = f"{len(bad)} of {len(self)}"
-            raise DatasetError(f"{count} pictures of {self.path} cannot be used:\n{list_files(bad)}\n{self._advice()}")
+            raise self._unusable(bad)
+
+    def _unusable(self, bad: list[tuple[str, str]]) -> DatasetError:
+        count = f"{len(bad)} of {len(self)}"
+        return DatasetError(f"{count} pictures of {self.path} cannot be used:\n{list_files(bad)}\n{self._advice()}")
 
     def _advice(self) -> str:
         return f"`stylegan dataset {self.path} OUT.zip` converts pictures of any kind"
@@ -231,7 +230,7 @@ class ImageDataset:
         try:
             return future.result()
         except DatasetError as error:
-            raise DatasetError(f"{self.names[i]} of {self.path}: {error}; {self._advice()}") from error
+            raise DatasetError(f"{printable(self.names[i])} of {self.path}: {error}; {self._advice()}") from error
 
     def _check_indices(self, indices: Sequence[int]) -> None:
         if len(indices) and not 0 <= min(indices) <= max(indices) < len(self):

@@ -75,10 +75,10 @@ def read_labels(source: Source, *, field: str | None = None) -> Labels | None:
     if isinstance(table, list):
         table = _from_pairs(table, where)
     if not isinstance(table, dict):
-        warnings.warn(f"{where} is ignored: {_why_foreign(data)}", stacklevel=2)
+        warnings.warn(f"{where} is ignored: {_why_foreign(data)}", stacklevel=3)
         return None
     if not any(n.removeprefix(folder) in table for n in source.names):
-        warnings.warn(f"{where} is ignored: it names none of the pictures", stacklevel=2)
+        warnings.warn(f"{where} is ignored: it names none of the pictures", stacklevel=3)
         return None
     values = [table.get(n.removeprefix(folder)) for n in source.names]
     names = data.get("classes")
@@ -133,7 +133,7 @@ def _why_foreign(data: Any) -> str:
     if not isinstance(record, dict) or not record:
         return expected
     fields = ", ".join(map(repr, list(record)[:10]))
-    return f"it holds records with the fields {fields}, {expected}; a label field turns one of them into classes"
+    return f"it holds records with the fields {fields}, {expected}; label_field (--label-field) chooses one"
 
 
 def _from_records(records: list, field: str, where: str) -> tuple[list, list[str] | None]:

@@ -39,38 +39,40 @@ class Picture:
     conversions: tuple[str, ...]
 
 
-def open_picture(data: bytes, *, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+def open_picture(data: bytes) -> Image.Image:
     """Read the header of a picture. Raises DatasetError if it is none, too large, or a PNG with a bad checksum."""
     with _as_dataset_error():
         try:
-            image = Image.open(io.BytesIO(data), formats=formats)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
         except Image.UnidentifiedImageError:
-            raise DatasetError(f"no intact {', '.join(formats[:-1])} or {formats[-1]}") from None
+            raise DatasetError(f"no intact {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
         _check_pixels(image)
         if image.format == "PNG":
             # Decoding does not check the checksums of the pixels; this does, and leaves the image unusable.
             image.verify()
-            image = Image.open(io.BytesIO(data), formats=formats)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
         return image
 
 
-def decode_plain(data: bytes, *, formats: tuple[str, ...] = ("PNG", "JPEG", "WEBP")) -> np.ndarray:
-    """Decode a picture that needs no conversion: uint8 [H, W, 1] or [H, W, 3]. Raises DatasetError otherwise."""
+def open_plain(data: bytes) -> Image.Image:
+    """Like `open_picture`. Raises DatasetError also if the pixels cannot be used as they are stored."""
     with _as_dataset_error():
-        image = open_picture(data, formats=formats)
-        check_plain(image)
+        image = open_picture(data)
+        if image.mode not in ("L", "RGB") or image.has_transparency_data:
+            raise DatasetError(f"mode {image.mode}, expected L or RGB without transparency")
+        if _is_animated(image):
+            raise DatasetError("animated")
+        if _orientation(image) != 1:
+            raise DatasetError("rotated by EXIF")
+        return image
+
+
+def decode_plain(data: bytes) -> np.ndarray:
+    """Decode a picture that needs no conversion: uint8 [H, W, 1] or [H, W, 3]. Raises DatasetError otherwise."""
+    image = open_plain(data)
+    with _as_dataset_error():
         pixels = np.asarray(image)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
-
-def check_plain(image: Image.Image) -> None:
-    """Raise DatasetError unless the pixels of a picture can be used as they are stored."""
-    if image.mode not in ("L", "RGB") or image.has_transparency_data:
-        raise DatasetError(f"mode {image.mode}, expected L or RGB without transparency")
-    if _is_animated(image):
-        raise DatasetError("animated")
-    if _orientation(image) != 1:
-        raise DatasetError("rotated by EXIF")
 
 
 def decode(data: bytes, *, channels: int = 3, animated: Literal["reject", "first"] = "reject") -> Picture:

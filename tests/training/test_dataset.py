@@ -179,6 +179,14 @@ def test_prefetch_keeps_no_more_than_four_batches(folder: Path) -> None:
     np.testing.assert_array_equal(ds.batch([0])[0][0].permute(1, 2, 0).numpy(), noise(seed=0))
 
 
+def test_bmp_and_tiff_can_be_read(tmp_path: Path) -> None:
+    for i, suffix in enumerate(("bmp", "tif")):
+        Image.fromarray(noise(seed=i)).save(tmp_path / f"{i}.{suffix}")
+    for memory_limit in (0, 2**30):
+        img = ImageDataset(tmp_path, memory_limit=memory_limit).batch([0, 1])[0]
+        np.testing.assert_array_equal(img[1].permute(1, 2, 0).numpy(), noise(seed=1))
+
+
 @pytest.mark.parametrize("indices", [[N], [-1], [0, 99]])
 @pytest.mark.parametrize("memory_limit", [2**30, 0])
 def test_indices_outside_are_refused(folder: Path, indices: list[int], memory_limit: int) -> None:
