@@ -4,6 +4,7 @@ import os
 import posixpath
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -20,7 +21,8 @@ MAX_RATIO_SIZE = 2**20
 # No picture that Pillow decodes without a warning is larger, uncompressed.
 MAX_FILE_SIZE = 2**29
 
-_READ_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# What zipfile raises on damaged files; ValueError for names in a wrong encoding.
+_READ_ERRORS = (OSError, EOFError, RuntimeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error)
 
 
 class Source:
@@ -103,7 +105,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
     """Open a zip whose headers are harmless. Raises DatasetError, naming the files that are not."""
     try:
         archive = zipfile.ZipFile(path)
-    except (*_READ_ERRORS, ValueError, NotImplementedError) as error:
+    except _READ_ERRORS as error:
         raise DatasetError(f"{path} is no zip that can be read ({error}); expected a folder or a zip") from error
     infos = archive.infolist()
     names = Counter(posixpath.normpath(info.filename) for info in infos)

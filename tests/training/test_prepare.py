@@ -543,6 +543,28 @@ def test_file_longer_than_its_header_says_is_not_unpacked(tmp_path: Path) -> Non
         source.read("a.bmp")
 
 
+def test_random_damage_to_a_zip_never_raises_anything_else(tmp_path: Path) -> None:
+    rng = np.random.RandomState(0)
+    path = make_zip(
+        tmp_path / "a.zip", {f"{i}/\u00e9.png": encoded(noise(8, 8)) for i in range(3)}, zipfile.ZIP_DEFLATED
+    )
+    good, outcomes = path.read_bytes(), set()
+    for case in range(1000):
+        data = bytearray(good)
+        start = 0 if case % 3 else good.index(b"PK\x01\x02")
+        for _ in range(rng.randint(1, 4)):
+            data[rng.randint(start, len(data))] = rng.choice([0, 255, rng.randint(256)])
+        path.write_bytes(data)
+        try:
+            with sources.Source(path) as source:
+                for name in source.names:
+                    source.read(name)
+            outcomes.add("read")
+        except DatasetError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 nothing", b"<html></html>"])
 def test_file_that_is_no_zip_is_refused(tmp_path: Path, out: Path, data: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(data)
