@@ -127,7 +127,7 @@ def test_sub_folders_are_read_and_hidden_and_other_files_left_out(pictures: Path
     noise().save(pictures / "deep" / "er" / "X.PNG")
     (pictures / ".hidden.png").write_bytes(b"")
     (pictures / "__MACOSX").mkdir()
-    (pictures / "__MACOSX" / "._0.png").write_bytes(b"")
+    (pictures / "__MACOSX" / "0.png").write_bytes(b"")
     (pictures / "notes.txt").write_text("notes")
     report = prepare(pictures, out)
     assert report.images == 6
@@ -256,6 +256,14 @@ def test_every_mode_is_converted_and_counted(tmp_path: Path, out: Path) -> None:
     }
 
 
+def test_16_bit_is_scaled_and_rounded() -> None:
+    pixels = np.array([0, 128, 129, 32767, 32768, 65406, 65407, 65535] * 8, np.uint16).reshape(8, 8)
+    expected = np.rint(pixels / 257)
+    for format in ("PNG", "TIFF"):
+        data = encoded(Image.fromarray(pixels), format)
+        np.testing.assert_array_equal(np.asarray(decode(data, channels=1).image), expected)
+
+
 def test_pixels_without_a_known_range_are_bad(pictures: Path, out: Path) -> None:
     Image.new("F", (16, 16), 0.5).save(pictures / "float.tif")
     Image.fromarray(np.full((16, 16), 70_000, np.int32)).save(pictures / "int.tif")
@@ -289,18 +297,22 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
 
 def test_crop_is_measured_in_the_upright_picture(tmp_path: Path, out: Path) -> None:
     upright = Image.new("RGB", (16, 48), RED)
-    upright.paste(GREEN, (0, 0, 16, 16))
+    upright.paste(GREEN, (0, 24, 16, 40))
     exif = Image.Exif()
     exif[0x0112] = 6
     stored = upright.transpose(Image.Transpose.ROTATE_90)
     make_zip(tmp_path / "a.zip", {"a.png": encoded(stored, exif=exif)})
-    assert prepare(tmp_path / "a.zip", out, crop=(0, 0, 16, 16)).conversions == {"rotated by EXIF": 1}
+    report = prepare(tmp_path / "a.zip", out, crop=(0, 24, 16, 16))
+    assert report.conversions == {"rotated by EXIF": 1}
+    assert report.resolution == 16
     assert images_of(out)[0].getcolors() == [(256, GREEN)]
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_does_not_lose_the_picture() -> None:
-    picture = decode(encoded(Image.new("RGB", (16, 16), RED), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff junk"))
+@pytest.mark.parametrize("exif", [b"Exif\0\0II*\0\xff\xff\xff\xff junk", b"Exif\0\0no TIFF header"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_damaged_exif_does_not_lose_the_picture(exif: bytes, format: str) -> None:
+    picture = decode(encoded(Image.new("RGB", (16, 16), RED), format, exif=exif))
     assert picture.image.size == (16, 16)
 
 
