@@ -37,6 +37,8 @@ class TrainingConfig:
 
     # Data.
     data: str = ""  # Data set made by `stylegan dataset`.
+    conditional: bool = False  # Teach the networks the labels of the data set.
+    label_field: str | None = None  # Field of its labels.json to make classes of; None = its labels are plain.
     mirror: bool = True  # Flip half of the real images left to right.
 
     # Networks.

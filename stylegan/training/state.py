@@ -92,8 +92,9 @@ def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int =
     D = config.make_discriminator(img_channels=img_channels, label_dim=label_dim)
     for network in (G, D):
         network.to(config.device)
-        if config.channels_last:
-            network.to(memory_format=torch.channels_last)
+        for parameter in network.parameters():
+            if config.channels_last and parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     Gs = deepcopy(G).eval().requires_grad_(False)
     return TrainingState(G, D, Gs, Adam(G.parameters()), Adam(D.parameters()))
 

@@ -73,7 +73,7 @@ def test_penalties_of_order_one_match_official(name, key):
     golden, amplified = SETS[name], Golden.read(name, f"{name}_amplified")
     G, D = golden.generator(), golden.discriminator()
     for official, factor in amplified.info["amplified"].items():
-        parameter = {"FromRGB_lod0/weight": list(D.from_rgb.values())[0].conv, "4x4/Dense1/weight": D.head.dense1}
+        parameter = {"FromRGB_lod0/weight": next(iter(D.from_rgb.values())).conv, "4x4/Dense1/weight": D.head.dense1}
         parameter[official].weight.data *= factor
     labels, reals = golden.labels("real_labels", 4), golden.tensor("reals")[:4]
     with torch.no_grad():
