@@ -68,7 +68,11 @@ def connect(device: torch.device) -> World:
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return World()
     if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # After a restart, torchrun's store still holds the addresses of the processes that died.
+        store, rank, size = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     return World(dist.get_rank(), dist.get_world_size())
 
 

@@ -10,7 +10,7 @@ A run is a folder:
 
 import logging
 import os
-import sys
+import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -291,7 +291,7 @@ def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
 def _own_device(name: str) -> torch.device:
     """The device of this process: with several GPUs, torchrun gives each process one."""
     device = check_device(name)
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         device = torch.device("cuda", torch.cuda.current_device())
     return device
@@ -306,9 +306,9 @@ def _memory_mb(device: torch.device) -> int | None:
     """The most memory used so far: of the GPU, or of the process; None where it cannot be told."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) >> 20
-    if sys.platform == "win32":
+    try:
+        import resource  # Not on Windows.
+    except ImportError:
         return None
-    import resource
-
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak >> (20 if sys.platform == "darwin" else 10)
+    return peak >> (20 if platform.system() == "Darwin" else 10)
