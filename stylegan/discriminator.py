@@ -91,22 +91,31 @@ class Discriminator(nn.Module):
 
         img: [N, img_channels, img_resolution, img_resolution] in [-1, 1]; N at most, or divisible by, the group size
         of the minibatch standard deviation. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
-        lod: level of detail; None = the network's own. Returns logits: [N, 1]. Raises InputError for other shapes.
+        lod: level of detail; None = the network's own. img may have the resolution that its integer part names instead,
+        img_resolution / 2^int(lod). Returns logits: [N, 1]. Raises InputError for other shapes.
         """
-        expected = (self.img_channels, self.img_resolution, self.img_resolution)
-        if img.ndim != 4 or img.shape[1:] != expected:
-            raise InputError(f"img must be {['N', *expected]}, got {list(img.shape)}".replace("'", ""))
+        lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
+        resolution = self.img_resolution >> int(lod)
+        if (
+            img.ndim != 4
+            or img.shape[1] != self.img_channels
+            or img.shape[2:]
+            not in (
+                (self.img_resolution, self.img_resolution),
+                (resolution, resolution),
+            )
+        ):
+            expected = ["N", self.img_channels, self.img_resolution, self.img_resolution]
+            raise InputError(f"img must be {expected}, got {list(img.shape)}".replace("'", ""))
         group_size = self.head.mbstd_group_size
         if len(img) > group_size > 1 and len(img) % group_size:
             raise InputError(
                 f"the batch must be at most, or divisible by, mbstd_group_size {group_size}; got {len(img)} images"
             )
         labels = check_labels(labels, len(img), self.label_dim)
-        lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
 
         # Enter at the resolution that the level of detail names, and blend in the features of the next one.
-        img = ops.downscale(img, 2 ** int(lod))
-        resolution = self.img_resolution >> int(lod)
+        img = ops.downscale(img, img.shape[-1] // resolution)
         x = self.from_rgb[str(resolution)](img)
         while resolution > 4:
             x = self.blocks[str(resolution)](x)

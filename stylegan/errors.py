@@ -30,3 +30,15 @@ class DownloadError(StyleGANError, OSError):
 
 class NotFoundError(DownloadError):
     """Nothing is known under this model name, or the file does not exist."""
+
+
+class DatasetError(StyleGANError):
+    """A data set cannot be used: its files are missing, malformed, unsafe or of the wrong size."""
+
+
+class CheckpointError(StyleGANError):
+    """A training checkpoint cannot be read or written, or is not of this run."""
+
+
+class DivergenceError(StyleGANError):
+    """Training made losses or gradients that are no finite numbers, again and again."""

@@ -93,6 +93,7 @@ class SynthesisNetwork(nn.Module):
         noise: Sequence[Tensor | None] | None = None,
         generator: torch.Generator | None = None,
         lod: float | None = None,
+        enlarge: bool = True,
     ) -> Tensor:
         """Make images from intermediate latents.
 
@@ -103,6 +104,7 @@ class SynthesisNetwork(nn.Module):
             among them leaves the layer without noise. `G.noise(seeds)` draws such maps.
         generator: source of the "random" noise; None = a new one, seeded by the operating system.
         lod: level of detail; None = the network's own (0 unless it was stored in the middle of growing).
+        enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = leave out this last step.
 
         Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
         Raises InputError for wrong shapes or modes.
@@ -126,7 +128,7 @@ class SynthesisNetwork(nn.Module):
         assert rgb is not None
         if previous is not None:
             rgb = torch.lerp(rgb, ops.upscale(previous), lod % 1)
-        return ops.upscale(rgb, 2 ** int(lod))
+        return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
 
     def check_ws(self, ws: Tensor) -> None:
         """Raise InputError if ws is not [N, num_ws, w_dim]."""

@@ -4,10 +4,12 @@ import click
 
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
+from stylegan.cli.dataset import dataset
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
 from stylegan.cli.sample import sample
+from stylegan.cli.train import train
 from stylegan.cli.truncate import truncate
 from stylegan.version import __version__
 
@@ -23,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, convert):
+for command in (sample, mix, truncate, info, list_models, convert, dataset, train):
     main.add_command(command)

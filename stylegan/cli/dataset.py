@@ -1,0 +1,155 @@
+"""stylegan dataset: pictures of any kind -> a zip to train on."""
+
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from stylegan.training.pictures import Crop, OutputFormat
+from stylegan.training.prepare import LabelOrigin, Report, Split, prepare
+from stylegan.training.sources import list_files
+
+
+class CropType(click.ParamType):
+    """A crop: x,y,w,h in pixels."""
+
+    name = "crop"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Crop:
+        if isinstance(value, tuple):
+            return value
+        try:
+            x, y, w, h = (int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no crop; write x,y,w,h in pixels, like 25,45,128,128", param, ctx)
+        return x, y, w, h
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option(
+    "--resolution",
+    type=int,
+    metavar="SIZE",
+    help="Width and height of the images, a power of two.  [default: the largest that enlarges no picture]",
+)
+@click.option(
+    "--crop",
+    type=CropType(),
+    metavar="X,Y,W,H",
+    help="Part of each picture to use, of which the largest centred square is taken.  [default: all]",
+)
+@click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Of the images.")
+@click.option("--channels", type=click.Choice(["3", "1"]), default="3", show_default=True, help="3 = RGB, 1 = grey.")
+@click.option(
+    "--split",
+    type=click.Choice(["all", "train", "test"]),
+    default="all",
+    show_default=True,
+    help="Of FFHQ: the first 60,000 images, the last 10,000, or all.",
+)
+@click.option("--max-images", type=click.IntRange(min=1), metavar="N", help="Use the first N pictures only.")
+@click.option(
+    "--labels",
+    type=click.Choice(["file", "folders", "none"]),
+    default="file",
+    show_default=True,
+    help="From SOURCE's labels.json if there is one, a class for each sub-folder, or none.",
+)
+@click.option(
+    "--label-field", metavar="NAME", help="Field of the records in SOURCE's labels.json that becomes the class."
+)
+@click.option(
+    "--animated",
+    type=click.Choice(["reject", "first"]),
+    default="reject",
+    show_default=True,
+    help="Animations are bad files, or give their first frame.",
+)
+@click.option(
+    "--allow-upscale", is_flag=True, help="Enlarge pictures that are too small, which are bad files otherwise."
+)
+@click.option("--skip-bad", is_flag=True, help="Leave bad files out, and list them, instead of failing.")
+@click.option(
+    "--max-bad",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.01,
+    show_default=True,
+    metavar="FRACTION",
+    help="With --skip-bad: fail all the same if more than this fraction is bad.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="That decode and encode.  [default: one for each CPU]")
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
+def dataset(
+    source: Path,
+    out: Path,
+    resolution: int | None,
+    crop: Crop | None,
+    format: OutputFormat,
+    channels: str,
+    split: Split,
+    max_images: int | None,
+    labels: LabelOrigin,
+    label_field: str | None,
+    animated: Literal["reject", "first"],
+    allow_upscale: bool,
+    skip_bad: bool,
+    max_bad: float,
+    threads: int | None,
+    force: bool,
+) -> None:
+    """Prepare a data set for training: SOURCE, a folder (with its sub-folders) or a zip of pictures of any size,
+    becomes OUT, a zip of square images of one size, with labels.json if there are labels.
+
+    PNG, JPEG, WebP, BMP, GIF and TIFF are read, turned as their EXIF says, laid over white where they are transparent,
+    and scaled down with a Lanczos filter. Nothing is written if a picture is damaged, unless --skip-bad.
+
+    \b
+    Examples:
+      stylegan dataset photos/ photos-128.zip --resolution 128
+      stylegan dataset animals/ animals.zip --resolution 64 --labels folders --skip-bad
+      stylegan dataset img_align_celeba.zip celeba.zip --crop 25,45,128,128 --format jpeg
+      stylegan dataset images1024x1024/ ffhq-256.zip --resolution 256 --split train
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        report = prepare(
+            source,
+            out,
+            resolution=resolution,
+            crop=crop,
+            format=format,
+            channels=int(channels),
+            split=split,
+            max_images=max_images,
+            labels=labels,
+            label_field=label_field,
+            animated=animated,
+            allow_upscale=allow_upscale,
+            skip_bad=skip_bad,
+            max_bad=max_bad,
+            overwrite=force,
+            threads=threads,
+        )
+    for warning in caught:
+        click.echo(f"warning: {warning.message}", err=True)
+    tell(report, out)
+
+
+def tell(report: Report, out: Path) -> None:
+    """Say what was made, what was converted and what was left out."""
+    if report.is_ffhq:
+        click.echo("SOURCE is FFHQ, all 70,000 images", err=True)
+    if report.smallest is not None:
+        click.echo(f"resolution {report.resolution}: the smallest picture is {report.smallest!r}", err=True)
+    for what, count in sorted(report.conversions.items()):
+        click.echo(f"converted: {count} {what}", err=True)
+    if report.others:
+        others = [(name, "not a picture by its suffix") for name in report.others]
+        click.echo(f"left out {len(others)} other files:\n{list_files(others, limit=3)}", err=True)
+    if report.bad:
+        click.echo(f"left out {len(report.bad)} bad files:\n{list_files(report.bad, limit=len(report.bad))}", err=True)
+    labels = f" with {report.label_dim} labels" if report.label_dim else ""
+    size = f"{report.resolution}x{report.resolution}"
+    click.echo(f"wrote {report.images} images of {size}{labels} to {out.resolve()}")

@@ -1,0 +1,85 @@
+"""stylegan train: train a model on pictures of one's own."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from stylegan.errors import InputError
+from stylegan.presets import PRESETS
+
+
+@click.command()
+@click.option("--data", metavar="PATH", help="Data set made by `stylegan dataset`: a zip or folder.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in RUN, if there is one.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="Configuration of the paper.  [default: F]")
+@click.option("--resolution", type=int, metavar="N", help="Height and width.  [default: that of the data]")
+@click.option("--kimg", type=float, metavar="N", help="Thousands of real images to show.  [default: 25000]")
+@click.option("--minutes", type=float, metavar="N", help="Stop after that long, saved.  [default: no limit]")
+@click.option("--batch", metavar="N|{RES: N}", help="Images in a step.  [default: 256 at 8x8 ... 32 from 64x64]")
+@click.option("--gamma", metavar="X|{RES: X}", help="Weight of R1.  [default: 0.0002 x pixels / batch]")
+@click.option("--device", help="cpu, cuda, cuda:1...  [default: cpu]")
+@click.option("--dtype", help="auto, float32 or bfloat16.  [default: auto]")
+@click.option("--seed", type=int, help="Of everything random.  [default: 0]")
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Settings as YAML.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting. Repeatable.")
+@click.option("--show-settings", is_flag=True, help="Print all settings as YAML, and train nothing.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    data: str | None,
+    out: Path,
+    resume: bool,
+    minutes: float | None,
+    config: Path | None,
+    settings: tuple[str, ...],
+    show_settings: bool,
+    batch: str | None,
+    gamma: str | None,
+    **given: Any,
+) -> None:
+    """Train a model: progressive growing, with everything that it needs to go on kept in RUN.
+
+    Settings come from --config, from RUN when resuming, and from the options, which go first. Ctrl-C, SIGTERM and
+    --minutes stop after saving; --resume goes on exactly there. Several GPUs or processes:
+    torchrun --nproc-per-node 8 -m stylegan.training --data ...
+
+    \b
+    Examples:
+      stylegan train --data faces.zip --out runs/faces
+      stylegan train --data faces.zip --out runs/faces --resume --minutes 60
+      stylegan train --data faces.zip --out runs/small --resolution 64 --batch 32 --kimg 2000
+          --set fmap_base=1024 --set fmap_max=128 --set "training_kimg={8: 60, 16: 100}"
+    """
+    # Training is not loaded for the other commands.
+    from stylegan.training import TrainingConfig, train
+
+    values: dict[str, Any] = {}
+    saved = out / "config.yaml"
+    source = saved if resume and saved.exists() and config is None else config
+    if source is not None:
+        values = dataclasses.asdict(TrainingConfig.load(source))
+    values |= {name: value for name, value in given.items() if value is not None}
+    if data is not None:
+        values["data"] = data
+    named = [f"batch={batch}"] * (batch is not None) + [f"r1_gamma={gamma}"] * (gamma is not None)
+    for item in [*named, *settings]:
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise InputError(f"--set {item!r}: expected NAME=VALUE; --show-settings lists the names")
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"--set {item!r}: {value!r} is no YAML value such as 32, true or {{8: 256}}") from None
+    chosen = TrainingConfig.of(values)
+    if show_settings:
+        click.echo(yaml.safe_dump(dataclasses.asdict(chosen), sort_keys=False), nl=False)
+        return
+    if not chosen.data:
+        raise InputError("no data set; name it with --data, `stylegan dataset` makes one from any pictures")
+    outcome = train(chosen, out, resume=resume, minutes=minutes)
+    click.echo(f"{outcome.reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
+    ctx.exit(outcome.exit_code)

@@ -1,0 +1,221 @@
+"""The settings of a training run: a dataclass, saved as YAML beside the results."""
+
+import dataclasses
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from ..discriminator import Discriminator
+from ..errors import InputError
+from ..files import write_atomically
+from ..generator import Generator
+from ..presets import PRESETS, Preset
+from .losses import LossName, find_loss
+from .schedule import (
+    OFFICIAL_BATCH,
+    OFFICIAL_LEARNING_RATE,
+    OFFICIAL_TICK_KIMG,
+    ByResolution,
+    Phase,
+    Schedule,
+    by_resolution,
+)
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass
+class TrainingConfig:
+    """Everything that a run depends on. The defaults train configuration F of the paper.
+
+    Settings of type ByResolution are one number, or a dictionary {resolution: number}; what it does not name has the
+    official value.
+    """
+
+    # Data.
+    data: str = ""  # Data set made by `stylegan dataset`.
+    conditional: bool = False  # Teach the networks the labels of the data set.
+    label_field: str | None = None  # Field of its labels.json to make classes of; None = its labels are plain.
+    mirror: bool = True  # Flip half of the real images left to right.
+
+    # Networks.
+    preset: str = "F"  # Configuration A to F of the paper's table 1.
+    resolution: int | None = None  # Height and width of the images; None = that of the data.
+    z_dim: int = 512
+    w_dim: int = 512  # Without a mapping network (A and B), that of its input.
+    hidden_dim: int = 512  # Width of the mapping network.
+    fmap_base: int = 8192  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
+    fmap_decay: float = 1.0
+    fmap_max: int = 512  # and at most this.
+    mbstd_group_size: int = 4
+
+    # Length and growing.
+    kimg: float = 25000  # Thousands of real images to show, in all.
+    initial_resolution: int = 8  # Where growing starts; the resolution itself = no growing.
+    training_kimg: ByResolution = 600  # At each resolution before the next one is faded in.
+    transition_kimg: ByResolution = 600  # To fade a resolution in.
+
+    # Optimization.
+    batch: ByResolution | None = None  # Images in a step, over all processes; None = the official 256 at 8x8 ... 32.
+    learning_rate: ByResolution | None = None  # None = the official 0.001, more from 128x128 up.
+    loss: LossName | None = None  # None = that of the preset.
+    r1_gamma: ByResolution | None = None  # Weight of R1; 0 = none; None = 2e-4 x pixels / batch, if the preset has it.
+    r1_interval: int = 16  # R1 in every so many steps, as many times stronger; 1 = every step, as in the paper.
+    r2_gamma: float = 0.0  # Weight of the same penalty on generated images, in every step.
+    gradient_penalty: float | None = None  # Weight of the penalty of WGAN-GP; None = that of the preset.
+    style_mixing_prob: float | None = None  # Share of images made from two latents; None = that of the preset.
+    ema_kimg: float = 10  # Half-life of the averaged weights, in thousands of images.
+    share_fakes: bool = True  # Both networks learn from the same fakes, one pass fewer; False = each from its own.
+    seed: int = 0  # Of the initial weights, the order of the images and all draws.
+    skip_limit: int = 10  # Steps in a row with losses or gradients that are no numbers, before giving up.
+
+    # Computing.
+    device: str = "cpu"
+    dtype: Dtype = "auto"  # Type that features are computed in; the weights are float32. auto = what is fast here.
+    channels_last: bool = True  # Memory layout of features and kernels: speed, not results.
+
+    # Files.
+    log_kimg: float = 1  # A line of the log every so many thousand images.
+    snapshot_kimg: ByResolution | None = None  # Pictures and averaged generator; None = the official 140 at 8x8 ... 20.
+    snapshot_images: int = 64  # Pictures in the grid.
+    checkpoint_minutes: float = 10  # What a crash loses at most.
+    keep_checkpoints: int = 3
+
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise InputError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
+        find_loss(self.loss_name())
+        if self.dtype not in get_args(Dtype):
+            raise InputError(f"dtype must be one of {', '.join(get_args(Dtype))}; got {self.dtype!r}")
+        for name in ("kimg", "r1_interval", "skip_limit", "snapshot_images", "keep_checkpoints"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be above 0, got {getattr(self, name)!r}")
+        for name in _BY_RESOLUTION:
+            value = getattr(self, name)
+            numbers = value.values() if isinstance(value, dict) else [] if value is None else [value]
+            if not all(isinstance(x, int | float) and x >= 0 for x in numbers):
+                raise InputError(f"{name} must be a number or a dictionary of resolutions to numbers, got {value!r}")
+
+    # What the settings mean.
+
+    def img_resolution(self) -> int:
+        """The resolution, once it is known."""
+        if self.resolution is None:
+            raise InputError("resolution is not known yet; name it, or take it from the data set")
+        return self.resolution
+
+    def schedule(self) -> Schedule:
+        """Progressive growing with these settings."""
+        return Schedule(
+            img_resolution=self.img_resolution(),
+            initial_resolution=min(self.initial_resolution, self.img_resolution()),
+            training_kimg=self.training_kimg,
+            transition_kimg=self.transition_kimg,
+            batch=_or_official(self.batch, OFFICIAL_BATCH),
+            learning_rate=_or_official(self.learning_rate, OFFICIAL_LEARNING_RATE),
+            tick_kimg=_or_official(self.snapshot_kimg, OFFICIAL_TICK_KIMG),
+        )
+
+    def gamma(self, phase: Phase) -> float:
+        """Weight of R1 in a phase: the rule of thumb 2e-4 x pixels / batch, unless it is set."""
+        rule = 2e-4 * phase.resolution**2 / phase.batch if self.preset != "A" else 0.0
+        return rule if self.r1_gamma is None else by_resolution(self.r1_gamma, phase.resolution, rule)
+
+    # The baseline A has WGAN-GP, the others the logistic loss with R1 (section 2).
+
+    def loss_name(self) -> str:
+        return self.loss or ("wgan" if self.preset == "A" else "logistic")
+
+    def gradient_penalty_weight(self) -> float:
+        return _or(self.gradient_penalty, 10.0 if self.preset == "A" else 0.0)
+
+    def mixing(self) -> float:
+        return _or(self.style_mixing_prob, self._preset().style_mixing_prob)
+
+    def _preset(self) -> Preset:
+        return PRESETS[self.preset]
+
+    def make_generator(self, *, img_channels: int = 3, label_dim: int = 0) -> Generator:
+        """The generator, with initial weights."""
+        options = dict(self._preset().generator)
+        mapping = {"hidden_dim": self.hidden_dim, **options.pop("mapping", {})}
+        synthesis = {**self._feature_maps(), **options.pop("synthesis", {})}
+        w_dim = self.w_dim
+        if mapping.get("num_layers") == 0:
+            w_dim = self.z_dim * (2 if label_dim else 1)
+        return Generator(
+            z_dim=self.z_dim,
+            w_dim=w_dim,
+            label_dim=label_dim,
+            img_resolution=self.img_resolution(),
+            img_channels=img_channels,
+            mapping=mapping,
+            synthesis=synthesis,
+            seed=self.seed,
+            **options,
+        )
+
+    def make_discriminator(self, *, img_channels: int = 3, label_dim: int = 0) -> Discriminator:
+        """The discriminator, with initial weights."""
+        return Discriminator(
+            img_resolution=self.img_resolution(),
+            img_channels=img_channels,
+            label_dim=label_dim,
+            mbstd_group_size=self.mbstd_group_size,
+            seed=self.seed + 1,
+            **self._preset().discriminator,
+            **self._feature_maps(),
+        )
+
+    def _feature_maps(self) -> dict[str, Any]:
+        return {"fmap_base": self.fmap_base, "fmap_decay": self.fmap_decay, "fmap_max": self.fmap_max}
+
+    # Files.
+
+    def save(self, path: str | Path) -> None:
+        """Write the settings as YAML."""
+        text = yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+        write_atomically(path, text.encode())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "TrainingConfig":
+        """Read settings from YAML; what is missing has its default. Raises InputError for anything unknown."""
+        path = Path(path)
+        try:
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: not valid YAML: {str(error)[:200]}") from error
+        if not isinstance(settings, dict):
+            raise InputError(f"{path}: expected settings as `name: value`, got {str(settings)[:50]!r}")
+        return cls.of(settings, str(path))
+
+    @classmethod
+    def of(cls, settings: dict[str, Any], where: str = "settings") -> "TrainingConfig":
+        """Make a config from a dictionary. Raises InputError for names that do not exist."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in settings:
+            if name not in known:
+                nearest = get_close_matches(str(name), known, n=1)
+                hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+                raise InputError(f"{where}: unknown setting {name!r}{hint}")
+        try:
+            return cls(**settings)
+        except TypeError as error:
+            raise InputError(f"{where}: {str(error)[:200]}") from error
+
+
+_BY_RESOLUTION = ("training_kimg", "transition_kimg", "batch", "learning_rate", "r1_gamma", "snapshot_kimg")
+
+
+def _or_official(values: ByResolution | None, official: dict[int, Any]) -> ByResolution:
+    """The official table, with the entries of a dictionary in place of its own."""
+    if values is None:
+        return dict(official)
+    return {**official, **values} if isinstance(values, dict) else values
+
+
+def _or(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -1,0 +1,82 @@
+"""Many processes, one training: who computes which samples, and the averages over all of them.
+
+Every process holds all networks. A step has one global batch whatever their number: each process takes whole groups
+of the minibatch standard deviation, and gradients are averaged, so that the result is that of one process.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a training, and which of them this is."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def average(self, tensors: Iterable[Tensor | None]) -> None:
+        """Replace each tensor, in place, by its mean over the processes. None are skipped: the same ones everywhere."""
+        given = [t for t in tensors if t is not None]
+        if self.size == 1 or not given:
+            return
+        flat = torch.cat([t.detach().flatten() for t in given])
+        dist.all_reduce(flat)
+        flat /= self.size
+        for tensor, mean in zip(given, flat.split([t.numel() for t in given]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether the flag is set in any process."""
+        if self.size == 1:
+            return flag
+        tensor = torch.tensor(float(flag), device=device)
+        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
+        return bool(tensor.item())
+
+    def samples(self, batch: int, group_size: int) -> Tensor:
+        """Indices into the global batch of the samples that this process computes.
+
+        Sample i belongs to group i mod M, M = batch / group_size; each process takes M / size neighbouring groups.
+        Raises InputError if the groups cannot be shared out evenly.
+        """
+        group_size = max(1, min(group_size, batch))
+        groups = batch // group_size
+        if batch % group_size or groups % self.size:
+            raise InputError(
+                f"batch {batch} cannot be shared out: it must be a multiple of {group_size * self.size}, which is "
+                f"mbstd_group_size {group_size} x {self.size} processes"
+            )
+        share = groups // self.size
+        return torch.arange(batch).view(group_size, groups)[:, self.rank * share : (self.rank + 1) * share].flatten()
+
+
+def connect(device: torch.device) -> World:
+    """Join the other processes if torchrun started this one, else be the only one."""
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return World()
+    if not dist.is_initialized():
+        # After a restart, torchrun's store still holds the addresses of the processes that died.
+        store, rank, size = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    return World(dist.get_rank(), dist.get_world_size())
+
+
+def disconnect() -> None:
+    """Leave the other processes."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()

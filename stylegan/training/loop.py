@@ -1,0 +1,314 @@
+"""The training loop: steps, and around them checkpoints, the log, snapshots, and the ways to stop.
+
+A run is a folder:
+    config.yaml            its settings
+    checkpoints/           the last few states, each complete: what `resume` goes on from
+    log.jsonl, losses.png  losses, speed, level of detail and memory over time
+    snapshots/             fakes-*.png, network-*.safetensors (the averaged generator)
+    network.safetensors    the averaged generator as of the last stop
+"""
+
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..errors import CheckpointError, DivergenceError, InputError
+from ..placement import check_device
+from .config import TrainingConfig
+from .dataset import ImageDataset, shuffled_indices
+from .distributed import World, connect, disconnect
+from .log import append_log, plot_losses, read_log, rewind_log
+from .reals import shrink
+from .schedule import Phase
+from .signals import StopSignals
+from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
+from .state import TrainingState, list_checkpoints, new_state, resume_state, save_state
+from .step import StepReport, train_step
+
+Reason = Literal["finished", "time", "SIGTERM", "SIGINT"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, saved in every case."""
+
+    reason: Reason
+    state: TrainingState
+
+    @property
+    def exit_code(self) -> int:
+        """130 after Ctrl-C, as shells have it; else 0."""
+        return 130 if self.reason == "SIGINT" else 0
+
+
+def train(
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    dataset: Images | None = None,
+    resume: bool = False,
+    minutes: float | None = None,
+    progress: bool | None = None,
+    after_step: Callable[[TrainingState, StepReport], None] | None = None,
+) -> Outcome:
+    """Train until `config.kimg`, or a limit of time, or a signal; always saved, to go on exactly there.
+
+    out: folder of the run. dataset: None = the one that `config.data` names. resume: go on from the last checkpoint in
+    the folder, or start if there is none; otherwise a folder with checkpoints is refused. minutes: stop after that
+    long; None = no limit. progress: show a bar; None = on a terminal. after_step: called after every step.
+
+    Under torchrun, the processes share each batch out, and a restart by torchrun resumes. Raises InputError for
+    settings that do not fit, CheckpointError if the state cannot be read or written, DivergenceError if
+    `config.skip_limit` steps in a row gave no finite numbers.
+    """
+    start = time.monotonic()
+    out, device = Path(out), _own_device(config.device)
+    resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    if dataset is None:
+        label_field = config.label_field if config.conditional else None
+        dataset = ImageDataset(config.data, resolution=config.resolution, label_field=label_field)
+    if config.resolution is None:
+        config.resolution = dataset.resolution
+    if config.resolution > dataset.resolution:
+        raise InputError(f"resolution {config.resolution} is above that of the data set, {dataset.resolution}")
+    world = connect(device)
+    try:
+        # Agreed on before the first process writes anything.
+        if world.any(not resume and bool(list_checkpoints(out / "checkpoints")), device):
+            raise InputError(f"{out} holds a run already; --resume goes on with it, or name another folder")
+        with StopSignals() as signals:
+            run = _Run(config, out, dataset, device, world, progress)
+            run.start(resume)
+            reason = run.steps(signals, None if minutes is None else start + minutes * 60, after_step)
+            run.finish()
+        return Outcome(reason, run.state)
+    finally:
+        disconnect()
+
+
+class _Run:
+    """A run in one process."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        out: Path,
+        dataset: Images,
+        device: torch.device,
+        world: World,
+        progress: bool | None,
+    ):
+        self.config, self.out, self.dataset, self.device, self.world = config, out, dataset, device, world
+        self.schedule = config.schedule()
+        self.dtype = choose_dtype(config, device)
+        label_dim = dataset.label_dim if config.conditional else 0
+        self.state = new_state(config, img_channels=dataset.img_channels, label_dim=label_dim)
+        self.labels = first_labels(dataset, config.snapshot_images) if label_dim else None
+        self.losses: dict[str, list[Tensor]] = {}
+        self.bar = tqdm(
+            total=config.kimg,
+            unit="kimg",
+            disable=True if not world.is_first else None if progress is None else not progress,
+            bar_format="{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]",
+        )
+
+    def start(self, resume: bool) -> None:
+        """Take over the last checkpoint, or write the first one."""
+        found = resume_state(self.state, self.out / "checkpoints") if resume else None
+        steps = torch.tensor(float(self.state.step), device=self.device)
+        self.world.average([steps])
+        if self.world.any(steps.item() != self.state.step, self.device):
+            raise CheckpointError(f"the processes see different checkpoints; {self.out} must be one shared folder")
+        if self.world.is_first:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self.config.save(self.out / "config.yaml")
+            rewind_log(self.out / "log.jsonl", self.state.step)
+        self.bar.n = self.bar.initial = self.state.kimg
+        self.saved_at = self.logged_at = time.monotonic()
+        self.logged_images = self.state.images
+        if self.world.is_first and found is None:
+            n = self.config.snapshot_images
+            save_reals(self.dataset, self.out / "reals.png", n=n, resolution=self.config.img_resolution())
+            self.save()
+        self.begun_at, self.begun_seconds = time.monotonic(), self.state.seconds
+
+    def steps(
+        self,
+        signals: StopSignals,
+        deadline: float | None,
+        after_step: Callable[[TrainingState, StepReport], None] | None,
+    ) -> Reason:
+        """Train until something says stop."""
+        state, config = self.state, self.config
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            batch = reader.submit(self.read, state.images)
+            while state.kimg < config.kimg:
+                reason = self.stop_reason(signals, deadline)
+                if reason is not None:
+                    return reason
+                phase, (img, labels) = self.schedule.at(state.kimg), batch.result()
+                batch = self.read_ahead(reader, state.images + phase.batch)
+                before = state.images
+                report = train_step(state, config, phase, img, labels, dtype=self.dtype, world=self.world)
+                state.seconds = self.begun_seconds + time.monotonic() - self.begun_at
+                self.after(phase, report, before)
+                if after_step is not None:
+                    after_step(state, report)
+        return "finished"
+
+    def stop_reason(self, signals: StopSignals, deadline: float | None) -> Reason | None:
+        """Why to stop here, agreed between all processes."""
+        late = deadline is not None and time.monotonic() > deadline
+        if not self.world.any(late or signals.received is not None, self.device):
+            return None
+        if signals.received is None:
+            return "time"
+        return "SIGINT" if signals.received.name == "SIGINT" else "SIGTERM"
+
+    def read_ahead(self, reader: ThreadPoolExecutor, images: int) -> "Future[tuple[Tensor, Tensor | None]]":
+        """Start to read a batch while the one before it is trained on."""
+        return reader.submit(self.read, images)
+
+    def read(self, images: int) -> tuple[Tensor, Tensor | None]:
+        """This process's share of the batch that comes after that many images, at the resolution of its phase."""
+        phase = self.schedule.at(images / 1000)
+        indices = shuffled_indices(len(self.dataset), images, phase.batch, self.config.seed)
+        mine = self.world.samples(phase.batch, self.config.mbstd_group_size)
+        img, labels = self.dataset.batch([indices[i] for i in mine.tolist()])
+        return shrink(img, phase.resolution), labels if self.config.conditional else None
+
+    def after(self, phase: Phase, report: StepReport, before: int) -> None:
+        """Everything that happens between two steps."""
+        state, config = self.state, self.config
+        if report.skipped:
+            _log.warning("step %d skipped: a loss or gradient is NaN or infinite", state.step)
+            if state.skipped_in_a_row >= config.skip_limit:
+                raise DivergenceError(
+                    f"{state.skipped_in_a_row} steps in a row gave losses or gradients that are NaN or infinite, at "
+                    f"{state.kimg:.1f} kimg; the last checkpoint is good: resume with a lower learning rate, a higher "
+                    "r1_gamma or dtype float32"
+                )
+        if not self.world.is_first:
+            return
+        for name, value in report.losses.items():
+            if not report.skipped:
+                self.losses.setdefault(name, []).append(value)
+        self.bar.update(state.kimg - self.bar.n)
+        if _passed(before, state.images, config.log_kimg):
+            self.log(phase)
+        if _passed(before, state.images, phase.tick_kimg):
+            self.snapshot(phase)
+        if time.monotonic() - self.saved_at > config.checkpoint_minutes * 60:
+            self.save()
+
+    def log(self, phase: Phase) -> None:
+        """A line of the log: means since the last one."""
+        state, now = self.state, time.monotonic()
+        speed = (state.images - self.logged_images) / max(now - self.logged_at, 1e-9)
+        means = {name: round(torch.stack(values).mean().item(), 5) for name, values in self.losses.items()}
+        entry: dict[str, Any] = {
+            "step": state.step,
+            "kimg": round(state.kimg, 3),
+            "lod": round(phase.lod, 4),
+            "resolution": phase.resolution,
+            "batch": phase.batch,
+            "learning_rate": phase.learning_rate,
+            "r1_gamma": self.config.gamma(phase),
+            **means,
+            "skipped": state.skipped,
+            "img_per_sec": round(speed, 1),
+            "minutes": round(state.seconds / 60, 2),
+            "memory_mb": _memory_mb(self.device),
+        }
+        append_log(self.out / "log.jsonl", entry)
+        self.bar.set_postfix_str(
+            f"{phase.resolution}px, {speed:.0f} img/s, D {means.get('D_loss', 0):.2f}, G {means.get('G_loss', 0):.2f}"
+        )
+        self.losses.clear()
+        self.logged_at, self.logged_images = now, state.images
+
+    def snapshot(self, phase: Phase) -> None:
+        """Pictures, the averaged generator and the plot."""
+        begun = time.monotonic()
+        folder, name = self.out / "snapshots", f"{int(self.state.kimg):06d}"
+        fakes = folder / f"fakes-{name}.png"
+        save_fakes(self.state.Gs, fakes, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
+        save_network(self.state.Gs, folder / f"network-{name}.safetensors", lod=phase.lod, metadata=self.metadata())
+        plot_losses(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+        self.logged_at += time.monotonic() - begun
+
+    def metadata(self) -> dict[str, object]:
+        """What the averaged generator remembers of its training."""
+        return {
+            "name": self.out.resolve().name,
+            "dataset": Path(self.config.data).name or "unnamed",
+            "kimg": round(self.state.kimg, 1),
+            "preset": self.config.preset,
+        }
+
+    def save(self) -> None:
+        """A checkpoint."""
+        begun = time.monotonic()
+        save_state(self.state, self.out / "checkpoints", keep=self.config.keep_checkpoints)
+        self.saved_at = time.monotonic()
+        self.logged_at += self.saved_at - begun
+
+    def finish(self) -> None:
+        """Save everything."""
+        self.bar.close()
+        if not self.world.is_first:
+            return
+        self.save()
+        phase = self.schedule.at(self.state.kimg)
+        fakes = self.out / "fakes.png"
+        save_fakes(self.state.Gs, fakes, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
+        save_network(self.state.Gs, self.out / "network.safetensors", lod=phase.lod, metadata=self.metadata())
+        plot_losses(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+
+
+def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
+    """The type to compute features in: what is fast on this device, unless it is set."""
+    if config.dtype != "auto":
+        return torch.float32 if config.dtype == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _own_device(name: str) -> torch.device:
+    """The device of this process: with several GPUs, torchrun gives each process one."""
+    device = check_device(name)
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        device = torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def _passed(before: int, after: int, kimg: float) -> bool:
+    """Whether a multiple of that many thousand images lies between two counts."""
+    return kimg > 0 and before // (kimg * 1000) != after // (kimg * 1000)
+
+
+def _memory_mb(device: torch.device) -> int | None:
+    """The most memory used so far: of the GPU, or of the process; None where it cannot be told."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) >> 20
+    try:
+        import resource  # Not on Windows.
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak >> (20 if platform.system() == "Darwin" else 10)

@@ -1,0 +1,66 @@
+"""Adam in the form of TensorFlow, which the published networks were trained with."""
+
+from collections.abc import Callable, Iterable
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import nn
+
+
+class Adam(torch.optim.Optimizer):
+    """Adam (Kingma and Ba 2015) as at the end of its section 2: the bias correction goes into the step size.
+
+    p -= lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps): unlike in `torch.optim.Adam`, eps is added to
+    the uncorrected sqrt(v). Parameters without a gradient are left alone. The updates run over all tensors at once.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[nn.Parameter],
+        *,
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.0, 0.99),
+        eps: float = 1e-8,
+    ):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "step": 0})
+
+    def reset(self) -> None:
+        """Forget all moments and the step count, as where the resolution changes; the learning rate stays."""
+        self.state.clear()
+        for group in self.param_groups:
+            group["step"] = 0
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            if not params:
+                continue
+            group["step"] += 1
+            beta1, beta2 = group["betas"]
+            grads: list[torch.Tensor] = [p.grad for p in params]
+
+            v = self._moments(params, "exp_avg_sq")
+            torch._foreach_mul_(v, beta2)
+            torch._foreach_addcmul_(v, grads, grads, 1 - beta2)
+            m = grads
+            if beta1 > 0:
+                m = self._moments(params, "exp_avg")
+                torch._foreach_lerp_(m, grads, 1 - beta1)
+
+            denominators = torch._foreach_sqrt(v)
+            torch._foreach_add_(denominators, group["eps"])
+            lr = group["lr"] * sqrt(1 - beta2 ** group["step"]) / (1 - beta1 ** group["step"])
+            torch._foreach_addcdiv_(params, m, denominators, -lr)
+        return loss
+
+    def _moments(self, params: list[nn.Parameter], name: str) -> list[torch.Tensor]:
+        for p in params:
+            if name not in self.state[p]:
+                self.state[p][name] = torch.zeros_like(p)
+        return [self.state[p][name] for p in params]

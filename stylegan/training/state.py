@@ -1,0 +1,177 @@
+"""The state of a training run, and its checkpoints: complete or not there, and exact.
+
+A checkpoint is one safetensors file: tensors named after the network or optimizer that they belong to, and in its
+header, as JSON, the counters. Nothing random is stored: all draws follow from the seed and the step.
+"""
+
+import errno
+import json
+import logging
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ..discriminator import Discriminator
+from ..errors import CheckpointError
+from ..files import write_atomically
+from ..generator import Generator
+from .config import TrainingConfig
+from .optim import Adam
+
+FORMAT_VERSION = "1"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes while training."""
+
+    G: Generator
+    D: Discriminator
+    Gs: Generator  # The generator with averaged weights: the one to use.
+    G_optimizer: Adam
+    D_optimizer: Adam
+    step: int = 0
+    images: int = 0  # Real images shown so far.
+    resolution: int = 0  # That the optimizers' moments belong to; 0 = none yet.
+    seconds: float = 0.0  # Time spent so far, over all parts of the run.
+    skipped: int = 0  # Steps that changed nothing because a loss or gradient was no finite number,
+    skipped_in_a_row: int = 0  # and how many of them came last.
+
+    @property
+    def kimg(self) -> float:
+        return self.images / 1000
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"G": self.G, "D": self.D, "Gs": self.Gs}
+
+    def optimizers(self) -> dict[str, tuple[Adam, nn.Module]]:
+        return {"G_optimizer": (self.G_optimizer, self.G), "D_optimizer": (self.D_optimizer, self.D)}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name: weights, buffers and moments."""
+        tensors = {f"{name}.{key}": t for name, net in self.networks().items() for key, t in net.state_dict().items()}
+        for name, (optimizer, network) in self.optimizers().items():
+            for key, parameter in network.named_parameters():
+                for moment, tensor in optimizer.state.get(parameter, {}).items():
+                    tensors[f"{name}.{moment}.{key}"] = tensor
+        return tensors
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over all tensors. Raises CheckpointError if one is missing, left over or of another shape."""
+        left = dict(tensors)
+        for name, network in self.networks().items():
+            for key, target in network.state_dict().items():
+                _fill(target, left.pop(f"{name}.{key}", None), f"{name}.{key}")
+        for name, (optimizer, network) in self.optimizers().items():
+            optimizer.state.clear()
+            for key, parameter in network.named_parameters():
+                for moment in ("exp_avg", "exp_avg_sq"):
+                    if (given := left.pop(f"{name}.{moment}.{key}", None)) is not None:
+                        target = torch.zeros_like(parameter)
+                        _fill(target, given, f"{name}.{moment}.{key}")
+                        optimizer.state[parameter][moment] = target
+        if left:
+            raise CheckpointError(f"the checkpoint holds tensors of another network: {', '.join(sorted(left)[:5])}")
+
+
+COUNTERS = ("step", "images", "resolution", "seconds", "skipped", "skipped_in_a_row")
+
+
+def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
+    """The state at the start of a run."""
+    G = config.make_generator(img_channels=img_channels, label_dim=label_dim)
+    D = config.make_discriminator(img_channels=img_channels, label_dim=label_dim)
+    for network in (G, D):
+        network.to(config.device)
+        for parameter in network.parameters():
+            if config.channels_last and parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    Gs = deepcopy(G).eval().requires_grad_(False)
+    return TrainingState(G, D, Gs, Adam(G.parameters()), Adam(D.parameters()))
+
+
+def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
+    """Write a checkpoint and remove all but the last `keep`; what a kill left behind is removed too.
+
+    Raises CheckpointError, and leaves the earlier checkpoints, if the state is no longer finite or the disk is full.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors().items()}
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"not saved: {name} holds NaN or infinity; the earlier checkpoints are kept")
+    counters = {name: getattr(state, name) for name in COUNTERS}
+    counters["optimizer_steps"] = {name: o.param_groups[0]["step"] for name, (o, _) in state.optimizers().items()}
+    header = {"stylegan_training_version": FORMAT_VERSION, "counters": json.dumps(counters)}
+    path = folder / f"step-{state.step:09d}.safetensors"
+    try:
+        write_atomically(path, safetensors.torch.save(tensors, header))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        size = sum(t.numel() * t.element_size() for t in tensors.values())
+        hint = f"the disk is full ({size / 1e6:.0f} MB needed)" if full else str(error)
+        raise CheckpointError(f"{path}: cannot be written: {hint}; the earlier checkpoints are kept") from error
+    for old in list_checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    for stray in folder.glob(".step-*.tmp"):
+        stray.unlink(missing_ok=True)
+    return path
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    return sorted(p for p in folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d+", p.stem))
+
+
+def load_state(state: TrainingState, path: Path) -> None:
+    """Take over a checkpoint. Raises CheckpointError if it is damaged or of other networks."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            if header.get("stylegan_training_version") != FORMAT_VERSION:
+                raise CheckpointError(f"{path}: not a training checkpoint of this version of stylegan")
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        counters = json.loads(header["counters"])
+        state.load_tensors(tensors)
+        for name in COUNTERS:
+            setattr(state, name, counters[name])
+        for name, (optimizer, _) in state.optimizers().items():
+            optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged, or not a training checkpoint: {str(error)[:200]}") from error
+
+
+def resume_state(state: TrainingState, folder: Path) -> Path | None:
+    """Take over the newest checkpoint that can be read, and return it; None if there are none at all.
+
+    Raises CheckpointError if there are some but none can be read.
+    """
+    found = list_checkpoints(folder)
+    for path in reversed(found):
+        try:
+            load_state(state, path)
+            return path
+        except CheckpointError as error:
+            _log.warning("%s; trying the one before", error)
+            last_error = error
+    if found:
+        raise CheckpointError(f"{folder}: none of {len(found)} checkpoints can be read; the oldest: {last_error}")
+    return None
+
+
+def _fill(target: Tensor, given: Tensor | None, name: str) -> None:
+    if given is None or given.shape != target.shape:
+        got = "nothing" if given is None else str(list(given.shape))
+        raise CheckpointError(
+            f"{name} must be {list(target.shape)}, got {got}: the checkpoint was made with other settings"
+        )
+    with torch.no_grad():
+        target.copy_(given)

@@ -1,0 +1,94 @@
+"""Several processes: the result of one process with the same global batch, and restarts after a kill."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stylegan.errors import InputError
+from stylegan.training import World, train
+from stylegan.training.log import read_log
+
+from .tiny import TinyImages, tiny_config, well_conditioned
+
+ROOT = str(Path(__file__).parents[2])
+
+# Two steps at 8x8, a fade, and 16x16; both groups of four in one batch of eight.
+SCRIPT = """
+import os, signal, sys
+import torch
+torch.set_num_threads(1)
+from tests.training.tiny import TinyImages, well_conditioned, tiny_config
+from stylegan.training import train
+out, die_at = sys.argv[1], int(sys.argv[2])
+def after_step(state, report):
+    if state.step == die_at and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+with well_conditioned():
+    config = tiny_config(checkpoint_minutes=0)
+    train(config, out, dataset=TinyImages(), progress=False, after_step=after_step)
+"""
+
+
+def torchrun(tmp_path: Path, out: Path, *, die_at: int = -1, restarts: int = 0) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--max-restarts={restarts}"]
+    command += ["--standalone", "--monitor-interval=0.1", str(script), str(out), str(die_at)]
+    env = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def final_weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "checkpoints/step-000000008.safetensors")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("two")
+    torchrun(out, out / "run")
+    return out / "run"
+
+
+def test_two_processes_equal_one(two, tmp_path):
+    with well_conditioned():
+        one = train(tiny_config(), tmp_path, dataset=TinyImages(), progress=False)
+    assert one.state.step == 8
+    expected, got = final_weights(tmp_path), final_weights(two)
+    assert expected.keys() == got.keys()
+    for name, tensor in expected.items():
+        error = (got[name] - tensor).norm() / tensor.norm().clamp(min=1)
+        assert error <= 1e-6, f"{name}: {error:.1e}"
+
+
+def test_only_the_first_process_writes(two):
+    assert [e["step"] for e in read_log(two / "log.jsonl")] == list(range(1, 9))
+
+
+def test_a_killed_process_restarts_and_ends_where_an_undisturbed_run_ends(two, tmp_path):
+    torchrun(tmp_path, tmp_path / "run", die_at=5, restarts=1)
+    expected, got = final_weights(two), final_weights(tmp_path / "run")
+    for name in expected:
+        assert torch.equal(expected[name], got[name]), name
+    assert [e["step"] for e in read_log(tmp_path / "run/log.jsonl")] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_every_process_takes_whole_groups(size):
+    shares = [World(rank, size).samples(32, 4) for rank in range(size)]
+    assert sorted(torch.cat(shares).tolist()) == list(range(32))
+    for share in shares:
+        groups = share % 8  # Sample i belongs to group i mod M of the global batch,
+        local = torch.arange(len(share)) % (len(share) // 4)  # and to this one of the process's own.
+        for g in range(len(share) // 4):
+            assert len(groups[local == g].unique()) == 1
+
+
+def test_groups_that_cannot_be_shared_out_are_an_error():
+    with pytest.raises(InputError, match="batch 8 cannot be shared out: it must be a multiple of 16"):
+        World(0, 4).samples(8, 4)
