@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from conftest import tiny_generator
 
 from stylegan import Discriminator, Generator
 from stylegan.errors import InputError, IntegrityError, NotFoundError, WeightsError
 from stylegan.files import write_atomically
 from stylegan.weights import manifest
 from stylegan.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+from .conftest import tiny_generator
 
 
 @pytest.fixture

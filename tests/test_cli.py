@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import GOLDEN
 from PIL import Image
 
 from stylegan import Generator, cli
 from stylegan.cli.common import LayersType, SeedsType
+
+from .conftest import GOLDEN
 
 
 @pytest.fixture

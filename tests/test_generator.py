@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import tiny_generator
 from PIL import Image
 
 from stylegan import Generator, __version__
 from stylegan.errors import InputError
+
+from .conftest import tiny_generator
 
 
 def low_frequencies(img: torch.Tensor) -> torch.Tensor:

@@ -5,11 +5,12 @@ Tolerances: the official code itself differs by 4e-5 between batch sizes at 64x6
 
 import pytest
 import torch
-from conftest import GOLDEN, Golden, load_golden
 from torch import Tensor
 
 from stylegan import images, ops
 from stylegan.synthesis import SynthesisNetwork
+
+from .conftest import GOLDEN, Golden, load_golden
 
 # Official scope -> index of our layer.
 SCOPES = ["4x4/Const", "4x4/Conv"] + [f"{r}x{r}/{c}" for r in (8, 16, 32, 64, 128, 256) for c in ("Conv0_up", "Conv1")]

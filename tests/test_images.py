@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN
 from PIL import Image
 
 from stylegan import grid, images
 from stylegan.errors import InputError
+
+from .conftest import GOLDEN
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,14 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import GOLDEN, tiny_generator
 
 from stylegan import Discriminator, Generator, MappingNetwork, SynthesisNetwork, ops
 from stylegan.errors import InputError
 from stylegan.layers import Conv2d
 from stylegan.presets import PRESETS
 from stylegan.weights.official import discriminator_key, mapping_key, synthesis_key
+
+from .conftest import GOLDEN, tiny_generator
 
 
 def official_variables() -> dict[str, dict[str, tuple[int, ...]]]:

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import GOLDEN
 
 from stylegan import Discriminator, Generator
 from stylegan.errors import UnsafeFileError, WeightsError
 from stylegan.weights.official_pickle import OfficialNetwork, read_official_pickle
+
+from .conftest import GOLDEN
 
 
 class Network:
@@ -195,12 +196,12 @@ def test_hostile_pickles_are_refused_and_do_nothing(tmp_path):
     sentinel = tmp_path / "sentinel"
     script = (
         "import sys; sys.path[:0] = [sys.argv[1]]\n"
-        "import test_official_pickle as t\n"
+        "import tests.test_official_pickle as t\n"
         "sys.modules.update(t.official_modules())\n"
         "t.run_hostile_files()"
     )
     result = subprocess.run(
-        [sys.executable, "-c", script, str(Path(__file__).parent)],
+        [sys.executable, "-c", script, str(Path(__file__).parents[1])],
         env=os.environ | {"SENTINEL": str(sentinel)},
         capture_output=True,
         text=True,

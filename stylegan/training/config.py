@@ -63,12 +63,12 @@ class TrainingConfig:
     learning_rate: ByResolution | None = None  # None = the official 0.001, more from 128x128 up.
     loss: LossName | None = None  # None = that of the preset.
     r1_gamma: ByResolution | None = None  # Weight of R1; 0 = none; None = 2e-4 x pixels / batch, if the preset has it.
-    r1_interval: int = 16  # R1 in every so many steps, as many times stronger; 1 = every step, as in the paper.
+    r1_interval: int = 1  # 1 = R1 in every step, as in the paper; k = in every k-th, as many times stronger: faster.
     r2_gamma: float = 0.0  # Weight of the same penalty on generated images, in every step.
     gradient_penalty: float | None = None  # Weight of the penalty of WGAN-GP; None = that of the preset.
     style_mixing_prob: float | None = None  # Share of images made from two latents; None = that of the preset.
     ema_kimg: float = 10  # Half-life of the averaged weights, in thousands of images.
-    share_fakes: bool = True  # Both networks learn from the same fakes, one pass fewer; False = each from its own.
+    share_fakes: bool = False  # False = each network learns from its own fakes; True = from the same: faster.
     seed: int = 0  # Of the initial weights, the order of the images and all draws.
     skip_limit: int = 10  # Steps in a row with losses or gradients that are no numbers, before giving up.
 
