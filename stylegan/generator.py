@@ -26,6 +26,7 @@ from .synthesis import NoiseMode, SynthesisNetwork
 from .version import __version__
 from .weights import manifest
 from .weights.checkpoint import Checkpoint, save_checkpoint
+from .weights.hub import Access
 from .weights.loading import build_network, read_weights, save_folder
 
 # The bundled model that is used where none is named.
@@ -94,18 +95,25 @@ class Generator(nn.Module):
     ) -> "Generator":
         """Load a generator: evaluation mode, gradients off.
 
-        name_or_path: a name of the manifest (`stylegan list` shows all), a folder with config.json and
-            model.safetensors, a .safetensors file of ours, or an official .pkl file (its Gs, the averaged weights).
+        name_or_path: a name of the manifest (`stylegan list` shows all); a folder with config.json and
+            model.safetensors; a .safetensors file of ours, an official .pkl file (its Gs, the averaged weights) or a
+            file of another port; a repository of the Hugging Face hub, as user/repo or hf:user/repo[/file][@revision];
+            or an https URL of such a file.
         device: None = the CPU.
         dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
             The mapping network and the images stay float32.
-        revision, cache_dir, token, local_files_only, force_download: for models that are downloaded; all the models
-            of the manifest ship inside the package so far, and these change nothing.
+        revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.
+        cache_dir: where downloads are kept; None = STYLEGAN_CACHE, or the hub client's cache (HF_HOME).
+        token: of the hub; None = that of `hf auth login`, if any; False = none.
+        local_files_only: never use the network.
+        force_download: fetch again what is in the cache.
 
-        Raises NotFoundError for an unknown name or path, WeightsError for a file that is damaged, unsafe or does not
-        fit, IntegrityError if a file is not the one that the manifest names.
+        Downloads are verified, and files in other formats are converted once. Raises NotFoundError for an unknown name
+        or path, DownloadError if a file cannot be had (OfflineError, AuthError, RateLimitError say why), WeightsError
+        for one that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
         """
-        loaded = read_weights(name_or_path)
+        access = Access(cache_dir, token, local_files_only, force_download)
+        loaded = read_weights(name_or_path, revision=revision, access=access)
         G = build_network(cls, loaded)
         G.metadata, G.source = loaded.checkpoint.metadata, loaded.source
         G.synthesis.to(check_dtype(dtype))
@@ -148,7 +156,8 @@ class Generator(nn.Module):
 
     def noise(self, seeds: Seeds) -> list[Tensor]:
         """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
-        return [noise.to(self.device) for noise in latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)]
+        maps = [noise.to(self.device) for noise in latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)]
+        return self.synthesis.share_noise(maps)
 
     def broadcast(self, w: Tensor) -> Tensor:
         """Give every layer the same w: [N, w_dim] -> ws [N, num_ws, w_dim]."""
