@@ -2,8 +2,10 @@
 
 import click
 
+from stylegan.cli.cache import cache
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
+from stylegan.cli.download import download
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
@@ -23,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, convert):
+for command in (sample, mix, truncate, info, list_models, download, convert, cache):
     main.add_command(command)
