@@ -122,7 +122,7 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
-    {"files", "ops", "architecture", "placement"},
+    {"files", "ops", "architecture", "placement", "model_card"},
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator"},
     {"generator"},

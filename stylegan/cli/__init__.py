@@ -9,6 +9,7 @@ from stylegan.cli.download import download
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
+from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
 from stylegan.cli.truncate import truncate
 from stylegan.version import __version__
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, download, convert, cache):
+for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish):
     main.add_command(command)

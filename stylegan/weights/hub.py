@@ -141,14 +141,23 @@ def find_weights(source: Source, access: Access) -> Source:
     return Source("hub", source.location, _choose(names, source), source.revision)
 
 
-def upload(repo_id: str, folder: Path, *, private: bool, token: str | bool | None, commit_message: str) -> str:
+def upload(
+    repo_id: str,
+    folder: Path,
+    *,
+    private: bool = True,
+    token: str | bool | None = None,
+    revision: str | None = None,
+    commit_message: str,
+) -> str:
     """Publish the files of a folder as a commit of a hub repository, made if it is not there; returns its address.
 
     Raises InputError if the repository is public already and `private` was asked for, DownloadError for failures.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
 
     check_repo(repo_id)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
     asked = f"publish to {repo_id}"
     api = HfApi(token=token)
 
@@ -157,7 +166,13 @@ def upload(repo_id: str, folder: Path, *, private: bool, token: str | bool | Non
             api.create_repo(repo_id, private=private, exist_ok=True)
             if private and api.model_info(repo_id).private is False:
                 raise InputError(f"{repo_id} is a public repository; pass private=False to publish there")
-            return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message=commit_message).commit_url)
+            commit = api.create_commit(
+                repo_id,
+                [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files],
+                commit_message=commit_message,
+                revision=revision,
+            )
+            return str(commit.commit_url)
         except StyleGANError:
             raise
         except Exception as error:
@@ -259,7 +274,9 @@ class _Job:
                 lambda: hf_hub_download(
                     repo, filename, revision=revision, token=token, cache_dir=folder, force_download=force
                 ),
+                asked,
                 blobs,
+                etag,
             )
         except StyleGANError:
             raise
@@ -282,10 +299,9 @@ def _check_answer(asked: str, commit: str | None, etag: str | None) -> str:
     return etag
 
 
-def _watch(call: Callable[[], T], blobs: Path) -> T:
-    """Run the hub's client, and leave it when nothing has arrived for too long: it may sleep for hours.
-
-    What it brings later does no harm: it is verified before it is used.
+def _watch(call: Callable[[], T], asked: str, blobs: Path, etag: str) -> T:
+    """Run the hub's client, and leave it when nothing new arrives for too long: it may sleep for hours, or begin anew
+    for ever. What it brings later does no harm: it is verified before it is used.
     """
     results: list[tuple[T | None, BaseException | None]] = []
 
@@ -297,22 +313,26 @@ def _watch(call: Callable[[], T], blobs: Path) -> T:
 
     thread = threading.Thread(target=run, name="stylegan download", daemon=True)
     thread.start()
-    arrived, since = -1, time.monotonic()
+    furthest, since = -1, time.monotonic()
     while not results:
         thread.join(0.2)
-        if (now := _size_of_partial(blobs)) != arrived:
-            arrived, since = now, time.monotonic()
+        arrived = _size_of_partial(blobs, etag)
+        if arrived > furthest:
+            furthest, since = arrived, time.monotonic()
         elif time.monotonic() - since > transfer.PATIENCE.silence:
-            raise TimeoutError(f"nothing arrived for {transfer.PATIENCE.silence:.0f} s")
+            raise DownloadError(
+                f"{asked}: nothing new arrived for {transfer.PATIENCE.silence:.0f} s, after {furthest} bytes; the "
+                "server is broken, or limits how much one may fetch: try again later"
+            )
     value, error = results[0]
     if error is not None:
         raise error
     return value  # type: ignore[return-value]
 
 
-def _size_of_partial(blobs: Path) -> int:
+def _size_of_partial(blobs: Path, etag: str) -> int:
     size = 0
-    for path in blobs.glob("*.incomplete"):
+    for path in blobs.glob(f"{etag}.*.incomplete"):
         try:
             size += path.stat().st_size
         except OSError:  # Finished in between.

@@ -206,6 +206,7 @@ class _Transfer:
     size: int | None  # Bytes of the whole file, as soon as they are known.
     folder: Path
     etag: str | None = None
+    furthest: int = 0  # Bytes that had arrived before one of the attempts broke off.
 
     def attempt(self) -> None:
         """Ask for what is missing. Raises Transient if it does not all arrive."""
@@ -214,15 +215,19 @@ class _Transfer:
         if start and self.etag:
             headers["If-Range"] = self.etag  # If the file changed in between, all of it comes anew.
         with _open(self.opener, self.url, self.asked, self.folder, headers, on_status=self.restart) as response:
-            start = self.position(response, start)
+            self.position(response, start)
             self.receive(response)
         arrived = self.file.tell()
         if self.size is not None and arrived < self.size:
             error = DownloadError(f"{self.asked}: only {arrived} of {self.size} bytes arrived; try again")
-            raise Transient(error, progress=arrived > start)
+            raise Transient(error, progress=self.is_progress())
 
-    def position(self, response: http.client.HTTPResponse, start: int) -> int:
-        """Where the bytes of this answer belong; learns the size of the whole."""
+    def is_progress(self) -> bool:
+        before, self.furthest = self.furthest, max(self.furthest, self.file.tell())
+        return self.furthest > before
+
+    def position(self, response: http.client.HTTPResponse, start: int) -> None:
+        """Go to where the bytes of this answer belong; learn the size of the whole."""
         sent = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         if response.status != 206 or sent is None or int(sent[1]) != start:
             if response.status == 206:
@@ -236,17 +241,15 @@ class _Transfer:
         if self.size is None and length.isdecimal():
             self.size = start + int(length)
             check_disk_space(self.folder, int(length), self.asked)
-        return start
 
     def receive(self, response: http.client.HTTPResponse) -> None:
-        before = self.file.tell()
         limit = MAX_FILE if self.size is None else self.size
         while True:
             try:
                 chunk = response.read(_CHUNK)
             except (OSError, http.client.HTTPException) as error:
                 failure = DownloadError(f"{self.asked}: the transfer broke off ({short(error)}); try again")
-                raise Transient(failure, progress=self.file.tell() > before) from error
+                raise Transient(failure, progress=self.is_progress()) from error
             if not chunk:
                 return
             if self.file.tell() + len(chunk) > limit:
