@@ -37,7 +37,9 @@ class Discriminator(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter before downscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the first one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-        from_rgb_activations: int = 1,  # How often features of the image are activated: 0 or 2 in some other ports.
+        # Where weights were trained with another implementation: how it differs from the official one.
+        from_rgb_activations: int = 1,  # How often the features of the image are activated: 0, 1 or 2.
+        widen_first: bool = False,  # In a block the first convolution changes the feature maps' number, not the second.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         self._config = {k: v for k, v in locals().items() if k not in ("self", "seed", "__class__")}
@@ -59,7 +61,14 @@ class Discriminator(nn.Module):
                     img_channels, channels[r], nonlinearity, equalized_lr, activations=from_rgb_activations
                 )
             if r > 4:
-                self.blocks[str(r)] = _Block(channels[r], channels[r // 2], nonlinearity, equalized_lr, blur_filter)
+                self.blocks[str(r)] = _Block(
+                    channels[r],
+                    channels[r // 2 if widen_first else r],
+                    channels[r // 2],
+                    nonlinearity,
+                    equalized_lr,
+                    blur_filter,
+                )
         self.head = _Head(
             channels[4],
             channels[2],
@@ -161,14 +170,15 @@ class _Block(nn.Module):
     def __init__(
         self,
         in_channels: int,
+        mid_channels: int,
         out_channels: int,
         nonlinearity: Nonlinearity,
         equalized_lr: bool,
         blur_filter: Sequence[float] | None,
     ):
         super().__init__()
-        self.conv0 = Conv2d(in_channels, in_channels, 3, equalized_lr=equalized_lr)
-        self.conv1 = Conv2d(in_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
+        self.conv0 = Conv2d(in_channels, mid_channels, 3, equalized_lr=equalized_lr)
+        self.conv1 = Conv2d(mid_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
         self.activate = activation(nonlinearity)
         self.register_buffer("blur_kernel", ops.blur_kernel(blur_filter) if blur_filter else None, persistent=False)
 
