@@ -81,15 +81,17 @@ def _stored_entries(data: mmap.mmap, file: IO[bytes], path: Path) -> dict[str, s
     """Where the entries of an archive lie, from its headers. Nothing is extracted."""
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
-    if len(infos) > _MAX_ENTRIES or sum(info.file_size for info in infos) > len(data):
-        raise UnsafeFileError(f"{path}: the entries of the archive claim more than the file holds")
     entries: dict[str, slice] = {}
+    total = 0
     for info in infos:
         name = info.filename
         if name in entries or name.startswith("/") or re.search(r"[\\:\0]|(^|/)\.\.(/|$)", name):
             raise UnsafeFileError(f"{path}: the archive has an unsafe or repeated name {short(name)}")
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.compress_size != info.file_size:
             raise UnsafeFileError(f"{path}: entry {short(name)} is compressed or encrypted; torch.save does neither")
+        total += info.file_size
+        if len(entries) >= _MAX_ENTRIES or total > len(data):
+            raise UnsafeFileError(f"{path}: the entries of the archive claim more than the file holds")
         header = data[info.header_offset : info.header_offset + 30]
         if len(header) < 30 or header[:4] != _ZIP_MAGIC:
             raise WeightsError(f"{path}: entry {short(name)} of the archive is damaged")
