@@ -36,7 +36,12 @@ Fault = Callable[[Reply], Reply]
 
 def answer(status: int, headers: dict[str, str] | None = None, body: bytes = b"") -> Fault:
     """Another answer in place of the right one."""
-    return lambda reply: Reply(status, headers or {}, body)
+
+    def change(reply: Reply) -> Reply:
+        return Reply(status, dict(headers or {}), body)
+
+    change.is_instead = True  # type: ignore[attr-defined]
+    return change
 
 
 def page(status: int = 200) -> Fault:
@@ -133,14 +138,17 @@ class HubServer:
         """The number of such requests so far."""
         return sum(m == method and part in path for m, path, _, _ in self.requests)
 
-    def apply_faults(self, method: str, path: str, reply: Reply) -> Reply:
+    def reply(self, method: str, path: str, make: Callable[[], Reply]) -> Reply:
+        """The right answer, or what the first fault for it makes of it."""
         for fault in self.faults:
             if fault[0] == method and fault[1] in path and fault[3] > 0:
                 fault[3] -= 1
+                # An answer in place of the right one: the request has no effect.
+                reply = Reply() if getattr(fault[2][0], "is_instead", False) else make()
                 for change in fault[2]:
                     reply = change(reply)
-                break
-        return reply
+                return reply
+        return make()
 
 
 def etag_of(name: str, data: bytes) -> str:
@@ -170,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.requests.append((self.command, self.path, self.headers.get("Range"), time.monotonic()))
         self.hub.tokens.append(self.headers.get("Authorization"))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        reply = self.hub.apply_faults(self.command, self.path, make(body))
+        reply = self.hub.reply(self.command, self.path, lambda: make(body))
         reply.headers.setdefault("Content-Length", str(len(reply.body)))
         try:
             self.send_response(reply.status)
@@ -274,7 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
             if repo in self.hub.commits:
                 return _json({"url": f"{self.hub.url}/{repo}"}, 409)
             self.hub.commit(repo, {})
-            self.hub.private[repo] = bool(asked.get("private"))
+            self.hub.private[repo] = asked.get("private", asked.get("visibility") == "private")
             return _json({"url": f"{self.hub.url}/{repo}", "id": repo})
         if path == "/api/validate-yaml":
             return _json({"errors": [], "warnings": []})

@@ -128,10 +128,12 @@ def check_url(url: Any) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise UnsafeFileError(f"URL {_show(url)} is malformed: {error}") from error
-    if not host or "@" in parts.netloc or "\\" in url:
-        raise UnsafeFileError(f"URL {_show(url)} has no host, or a user name; expected https://host/path")
+    if "@" in parts.netloc or "\\" in url:
+        raise UnsafeFileError(f"URL {_show(url)} has a user name or a backslash; expected https://host/path")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
         raise UnsafeFileError(f"URL {_show(url)}: weights are only fetched over https, not {_show(parts.scheme)}")
+    if not host:
+        raise UnsafeFileError(f"URL {_show(url)} has no host; expected https://host/path")
     return url
 
 
