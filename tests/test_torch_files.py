@@ -95,21 +95,26 @@ def test_cuda_and_windowed_storages_of_old_files(tmp_path):
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_reads_past_the_trackers_of_podgorskiy(tmp_path, monkeypatch, legacy):
-    class RunningMean:
+@pytest.mark.parametrize("where", ["tracker.RunningMean", "runners.running_stats.SingleStats"])
+def test_reads_past_the_records_of_training(tmp_path, monkeypatch, where, legacy):
+    class Record:
         def __init__(self):
-            self.mean = torch.ones(3)
+            self.mean, self.number = torch.ones(3), np.float64(2.5)
 
-    module = types.ModuleType("tracker")
-    module.RunningMean, RunningMean.__module__, RunningMean.__qualname__ = RunningMean, "tracker", "RunningMean"
-    monkeypatch.setitem(sys.modules, "tracker", module)
+    Record.__module__, Record.__qualname__ = where.rsplit(".", 1)
+    for i in range(1, where.count(".") + 1):
+        name = ".".join(where.split(".")[:i])
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    setattr(sys.modules[Record.__module__], Record.__qualname__, Record)
     golden = golden_set("T")
     models = {
         "generator_s": ports.podgorskiy_generator(golden.g, multiplied=True),
         "mapping_s": ports.podgorskiy_mapping(golden.g, multiplied=True),
     }
-    path = save({"models": models, "auxiliary": {"tracker": {"tracks": {"loss": RunningMean()}}}}, tmp_path / "a.pth")
-    monkeypatch.delitem(sys.modules, "tracker")
+    path = save(
+        {"models": models, "auxiliary": {"tracker": {"tracks": {"loss": Record()}}}}, tmp_path / "a.pth", legacy=legacy
+    )
+    monkeypatch.delitem(sys.modules, Record.__module__)
     assert [checkpoint.network for checkpoint in read_port_file(path)] == ["Generator"]
 
 

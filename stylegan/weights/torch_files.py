@@ -40,8 +40,18 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-# Objects that training files of podgorskiy's projects hold beside their weights: records of losses.
-_IGNORED_CLASSES = {("tracker", "RunningMean"), ("tracker", "RunningMeanTorch")}
+# What training files hold beside their weights and nobody needs: records of losses (podgorskiy, ALAE, genforce), and
+# numbers of numpy in them.
+_IGNORED_OBJECTS = [
+    ("tracker", "RunningMean"),
+    ("tracker", "RunningMeanTorch"),
+    ("runners.running_stats", "RunningStats"),
+    ("runners.running_stats", "SingleStats"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("_codecs", "encode"),
+]
 
 
 def read_torch_file(path: str | Path) -> Any:
@@ -151,7 +161,7 @@ class _Storage:
 
 
 class _Ignored:
-    """An object of a class that is known and not needed; its state is dropped."""
+    """An object that is known and not needed: never made, its state dropped."""
 
 
 class _TorchMachine(PickleMachine):
@@ -179,7 +189,7 @@ class _TorchMachine(PickleMachine):
             self._calls["torch", name] = self._calls["torch.cuda", name] = self.refuse_call
         for dtype in _STORAGES.values():
             self._calls["torch", str(dtype).removeprefix("torch.")] = self.refuse_call
-        for ignored in _IGNORED_CLASSES:
+        for ignored in _IGNORED_OBJECTS:
             self._calls[ignored] = lambda args: _Ignored()
 
     def calls(self) -> Mapping[tuple[str, str], Callable[[tuple[Any, ...]], Any]]:

@@ -25,6 +25,8 @@ from .common import (
     up_kernel,
 )
 
+_RGB = ("g_synthesis.to_rgb.{}.weight", "from_rgb.{}.weight")
+
 
 def _is_generator(tensors: Tensors) -> bool:
     return "g_mapping.map.dense0.weight" in tensors and "g_synthesis.init_block.conv.weight" in tensors
@@ -41,7 +43,8 @@ def _recognise(parts: Parts) -> bool:
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     depth = re.search(r"GAN_(?:GEN|DIS)(?:_SHADOW)?_(\d)_\d+", request.name)
     if depth and request.resolution is None:
-        request = replace(request, resolution=4 << int(depth[1]))
+        stored = max(Source(tensors, request).count(pattern) for tensors in parts.values() for pattern in _RGB)
+        request = replace(request, resolution=4 << min(int(depth[1]), max(stored - 1, 1)))
     generators = [_generator(tensors, request) for tensors in parts.values() if _is_generator(tensors)]
     discriminators = [_discriminator(tensors, request) for tensors in parts.values() if _is_discriminator(tensors)]
     return generators[:1] + discriminators[:1]

@@ -69,8 +69,9 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
 
 def _trained_resolution(generators: Parts, name: str) -> int:
     """From a file name such as stylegan-256px.model, or from blocks that still have their initial zeros."""
-    if sizes := re.findall(r"(?<!\d)(\d+)px", name.lower()):
-        return int(sizes[-1])
+    sizes = set(re.findall(r"(?<!\d)(16|32|64|128|256|512|1024)(?!\d)", name))
+    if len(sizes) == 1:
+        return int(sizes.pop())
     for tensors in generators.values():
         noise = [tensors.get(f"generator.progression.{i}.noise2.weight_orig") for i in range(9)]
         biases = [tensors.get(f"generator.to_rgb.{i}.conv.bias") for i in range(9)]
