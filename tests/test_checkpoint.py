@@ -76,6 +76,11 @@ def test_float16_storage_halves_the_file(tiny: Generator, saved: Path, tmp_path)
     torch.testing.assert_close(G.sample(output_type="pt"), tiny.sample(output_type="pt"), rtol=0, atol=0.05)
 
 
+def test_the_largest_numbers_are_finite(saved: Path):
+    rewrite(saved, state_dict=lambda s: s | {"w_avg": torch.full([24], 3e38)})  # Their sum is not.
+    assert Generator.from_pretrained(saved).w_avg[0] == 3e38
+
+
 def test_hub_folder(tiny: Generator, tmp_path):
     tiny.save_pretrained(tmp_path / "model")
     assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "model.safetensors"]
@@ -131,7 +136,9 @@ def rewrite(path: Path, **changes) -> None:
         (lambda s: s | {"w_avg": torch.zeros(7)}, r"'w_avg' is \[7\], expected \[24\]"),
         (lambda s: {}, "missing 'w_avg'.* and [0-9]+ more"),
         (lambda s: s | {"w_avg": torch.zeros(24, dtype=torch.int64)}, "'w_avg' is torch.int64"),
+        (lambda s: s | {"w_avg": torch.zeros(24).to(torch.float8_e4m3fn)}, "'w_avg' is torch.float8"),
         (lambda s: s | {"w_avg": torch.full([24], torch.nan)}, "'w_avg' holds NaN"),
+        (lambda s: s | {"w_avg": torch.tensor([torch.inf, -torch.inf] * 12)}, "'w_avg' holds NaN"),
         (lambda s: s | {"w_avg": torch.full([24], -torch.inf)}, "'w_avg' holds NaN or infinity"),
     ],
 )

@@ -119,6 +119,7 @@ def test_an_official_file_is_converted_once(server, monkeypatch, place):
     assert same(again, first)
     assert again.metadata == first.metadata
     assert same(Discriminator.from_pretrained(name), D)
+    assert server.count("GET", "network.pkl") == 1
 
 
 def test_a_damaged_conversion_is_made_again(server):

@@ -80,7 +80,7 @@ def fetch(
     """Have a file in the cache, verified.
 
     size, sha256: of the right file, where they are known. update: ask the hub whether its branch has moved; else
-    a file that is in the cache is used without a request.
+    a file that is in the cache is used without a request, as those of URLs always are.
     Raises OfflineError, NotFoundError, AuthError, RateLimitError or another DownloadError; IntegrityError if the file
     stays wrong after a second download; UnsafeFileError if a path leads out of the cache.
     """
@@ -90,7 +90,8 @@ def fetch(
     offline = access.is_offline
     if access.force_download and offline:
         raise OfflineError(f"{source}: force_download needs the network, which local_files_only or HF_HUB_OFFLINE bars")
-    trust_cache = not access.force_download and (offline or source.is_pinned or not update)
+    may_have_moved = source.kind == "hub" and not source.is_pinned
+    trust_cache = not access.force_download and (offline or not update or not may_have_moved)
     if trust_cache and (found := job.cached(may_repair=not offline)):
         return found
     if offline:

@@ -7,12 +7,12 @@ The result is plain data: strings, numbers and arrays. This module knows no netw
 into our config and state dict.
 """
 
-import mmap
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -50,11 +50,12 @@ def read_official_pickle(path: str | Path) -> dict[str, OfficialNetwork]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[:4] == b"PK\x03\x04":
+        with path.open("rb") as file:
+            if file.read(4) == b"PK\x03\x04":
                 raise UnsafeFileError(f"{path}: a zip archive, as torch.save writes; expected an official pickle")
-            loaded = _Machine(path).run(cast(IO[bytes], data))
-    except ValueError as error:  # An empty file (mmap), or an opcode that pickletools cannot decode.
+            file.seek(0)
+            loaded = _Machine(path).run(cast(IO[bytes], _Clipped(file)))
+    except ValueError as error:  # An opcode that pickletools cannot decode, or the end of the file.
         raise WeightsError(f"{path}: not an official StyleGAN pickle: {short(error)}") from error
 
     if isinstance(loaded, _Instance):
@@ -65,6 +66,17 @@ def read_official_pickle(path: str | Path) -> dict[str, OfficialNetwork]:
     if len(networks) == 3:
         return dict(zip(("G", "D", "Gs"), networks, strict=True))
     return {network.name: network for network in networks}
+
+
+class _Clipped:
+    """A file that is never asked for more than it has: a pickle may claim any length, and memory follows the claim."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.size = file, os.fstat(file.fileno()).st_size
+        self.readline, self.tell = file.readline, file.tell
+
+    def read(self, n: int) -> bytes:
+        return self.file.read(min(n, self.size - self.file.tell()))
 
 
 def _network(instance: Any, path: Path, *, nested: bool = False) -> OfficialNetwork:
