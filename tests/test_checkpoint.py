@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -217,6 +218,52 @@ def test_damaged_files(saved: Path):
         saved.write_bytes(damaged)
         with pytest.raises(WeightsError, match="not a safetensors file, or damaged"):
             Generator.from_pretrained(saved)
+
+
+def raw(header: object, data: bytes = b"") -> bytes:
+    """A safetensors file with this header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+ONE = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        raw({"a": ONE}),
+        raw({"a": ONE}, bytes(7)),
+        raw({"a": ONE}, bytes(9)),
+        raw({"a": ONE, "b": ONE}, bytes(8)),
+        raw({"a": ONE, "b": ONE | {"data_offsets": [12, 20]}}, bytes(20)),
+        raw({"a": ONE | {"shape": [3]}}, bytes(8)),
+        raw({"a": ONE | {"shape": [2**62, 2**62]}}, bytes(8)),
+        raw({"a": ONE | {"shape": [-2]}}, bytes(8)),
+        raw({"a": ONE | {"dtype": "F31"}}, bytes(8)),
+        raw({"a": ONE | {"data_offsets": [8, 0]}}, bytes(8)),
+        raw({"a": ONE | {"data_offsets": [0]}}, bytes(8)),
+        raw({"a": {"dtype": "F32"}}, bytes(8)),
+        raw({"a": 3}),
+        raw([]),
+        raw({"__metadata__": {"a": 1}}),
+        raw({"__metadata__": "x"}),
+        raw(b'{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},' * 2 + b'"c": 0}', bytes(8)),
+        raw(b'{"a": \xff}'),
+        raw(b"{" * 10_000),
+        raw(b""),
+        (10**12).to_bytes(8, "little") + b"{}",
+        b"\x80\x04K\x01.",
+        b"PK\x03\x04" + bytes(100),
+        raw({}),
+    ],
+)
+def test_w1_malformed_safetensors(tmp_path, data):
+    (tmp_path / "a.safetensors").write_bytes(data)
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match=r"a\.safetensors"):
+        Generator.from_pretrained(tmp_path / "a.safetensors")
+    assert time.monotonic() - start < 1
 
 
 def test_a_thousand_mutations_of_the_header_raise_nothing_else(saved: Path):
