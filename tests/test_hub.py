@@ -242,9 +242,20 @@ def test_n1_n2_refusals_are_named_at_once(server, access, status, code, error):
     server.commit("user/repo", {NAME: DATA})
     server.fault("HEAD", NAME, answer(status, {"X-Error-Code": code} if code else {}), times=99)
     start = time.monotonic()
-    with pytest.raises(error, match=f"hf:user/repo/{NAME}@main"):
+    with pytest.raises(error, match=f"hf:user/repo/{NAME}@main: {'a gated repository' if code == 'GatedRepo' else ''}"):
         fetch(Source("hub", "user/repo", NAME), access)
     assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, AuthError), (403, AuthError), (404, NotFoundError)])
+@pytest.mark.parametrize("force_download", [False, True])
+def test_n2_refusals_of_the_clients_own_question(server, access, status, error, force_download):
+    """Ours came first and was answered; the client hides the reason behind a LocalEntryNotFoundError or ValueError."""
+    server.commit("user/repo", {NAME: DATA})
+    server.fault("HEAD", NAME, headers())
+    server.fault("HEAD", NAME, answer(status), times=99)
+    with pytest.raises(error, match=f"HTTP {status}"):
+        fetch(Source("hub", "user/repo", NAME), replace(access, force_download=force_download))
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, AuthError), (403, AuthError), (404, NotFoundError)])

@@ -87,7 +87,7 @@ def _read_entry(entry: manifest.Entry, network: OfficialName, revision: str | No
         raise InputError(f"{entry.name!r} comes from no model hub and has no revision {revision!r}; leave it out")
     if entry.is_bundled:
         with manifest.open_file(entry) as path:
-            facts = {"sha256": entry.files[0].sha256}
+            facts: dict[str, Any] = {"sha256": entry.files[0].sha256}
             loaded = Loaded(load_checkpoint(path), str(entry.files[0].source), facts)
     else:
         loaded = _read_first(entry, network, revision, access)
