@@ -57,8 +57,9 @@ _IGNORED_OBJECTS = [
 def read_torch_file(path: str | Path) -> Any:
     """Read what a torch.save file holds: nested dictionaries, lists and tuples of tensors, numbers and text.
 
-    Tensors are on the CPU, in the memory of the mapped file: clone what is kept. Raises UnsafeFileError for files that
-    ask for anything but tensors in containers, WeightsError for damaged files and other formats.
+    Tensors are on the CPU, in the memory of the mapped file and at any address: clone what is kept. Raises
+    UnsafeFileError for files that ask for anything but tensors in containers, WeightsError for damaged files and other
+    formats.
     """
     path = Path(path)
     try:
@@ -249,8 +250,6 @@ class _TorchMachine(PickleMachine):
             raw = torch.empty(0, dtype=torch.uint8)
             if storage.nbytes:
                 raw = torch.frombuffer(self.data, dtype=torch.uint8, count=storage.nbytes, offset=place.start)
-            if place.start % storage.dtype.itemsize:
-                raw = raw.clone()
             self.values[storage.key] = raw.view(storage.dtype)
         return self.values[storage.key]
 

@@ -155,7 +155,7 @@ def make_generator(
     lr_multiplier: of the mapping network. synthesis: options of the synthesis network besides those that shapes tell.
     Missing noise maps are drawn from seed 0, a missing w_avg is computed from the mapping network; both are noted.
     """
-    state, notes = dict(converted.state), list(converted.notes)
+    state, notes = converted.state, converted.notes
     numbers = [int(m[1]) for name in state if (m := re.match(r"synthesis\.layers\.(\d+)\.", name))]
     stored = 4 << (max(numbers, default=0) // 2)
     resolution = _check_resolution(request.resolution or stored, stored, request)
@@ -211,7 +211,7 @@ def make_generator(
 
 def make_discriminator(converted: Converted, request: Request, *, source: str, **options: Any) -> Checkpoint:
     """The checkpoint of a discriminator from its tensors under our names. options: those that shapes do not tell."""
-    state, notes = dict(converted.state), list(converted.notes)
+    state, notes = converted.state, converted.notes
     stored = max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d+)\.", name))), default=4)
     resolution = _check_resolution(request.resolution or stored, stored, request)
     if resolution < stored:
@@ -266,13 +266,14 @@ def average_w(state: Tensors, config: Mapping[str, Any]) -> Tensor:
 def _checkpoint(
     network: str, config: dict[str, Any], state: dict[str, Tensor], notes: list[str], request: Request, source: str
 ) -> Checkpoint:
-    """Finite tensors of their own, apart from the file."""
+    """The checkpoint, its tensors copied out of the file; those of `state` are used up."""
     for name, tensor in state.items():
         if not tensor.isfinite().all():
             raise WeightsError(f"{request.name}: the values of {name!r} include NaN or infinity")
+    # One by one, so that what was computed on the way is freed.
     own = {
-        name: tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-        for name, tensor in state.items()
+        name: state.pop(name).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        for name in list(state)
     }
     stem = request.name.rsplit(".", 1)[0] or request.name
     metadata: dict[str, Any] = {"name": stem, "source": f"{source} of {request.name}"}
