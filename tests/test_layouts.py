@@ -447,6 +447,15 @@ def test_podgorskiy(read, name, multiplied):
     torch.testing.assert_close(as_discriminator(D)(golden["reals"]), expected, rtol=0, atol=1e-5)
 
 
+def test_podgorskiy_training_file_in_the_middle_of_growing(read):
+    golden = golden_set("T")
+    models = {"generator_s": ports.podgorskiy_generator(golden.g, multiplied=True)}
+    models["mapping_s"] = ports.podgorskiy_mapping(golden.g, multiplied=True)
+    for name, resolution in (("model_tmp_intermediate_lod1.pth", 8), ("model_tmp_lod7.pth", 16), ("model_tmp.pth", 16)):
+        (G,) = read({"models": models}, name)
+        assert as_generator(G).img_resolution == resolution
+
+
 def test_podgorskiy_average_of_each_layer(read):
     golden = golden_set("T")
     average = ports.podgorskiy_average(golden.g)

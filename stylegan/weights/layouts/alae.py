@@ -5,7 +5,7 @@ A file is {"models": {generator_s, mapping_fl_s, dlatent_avg, ...}, "auxiliary":
 
 from ..checkpoint import Checkpoint
 from .common import Converted, Layout, Parts, Request, Source, make_generator, mean_row, refused
-from .podgorskiy import CONV, take_decoder, take_mapping
+from .podgorskiy import CONV, at_lod, take_decoder, take_mapping
 
 _GENERATORS, _MAPPINGS = ("generator_s", "generator"), ("mapping_fl_s", "mapping_fl")
 
@@ -21,6 +21,7 @@ def _has_decoder(parts: Parts) -> bool:
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     averaged = CONV in parts.get("generator_s", {}) and "mapping_fl_s" in parts
     name = _GENERATORS[0 if averaged else 1]
+    request = at_lod(request, Source(parts.get(name, {}), request))
     generator = Source(parts.get(name, {}), request)
     mapping = Source(parts.get(_MAPPINGS[0 if averaged else 1], {}), request)
     out = Converted()

@@ -8,6 +8,7 @@ their standard deviations do, by a wide margin.
 """
 
 import re
+from dataclasses import replace
 from math import log, sqrt
 
 from torch import Tensor
@@ -92,6 +93,15 @@ def take_mapping(port: Source, out: Converted, pattern: str, *, first: int, mult
         i += 1
 
 
+def at_lod(request: Request, generator: Source) -> Request:
+    """The resolution that the name of a training file tells (model_tmp_lod5: blocks 0 to 5), if it tells one."""
+    lod = re.search(r"_lod(\d)", request.name)
+    if not lod or request.resolution is not None:
+        return request
+    last = generator.count("decode_block.{}.conv_2.weight") - 1
+    return replace(request, resolution=4 << max(min(int(lod[1]), last), 1))
+
+
 def _is_generator(tensors: Tensors) -> bool:
     return CONV in tensors and "const" in tensors
 
@@ -111,6 +121,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     # The average of both networks, or both as trained.
     averaged = "generator_s" in generators and "mapping_s" in mappings
     name = "generator_s" if averaged else next(iter(generators))
+    request = at_lod(request, Source(generators[name], request))
     generator = Source(generators[name], request)
     mapping = Source(mappings["mapping_s" if averaged else next(iter(mappings))], request)
 
