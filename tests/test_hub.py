@@ -125,6 +125,15 @@ def test_a_file_arrives_and_then_costs_no_request_and_no_reading(source: Source,
     assert server.requests == []
 
 
+def test_a_branch_that_has_not_moved_costs_questions_but_no_reading(server, access, monkeypatch):
+    server.commit("user/repo", {NAME: DATA})
+    source = Source("hub", "user/repo", NAME)
+    assert fetch(source, access, update=True).is_new
+    monkeypatch.setattr(hub, "sha256_of", None)
+    assert not fetch(source, access, update=True).is_new
+    assert server.count("GET") == 1
+
+
 def test_force_download_fetches_again(source: Source, server, access):
     fetch(source, access)
     check(fetch(source, replace(access, force_download=True)))
@@ -323,8 +332,7 @@ def test_n3_a_transfer_is_resumed_where_it_broke_off(source: Source, server, acc
 
 
 def test_n3_a_file_that_changed_in_between_comes_anew(server, access):
-    server.plain[NAME] = DATA[::-1]
-    server.fault("GET", "/plain/", headers(ETag='"old"'), cut(7000))
+    server.fault("GET", "/plain/", answer(200, {"ETag": '"old"'}, DATA[::-1]), cut(7000))
     server.plain[NAME] = DATA
     check(fetch(Source("url", f"{server.url}/plain/{NAME}", NAME), access))
 

@@ -212,8 +212,10 @@ class _Job:
         """Download, check, and once more if the check fails. The caller holds the lock."""
         for again in (False, True):
             path, named = self.transfer(force=force or again)
+            # A branch that has not moved leads to the file that is there already.
+            record = self.cache.recall(self.cache.check_inside(path))
             try:
-                return self.check(path, is_new=True, named=named)
+                return self.check(path, is_new=not (record and record.is_current), named=named)
             except IntegrityError as error:
                 if again:
                     raise
