@@ -302,6 +302,7 @@ def test_rosinality(read, name):
     assert torch.equal(network.noise([1])[2], network.noise([1])[3])
     assert not torch.equal(network.noise([1])[1], network.noise([1])[2][:, :, :4, :4])
 
+    assert D.config.get("widen_first", False) == (name == "B")  # All feature maps of T are of the same number.
     discriminator, reals = as_discriminator(D), golden["reals"]
     expected = emulate_discriminator(widened(golden.d), reals, group_size=len(reals))
     torch.testing.assert_close(discriminator(reals), expected, rtol=0, atol=1e-5)

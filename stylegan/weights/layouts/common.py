@@ -227,6 +227,9 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
             channels[r] = state[f"blocks.{r}.conv0.weight"].shape[1]
         mbstd = state["head.conv.weight"].shape[1] - channels[4]
         scores = len(state["head.dense1.weight"])
+        # Which convolution of a block changes the number of feature maps: the second, but in rosinality's networks.
+        if any(len(state[f"blocks.{r}.conv0.weight"]) != channels[r] for r in channels if r > 4):
+            options["widen_first"] = True
     except (KeyError, IndexError) as error:
         raise WeightsError(f"{request.name}: lacks a part of the discriminator: {error}") from error
     config = {

@@ -172,7 +172,6 @@ def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
         source=f"{part or 'discriminator'} (rosinality layout)",
         mbstd_group_size=2**16,  # The whole batch is one group.
         from_rgb_activations=int(activated),
-        widen_first=True,
     )
 
 
