@@ -1,12 +1,15 @@
 """Networks from a hub, a URL or other people's manifests, the same ones to a hub, and the commands for it."""
 
 import hashlib
+import io
 import json
 import re
 import warnings
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
+import ports
 import pytest
 import safetensors.torch
 import torch
@@ -28,6 +31,7 @@ from stylegan.errors import (
 from stylegan.weights import loading, transfer
 from stylegan.weights.cache import Cache
 from stylegan.weights.loading import LicenseWarning
+from stylegan.weights.official_pickle import read_official_pickle
 
 OFFICIAL = GOLDEN / "T" / "network_nosrc.pkl"
 
@@ -120,6 +124,27 @@ def test_an_official_file_is_converted_once(server, monkeypatch, place):
     assert again.metadata == first.metadata
     assert same(Discriminator.from_pretrained(name), D)
     assert server.count("GET", "network.pkl") == 1
+
+
+def test_a_file_of_another_port(server, named_port):
+    """As the hub's community files are: genforce's layout under a name that says nothing."""
+    server.commit("huggan/stylegan_tiny16", {"pytorch_model.bin": named_port})
+    G = Generator.from_pretrained("huggan/stylegan_tiny16")
+    assert G.name == "stylegan_tiny16"
+    assert G.metadata["source"].endswith("of pytorch_model.bin")
+    torch.testing.assert_close(G.state_dict(), Generator.from_pretrained(OFFICIAL).state_dict())
+    assert same(Generator.from_pretrained("huggan/stylegan_tiny16", local_files_only=True), G)
+
+
+@pytest.fixture
+def named_port() -> bytes:
+    """The official generator in genforce's layout, as torch.save writes it."""
+    Gs = read_official_pickle(OFFICIAL)["Gs"]
+    variables = Gs.variables | Gs.components["mapping"].variables | Gs.components["synthesis"].variables
+    tensors = {name: torch.from_numpy(np.array(value, np.float32)) for name, value in variables.items()}
+    file = io.BytesIO()
+    torch.save(ports.genforce_generator(tensors), file)
+    return file.getvalue()
 
 
 def test_a_damaged_conversion_is_made_again(server):

@@ -64,6 +64,7 @@ class Fetched:
     """A file of the cache, verified."""
 
     path: Path  # The file itself, no link to it.
+    named: Path  # The same under its own name: the hub's client names files by their content, and links to them.
     sha256: str
     is_new: bool  # Whether it was fetched by this call.
     is_verified: bool  # Whether the manifest or the hub named its sha256.
@@ -233,7 +234,7 @@ class _Job:
         # Where nobody names a sha256, a file must stay what it was when it came.
         right = expected or (record.sha256 if record else None)
         if record and record.is_current and record.sha256 == right and not self.access.verify:
-            return Fetched(file, record.sha256, is_new, expected is not None)
+            return Fetched(file, path, record.sha256, is_new, expected is not None)
         if is_new:
             transfer.refuse_page(file, str(self.source))
         size, digest = file.stat().st_size, sha256_of(file)
@@ -246,7 +247,7 @@ class _Job:
         if expected is None and not record:
             logger.warning("%s: unverified, because nobody named its sha256 (it is %s)", self.source, digest)
         self.cache.remember(file, digest, source=str(self.source), expected=expected)
-        return Fetched(file, digest, is_new, expected is not None)
+        return Fetched(file, path, digest, is_new, expected is not None)
 
     def transfer(self, *, force: bool) -> tuple[Path, str | None]:
         """Bring the file into the cache: its path, and the sha256 that the server names for it, if any."""

@@ -142,7 +142,9 @@ def _converted(
     record = cache.recall(kept)
     if record and record.is_current and not access.force_download:
         return Loaded(load_checkpoint(kept), str(source), facts)
-    checkpoint = read_file(fetched.path, network, resolution=resolution, name=str(source.filename))
+    checkpoint = read_file(fetched.named, network, resolution=resolution)
+    if source.kind == "hub" and fetched.named.stem in ("model", "pytorch_model"):
+        checkpoint.metadata["name"] = source.location.split("/")[1]
     try:
         save_checkpoint(kept, checkpoint)
         cache.remember(kept, sha256_of(kept), source=f"converted from {source}", expected=None)
@@ -164,14 +166,12 @@ def _read_path(path: Path, network: OfficialName) -> Checkpoint:
     return read_file(path, network)
 
 
-def read_file(
-    path: Path, network: OfficialName = "Gs", *, resolution: int | None = None, name: str | None = None
-) -> Checkpoint:
+def read_file(path: Path, network: OfficialName = "Gs", *, resolution: int | None = None) -> Checkpoint:
     """Read a weight file of any origin: ours, official, or another port's. See `read_weights`.
 
-    resolution: of the image, where the file of another port does not tell it. name: of the file at its source.
+    resolution: of the image, where the file of another port does not tell it.
     """
-    suffix = Path(name or path).suffix
+    suffix = path.suffix
     if suffix not in SUFFIXES:
         raise WeightsError(f"{path}: unknown kind of file {suffix!r}; expected one of {', '.join(SUFFIXES)}")
     if suffix == ".safetensors":
@@ -182,8 +182,7 @@ def read_file(
         chosen = networks.get(network) or (next(iter(networks.values())) if len(networks) == 1 else None)
         if chosen is None:
             raise WeightsError(f"{path}: holds no network {network!r}; it has {', '.join(networks)}")
-        metadata = {"name": Path(name or path).stem, "source": f"{chosen.name} of {Path(name or path).name}"}
-        return convert_official(chosen, metadata)
+        return convert_official(chosen, {"name": path.stem, "source": f"{chosen.name} of {path.name}"})
     from .layouts import read_port_file
 
     checkpoints = read_port_file(path, resolution=resolution)
