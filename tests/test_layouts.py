@@ -27,6 +27,15 @@ from stylegan.weights.loading import Loaded, build_network
 from stylegan.weights.official_pickle import read_official_pickle
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """Networks as small as these lose more by threads than they gain."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @dataclass
 class Set:
     """A golden set: its official variables and its arrays."""
