@@ -14,6 +14,7 @@ from .errors import InputError
 from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
 from .placement import check_device
 from .weights.checkpoint import Checkpoint, save_checkpoint
+from .weights.hub import Access
 from .weights.loading import build_network, read_weights
 
 
@@ -36,10 +37,15 @@ class Discriminator(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter before downscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the first one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
+        # Where weights were trained with another implementation: how it differs from the official one.
+        from_rgb_activations: int = 1,  # How often the features of the image are activated: 0, 1 or 2.
+        widen_first: bool = False,  # In a block the first convolution changes the feature maps' number, not the second.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         self._config = {k: v for k, v in locals().items() if k not in ("self", "seed", "__class__")}
         super().__init__()
+        if from_rgb_activations not in (0, 1, 2):
+            raise InputError(f"from_rgb_activations must be 0, 1 or 2, got {from_rgb_activations!r}")
         self.img_resolution, self.img_channels, self.label_dim = img_resolution, img_channels, label_dim
         resolutions = block_resolutions(img_resolution)
         self.lod, self.progressive = check_lod(lod, img_resolution), progressive
@@ -51,9 +57,18 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleDict()
         for r in reversed(resolutions):
             if progressive or r == img_resolution:
-                self.from_rgb[str(r)] = _FromRGB(img_channels, channels[r], nonlinearity, equalized_lr)
+                self.from_rgb[str(r)] = _FromRGB(
+                    img_channels, channels[r], nonlinearity, equalized_lr, activations=from_rgb_activations
+                )
             if r > 4:
-                self.blocks[str(r)] = _Block(channels[r], channels[r // 2], nonlinearity, equalized_lr, blur_filter)
+                self.blocks[str(r)] = _Block(
+                    channels[r],
+                    channels[r // 2 if widen_first else r],
+                    channels[r // 2],
+                    nonlinearity,
+                    equalized_lr,
+                    blur_filter,
+                )
         self.head = _Head(
             channels[4],
             channels[2],
@@ -68,13 +83,23 @@ class Discriminator(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, path: str | os.PathLike[str], *, device: str | torch.device | None = None
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        device: str | torch.device | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
     ) -> "Discriminator":
-        """Load a discriminator from a .safetensors file or folder of ours, or the D of an official .pkl file.
+        """Load a discriminator: float32, evaluation mode, gradients off.
 
-        Float32, evaluation mode, gradients off. device: None = the CPU. Raises like `Generator.from_pretrained`.
+        name_or_path: as in `Generator.from_pretrained`, of a file that holds a discriminator: ours, an official .pkl
+            file, or a training checkpoint of another port. The other arguments and the errors are the same, too.
         """
-        D = build_network(cls, read_weights(path, network="D"))
+        access = Access(cache_dir, token, local_files_only, force_download)
+        D = build_network(cls, read_weights(name_or_path, network="D", revision=revision, access=access))
         return D.to(check_device(device)).eval().requires_grad_(False)
 
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
@@ -131,13 +156,19 @@ class Discriminator(nn.Module):
 class _FromRGB(nn.Module):
     """Image to features: 1x1 convolution and activation."""
 
-    def __init__(self, img_channels: int, channels: int, nonlinearity: Nonlinearity, equalized_lr: bool):
+    def __init__(
+        self, img_channels: int, channels: int, nonlinearity: Nonlinearity, equalized_lr: bool, *, activations: int
+    ):
         super().__init__()
         self.conv = Conv2d(img_channels, channels, 1, equalized_lr=equalized_lr)
         self.activate = activation(nonlinearity)
+        self.activations = activations
 
     def forward(self, img: Tensor) -> Tensor:
-        return self.activate(self.conv(img))
+        x = self.conv(img)
+        for _ in range(self.activations):
+            x = self.activate(x)
+        return x
 
 
 class _Block(nn.Module):
@@ -148,14 +179,15 @@ class _Block(nn.Module):
     def __init__(
         self,
         in_channels: int,
+        mid_channels: int,
         out_channels: int,
         nonlinearity: Nonlinearity,
         equalized_lr: bool,
         blur_filter: Sequence[float] | None,
     ):
         super().__init__()
-        self.conv0 = Conv2d(in_channels, in_channels, 3, equalized_lr=equalized_lr)
-        self.conv1 = Conv2d(in_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
+        self.conv0 = Conv2d(in_channels, mid_channels, 3, equalized_lr=equalized_lr)
+        self.conv1 = Conv2d(mid_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
         self.activate = activation(nonlinearity)
         self.register_buffer("blur_kernel", ops.blur_kernel(blur_filter) if blur_filter else None, persistent=False)
 

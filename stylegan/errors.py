@@ -17,19 +17,31 @@ class WeightsError(StyleGANError):
 
 
 class IntegrityError(WeightsError):
-    """A weight file is not the one that the manifest describes (size or sha256)."""
+    """A weight file is not the one that the manifest or the hub describes (size or sha256)."""
 
 
 class UnsafeFileError(WeightsError):
-    """A file asks for code to be run, or holds something that plain weights never hold."""
+    """A file asks for code to be run, or holds something that plain weights never hold; a place leads elsewhere."""
 
 
 class DownloadError(StyleGANError, OSError):
-    """A weight file cannot be had."""
+    """A weight file cannot be fetched, or published."""
+
+
+class OfflineError(DownloadError):
+    """There is no network, or it must not be used, and the file is not in the cache."""
 
 
 class NotFoundError(DownloadError):
-    """Nothing is known under this model name, or the file does not exist."""
+    """Nothing is known under this name, or the repository, revision or file does not exist."""
+
+
+class AuthError(DownloadError):
+    """The file is there, but not for everyone: a token is missing, wrong, or without the right."""
+
+
+class RateLimitError(DownloadError):
+    """The server asks to come back later."""
 
 
 class DatasetError(StyleGANError):

@@ -8,7 +8,9 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,14 +21,17 @@ from tqdm import tqdm
 from . import images, latents
 from .architecture import check_labels
 from .errors import InputError
+from .files import write_atomically
 from .latents import Layers, Seeds
 from .layers import initialize
 from .mapping import MappingNetwork
+from .model_card import model_card
 from .placement import check_device, check_dtype
 from .synthesis import NoiseMode, SynthesisNetwork
 from .version import __version__
 from .weights import manifest
 from .weights.checkpoint import Checkpoint, save_checkpoint
+from .weights.hub import Access, upload
 from .weights.loading import build_network, read_weights, save_folder
 
 # The bundled model that is used where none is named.
@@ -97,18 +102,25 @@ class Generator(nn.Module):
     ) -> "Generator":
         """Load a generator: evaluation mode, gradients off.
 
-        name_or_path: a name of the manifest (`stylegan list` shows all), a folder with config.json and
-            model.safetensors, a .safetensors file of ours, or an official .pkl file (its Gs, the averaged weights).
+        name_or_path: a name of the manifest (`stylegan list` shows all); a folder with config.json and
+            model.safetensors; a .safetensors file of ours, an official .pkl file (its Gs, the averaged weights) or a
+            file of another port; a repository of the Hugging Face hub, as user/repo or hf:user/repo[/file][@revision];
+            or an https URL of such a file.
         device: None = the CPU.
         dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
             The mapping network and the images stay float32.
-        revision, cache_dir, token, local_files_only, force_download: for models that are downloaded; all the models
-            of the manifest ship inside the package so far, and these change nothing.
+        revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.
+        cache_dir: where downloads are kept; None = STYLEGAN_CACHE, or the hub client's cache (HF_HOME).
+        token: of the hub; None = that of `hf auth login`, if any; False = none.
+        local_files_only: never use the network.
+        force_download: fetch again what is in the cache.
 
-        Raises NotFoundError for an unknown name or path, WeightsError for a file that is damaged, unsafe or does not
-        fit, IntegrityError if a file is not the one that the manifest names.
+        Downloads are verified, and files in other formats are converted once. Raises NotFoundError for an unknown name
+        or path, DownloadError if a file cannot be had (OfflineError, AuthError, RateLimitError say why), WeightsError
+        for one that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
         """
-        loaded = read_weights(name_or_path)
+        access = Access(cache_dir, token, local_files_only, force_download)
+        loaded = read_weights(name_or_path, revision=revision, access=access)
         G = build_network(cls, loaded)
         G.metadata, G.source = loaded.checkpoint.metadata, loaded.source
         G.synthesis.to(check_dtype(dtype))
@@ -117,6 +129,55 @@ class Generator(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
         """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
         save_folder(folder, self.checkpoint(), dtype=dtype)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        commit_message: str = "Upload a StyleGAN generator",
+        dtype: torch.dtype | None = None,
+        num_images: int = 16,
+    ) -> str:
+        """Publish config, weights, and a model card with a picture, as one commit; returns the commit's address.
+
+        repo_id: user/name; made if it is not there. private: nobody else sees it; a repository that is public already
+        is refused then. token: None = that of `hf auth login`. revision: an existing branch; None = the main one.
+        dtype: see `save`. num_images: how many images the picture of the card shows, of the seeds from 0 on.
+
+        The card says what `G.metadata` says: name, license, license_url, dataset, attribution, metrics, limits.
+        Raises AuthError or another DownloadError if the hub refuses, InputError for a repository that is public.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, dtype=dtype)
+            self.save_model_card(folder, repo=repo_id, num_images=num_images)
+            return upload(
+                repo_id,
+                Path(folder),
+                private=private,
+                token=token,
+                revision=revision,
+                commit_message=commit_message,
+            )
+
+    def save_model_card(self, folder: str | os.PathLike[str], *, repo: str | None = None, num_images: int = 16) -> None:
+        """Write README.md and samples.png into a folder, as `push_to_hub` does; repo: None = the folder itself."""
+        picture = Path(folder) / "samples.png"
+        card = model_card(
+            self.metadata,
+            repo=repo or str(folder),
+            size=f"{self.img_resolution}x{self.img_resolution}",
+            parameters=sum(p.numel() for p in self.parameters()),
+            psi=self.truncation_psi,
+            images=num_images,
+            picture=picture.name,
+        )
+        labels = [i % self.label_dim for i in range(num_images)] if self.label_dim else None
+        samples = self.sample(num_images, truncation_psi=self.truncation_psi, labels=labels)
+        images.save(images.grid(samples, columns=min(8, num_images)), picture)
+        write_atomically(Path(folder) / "README.md", card.encode())
 
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
         """Write one .safetensors file that `from_pretrained` reads; complete or not at all.
@@ -151,7 +212,8 @@ class Generator(nn.Module):
 
     def noise(self, seeds: Seeds) -> list[Tensor]:
         """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
-        return [noise.to(self.device) for noise in latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)]
+        maps = [noise.to(self.device) for noise in latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)]
+        return self.synthesis.share_noise(maps)
 
     def broadcast(self, w: Tensor) -> Tensor:
         """Give every layer the same w: [N, w_dim] -> ws [N, num_ws, w_dim]."""

@@ -90,7 +90,8 @@ class Dense(_Equalized):
 class Conv2d(_Equalized):
     """Convolution, [N, in_channels, H, W] -> [N, out_channels, H', W']; weight [out_channels, in_channels, k, k].
 
-    `scale` "up" doubles the size before the convolution, "down" halves it after, both fused into one operator.
+    `scale` "up" doubles the size before the convolution, "down" halves it after, both fused into one operator;
+    "bilinear up" doubles it by interpolation.
     """
 
     def __init__(
@@ -99,14 +100,19 @@ class Conv2d(_Equalized):
         out_channels: int,
         kernel_size: int,
         *,
-        scale: Literal["up", "down"] | None = None,
+        scale: Literal["up", "bilinear up", "down"] | None = None,
         gain: float = sqrt(2),
         equalized_lr: bool = True,
         bias: bool = True,
     ):
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         super().__init__(shape, gain=gain, lr_multiplier=1.0, equalized_lr=equalized_lr, bias=bias)
-        self.convolve = {"up": ops.upscale_conv2d, "down": ops.conv2d_downscale, None: ops.conv2d}[scale]
+        self.convolve = {
+            "up": ops.upscale_conv2d,
+            "bilinear up": ops.bilinear_upscale_conv2d,
+            "down": ops.conv2d_downscale,
+            None: ops.conv2d,
+        }[scale]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.convolve(x, self.scaled_weight())
@@ -160,6 +166,8 @@ class SynthesisLayer(nn.Module):
         use_noise: bool,
         use_pixel_norm: bool,
         use_instance_norm: bool,
+        instance_norm_epsilon: float = ops.EPSILON,
+        bias_before_blur: bool = False,  # The bias goes through the filter, and so is weaker along the border.
         use_styles: bool,
         nonlinearity: Nonlinearity,
         equalized_lr: bool,
@@ -169,6 +177,8 @@ class SynthesisLayer(nn.Module):
         self.activate = activation(nonlinearity)
         self.use_pixel_norm = use_pixel_norm
         self.use_instance_norm = use_instance_norm
+        self.instance_norm_epsilon = instance_norm_epsilon
+        self.bias_before_blur = bias_before_blur
         self.bias = nn.Parameter(torch.empty(channels))
         self.noise_strength = nn.Parameter(torch.empty(channels)) if use_noise else None
         self.register_buffer("noise_const", torch.empty(1, 1, resolution, resolution) if use_noise else None)
@@ -185,17 +195,20 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """x: [N, C_in, H, W], or w itself for an input; w: [N, w_dim]; noise: [N or 1, 1, R, R] or None."""
         x = self.source(x)  # [N, C, R, R]
+        bias = self.bias[:, None, None]  # [C, 1, 1]
         if self.blur_kernel is not None:
             x = ops.blur(x, self.blur_kernel)
+            if self.bias_before_blur:
+                bias = ops.blur(bias.expand(1, *x.shape[1:]), self.blur_kernel)  # [1, C, R, R]
 
         if self.noise_strength is not None and noise is not None:
             x = x + noise * self.noise_strength[:, None, None]
-        x = self.activate(x + self.bias[:, None, None])
+        x = self.activate(x + bias)
 
         if self.use_pixel_norm:
             x = ops.pixel_norm(x)
         if self.use_instance_norm:
-            x = ops.instance_norm(x)
+            x = ops.instance_norm(x, self.instance_norm_epsilon)
 
         # Adaptive instance normalization (equation 1), with the scale stored as its difference from 1.
         if self.style is not None:

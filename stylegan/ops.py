@@ -25,12 +25,12 @@ def pixel_norm(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + EPSILON)
 
 
-def instance_norm(x: Tensor) -> Tensor:
+def instance_norm(x: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Zero mean, unit biased variance of each channel of each sample (the normalization in equation 1).
 
     The statistics are float32 whatever the dtype of x.
     """
-    return F.instance_norm(x.float(), eps=EPSILON).to(x.dtype)
+    return F.instance_norm(x.float(), eps=epsilon).to(x.dtype)
 
 
 def blur_kernel(taps: Sequence[float]) -> Tensor:
@@ -73,6 +73,11 @@ def conv2d(x: Tensor, weight: Tensor) -> Tensor:
 def upscale_conv2d(x: Tensor, weight: Tensor) -> Tensor:
     """`conv2d(upscale(x), weight)` for a 3x3 kernel, as one transposed convolution with 4 taps a pixel."""
     return F.conv_transpose2d(x, _sum_of_shifts(weight.flip(2, 3)).transpose(0, 1), stride=2, padding=1)
+
+
+def bilinear_upscale_conv2d(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolution after bilinear enlargement to twice the size, corner pixels on corner pixels."""
+    return conv2d(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight)
 
 
 def conv2d_downscale(x: Tensor, weight: Tensor) -> Tensor:

@@ -40,14 +40,22 @@ class SynthesisNetwork(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter after upscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the last one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
+        # Where weights were trained with another implementation: how it differs from the official one.
+        instance_norm_epsilon: float = ops.EPSILON,
+        bias_before_blur: bool = False,  # Layers that double the size add their bias before the filter, not after.
+        noise_per_resolution: bool = False,  # "random" noise is the same in both layers of a resolution.
+        bilinear_upscale: bool = False,  # Below 128x128, features are enlarged by interpolation, not repetition.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         super().__init__()
+        if not 0 <= instance_norm_epsilon < 1:
+            raise InputError(f"instance_norm_epsilon must be from 0 to 1, got {instance_norm_epsilon!r}")
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         resolutions = block_resolutions(img_resolution)
         self.lod, self.progressive = check_lod(lod, img_resolution), progressive
         self.num_layers = 2 * len(resolutions)
         self.num_ws = self.num_layers if use_styles else 1
+        self.noise_per_resolution = noise_per_resolution
 
         layers: list[SynthesisLayer] = []
         self.to_rgb = nn.ModuleDict()
@@ -56,7 +64,8 @@ class SynthesisNetwork(nn.Module):
             channels = feature_maps(resolution, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max)
             first: nn.Module
             if resolution > 4:
-                first = Conv2d(in_channels, channels, 3, scale="up", equalized_lr=equalized_lr, bias=False)
+                scale: Literal["up", "bilinear up"] = "bilinear up" if bilinear_upscale and resolution < 128 else "up"
+                first = Conv2d(in_channels, channels, 3, scale=scale, equalized_lr=equalized_lr, bias=False)
             elif const_input:
                 first = LearnedConstant(channels)
             else:
@@ -72,6 +81,8 @@ class SynthesisNetwork(nn.Module):
                     use_noise=use_noise,
                     use_pixel_norm=use_pixel_norm,
                     use_instance_norm=use_instance_norm,
+                    instance_norm_epsilon=instance_norm_epsilon,
+                    bias_before_blur=bias_before_blur,
                     use_styles=use_styles,
                     nonlinearity=nonlinearity,
                     equalized_lr=equalized_lr,
@@ -166,7 +177,12 @@ class SynthesisNetwork(nn.Module):
         if generator is None:
             generator = torch.Generator(device)
             generator.seed()
-        return [
+        drawn = [
             torch.randn(n, 1, h, w, generator=generator, device=generator.device).to(device, dtype)
             for h, w in self.noise_shapes
         ]
+        return cast(list[Tensor | None], self.share_noise(drawn))
+
+    def share_noise(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """One noise map for each layer -> the same, or the first of each resolution twice (noise_per_resolution)."""
+        return [maps[i - i % 2] for i in range(len(maps))] if self.noise_per_resolution else list(maps)

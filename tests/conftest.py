@@ -1,5 +1,7 @@
 """Networks and golden files that several tests use."""
 
+import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,21 @@ from torch import Tensor
 
 from stylegan import Discriminator, Generator
 from stylegan.weights.loading import build_network, read_weights
+
+from .hub_server import HubServer
+
+# The only model hub that the tests can reach; the hub's client reads its settings when it is imported.
+HUB = HubServer()
+os.environ |= {
+    "HF_ENDPOINT": HUB.url,
+    "HF_HOME": tempfile.mkdtemp(prefix="stylegan-tests-"),
+    "HF_HUB_DISABLE_XET": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "NO_PROXY": "127.0.0.1",
+}
+for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "STYLEGAN_CACHE", "STYLEGAN_MANIFEST"):
+    os.environ.pop(name, None)
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARED = Path(__file__).parents[2] / "shared"

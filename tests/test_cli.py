@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from .conftest import GOLDEN
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
     return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
 
 
@@ -88,7 +90,10 @@ def test_info(run):
 
 
 def test_list(run):
-    assert "faces-64 *  64x64" in ok(run("list"))
+    text = ok(run("list"))
+    assert re.search(r"faces-64 \* +64x64 +7.7 MB +bundled +known +non-commercial research", text)
+    assert re.search(r"ffhq-1024 +1024x1024 +324.7 MB +to download +known +CC BY-NC 4.0", text)
+    assert re.search(r"cats-256 +256x256 +unknown +to download +unverified", text)
 
 
 @pytest.mark.parametrize("target", ["out.safetensors", "folder"])

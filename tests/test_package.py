@@ -122,7 +122,7 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
-    {"files", "ops", "architecture", "placement"},
+    {"files", "ops", "architecture", "placement", "model_card"},
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator"},
     {"generator"},
@@ -180,6 +180,8 @@ def test_the_source_never_unpickles_or_evaluates():
                 assert (node.value.id, node.attr) not in forbidden_attributes, where
             if isinstance(node, ast.Attribute):
                 assert node.attr != "extractall", where
+            if isinstance(node, ast.keyword):
+                assert node.arg not in ("weights_only", "allow_pickle"), where
             if isinstance(node, ast.Import | ast.ImportFrom):
                 modules = [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
                 assert not {"pickle", "marshal", "shelve", "dill"} & set(modules), where

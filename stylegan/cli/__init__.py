@@ -2,12 +2,15 @@
 
 import click
 
+from stylegan.cli.cache import cache
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
+from stylegan.cli.download import download
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
+from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
 from stylegan.cli.train import train
 from stylegan.cli.truncate import truncate
@@ -25,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, convert, dataset, train):
+for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish, dataset, train):
     main.add_command(command)

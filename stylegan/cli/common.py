@@ -2,16 +2,19 @@
 
 import functools
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.latents import BANDS, Layers
+from stylegan.weights.loading import Loaded, build_network
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -20,10 +23,15 @@ class Group(click.Group):
     """Shows the errors of the library as one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        def show(message: Warning | str, *rest: Any, **named: Any) -> None:
+            click.echo(f"note: {message}", err=True)
+
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = show
+                return super().invoke(ctx)
         except (StyleGANError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(" ".join(str(error).split())) from error
 
 
 class SeedsType(click.ParamType):
@@ -134,8 +142,8 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         "--model",
         default=DEFAULT_MODEL,
         show_default=True,
-        metavar="NAME|PATH",
-        help="A name from `stylegan list`, a folder, a .safetensors or an official .pkl file.",
+        metavar="NAME|PATH|REPO|URL",
+        help="A name from `stylegan list`, a weight file or folder, a hub repository user/name, or a URL.",
     )
     @click.option("--label", type=int, metavar="CLASS", help="Class index, for conditional models.")
     @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
@@ -156,6 +164,34 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         command(options=ModelOptions(model, label, device, dtype, batch_size), **rest)
 
     return wrapper
+
+
+ACCESS_OPTIONS = (
+    click.option(
+        "--cache-dir", metavar="FOLDER", help="Where downloads are kept.  [default: STYLEGAN_CACHE, or the hub's]"
+    ),
+    click.option("--token", help="Token of the hub.  [default: HF_TOKEN, or that of `hf auth login`]"),
+    click.option("--offline", is_flag=True, help="Use the cache alone."),
+)
+
+
+def apply_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[CommandT], CommandT]:
+    """Give a command several options."""
+    return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+def build(loaded: Loaded) -> Generator | Discriminator:
+    """The network of a checkpoint, of whichever class it is."""
+    if loaded.checkpoint.network == "Discriminator":
+        return build_network(Discriminator, loaded)
+    return build_network(Generator, loaded)
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def check_output(path: Path) -> None:

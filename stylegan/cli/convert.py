@@ -5,12 +5,11 @@ from typing import cast
 
 import click
 
-from stylegan.discriminator import Discriminator
+from stylegan.cli.common import build
 from stylegan.errors import InputError
-from stylegan.generator import Generator
 from stylegan.placement import check_dtype
 from stylegan.weights.checkpoint import save_checkpoint
-from stylegan.weights.loading import OfficialName, build_network, read_weights, save_folder
+from stylegan.weights.loading import OfficialName, read_weights, save_folder
 
 
 @click.command()
@@ -21,7 +20,7 @@ from stylegan.weights.loading import OfficialName, build_network, read_weights, 
     type=click.Choice(["Gs", "G", "D"]),
     default="Gs",
     show_default=True,
-    help="Network of an official file: Gs is the generator with averaged weights.",
+    help="Network of a file with several: Gs is the generator with averaged weights, D the discriminator.",
 )
 @click.option(
     "--dtype",
@@ -35,8 +34,8 @@ from stylegan.weights.loading import OfficialName, build_network, read_weights, 
 )
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def convert(source: str, target: Path, network: str, dtype: str, metadata: tuple[str, ...], force: bool) -> None:
-    """Convert weights to our checkpoint: IN is an official .pkl (or a name, folder or file of ours), OUT a
-    .safetensors file or a folder for a model hub.
+    """Convert weights to our checkpoint: IN is an official .pkl, a file of another port, a name, folder, repository or
+    URL; OUT is a .safetensors file or a folder for a model hub.
 
     \b
     Examples:
@@ -57,7 +56,7 @@ def convert(source: str, target: Path, network: str, dtype: str, metadata: tuple
             raise InputError(f"--metadata {item!r}: expected KEY=VALUE")
         checkpoint.metadata[key] = value
     # A file that does not fit its own config is refused here, before anything is written.
-    build_network(Discriminator if checkpoint.network == "Discriminator" else Generator, loaded)
+    build(loaded)
     save = save_checkpoint if target.suffix else save_folder
     save(target, checkpoint, dtype=check_dtype(dtype))
     click.echo(f"wrote the {checkpoint.network} of {loaded.source} to {written.resolve()}")

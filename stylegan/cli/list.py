@@ -2,24 +2,37 @@
 
 import click
 
+from stylegan.cli.common import show_table
 from stylegan.generator import DEFAULT_MODEL
-from stylegan.weights import manifest
+from stylegan.weights import hub, manifest
+from stylegan.weights.cache import Cache
 
 
 @click.command("list")
 def list_models() -> None:
-    """List the models known by name: resolution, licence, size and where they are.
+    """List the models known by name: resolution, size, licence, and whether they are here already.
 
     \b
     Example:
       stylegan list
     """
-    rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "LICENCE")]
+    cache = Cache.open()
+    rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "SHA256", "LICENCE")]
     for entry in manifest.entries().values():
-        name = entry.name + (" *" if entry.name == DEFAULT_MODEL else "")
-        side = f"{entry.resolution}x{entry.resolution}"
-        rows.append((name, side, f"{entry.size / 1e6:.1f} MB", "bundled", entry.license))
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    click.echo("\n* used where no model is named; `stylegan info NAME` tells more")
+        file = entry.files[0]
+        if entry.is_bundled:
+            where = "bundled"
+        else:
+            where = "cached" if any(hub.cached_path(file.source, cache) for file in entry.files) else "to download"
+        rows.append(
+            (
+                entry.name + (" *" if entry.name == DEFAULT_MODEL else ""),
+                f"{entry.resolution}x{entry.resolution}",
+                f"{file.size / 1e6:.1f} MB" if file.size else "unknown",
+                where,
+                "known" if file.sha256 else "unverified",
+                entry.license,
+            )
+        )
+    show_table(rows)
+    click.echo("\n* used where no model is named; `stylegan info NAME` tells more, `stylegan download NAME` fetches")

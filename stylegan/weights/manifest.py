@@ -1,22 +1,46 @@
-"""The manifest: every model known by name, with its file, data, licence and limits.
+"""The manifest: every model known by name, with its files, data, licence and limits.
 
 `weights_manifest.json` ships inside the package; to replace or add a bundled model, put its file beside the others
-and edit that one JSON file. This module knows neither networks nor the network.
+and edit that one JSON file. The environment variable STYLEGAN_MANIFEST names a further manifest of the same form,
+without bundled files; its models come on top, and take the place of ours of the same name.
+
+A manifest is checked key by key before any of its files is looked at. This module knows neither networks nor the
+network.
 """
 
 import difflib
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any, Literal, cast, get_args
 
-from ..errors import IntegrityError, NotFoundError
+from ..errors import IntegrityError, NotFoundError, WeightsError
+from .sources import Kind, Source, check_url, is_commit
+
+Format = Literal["safetensors", "official", "port"]
+
+# Far above what a manifest needs; stops a file made to fill the memory.
+MAX_BYTES = 1_000_000
+MAX_MODELS = 1000
 
 _PACKAGE = resources.files("stylegan")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file with a model's weights."""
+
+    source: Source
+    format: Format  # safetensors = ours, official = a .pkl of the official code, port = a file of another port.
+    size: int | None  # Bytes; None = unknown.
+    sha256: str | None  # None = nobody who could tell has seen the file: shown as "unverified".
 
 
 @dataclass(frozen=True)
@@ -31,46 +55,202 @@ class Entry:
     license_url: str
     attribution: str
     limits: str  # What the model is known to do badly.
-    filename: str  # Inside the package.
-    size: int  # Bytes.
-    sha256: str
+    citation: str
+    metrics: dict[str, float]  # As published, not measured by us.
+    content_box: tuple[int, int, int, int] | None  # Left, top, right, bottom of what the images show; None = all.
+    options: dict[str, Any]  # Arguments of the generator that its file does not hold.
+    tried: bool  # Whether this entry's file was ever loaded by the people who wrote the entry.
+    files: tuple[File, ...]  # The same weights at several places, the first one that can be had is used.
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the model ships inside the package."""
+        return self.files[0].source.kind == "bundled"
+
+    @property
+    def is_noncommercial(self) -> bool:
+        """Whether the licence forbids commercial use."""
+        return re.search(r"non-?commercial|\bNC\b", self.license, re.IGNORECASE) is not None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a model remembers of its entry: for `info`, the model card and the text in pictures."""
+        names = ("name", "dataset", "license", "license_url", "attribution", "limits", "citation", "metrics")
+        facts = {name: getattr(self, name) for name in names if getattr(self, name)}
+        return facts | ({"content_box": list(self.content_box)} if self.content_box else {})
 
 
-@functools.cache
 def entries() -> dict[str, Entry]:
-    """All models by name, in the order of the manifest."""
-    models = _read()["models"]
-    return {name: Entry(name=name, **fields) for name, fields in models.items()}
+    """All models by name: those of STYLEGAN_MANIFEST, if it is set, after the package's."""
+    extra = os.environ.get("STYLEGAN_MANIFEST")
+    return _packaged()[1] | (read_manifest(extra) if extra else {})
 
 
 def default_name() -> str:
     """The name of the model that is used where none is given."""
-    return _read()["default"]
+    return _packaged()[0]
 
 
 def find(name: str) -> Entry:
     """The entry of a model. Raises NotFoundError, with the nearest names."""
-    if name in entries():
-        return entries()[name]
-    near = difflib.get_close_matches(name, entries(), n=1, cutoff=0.5)
+    known = entries()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
     raise NotFoundError(f"unknown model {name!r} (and no such file); {hint}`stylegan list` shows all")
 
 
 @contextmanager
 def open_file(entry: Entry) -> Iterator[Path]:
-    """The path of a model's file while the context lasts, verified. Raises IntegrityError if it is another file."""
-    with resources.as_file(_PACKAGE / entry.filename) as path:
+    """The path of a bundled file while the context lasts, verified. Raises IntegrityError if it is another file."""
+    file = entry.files[0]
+    with resources.as_file(_PACKAGE / file.source.location) as path:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        if (len(data), digest) != (entry.size, entry.sha256):
+        if (len(data), digest) != (file.size, file.sha256):
             raise IntegrityError(
                 f"{path}: {len(data)} bytes with sha256 {digest}; "
-                f"the manifest expects {entry.size} bytes with sha256 {entry.sha256}; install stylegan again"
+                f"the manifest expects {file.size} bytes with sha256 {file.sha256}; install stylegan again"
             )
         yield path
 
 
+def read_manifest(path: str | os.PathLike[str]) -> dict[str, Entry]:
+    """The models of a manifest file. Raises NotFoundError, WeightsError or UnsafeFileError, naming file and key."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NotFoundError(f"manifest {path}: {error.strerror}; correct or unset STYLEGAN_MANIFEST") from error
+    return parse_manifest(data, where=str(path))
+
+
+def parse_manifest(data: bytes, *, where: str, bundled: bool = False) -> dict[str, Entry]:
+    """Check a manifest and return its models. bundled: whether it may name files inside the package.
+
+    Raises UnsafeFileError for a place that is none to load from, WeightsError for everything else that is not as it
+    should be; reads and asks nothing.
+    """
+    return _Checker(where, bundled).models(_parse_json(data, where))
+
+
 @functools.cache
-def _read() -> dict:
-    return json.loads((_PACKAGE / "weights_manifest.json").read_text(encoding="utf-8"))
+def _packaged() -> tuple[str, dict[str, Entry]]:
+    data = (_PACKAGE / "weights_manifest.json").read_bytes()
+    models = parse_manifest(data, where="weights_manifest.json", bundled=True)
+    return json.loads(data)["default"], models
+
+
+def _parse_json(data: bytes, where: str) -> Any:
+    if len(data) > MAX_BYTES:
+        raise WeightsError(f"{where}: more than {MAX_BYTES} bytes; expected a manifest")
+    try:
+        return json.loads(data, object_pairs_hook=_without_duplicates)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{where}: malformed JSON: {str(error)[:200]}") from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object names a key twice")
+    return result
+
+
+class _Checker:
+    """Turns parsed JSON into entries, and refuses everything that is not as documented."""
+
+    def __init__(self, where: str, bundled: bool):
+        self.where, self.bundled = where, bundled
+
+    def models(self, manifest: Any) -> dict[str, Entry]:
+        fields = self.fields(manifest, "manifest", required={"version", "models"}, optional={"default"})
+        if fields["version"] != 2:
+            raise WeightsError(f"{self.where}: manifest version {str(fields['version'])[:20]}; expected 2")
+        models = fields["models"]
+        if not isinstance(models, dict) or len(models) > MAX_MODELS:
+            raise WeightsError(f"{self.where}: models must be an object of at most {MAX_MODELS} entries")
+        default = fields.get("default")
+        if default is not None and default not in models:
+            raise WeightsError(f"{self.where}: the default model {str(default)[:60]!r} is not among the models")
+        return {name: self.entry(name, value) for name, value in models.items()}
+
+    def entry(self, name: str, value: Any) -> Entry:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+            raise WeightsError(f"{self.where}: model name {name[:60]!r}; expected small letters, digits, . _ and -")
+        required = {"description", "resolution", "dataset", "license", "license_url", "files"}
+        texts = {"attribution", "limits", "citation"}
+        optional = texts | {"metrics", "content_box", "options", "tried"}
+        fields: dict[str, Any] = dict.fromkeys(texts, "")
+        fields |= {"metrics": {}, "content_box": None, "options": {}, "tried": False}
+        fields |= self.fields(value, name, required=required, optional=optional)
+        for key in texts | {"description", "dataset", "license"}:
+            self.expect(isinstance(fields[key], str) and len(fields[key]) <= 4000, name, key, "a text")
+        resolution, box = fields["resolution"], fields["content_box"]
+        self.expect(_is_count(resolution, 2**14), name, "resolution", "a number of pixels")
+        self.expect(isinstance(fields["tried"], bool), name, "tried", "true or false")
+        self.expect(_is_metrics(fields["metrics"]), name, "metrics", "numbers by name")
+        self.expect(isinstance(fields["options"], dict), name, "options", "arguments of the generator")
+        self.expect(box is None or _is_box(box, resolution), name, "content_box", "[left, top, right, bottom]")
+        self.place(name, "license_url", lambda: check_url(fields["license_url"]))
+        files = fields["files"]
+        self.expect(isinstance(files, list) and 1 <= len(files) <= 10, name, "files", "a list of 1 to 10 files")
+        fields["files"] = tuple(self.file(f"{name}.files[{i}]", file) for i, file in enumerate(files))
+        fields["content_box"] = tuple(box) if box else None
+        return Entry(name=name, **fields)
+
+    def file(self, where: str, value: Any) -> File:
+        fields = self.fields(value, where, required={"source", "filename", "format", "size", "sha256"}, optional=set())
+        size, digest = fields["size"], fields["sha256"]
+        self.expect(fields["format"] in get_args(Format), where, "format", f"one of {', '.join(get_args(Format))}")
+        self.expect(size is None or _is_count(size, 2**40), where, "size", "bytes or null")
+        ok = digest is None or (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest))
+        self.expect(bool(ok), where, "sha256", "64 hexadecimal digits or null")
+        place = self.fields(fields["source"], f"{where}.source", required=set(), optional={*get_args(Kind), "revision"})
+        kinds = place.keys() & set(get_args(Kind)) if self.bundled else place.keys() & {"hub", "url", "drive"}
+        self.expect(len(kinds) == 1, where, "source", "one of hub, url or drive")
+        kind = cast(Kind, kinds.pop())
+        revision = place.get("revision")
+        self.expect(revision is None or kind == "hub", where, "source.revision", "none, except for a hub")
+        pinned = revision is None or (isinstance(revision, str) and is_commit(revision))
+        self.expect(pinned, where, "source.revision", "a whole commit id or null")
+        if not isinstance(fields["filename"], str):  # Source takes None for "found by looking".
+            raise WeightsError(f"{self.where}: {where}.filename must be a text")
+        source = self.place(where, "source", lambda: Source(kind, place[kind], fields["filename"], revision))
+        return File(source, fields["format"], size, digest)
+
+    def fields(self, value: Any, where: str, *, required: set[str], optional: set[str]) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise WeightsError(f"{self.where}: {where} must be an object")
+        if missing := sorted(required - value.keys()):
+            raise WeightsError(f"{self.where}: {where} lacks {missing[0]!r}")
+        if unknown := sorted(value.keys() - required - optional):
+            raise WeightsError(f"{self.where}: {where} has the unknown key {unknown[0][:60]!r}")
+        return dict(value)
+
+    def expect(self, condition: bool, where: str, key: str, what: str) -> None:
+        if not condition:
+            raise WeightsError(f"{self.where}: {where}.{key} must be {what}")
+
+    def place(self, where: str, key: str, check: Callable[[], Any]) -> Any:
+        try:
+            return check()
+        except WeightsError as error:
+            raise type(error)(f"{self.where}: {where}.{key}: {error}") from error
+
+
+def _is_count(value: Any, limit: int) -> bool:
+    return type(value) is int and 0 < value <= limit
+
+
+def _is_metrics(value: Any) -> bool:
+    return isinstance(value, dict) and all(type(x) in (int, float) and -1e12 < x < 1e12 for x in value.values())
+
+
+def _is_box(value: Any, resolution: int) -> bool:
+    if not isinstance(value, list) or len(value) != 4 or not all(type(x) is int for x in value):
+        return False
+    left, top, right, bottom = value
+    return 0 <= left < right <= resolution and 0 <= top < bottom <= resolution

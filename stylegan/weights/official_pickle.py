@@ -1,27 +1,23 @@
 """Reader of official StyleGAN pickles (`karras2019stylegan-*.pkl`) that executes nothing.
 
-`pickletools` decodes the opcodes and a small machine follows the few of them that such files use. A global never
-becomes an object: it stays a name, and the handful of names in the format have fixed meanings written out below.
-Everything else - other names, opcodes, keys or types - is refused. The embedded module source is thrown away unread.
+A `PickleMachine` follows the opcodes. The handful of globals in the format have fixed meanings written out below;
+everything else is refused. The embedded module source is thrown away unread.
 
 The result is plain data: strings, numbers and arrays. This module knows no networks; `official.py` turns its result
 into our config and state dict.
 """
 
-import mmap
-import pickletools
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
 from ..errors import UnsafeFileError, WeightsError
-
-# Far above the 10,000 of a 1024x1024 file; stops a file of nothing but opcodes within seconds.
-MAX_OPCODES = 1_000_000
+from .pickle_machine import Global, PickleMachine, is_size, short
 
 _NETWORK_KEYS = {
     "version",
@@ -54,38 +50,50 @@ def read_official_pickle(path: str | Path) -> dict[str, OfficialNetwork]:
     """
     path = Path(path)
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if data[:4] == b"PK\x03\x04":
+        with path.open("rb") as file:
+            if file.read(4) == b"PK\x03\x04":
                 raise UnsafeFileError(f"{path}: a zip archive, as torch.save writes; expected an official pickle")
-            loaded = _Machine(path).run(data)
-    except ValueError as error:  # An empty file (mmap), or an opcode that pickletools cannot decode.
-        raise WeightsError(f"{path}: not an official StyleGAN pickle: {_short(error)}") from error
+            file.seek(0)
+            loaded = _Machine(path).run(cast(IO[bytes], _Clipped(file)))
+    except ValueError as error:  # An opcode that pickletools cannot decode, or the end of the file.
+        raise WeightsError(f"{path}: not an official StyleGAN pickle: {short(error)}") from error
 
     if isinstance(loaded, _Instance):
         loaded = (loaded,)
     if not isinstance(loaded, tuple | list) or not loaded or not all(isinstance(x, _Instance) for x in loaded):
-        raise WeightsError(f"{path}: expected a tuple (G, D, Gs) of networks, got {_short(loaded)}")
+        raise WeightsError(f"{path}: expected a tuple (G, D, Gs) of networks, got {short(loaded)}")
     networks = [_network(x, path) for x in loaded]
     if len(networks) == 3:
         return dict(zip(("G", "D", "Gs"), networks, strict=True))
     return {network.name: network for network in networks}
 
 
+class _Clipped:
+    """A file that is never asked for more than it has: a pickle may claim any length, and memory follows the claim."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.size = file, os.fstat(file.fileno()).st_size
+        self.readline, self.tell = file.readline, file.tell
+
+    def read(self, n: int) -> bytes:
+        return self.file.read(min(n, self.size - self.file.tell()))
+
+
 def _network(instance: Any, path: Path, *, nested: bool = False) -> OfficialNetwork:
     """Check the state of a Network object, key by key, and keep what describes it."""
     state = instance.state if isinstance(instance, _Instance) else None
     if state is None:
-        raise WeightsError(f"{path}: expected a network, got {_short(instance)}")
+        raise WeightsError(f"{path}: expected a network, got {short(instance)}")
     if unknown := sorted(state.keys() - _NETWORK_KEYS):
-        raise UnsafeFileError(f"{path}: a network has the unknown key {_short(unknown[0])}")
+        raise UnsafeFileError(f"{path}: a network has the unknown key {short(unknown[0])}")
     version, name, function = state.get("version"), state.get("name"), state.get("build_func_name")
     if type(version) is not int or version not in (2, 3):
-        raise WeightsError(f"{path}: a network has format version {_short(version)}; expected 2 or 3")
+        raise WeightsError(f"{path}: a network has format version {short(version)}; expected 2 or 3")
     if not isinstance(name, str) or not isinstance(function, str):
         raise WeightsError(f"{path}: a network has no name or no build_func_name")
     static_kwargs, components = state.get("static_kwargs"), state.get("components", {})
     if not isinstance(static_kwargs, dict) or not isinstance(components, dict) or (nested and components):
-        raise WeightsError(f"{path}: network {_short(name)} has malformed static_kwargs or components")
+        raise WeightsError(f"{path}: network {short(name)} has malformed static_kwargs or components")
     return OfficialNetwork(
         name=name,
         build_func_name=function,
@@ -103,7 +111,7 @@ def _option(value: Any, key: str, path: Path) -> Any:
         return list(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise UnsafeFileError(f"{path}: option {_short(key)} is {_short(value)}; expected a number, a string or None")
+    raise UnsafeFileError(f"{path}: option {short(key)} is {short(value)}; expected a number, a string or None")
 
 
 def _variables(value: Any, path: Path) -> dict[str, np.ndarray]:
@@ -112,37 +120,14 @@ def _variables(value: Any, path: Path) -> dict[str, np.ndarray]:
     variables = {}
     for item in value:
         if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[0], str):
-            raise WeightsError(f"{path}: a variable is {_short(item)}; expected (name, value)")
+            raise WeightsError(f"{path}: a variable is {short(item)}; expected (name, value)")
         name, array = item
         if isinstance(array, float):  # A scalar that numpy had already turned into a number.
             array = _Array(np.asarray(array, np.float32))
         if not isinstance(array, _Array) or array.value is None:
-            raise WeightsError(f"{path}: variable {_short(name)} is {_short(array)}; expected an array")
+            raise WeightsError(f"{path}: variable {short(name)} is {short(array)}; expected an array")
         variables[name] = array.value
     return variables
-
-
-def _is_size(n: Any) -> bool:
-    return type(n) is int and 0 <= n < 2**48
-
-
-def _short(value: Any) -> str:
-    """Show a value of the file in a message, never following what it refers to."""
-    if isinstance(value, str | bytes | ValueError):
-        return repr(value[:60] if not isinstance(value, ValueError) else str(value)[:200])
-    if isinstance(value, _Global):
-        return f"{value.module[:60]}.{value.name[:60]}"
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 2**64):
-        return str(value)
-    return f"a {type(value).__name__.lstrip('_').lower()}"
-
-
-@dataclass(frozen=True)
-class _Global:
-    """The name of a global: never imported."""
-
-    module: str
-    name: str
 
 
 @dataclass
@@ -163,103 +148,39 @@ class _Array:
     value: np.ndarray | None = None
 
 
-_MARK = object()
-_NETWORK = _Global("dnnlib.tflib.network", "Network")
-_EASY_DICT = _Global("dnnlib.util", "EasyDict")
+_NETWORK = Global("dnnlib.tflib.network", "Network")
+_EASY_DICT = Global("dnnlib.util", "EasyDict")
 
 
-class _Machine:
-    """Follows the opcodes of a pickle on a stack of plain values."""
+class _Machine(PickleMachine):
+    """Knows the globals of an official file."""
+
+    kind = "an official file"
+
+    def calls(self) -> Mapping[tuple[str, str], Callable[[tuple[Any, ...]], Any]]:
+        """The globals of the format. Each call returns plain data, or a record that BUILD fills."""
+        return self._calls
 
     def __init__(self, path: Path):
-        self.path = path
-        self.stack: list[Any] = []
-        self.memo: dict[int, Any] = {}
+        super().__init__(path)
+        self._calls = {
+            (_NETWORK.module, _NETWORK.name): self.new_network,
+            (_EASY_DICT.module, _EASY_DICT.name): self.new_dict,
+            ("numpy", "dtype"): self.new_dtype,
+            ("_codecs", "encode"): self.encode,
+            ("copy_reg", "_reconstructor"): self.reconstruct,
+            # These are only ever arguments.
+            ("numpy", "ndarray"): self.refuse_call,
+            ("__builtin__", "object"): self.refuse_call,
+            ("__builtin__", "dict"): self.refuse_call,
+        }
+        for core in ("numpy.core", "numpy._core"):
+            self._calls[f"{core}.multiarray", "_reconstruct"] = self.new_array
+            self._calls[f"{core}.multiarray", "scalar"] = self.new_scalar
+            self._calls[f"{core}.numeric", "_frombuffer"] = self.array_from_buffer
 
-    def run(self, data: mmap.mmap) -> Any:
-        for count, (opcode, arg, _) in enumerate(pickletools.genops(cast(IO[bytes], data))):
-            if count > MAX_OPCODES:
-                raise UnsafeFileError(f"{self.path}: more than {MAX_OPCODES} pickle opcodes")
-            if opcode.name in _IGNORED:
-                continue
-            if opcode.name == "STOP":
-                return self.pop()
-            if opcode.name in _LITERALS:
-                self.stack.append(arg)
-            elif opcode.name in _ACTIONS:
-                _ACTIONS[opcode.name](self, arg)
-            else:
-                raise UnsafeFileError(f"{self.path}: pickle opcode {opcode.name} has no place in an official file")
-        raise WeightsError(f"{self.path}: the pickle ends early")
-
-    def pop(self) -> Any:
-        if not self.stack or self.stack[-1] is _MARK:
-            raise WeightsError(f"{self.path}: malformed pickle (stack underflow)")
-        return self.stack.pop()
-
-    def pop_to_mark(self) -> list[Any]:
-        items = []
-        while self.stack and self.stack[-1] is not _MARK:
-            items.append(self.stack.pop())
-        if not self.stack:
-            raise WeightsError(f"{self.path}: malformed pickle (no mark)")
-        self.stack.pop()
-        return items[::-1]
-
-    def top(self, kind: type) -> Any:
-        if not self.stack or not isinstance(self.stack[-1], kind):
-            raise WeightsError(f"{self.path}: malformed pickle (expected a {kind.__name__})")
-        return self.stack[-1]
-
-    def tuple_of(self, n: int) -> None:
-        items = [self.pop() for _ in range(n)]
-        self.stack.append(tuple(items[::-1]))
-
-    def get(self, index: int) -> None:
-        if index not in self.memo:
-            raise WeightsError(f"{self.path}: malformed pickle (no memo {index})")
-        self.stack.append(self.memo[index])
-
-    def put(self, index: int) -> None:
-        value = self.pop()
-        self.memo[index] = value
-        self.stack.append(value)
-
-    def append(self, items: list[Any]) -> None:
-        self.top(list).extend(items)
-
-    def dict_of(self, items: list[Any]) -> None:
-        self.stack.append({})
-        self.set_items(items)
-
-    def set_items(self, items: list[Any]) -> None:
-        target = self.top(dict)
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str):  # Hashing a nested tuple can take forever.
-                raise UnsafeFileError(f"{self.path}: a dictionary key is {_short(key)}, not a string")
-            target[key] = value
-
-    def global_(self, module: Any, name: Any) -> None:
-        if not (isinstance(module, str) and isinstance(name, str)) or (module, name) not in _CALLS:
-            raise UnsafeFileError(
-                f"{self.path}: asks for {_short(module)}.{_short(name)}, which has no place in an official file"
-            )
-        self.stack.append(_Global(module, name))
-
-    def stack_global(self) -> None:
-        name, module = self.pop(), self.pop()
-        self.global_(module, name)
-
-    def call(self) -> None:
-        """REDUCE and NEWOBJ: only for the globals of the format, with the arguments that they have there."""
-        args, function = self.pop(), self.pop()
-        if not isinstance(function, _Global) or not isinstance(args, tuple):
-            raise UnsafeFileError(f"{self.path}: asks to call {_short(function)}")
-        self.stack.append(_CALLS[function.module, function.name](self, args))
-
-    def build(self) -> None:
-        """BUILD: gives an object its state."""
-        state, target = self.pop(), self.pop()
+    def give_state(self, target: Any, state: Any) -> None:
+        """BUILD: a network's dictionary, the byte order of a type, the content of an array."""
         if isinstance(target, _Instance) and target.state is None and isinstance(state, dict):
             target.state = state
         elif isinstance(target, _DType) and isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|"):
@@ -268,20 +189,17 @@ class _Machine:
             _, shape, dtype, fortran, data = state
             target.value = self.array(data, dtype, shape, fortran=bool(fortran))
         else:
-            raise UnsafeFileError(f"{self.path}: gives {_short(target)} the state {_short(state)}")
-        self.stack.append(target)
+            super().give_state(target, state)
 
     def array(self, data: Any, dtype: Any, shape: Any, *, fortran: bool) -> np.ndarray:
         if not isinstance(dtype, _DType) or not isinstance(data, bytes | bytearray):
-            raise UnsafeFileError(f"{self.path}: an array holds {_short(data)} of type {_short(dtype)}, not numbers")
-        if not isinstance(shape, tuple) or len(shape) > 8 or not all(_is_size(n) for n in shape):
-            raise WeightsError(f"{self.path}: an array has shape {_short(shape)}")
+            raise UnsafeFileError(f"{self.path}: an array holds {short(data)} of type {short(dtype)}, not numbers")
+        if not isinstance(shape, tuple) or len(shape) > 8 or not all(is_size(n) for n in shape):
+            raise WeightsError(f"{self.path}: an array has shape {short(shape)}")
         kind = np.dtype((">" if dtype.big_endian else "<") + dtype.code)
         if prod(shape) * kind.itemsize != len(data):
-            raise WeightsError(f"{self.path}: an array of shape {_short(shape)} and {dtype.code} has {len(data)} bytes")
+            raise WeightsError(f"{self.path}: an array of shape {short(shape)} and {dtype.code} has {len(data)} bytes")
         return np.frombuffer(data, kind).reshape(shape, order="F" if fortran else "C")
-
-    # The globals of the format. Each returns plain data, or a record that BUILD fills.
 
     def new_network(self, args: tuple[Any, ...]) -> _Instance:
         self.expect(not args, "Network", args)
@@ -296,7 +214,7 @@ class _Machine:
         return _DType(args[0].lstrip("<>|"), big_endian=args[0].startswith(">"))
 
     def new_array(self, args: tuple[Any, ...]) -> _Array:
-        self.expect(len(args) == 3 and isinstance(args[0], _Global) and args[0].name == "ndarray", "ndarray", args)
+        self.expect(len(args) == 3 and isinstance(args[0], Global) and args[0].name == "ndarray", "ndarray", args)
         return _Array()
 
     def new_scalar(self, args: tuple[Any, ...]) -> _Array:
@@ -319,65 +237,3 @@ class _Machine:
             return _Instance()
         self.expect(len(args) == 3 and args[0] == _EASY_DICT and isinstance(args[2], dict), "_reconstructor", args)
         return args[2]
-
-    def refuse_call(self, args: tuple[Any, ...]) -> None:
-        self.expect(False, "an object that cannot be made this way", args)
-
-    def expect(self, condition: bool, what: str, args: tuple[Any, ...]) -> None:
-        if not condition:
-            raise UnsafeFileError(f"{self.path}: asks for {what} with arguments {_short(args)}")
-
-
-_CALLS: dict[tuple[str, str], Callable[[_Machine, tuple[Any, ...]], Any]] = {
-    (_NETWORK.module, _NETWORK.name): _Machine.new_network,
-    (_EASY_DICT.module, _EASY_DICT.name): _Machine.new_dict,
-    ("numpy", "dtype"): _Machine.new_dtype,
-    ("_codecs", "encode"): _Machine.encode,
-    ("copy_reg", "_reconstructor"): _Machine.reconstruct,
-    # These are only ever arguments.
-    ("numpy", "ndarray"): _Machine.refuse_call,
-    ("__builtin__", "object"): _Machine.refuse_call,
-    ("__builtin__", "dict"): _Machine.refuse_call,
-}
-for _core in ("numpy.core", "numpy._core"):
-    _CALLS[f"{_core}.multiarray", "_reconstruct"] = _Machine.new_array
-    _CALLS[f"{_core}.multiarray", "scalar"] = _Machine.new_scalar
-    _CALLS[f"{_core}.numeric", "_frombuffer"] = _Machine.array_from_buffer
-
-_IGNORED = {"PROTO", "FRAME"}
-_LITERALS = {
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
-    *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-}
-_ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
-    "NONE": lambda m, _: m.stack.append(None),
-    "NEWTRUE": lambda m, _: m.stack.append(True),
-    "NEWFALSE": lambda m, _: m.stack.append(False),
-    "MARK": lambda m, _: m.stack.append(_MARK),
-    "EMPTY_LIST": lambda m, _: m.stack.append([]),
-    "EMPTY_DICT": lambda m, _: m.stack.append({}),
-    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
-    "LIST": lambda m, _: m.stack.append(m.pop_to_mark()),
-    "DICT": lambda m, _: m.dict_of(m.pop_to_mark()),
-    "TUPLE": lambda m, _: m.stack.append(tuple(m.pop_to_mark())),
-    "TUPLE1": lambda m, _: m.tuple_of(1),
-    "TUPLE2": lambda m, _: m.tuple_of(2),
-    "TUPLE3": lambda m, _: m.tuple_of(3),
-    "APPEND": lambda m, _: m.append([m.pop()]),
-    "APPENDS": lambda m, _: m.append(m.pop_to_mark()),
-    "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]),
-    "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
-    "GET": lambda m, index: m.get(index),
-    "BINGET": lambda m, index: m.get(index),
-    "LONG_BINGET": lambda m, index: m.get(index),
-    "PUT": lambda m, index: m.put(index),
-    "BINPUT": lambda m, index: m.put(index),
-    "LONG_BINPUT": lambda m, index: m.put(index),
-    "MEMOIZE": lambda m, _: m.put(len(m.memo)),
-    "GLOBAL": lambda m, arg: m.global_(*arg.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, _: m.stack_global(),
-    "REDUCE": lambda m, _: m.call(),
-    "NEWOBJ": lambda m, _: m.call(),
-    "BUILD": lambda m, _: m.build(),
-}

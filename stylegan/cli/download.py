@@ -1,0 +1,35 @@
+"""stylegan download: fetch a model into the cache."""
+
+import click
+
+from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build
+from stylegan.weights import manifest
+from stylegan.weights.hub import Access
+from stylegan.weights.loading import read_weights
+
+
+@click.command()
+@click.argument("model", metavar="NAME|REPO|URL")
+@click.option("--revision", help="Commit, tag or branch of a hub repository.")
+@click.option("--force", is_flag=True, help="Fetch again what is in the cache.")
+@click.option("--verify", is_flag=True, help="Read cached files again and compare their sha256.")
+@apply_options(ACCESS_OPTIONS)
+def download(
+    model: str, revision: str | None, force: bool, verify: bool, cache_dir: str | None, token: str | None, offline: bool
+) -> None:
+    """Fetch a model into the cache, verify and convert it, so that it loads at once and without network.
+
+    \b
+    Examples:
+      stylegan download ffhq-1024
+      stylegan download hf:user/repo/model.safetensors@v1
+      stylegan download https://example.org/network.pkl --cache-dir /data/weights
+    """
+    access = Access(cache_dir, token, offline, force, verify)
+    loaded = read_weights(model, revision=revision, access=access)
+    network = build(loaded)  # A file that does not fit its own config is refused here.
+    license = loaded.checkpoint.metadata.get("license", "unknown")
+    click.echo(f"{model} is ready: {network.img_resolution}x{network.img_resolution}, licence: {license}")
+    click.echo(f"from {loaded.source}, sha256 {loaded.facts.get('sha256', 'of the package')}")
+    if model in manifest.entries() and not manifest.find(model).tried:
+        click.echo("this entry of the manifest had not been tried by those who wrote it")

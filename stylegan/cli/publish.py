@@ -1,0 +1,54 @@
+"""stylegan publish: a model to a model hub, with its card."""
+
+from pathlib import Path
+
+import click
+
+from stylegan.errors import InputError
+from stylegan.generator import Generator
+from stylegan.placement import check_dtype
+
+
+@click.command()
+@click.argument("model", metavar="NAME|PATH|REPO|URL")
+@click.argument("target", metavar="USER/NAME|FOLDER/")
+@click.option("--public", is_flag=True, help="Let everyone see it.  [default: private]")
+@click.option("--token", help="Token of the hub.  [default: HF_TOKEN, or that of `hf auth login`]")
+@click.option("--message", default="Upload a StyleGAN generator", show_default=True, help="Message of the commit.")
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
+@click.option(
+    "--metadata", multiple=True, metavar="KEY=VALUE", help="What the card says: name, dataset, license... Repeatable."
+)
+@click.option("--dry-run", is_flag=True, help="Write the files into FOLDER, and publish nothing.")
+def publish(
+    model: str,
+    target: str,
+    public: bool,
+    token: str | None,
+    message: str,
+    dtype: str,
+    metadata: tuple[str, ...],
+    dry_run: bool,
+) -> None:
+    """Publish a generator: weights in safetensors, config, and a card with picture, licence, data and metrics.
+
+    \b
+    Examples:
+      stylegan publish my.safetensors me/my-model --metadata license=MIT --metadata dataset="my photographs"
+      stylegan publish my.safetensors card/ --dry-run
+    """
+    G = Generator.from_pretrained(model, token=token)
+    for item in metadata:
+        key, equals, value = item.partition("=")
+        if not key or not equals:
+            raise InputError(f"--metadata {item!r}: expected KEY=VALUE")
+        G.metadata[key] = value
+    if "license" not in G.metadata:
+        raise InputError("the model names no licence; add --metadata license=...")
+    if dry_run:
+        G.save_pretrained(target, dtype=check_dtype(dtype))
+        G.save_model_card(target)
+        click.echo(f"wrote weights, config and card to {Path(target).resolve()}")
+        return
+    address = G.push_to_hub(target, private=not public, token=token, commit_message=message, dtype=check_dtype(dtype))
+    click.echo(f"published {G.name} ({'public' if public else 'private'}): {address}")

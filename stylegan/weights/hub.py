@@ -1,0 +1,432 @@
+"""Fetches weight files into the cache and makes sure that they are the right ones.
+
+Repositories of a model hub come through huggingface_hub, URLs and Google Drive through `transfer`. Whatever arrives
+is compared with the sha256 of the manifest, or else with the one that the hub names; a file that differs is deleted,
+fetched once more, and then refused. This module knows no networks.
+"""
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import (
+    AuthError,
+    DownloadError,
+    InputError,
+    IntegrityError,
+    NotFoundError,
+    OfflineError,
+    StyleGANError,
+    UnsafeFileError,
+)
+from . import transfer
+from .cache import Cache, sha256_of
+from .sources import SUFFIXES, Source, check_filename, check_repo
+from .transfer import Transient
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Access:
+    """How files are fetched: the arguments of `from_pretrained`."""
+
+    cache_dir: str | os.PathLike[str] | None = None  # None = STYLEGAN_CACHE, or the hub client's cache.
+    token: str | bool | None = None  # Of the hub; None = the one of `hf auth login`, if any; False = none.
+    local_files_only: bool = False  # Use the cache alone.
+    force_download: bool = False  # Fetch even what is in the cache.
+    verify: bool = False  # Read cached files again, even if they seem unchanged.
+
+    @property
+    def cache(self) -> Cache:
+        """The folders."""
+        return Cache.open(self.cache_dir)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the network must not be used."""
+        if self.local_files_only:
+            return True
+        from huggingface_hub import constants
+
+        return bool(constants.HF_HUB_OFFLINE)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file of the cache, verified."""
+
+    path: Path  # The file itself, no link to it.
+    named: Path  # The same under its own name: the hub's client names files by their content, and links to them.
+    sha256: str
+    is_new: bool  # Whether it was fetched by this call.
+    is_verified: bool  # Whether the manifest or the hub named its sha256.
+
+
+def fetch(
+    source: Source,
+    access: Access,
+    *,
+    size: int | None = None,
+    sha256: str | None = None,
+    update: bool = False,
+) -> Fetched:
+    """Have a file in the cache, verified.
+
+    size, sha256: of the right file, where they are known. update: ask the hub whether its branch has moved; else
+    a file that is in the cache is used without a request, as those of URLs always are.
+    Raises OfflineError, NotFoundError, AuthError, RateLimitError or another DownloadError; IntegrityError if the file
+    stays wrong after a second download; UnsafeFileError if a path leads out of the cache.
+    """
+    if source.filename is None:
+        raise InputError(f"{source}: name a file, as in hf:user/repo/file")
+    job = _Job(source, access, access.cache, size, sha256)
+    offline = access.is_offline
+    if access.force_download and offline:
+        raise OfflineError(f"{source}: force_download needs the network, which local_files_only or HF_HUB_OFFLINE bars")
+    may_have_moved = source.kind == "hub" and not source.is_pinned
+    trust_cache = not access.force_download and (offline or not update or not may_have_moved)
+    if trust_cache and (found := job.cached(may_repair=not offline)):
+        return found
+    if offline:
+        raise transfer.offline_error(str(source), job.cache.hub, "local_files_only or HF_HUB_OFFLINE is set")
+    try:
+        with job.cache.locked(source.key):
+            if trust_cache and (found := job.cached(may_repair=True)):
+                return found  # Another process fetched it while this one waited.
+            return job.fetch(force=access.force_download)
+    except (AuthError, NotFoundError):
+        raise
+    except DownloadError as error:
+        if access.force_download or (found := job.cached(may_repair=True)) is None:
+            raise
+        logger.warning("%s; using the copy in the cache", error)
+        return found
+
+
+def cached_path(source: Source, cache: Cache) -> Path | None:
+    """Where a file lies in the cache, or None; no request is made and nothing is verified."""
+    if source.kind == "hub":
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(
+            source.location, str(source.filename), cache_dir=cache.hub, revision=source.revision
+        )
+        return Path(found) if isinstance(found, str) else None
+    path = cache.own / "files" / source.key / str(source.filename)
+    return path if path.is_file() else None
+
+
+def find_weights(source: Source, access: Access) -> Source:
+    """Choose the weight file of a repository: model.safetensors, or the only file that may hold weights.
+
+    Raises NotFoundError if there is none, InputError if there are several.
+    """
+    if access.is_offline:
+        names = _cached_names(source, access.cache)
+        if not names:
+            raise transfer.offline_error(str(source), access.cache.hub, "local_files_only or HF_HUB_OFFLINE is set")
+    else:
+        try:
+            names = transfer.persist(lambda: _list_files(source, access))
+        except OfflineError:
+            names = _cached_names(source, access.cache)
+            if not names:
+                raise
+    return Source("hub", source.location, _choose(names, source), source.revision)
+
+
+def upload(
+    repo_id: str,
+    folder: Path,
+    *,
+    private: bool = True,
+    token: str | bool | None = None,
+    revision: str | None = None,
+    commit_message: str,
+) -> str:
+    """Publish the files of a folder as a commit of a hub repository, made if it is not there; returns its address.
+
+    Raises InputError if the repository is public already and `private` was asked for, DownloadError for failures.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    check_repo(repo_id)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    asked = f"publish to {repo_id}"
+    api = HfApi(token=token)
+
+    def attempt() -> str:
+        try:
+            api.create_repo(repo_id, private=private, exist_ok=True)
+            if private and api.model_info(repo_id).private is False:
+                raise InputError(f"{repo_id} is a public repository; pass private=False to publish there")
+            commit = api.create_commit(
+                repo_id,
+                [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files],
+                commit_message=commit_message,
+                revision=revision,
+            )
+            return str(commit.commit_url)
+        except StyleGANError:
+            raise
+        except Exception as error:
+            raise _explain(error, asked, "of the hub") from error
+
+    return transfer.persist(attempt)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One file to have."""
+
+    source: Source
+    access: Access
+    cache: Cache
+    size: int | None
+    sha256: str | None
+
+    def cached(self, *, may_repair: bool) -> Fetched | None:
+        """The file of the cache, if it is there and right; a wrong one is deleted.
+
+        may_repair: whether None may be answered for a wrong one, because it will be fetched; else IntegrityError.
+        """
+        path = cached_path(self.source, self.cache)
+        if path is None:
+            return None
+        try:
+            return self.check(path, is_new=False)
+        except IntegrityError as error:
+            if not may_repair:
+                raise
+            logger.warning("%s; fetching it again", error)
+            return None
+
+    def fetch(self, *, force: bool) -> Fetched:
+        """Download, check, and once more if the check fails. The caller holds the lock."""
+        for again in (False, True):
+            path, named = self.transfer(force=force or again)
+            # A branch that has not moved leads to the file that is there already.
+            record = self.cache.recall(self.cache.check_inside(path))
+            try:
+                return self.check(path, is_new=not (record and record.is_current), named=named)
+            except IntegrityError as error:
+                if again:
+                    raise
+                logger.warning("%s; fetching it once more", error)
+        raise AssertionError("unreachable")
+
+    def check(self, path: Path, *, is_new: bool, named: str | None = None) -> Fetched:
+        """Compare a file with what is known of it; delete it and raise IntegrityError if it is another.
+
+        named: the sha256 that the server named, if it is known.
+        """
+        file = self.cache.check_inside(path)
+        record = None if is_new else self.cache.recall(file)
+        expected = self.sha256 or named or _sha256_in_name(file) or (record.expected if record else None)
+        # Where nobody names a sha256, a file must stay what it was when it came.
+        right = expected or (record.sha256 if record else None)
+        if record and record.is_current and record.sha256 == right and not self.access.verify:
+            return Fetched(file, path, record.sha256, is_new, expected is not None)
+        if is_new:
+            transfer.refuse_page(file, str(self.source))
+        size, digest = file.stat().st_size, sha256_of(file)
+        if self.size not in (None, size) or right not in (None, digest):
+            self.cache.remove(path)
+            raise IntegrityError(
+                f"{self.source}: {size} bytes with sha256 {digest}; expected {self.size or 'any'} bytes with sha256 "
+                f"{right or 'any'}; the file was deleted: load again, and if this stays so, the source has changed"
+            )
+        if expected is None and not record:
+            logger.warning("%s: unverified, because nobody named its sha256 (it is %s)", self.source, digest)
+        self.cache.remember(file, digest, source=str(self.source), expected=expected)
+        return Fetched(file, path, digest, is_new, expected is not None)
+
+    def transfer(self, *, force: bool) -> tuple[Path, str | None]:
+        """Bring the file into the cache: its path, and the sha256 that the server names for it, if any."""
+        asked = str(self.source)
+        if self.source.kind == "hub":
+            return transfer.persist(lambda: self.transfer_from_hub(asked, force))
+        target = self.cache.own / "files" / self.source.key / str(self.source.filename)
+        fetch = transfer.download_from_drive if self.source.kind == "drive" else transfer.download
+        fetch(self.source.location, target, asked=asked, size=self.size)
+        return target, None
+
+    def transfer_from_hub(self, asked: str, force: bool) -> tuple[Path, str | None]:
+        """One attempt through the hub's client; every failure becomes a DownloadError or a Transient."""
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+        repo, filename, revision = self.source.location, str(self.source.filename), self.source.revision
+        token, folder = self.access.token, self.cache.hub
+        try:
+            # Ask first: this tells at once what the client would only tell after minutes of trying.
+            url = hf_hub_url(repo, filename, revision=revision)
+            about = get_hf_file_metadata(url, token=token, timeout=transfer.PATIENCE.timeout)
+            etag = _check_answer(asked, about.commit_hash, about.etag)
+            blobs = folder / f"models--{repo.replace('/', '--')}" / "blobs"
+            self.cache.prune_partial(blobs.glob(f"{etag}.*.incomplete"))
+            if force or not (blobs / etag).is_file():
+                transfer.check_disk_space(folder, about.size or self.size, asked)
+            path = _watch(
+                lambda: hf_hub_download(
+                    repo, filename, revision=revision, token=token, cache_dir=folder, force_download=force
+                ),
+                asked,
+                blobs,
+                etag,
+            )
+        except StyleGANError:
+            raise
+        except Exception as error:
+            raise _explain(error, asked, folder) from error
+        return Path(path), etag if len(etag) == 64 else None
+
+
+def _check_answer(asked: str, commit: str | None, etag: str | None) -> str:
+    """The etag; the client makes file names of both, so that they must be nothing but names."""
+    if not commit or not etag:
+        raise DownloadError(
+            f"{asked}: the answer is not that of a model hub; a login page of the network (open any site in a browser "
+            "and log in), a proxy, or a wrong HF_ENDPOINT"
+        )
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", commit) or not re.fullmatch(r"[A-Za-z0-9_=+-]{1,200}", etag):
+        raise UnsafeFileError(
+            f"{asked}: the server names commit {commit[:60]!r} and etag {etag[:60]!r}: not file names"
+        )
+    return etag
+
+
+def _watch(call: Callable[[], T], asked: str, blobs: Path, etag: str) -> T:
+    """Run the hub's client, and leave it when nothing new arrives for too long: it may sleep for hours, or begin anew
+    for ever. What it brings later does no harm: it is verified before it is used.
+    """
+    results: list[tuple[T | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            results.append((call(), None))
+        except BaseException as error:
+            results.append((None, error))
+
+    thread = threading.Thread(target=run, name="stylegan download", daemon=True)
+    thread.start()
+    furthest, since = -1, time.monotonic()
+    while not results:
+        thread.join(0.2)
+        arrived = _size_of_partial(blobs, etag)
+        if arrived > furthest:
+            furthest, since = arrived, time.monotonic()
+        elif time.monotonic() - since > transfer.PATIENCE.silence:
+            raise DownloadError(
+                f"{asked}: nothing new arrived for {transfer.PATIENCE.silence:.0f} s, after {furthest} bytes; the "
+                "server is broken, or limits how much one may fetch: try again later"
+            )
+    value, error = results[0]
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]
+
+
+def _size_of_partial(blobs: Path, etag: str) -> int:
+    size = 0
+    for path in blobs.glob(f"{etag}.*.incomplete"):
+        try:
+            size += path.stat().st_size
+        except OSError:  # Finished in between.
+            continue
+    return size
+
+
+def _explain(error: Exception, asked: str, folder: Path | str) -> Exception:
+    """The error that a failure of the hub's client stands for: a DownloadError, or a Transient around one.
+
+    The client names only some reasons by type; others are in the cause of what it raises, or in its answer's headers.
+    The transport beneath it differs between its versions, so that connection errors are known by name.
+    """
+    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled
+
+    for each in _causes(error):
+        if isinstance(each, GatedRepoError):
+            return AuthError(f"{asked}: a gated repository; accept its terms on its page, then `hf auth login`")
+        if isinstance(each, OfflineModeIsEnabled):
+            return transfer.offline_error(asked, folder, "HF_HUB_OFFLINE is set")
+        response = getattr(each, "response", None)
+        if getattr(response, "status_code", None) is not None:
+            return _explain_response(response, asked)
+    for each in _causes(error):
+        if type(each).__name__ in _NO_CONNECTION:
+            return Transient(transfer.offline_error(asked, folder, each))
+        if isinstance(each, OSError) and each.errno is not None:
+            return transfer.explain_os_error(each, asked, Path(folder))
+    return Transient(DownloadError(f"{asked}: the transfer failed ({transfer.short(error)}); try again"))
+
+
+_NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionError", "ProxyError", "NewConnectionError"}
+
+
+def _explain_response(response: Any, asked: str) -> Exception:
+    code = response.headers.get("X-Error-Code", "")
+    if code in ("RepoNotFound", "RevisionNotFound", "EntryNotFound"):
+        what = {"Repo": "repository, or it is private (`hf auth login`)", "Revi": "revision", "Entr": "file"}[code[:4]]
+        return NotFoundError(f"{asked}: there is no such {what}; check the name at the hub")
+    return transfer.explain_status(response.status_code, response.headers, asked)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _list_files(source: Source, access: Access) -> list[str]:
+    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import EntryNotFoundError
+
+    repo, revision = source.location, source.revision
+    try:
+        try:
+            # One quick question; the list is only asked for where it is needed, and then with the client's patience.
+            url = hf_hub_url(repo, "model.safetensors", revision=revision)
+            get_hf_file_metadata(url, token=access.token, timeout=transfer.PATIENCE.timeout)
+            return ["model.safetensors"]
+        except EntryNotFoundError:
+            return HfApi(token=access.token).list_repo_files(repo, revision=revision)
+    except Exception as error:
+        raise _explain(error, str(source), access.cache.hub) from error
+
+
+def _cached_names(source: Source, cache: Cache) -> list[str]:
+    """The files of a repository that are in the cache, of the revision that was fetched last."""
+    folder = cache.hub / f"models--{source.location.replace('/', '--')}"
+    revision = source.revision or "main"
+    ref = folder / "refs" / revision
+    commit = ref.read_text() if ref.is_file() else revision
+    snapshot = folder / "snapshots" / commit
+    return [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
+
+
+def _choose(names: list[str], source: Source) -> str:
+    if "model.safetensors" in names:
+        return "model.safetensors"
+    for suffixes in ((".safetensors",), SUFFIXES):
+        found = sorted(name for name in names if name.endswith(suffixes))
+        if len(found) == 1:
+            return check_filename(found[0])
+        if found:
+            some = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+            raise InputError(f"{source}: which file? It has {some}; write hf:{source.location}/FILE")
+    raise NotFoundError(f"{source}: the repository holds no weight file ({', '.join(SUFFIXES)})")
+
+
+def _sha256_in_name(file: Path) -> str | None:
+    """The hub's client names large files by their sha256."""
+    return file.name if file.parent.name == "blobs" and re.fullmatch(r"[0-9a-f]{64}", file.name) else None

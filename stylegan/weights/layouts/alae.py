@@ -1,0 +1,43 @@
+"""ALAE: its decoder and its mapping network F are a StyleGAN; its encoder has no counterpart.
+
+A file is {"models": {generator_s, mapping_fl_s, dlatent_avg, ...}, "auxiliary": ...}, weights always multiplied.
+"""
+
+from ..checkpoint import Checkpoint
+from .common import Converted, Layout, Parts, Request, Source, make_generator, mean_row, refused
+from .podgorskiy import CONV, at_lod, take_decoder, take_mapping
+
+_GENERATORS, _MAPPINGS = ("generator_s", "generator"), ("mapping_fl_s", "mapping_fl")
+
+
+def _is_alae(parts: Parts) -> bool:
+    return any("map_blocks.0.fc.weight" in parts.get(name, {}) for name in _MAPPINGS)
+
+
+def _has_decoder(parts: Parts) -> bool:
+    return any(CONV in parts.get(name, {}) for name in _GENERATORS)
+
+
+def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
+    averaged = CONV in parts.get("generator_s", {}) and "mapping_fl_s" in parts
+    name = _GENERATORS[0 if averaged else 1]
+    request = at_lod(request, Source(parts.get(name, {}), request))
+    generator = Source(parts.get(name, {}), request)
+    mapping = Source(parts.get(_MAPPINGS[0 if averaged else 1], {}), request)
+    out = Converted()
+    take_mapping(mapping, out, "map_blocks.{}.fc", first=0, multiplied=True, lr=0.1)
+    take_decoder(generator, out, prefix="", multiplied=True)
+    if "buff" in parts.get("dlatent_avg", {}):
+        out.state["w_avg"] = mean_row(parts["dlatent_avg"]["buff"].float(), out.notes)
+    mapping.finish()
+    generator.finish(ignore=r"decode_block\.\d+\.blur\.weight")
+    out.notes.append("the encoder is left out: StyleGAN has none")
+    return [make_generator(out, request, source=f"{name} (ALAE layout)", lr_multiplier=0.1)]
+
+
+LAYOUT = Layout("alae", lambda parts: _is_alae(parts) and _has_decoder(parts), _convert)
+OTHER_LAYOUT = refused(
+    "ALAE without StyleGAN's decoder",
+    lambda parts: _is_alae(parts) and not _has_decoder(parts),
+    "an ALAE whose decoder is fully connected or that of DCGAN, not StyleGAN's; it cannot be converted",
+)

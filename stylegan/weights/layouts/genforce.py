@@ -1,0 +1,117 @@
+"""genforce, sefa and the hub's huggan/stylegan_* files: official weights, transposed.
+
+A file holds {generator, discriminator, generator_smooth}, at the top or under "models", or one network alone.
+"""
+
+from ...errors import WeightsError
+from ..checkpoint import Checkpoint
+from .common import (
+    Converted,
+    Layout,
+    Parts,
+    Request,
+    Source,
+    Tensors,
+    is_zero,
+    make_discriminator,
+    make_generator,
+    up_kernel,
+)
+
+
+def _is_generator(tensors: Tensors) -> bool:
+    return "synthesis.layer0.const" in tensors or "synthesis.layer0.style.weight" in tensors
+
+
+def _is_discriminator(tensors: Tensors) -> bool:
+    return "input0.weight" in tensors and "layer0.weight" in tensors
+
+
+def _recognise(parts: Parts) -> bool:
+    return any(_is_generator(tensors) or _is_discriminator(tensors) for tensors in parts.values())
+
+
+def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
+    generators = {name: tensors for name, tensors in parts.items() if _is_generator(tensors)}
+    discriminators = {name: tensors for name, tensors in parts.items() if _is_discriminator(tensors)}
+    checkpoints = []
+    for name in ("generator_smooth", "generator", *generators):
+        if name in generators:
+            checkpoints.append(_generator(name, generators, request))
+            break
+    for name, tensors in list(discriminators.items())[:1]:
+        checkpoints.append(_discriminator(name, tensors, request))
+    return checkpoints
+
+
+def _generator(part: str, generators: Parts, request: Request) -> Checkpoint:
+    port, out = Source(generators[part], request), Converted()
+    state = out.state
+
+    for i in range(port.count("mapping.dense{}.weight")):
+        state[f"mapping.layers.{i}.weight"] = port.take(f"mapping.dense{i}.weight")
+        state[f"mapping.layers.{i}.bias"] = port.take(f"mapping.dense{i}.bias")
+    if "mapping.label_weight" in port:
+        state["mapping.embed.weight"] = port.take("mapping.label_weight", 2).T
+    if "truncation.w_avg" in port:
+        state["w_avg"] = port.take("truncation.w_avg")
+        # Their average of weights passes over buffers: the maintained w_avg is that of the other generator.
+        other = generators.get("generator", {}).get("truncation.w_avg")
+        if is_zero(state["w_avg"]) and other is not None:
+            state["w_avg"] = other.float()
+            out.notes.append("w_avg is that of the part 'generator'")
+
+    for i in range(port.count("synthesis.layer{}.bias")):
+        name, resolution = f"synthesis.layer{i}", 4 << (i // 2)
+        if i == 0 and f"{name}.const" in port:
+            out.layer(0, "source.const", port.take(f"{name}.const"))
+        elif i == 0:
+            # A 4x4 kernel over one pixel, the wrong way round: the only weight of this port that is flipped.
+            kernel = port.take(f"{name}.weight", 4).flip(2, 3)  # [C, w_dim, 4, 4]
+            out.layer(0, "source.dense.weight", kernel.permute(0, 2, 3, 1).reshape(-1, kernel.shape[1]))
+        else:
+            weight = port.take(f"{name}.weight", 4)
+            out.layer(i, "source.weight", up_kernel(weight, resolution) if i % 2 == 0 else weight)
+        out.layer(i, "bias", port.take(f"{name}.bias"))
+        out.layer(i, "style.weight", port.take(f"{name}.style.weight"))
+        out.layer(i, "style.bias", port.take(f"{name}.style.bias"))
+        if f"{name}.apply_noise.weight" in port:
+            out.layer(i, "noise_strength", port.take(f"{name}.apply_noise.weight"))
+            noise = port.take(f"{name}.apply_noise.noise")
+            if tuple(noise.shape) != (1, 1, resolution, resolution):
+                raise WeightsError(
+                    f"{request.name}: noise of layer {i} is {list(noise.shape)}; only noise that varies by pixel "
+                    "(noise_type 'spatial') is that of StyleGAN"
+                )
+            out.layer(i, "noise_const", noise)
+    for i in range(port.count("synthesis.output{}.weight")):
+        state[f"synthesis.to_rgb.{4 << i}.weight"] = port.take(f"synthesis.output{i}.weight")
+        state[f"synthesis.to_rgb.{4 << i}.bias"] = port.take(f"synthesis.output{i}.bias")
+    lod = port.take("synthesis.lod", 0).item() if "synthesis.lod" in port else 0.0
+    port.finish(ignore=r"synthesis\.layer\d+\.blur\.kernel")
+    return make_generator(out, request, source=_named(part, "generator"), lod=lod)
+
+
+def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
+    port, out = Source(tensors, request), Converted()
+    state = out.state
+    steps = port.count("input{}.weight")
+    for i in range(steps):
+        resolution = 4 << (steps - 1 - i)
+        state[f"from_rgb.{resolution}.conv.weight"] = port.take(f"input{i}.weight")
+        state[f"from_rgb.{resolution}.conv.bias"] = port.take(f"input{i}.bias")
+    names = {2 * (steps - 1) + i: f"head.{name}" for i, name in enumerate(("conv", "dense0", "dense1"))}
+    for i in range(2 * (steps - 1)):
+        names[i] = f"blocks.{4 << (steps - 1 - i // 2)}.conv{i % 2}"
+    for i, ours in names.items():
+        state[f"{ours}.weight"], state[f"{ours}.bias"] = port.take(f"layer{i}.weight"), port.take(f"layer{i}.bias")
+    lod = port.take("lod", 0).item() if "lod" in port else 0.0
+    port.finish(ignore=r"layer\d+\.blur\.kernel")
+    return make_discriminator(out, request, source=_named(part, "discriminator"), lod=lod)
+
+
+def _named(part: str, network: str) -> str:
+    return f"{part or network} (genforce layout)"
+
+
+LAYOUT = Layout("genforce", _recognise, _convert)
