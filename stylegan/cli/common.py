@@ -14,7 +14,7 @@ from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.latents import BANDS, Layers
-from stylegan.weights.loading import Loaded, build_network
+from stylegan.weights.loading import LicenseWarning, Loaded, build_network
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -29,6 +29,7 @@ class Group(click.Group):
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = show
+                warnings.simplefilter("always", LicenseWarning)
                 return super().invoke(ctx)
         except (StyleGANError, OSError) as error:
             raise click.ClickException(" ".join(str(error).split())) from error

@@ -264,14 +264,14 @@ class _Job:
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
         repo, filename, revision = self.source.location, str(self.source.filename), self.source.revision
-        token, folder = self.access.token, self.cache.hub
+        token, folder, etag = self.access.token, self.cache.hub, ""
+        blobs = folder / f"models--{repo.replace('/', '--')}" / "blobs"
         try:
             # Ask first: this tells at once what the client would only tell after minutes of trying.
             url = hf_hub_url(repo, filename, revision=revision)
             about = get_hf_file_metadata(url, token=token, timeout=transfer.PATIENCE.timeout)
             etag = _check_answer(asked, about.commit_hash, about.etag)
-            blobs = folder / f"models--{repo.replace('/', '--')}" / "blobs"
-            self.cache.prune_partial(blobs.glob(f"{etag}.*.incomplete"))
+            self.prune_partial(blobs, etag)
             if force or not (blobs / etag).is_file():
                 transfer.check_disk_space(folder, about.size or self.size, asked)
             path = _watch(
@@ -286,7 +286,14 @@ class _Job:
             raise
         except Exception as error:
             raise _explain(error, asked, folder) from error
+        finally:
+            if etag:  # Older clients leave the part that arrived, and would go on from it, right or wrong.
+                self.prune_partial(blobs, etag)
         return Path(path), etag if len(etag) == 64 else None
+
+    def prune_partial(self, blobs: Path, etag: str) -> None:
+        """Delete what killed processes and older clients left of this file."""
+        self.cache.prune_partial(blobs.glob(f"{etag}*.incomplete"))
 
 
 def _check_answer(asked: str, commit: str | None, etag: str | None) -> str:
@@ -336,7 +343,7 @@ def _watch(call: Callable[[], T], asked: str, blobs: Path, etag: str) -> T:
 
 def _size_of_partial(blobs: Path, etag: str) -> int:
     size = 0
-    for path in blobs.glob(f"{etag}.*.incomplete"):
+    for path in blobs.glob(f"{etag}*.incomplete"):
         try:
             size += path.stat().st_size
         except OSError:  # Finished in between.

@@ -101,7 +101,7 @@ def download(url: str, target: Path, *, asked: str, size: int | None = None) -> 
 def download_from_drive(id: str, target: Path, *, asked: str, size: int | None = None) -> None:
     """Fetch a file from Google Drive, through the page that asks whether large files are wanted. See `download`."""
     opener = _make_opener()
-    url = persist(lambda: _confirmed_url(opener, DRIVE_URL + id, asked))
+    url = persist(lambda: _confirmed_url(opener, DRIVE_URL + id, asked, target.parent))
     _fetch(opener, url, target, asked, size)
 
 
@@ -266,7 +266,7 @@ def _open(
     opener: urllib.request.OpenerDirector,
     url: str,
     asked: str,
-    folder: Path | str,
+    folder: Path,
     headers: dict[str, str] | None = None,
     on_status: Callable[[int], None] = lambda status: None,
 ) -> Any:
@@ -332,9 +332,9 @@ class _DriveForm(html.parser.HTMLParser):
             self.inputs[str(values["name"])] = values.get("value") or ""
 
 
-def _confirmed_url(opener: urllib.request.OpenerDirector, url: str, asked: str) -> str:
+def _confirmed_url(opener: urllib.request.OpenerDirector, url: str, asked: str, folder: Path) -> str:
     """The URL behind the page that Google Drive shows before large files; the same URL where it shows none."""
-    with _open(opener, url, asked, "of files from Google Drive") as response:
+    with _open(opener, url, asked, folder) as response:
         if "text/html" not in response.headers.get("Content-Type", ""):
             return url
         page, address = response.read(MAX_PAGE).decode("utf-8", "replace"), response.geturl()
