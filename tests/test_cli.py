@@ -89,6 +89,13 @@ def test_info(run):
     assert (facts["resolution"], facts["config"]["z_dim"]) == (16, 12)
 
 
+def test_info_of_a_model_that_is_not_here_downloads_nothing(run, tmp_path):
+    text = ok(run("info", "ffhq-1024", "--cache-dir", tmp_path / "cache"))
+    for part in ("CC BY-NC 4.0", "324.7 MB", "stylegan download ffhq-1024", "4.4159"):
+        assert part in text
+    assert not (tmp_path / "cache").exists()
+
+
 def test_list(run):
     text = ok(run("list"))
     assert re.search(r"faces-64 \* +64x64 +7.7 MB +bundled +known +non-commercial research", text)

@@ -14,6 +14,8 @@ from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.latents import BANDS, Layers
+from stylegan.weights import hub, manifest
+from stylegan.weights.cache import Cache
 from stylegan.weights.loading import LicenseWarning, Loaded, build_network
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
@@ -186,6 +188,13 @@ def build(loaded: Loaded) -> Generator | Discriminator:
     if loaded.checkpoint.network == "Discriminator":
         return build_network(Discriminator, loaded)
     return build_network(Generator, loaded)
+
+
+def where_is(entry: manifest.Entry, cache: Cache) -> str:
+    """Where a model of the manifest is: "bundled", "cached" or "to download"."""
+    if entry.is_bundled:
+        return "bundled"
+    return "cached" if any(hub.cached_path(file.source, cache) for file in entry.files) else "to download"
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:

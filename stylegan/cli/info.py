@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build
+from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build, where_is
 from stylegan.errors import WeightsError
 from stylegan.generator import DEFAULT_MODEL
 from stylegan.weights import manifest
@@ -31,6 +31,36 @@ def info(
       stylegan info faces-64 --json
     """
     access = Access(cache_dir, token, offline)
+    entry = manifest.entries().get(model)
+    if entry is not None and where_is(entry, access.cache) == "to download":
+        facts = _facts_of_entry(entry)
+    else:
+        facts = _facts_of_weights(model, revision, access)
+    if entry is not None:
+        facts |= {"description": entry.description, "tried by its authors": "yes" if entry.tried else "no"}
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    width = max(map(len, facts))
+    for key, value in facts.items():
+        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
+        click.echo(f"{key.ljust(width)}  " + fill(text, 100, subsequent_indent=" " * (width + 2)))
+
+
+def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:
+    """What the manifest says of a model whose file is not here."""
+    file = entry.files[0]
+    facts: dict[str, Any] = {
+        "resolution": entry.resolution,
+        "from": f"{file.source}; not here yet, `stylegan download {entry.name}` fetches it",
+        "size": f"{file.size / 1e6:.1f} MB" if file.size else "unknown",
+        "sha256": file.sha256 or "unverified: nobody named it",
+    }
+    return facts | entry.facts
+
+
+def _facts_of_weights(model: str, revision: str | None, access: Access) -> dict[str, Any]:
+    """What a weight file says of itself."""
     try:
         loaded = read_weights(model, revision=revision, access=access)
     except WeightsError as error:  # A file that holds a discriminator alone.
@@ -44,15 +74,4 @@ def info(
         "parameters": sum(p.numel() for p in network.parameters()),
         "from": loaded.source,
     }
-    facts |= loaded.checkpoint.metadata | loaded.facts
-    if model in manifest.entries():
-        entry = manifest.find(model)
-        facts |= {"description": entry.description, "tried by its authors": "yes" if entry.tried else "no"}
-    facts |= {"config": loaded.checkpoint.config}
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-        return
-    width = max(map(len, facts))
-    for key, value in facts.items():
-        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        click.echo(f"{key.ljust(width)}  " + fill(text, 100, subsequent_indent=" " * (width + 2)))
+    return facts | loaded.checkpoint.metadata | loaded.facts | {"config": loaded.checkpoint.config}

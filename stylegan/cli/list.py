@@ -2,9 +2,9 @@
 
 import click
 
-from stylegan.cli.common import show_table
+from stylegan.cli.common import show_table, where_is
 from stylegan.generator import DEFAULT_MODEL
-from stylegan.weights import hub, manifest
+from stylegan.weights import manifest
 from stylegan.weights.cache import Cache
 
 
@@ -20,16 +20,12 @@ def list_models() -> None:
     rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "SHA256", "LICENCE")]
     for entry in manifest.entries().values():
         file = entry.files[0]
-        if entry.is_bundled:
-            where = "bundled"
-        else:
-            where = "cached" if any(hub.cached_path(file.source, cache) for file in entry.files) else "to download"
         rows.append(
             (
                 entry.name + (" *" if entry.name == DEFAULT_MODEL else ""),
                 f"{entry.resolution}x{entry.resolution}",
                 f"{file.size / 1e6:.1f} MB" if file.size else "unknown",
-                where,
+                where_is(entry, cache),
                 "known" if file.sha256 else "unverified",
                 entry.license,
             )
