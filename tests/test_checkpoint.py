@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -265,23 +264,6 @@ def test_w1_malformed_safetensors(tmp_path, data):
     with pytest.raises(WeightsError, match=r"a\.safetensors"):
         Generator.from_pretrained(tmp_path / "a.safetensors")
     assert time.monotonic() - start < 1
-
-
-def test_a_thousand_mutations_of_the_header_raise_nothing_else(saved: Path):
-    data = saved.read_bytes()
-    length = int.from_bytes(data[:8], "little") + 8
-    generator = np.random.RandomState(0)
-    refused = 0
-    for _ in range(1000):
-        mutated = bytearray(data)
-        for position in generator.randint(length, size=generator.randint(1, 8)):
-            mutated[position] = generator.randint(256)
-        saved.write_bytes(mutated)
-        try:
-            Generator.from_pretrained(saved)
-        except WeightsError:
-            refused += 1
-    assert refused > 800
 
 
 def test_names_and_paths_that_are_not_there(tmp_path, monkeypatch):

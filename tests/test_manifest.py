@@ -5,10 +5,9 @@ import sys
 from contextlib import contextmanager
 from copy import deepcopy
 
-import numpy as np
 import pytest
 
-from stylegan.errors import InputError, NotFoundError, StyleGANError, UnsafeFileError, WeightsError
+from stylegan.errors import InputError, NotFoundError, UnsafeFileError, WeightsError
 from stylegan.weights import manifest
 from stylegan.weights.manifest import parse_manifest, read_manifest
 from stylegan.weights.sources import Source, filename_of, parse_source
@@ -220,21 +219,6 @@ def test_w7_places_that_are_malformed(source):
 def test_w7_what_is_not_as_documented(data, message):
     with pytest.raises(WeightsError, match=message), no_io():
         parse(data)
-
-
-def test_a_thousand_mutations_raise_nothing_else():
-    data = (manifest._PACKAGE / "weights_manifest.json").read_bytes()
-    generator = np.random.RandomState(0)
-    refused = 0
-    for _ in range(1000):
-        mutated = bytearray(data)
-        for position in generator.randint(len(data), size=generator.randint(1, 30)):
-            mutated[position] = generator.randint(256)
-        try:
-            parse_manifest(bytes(mutated), where="m.json", bundled=True)
-        except StyleGANError:
-            refused += 1
-    assert refused > 500
 
 
 def test_other_peoples_manifests(tmp_path, monkeypatch):

@@ -314,25 +314,6 @@ def test_damaged_files(networks, dump):
             read_official_pickle(path)
 
 
-def test_a_thousand_mutations_raise_nothing_else(tmp_path):
-    data = (GOLDEN / "T" / "network_nosrc.pkl").read_bytes()
-    generator = np.random.RandomState(0)
-    path = tmp_path / "network.pkl"
-    outcomes = set()
-    for _ in range(1000):
-        mutated = bytearray(data)
-        for position in generator.randint(len(data), size=generator.randint(1, 30)):
-            mutated[position] = generator.randint(256)
-        path.write_bytes(mutated)
-        try:
-            Generator.from_pretrained(path)
-            outcomes.add("loaded")  # The mutations hit numbers only.
-        except WeightsError as error:
-            outcomes.add(type(error).__name__)
-    assert "WeightsError" in outcomes
-    assert "UnsafeFileError" in outcomes
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
