@@ -17,9 +17,10 @@ from .hub_server import HubServer
 
 # The only model hub that the tests can reach; the hub's client reads its settings when it is imported.
 HUB = HubServer()
+_HOME = tempfile.TemporaryDirectory(prefix="stylegan-tests-")
 os.environ |= {
     "HF_ENDPOINT": HUB.url,
-    "HF_HOME": tempfile.mkdtemp(prefix="stylegan-tests-"),
+    "HF_HOME": _HOME.name,
     "HF_HUB_DISABLE_XET": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
