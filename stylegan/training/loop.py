@@ -227,6 +227,7 @@ class _Run:
             "learning_rate": phase.learning_rate,
             "r1_gamma": self.config.gamma(phase),
             **means,
+            **({"augment_p": round(state.augment_p, 4)} if self.config.augment == "ada" else {}),
             "skipped": state.skipped,
             "img_per_sec": round(speed, 1),
             "minutes": round(state.seconds / 60, 2),
