@@ -89,6 +89,7 @@ class TrainingConfig:
     snapshot_images: int = 64  # Pictures in the grid.
     checkpoint_minutes: float = 10  # What a crash loses at most.
     keep_checkpoints: int = 3
+    tensorboard: bool = False  # Log and pictures for TensorBoard too: pip install stylegan[tensorboard].
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
