@@ -15,6 +15,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+import stylegan.files
 from stylegan.errors import CheckpointError, DivergenceError, InputError
 from stylegan.generator import Generator
 from stylegan.training import TrainingConfig, loop, new_state, state, step, train, train_step
@@ -348,10 +349,10 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path):
     assert steps[-1] > steps[0]
 
 
+# Without the rest of the package, which takes seconds to import.
 WRITER = """
-import sys
-sys.path.insert(0, {root!r})
-from stylegan.files import write_atomically
+from runpy import run_path
+write_atomically = run_path({module!r})["write_atomically"]
 print("ready", flush=True)
 i = 0
 while True:
@@ -364,7 +365,7 @@ def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path):
     rng, path = random.Random(1), tmp_path / "file"
     path.write_bytes(bytes([7]) * 1_000_000)
     for _ in range(5):
-        code = WRITER.format(root=str(Path(__file__).parents[2]), path=str(path))
+        code = WRITER.format(module=stylegan.files.__file__, path=str(path))
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))
