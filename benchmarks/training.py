@@ -2,14 +2,18 @@
 
 Every case runs in this process, the cases in turn, round after round, so that whatever else the machine does hits them
 alike; the medians are printed as a table. A case is a resolution, a type and an augmentation. CPU time is what a step
-would take alone on the machine, with --threads 1 on a CPU. Memory is the process's
-own: what the steps of a case add at their peak to what it held before, sampled while they run (Linux), or what was
-allocated on the GPU.
+would take alone on the machine, with --threads 1 on a CPU. Memory is what the steps of a case add at their peak to the
+process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken once, apart from
+the times.
 """
 
+import contextlib
+import ctypes
+import gc
 import itertools
 import platform
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +39,7 @@ class Case:
     augment: AugmentName
     seconds: list[float] = field(default_factory=list)  # For a step, in each round,
     cpu_seconds: list[float] = field(default_factory=list)  # over all threads.
-    megabytes: list[float] = field(default_factory=list)
+    megabytes: float = 0.0
 
 
 class PeakMemory:
@@ -45,6 +49,7 @@ class PeakMemory:
         self.device, self.megabytes = device, 0.0
 
     def __enter__(self) -> "PeakMemory":
+        give_memory_back()
         self.before = self.used()
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
@@ -70,6 +75,14 @@ class PeakMemory:
             return torch.cuda.memory_allocated(self.device) / 2**20
         statm = Path("/proc/self/statm")
         return int(statm.read_text().split()[1]) * 4096 / 2**20 if statm.exists() else 0.0
+
+
+def give_memory_back() -> None:
+    """Return what is free in the process to the system, so that it is not taken for used (glibc)."""
+    gc.collect()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def prepare(case: Case, *, batch: int, device: torch.device, settings: dict[str, int]) -> Callable[[int], None]:
@@ -109,12 +122,14 @@ def measure(cases: list[Case], *, rounds: int, steps: int, **options: object) ->
         for case in cases:
             run = prepare(case, **options)  # type: ignore[arg-type]
             run(1)
-            with PeakMemory(device) as memory:
-                begun, cpu_begun = time.perf_counter(), time.process_time()
-                run(steps)
-                case.cpu_seconds.append((time.process_time() - cpu_begun) / steps)
-                case.seconds.append((time.perf_counter() - begun) / steps)
-            case.megabytes.append(memory.megabytes)
+            if not case.megabytes:
+                with PeakMemory(device) as memory:
+                    run(steps)
+                case.megabytes = memory.megabytes
+            begun, cpu_begun = time.perf_counter(), time.process_time()
+            run(steps)
+            case.cpu_seconds.append((time.process_time() - cpu_begun) / steps)
+            case.seconds.append((time.perf_counter() - begun) / steps)
 
 
 def table(cases: list[Case], batch: int) -> str:
@@ -125,9 +140,7 @@ def table(cases: list[Case], batch: int) -> str:
         seconds = statistics.median(case.seconds)
         name = f"{case.resolution}x{case.resolution}"
         speed = f"{seconds * 1000:.0f} | {batch / seconds:.0f} | {statistics.median(case.cpu_seconds) * 1000:.0f}"
-        lines.append(
-            f"| {name} | {case.dtype} | {case.augment} | {speed} | {statistics.median(case.megabytes):.0f} MB |"
-        )
+        lines.append(f"| {name} | {case.dtype} | {case.augment} | {speed} | {case.megabytes:.0f} MB |")
     return "\n".join(lines)
 
 
