@@ -3,8 +3,8 @@
 Every case runs in this process, the cases in turn, round after round, so that whatever else the machine does hits them
 alike; the medians are printed as a table. A case is a resolution, a type and an augmentation. CPU time is what a step
 would take alone on the machine, with --threads 1 on a CPU. Memory is what the steps of a case add at their peak to the
-process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken once, apart from
-the times.
+process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken once, apart
+from the times.
 """
 
 import contextlib
