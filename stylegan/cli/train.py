@@ -1,6 +1,7 @@
 """stylegan train: train a model on pictures of one's own."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -81,5 +82,6 @@ def train(
     if not chosen.data:
         raise InputError("no data set; name it with --data, `stylegan dataset` makes one from any pictures")
     outcome = train(chosen, out, resume=resume, minutes=minutes)
-    click.echo(f"{outcome.reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
+    if os.environ.get("RANK", "0") == "0":  # One of several processes speaks.
+        click.echo(f"{outcome.reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
     ctx.exit(outcome.exit_code)

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..files import write_atomically
 from ..generator import Generator
 from ..presets import PRESETS, Preset
+from .augment import AugmentName
 from .losses import LossName, find_loss
 from .schedule import (
     OFFICIAL_BATCH,
@@ -40,6 +41,11 @@ class TrainingConfig:
     conditional: bool = False  # Teach the networks the labels of the data set.
     label_field: str | None = None  # Field of its labels.json to make classes of; None = its labels are plain.
     mirror: bool = True  # Flip half of the real images left to right.
+
+    # Augmentation of what the discriminator sees, for small data sets.
+    augment: AugmentName = "none"  # diffaugment, or ada, whose probability p follows how far D overfits.
+    ada_target: float = 0.6  # Mean sign of the scores of real images that p is steered to.
+    ada_kimg: float = 500  # Thousands of images in which p can go from 0 to 1.
 
     # Networks.
     preset: str = "F"  # Configuration A to F of the paper's table 1.
@@ -83,6 +89,7 @@ class TrainingConfig:
     snapshot_images: int = 64  # Pictures in the grid.
     checkpoint_minutes: float = 10  # What a crash loses at most.
     keep_checkpoints: int = 3
+    tensorboard: bool = False  # Log and pictures for TensorBoard too: pip install stylegan[tensorboard].
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -90,7 +97,9 @@ class TrainingConfig:
         find_loss(self.loss_name())
         if self.dtype not in get_args(Dtype):
             raise InputError(f"dtype must be one of {', '.join(get_args(Dtype))}; got {self.dtype!r}")
-        for name in ("kimg", "r1_interval", "skip_limit", "snapshot_images", "keep_checkpoints"):
+        if self.augment not in get_args(AugmentName):
+            raise InputError(f"augment must be one of {', '.join(get_args(AugmentName))}; got {self.augment!r}")
+        for name in ("kimg", "ada_kimg", "r1_interval", "skip_limit", "snapshot_images", "keep_checkpoints"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)!r}")
         for name in _BY_RESOLUTION:

@@ -5,6 +5,7 @@ A run is a folder:
     checkpoints/           the last few states, each complete: what `resume` goes on from
     log.jsonl, losses.png  losses, speed, level of detail and memory over time
     snapshots/             fakes-*.png, network-*.safetensors (the averaged generator)
+    tensorboard/           the log and the pictures once more, if asked for
     network.safetensors    the averaged generator as of the last stop
 """
 
@@ -34,6 +35,7 @@ from .signals import StopSignals
 from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
 from .state import TrainingState, list_checkpoints, new_state, resume_state, save_state
 from .step import StepReport, train_step
+from .tensorboard import Board, require_tensorboard
 
 Reason = Literal["finished", "time", "SIGTERM", "SIGINT"]
 
@@ -75,6 +77,8 @@ def train(
     """
     start = time.monotonic()
     out, device = Path(out), _own_device(config.device)
+    if config.tensorboard:
+        require_tensorboard()
     resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     if dataset is None:
         label_field = config.label_field if config.conditional else None
@@ -91,8 +95,11 @@ def train(
         with StopSignals() as signals:
             run = _Run(config, out, dataset, device, world, progress)
             run.start(resume)
-            reason = run.steps(signals, None if minutes is None else start + minutes * 60, after_step)
-            run.finish()
+            try:
+                reason = run.steps(signals, None if minutes is None else start + minutes * 60, after_step)
+                run.finish()
+            finally:
+                run.close()
         return Outcome(reason, run.state)
     finally:
         disconnect()
@@ -117,6 +124,7 @@ class _Run:
         self.state = new_state(config, img_channels=dataset.img_channels, label_dim=label_dim)
         self.labels = first_labels(dataset, config.snapshot_images) if label_dim else None
         self.losses: dict[str, list[Tensor]] = {}
+        self.board: Board | None = None
         self.bar = tqdm(
             total=config.kimg,
             unit="kimg",
@@ -142,6 +150,10 @@ class _Run:
             n = self.config.snapshot_images
             save_reals(self.dataset, self.out / "reals.png", n=n, resolution=self.config.img_resolution())
             self.save()
+        if self.world.is_first and self.config.tensorboard:
+            self.board = Board(self.out / "tensorboard", images=self.state.images)
+            if found is None:
+                self.board.add_picture("reals", self.out / "reals.png", 0)
         self.begun_at, self.begun_seconds = time.monotonic(), self.state.seconds
 
     def steps(
@@ -227,12 +239,15 @@ class _Run:
             "learning_rate": phase.learning_rate,
             "r1_gamma": self.config.gamma(phase),
             **means,
+            **({"augment_p": round(state.augment_p, 4)} if self.config.augment == "ada" else {}),
             "skipped": state.skipped,
             "img_per_sec": round(speed, 1),
             "minutes": round(state.seconds / 60, 2),
             "memory_mb": _memory_mb(self.device),
         }
         append_log(self.out / "log.jsonl", entry)
+        if self.board:
+            self.board.add_entry(entry, state.images)
         self.bar.set_postfix_str(
             f"{phase.resolution}px, {speed:.0f} img/s, D {means.get('D_loss', 0):.2f}, G {means.get('G_loss', 0):.2f}"
         )
@@ -243,11 +258,16 @@ class _Run:
         """Pictures, the averaged generator and the plot."""
         begun = time.monotonic()
         folder, name = self.out / "snapshots", f"{int(self.state.kimg):06d}"
-        fakes = folder / f"fakes-{name}.png"
-        save_fakes(self.state.Gs, fakes, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
+        self.save_fakes(folder / f"fakes-{name}.png", phase)
         save_network(self.state.Gs, folder / f"network-{name}.safetensors", lod=phase.lod, metadata=self.metadata())
         plot_losses(read_log(self.out / "log.jsonl"), self.out / "losses.png")
         self.logged_at += time.monotonic() - begun
+
+    def save_fakes(self, path: Path, phase: Phase) -> None:
+        """A grid of fixed latents."""
+        save_fakes(self.state.Gs, path, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
+        if self.board:
+            self.board.add_picture("fakes", path, self.state.images)
 
     def metadata(self) -> dict[str, object]:
         """What the averaged generator remembers of its training."""
@@ -267,15 +287,19 @@ class _Run:
 
     def finish(self) -> None:
         """Save everything."""
-        self.bar.close()
         if not self.world.is_first:
             return
         self.save()
         phase = self.schedule.at(self.state.kimg)
-        fakes = self.out / "fakes.png"
-        save_fakes(self.state.Gs, fakes, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
+        self.save_fakes(self.out / "fakes.png", phase)
         save_network(self.state.Gs, self.out / "network.safetensors", lod=phase.lod, metadata=self.metadata())
         plot_losses(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+
+    def close(self) -> None:
+        """Leave the terminal and the files of TensorBoard in order, however the run ended."""
+        self.bar.close()
+        if self.board:
+            self.board.close()
 
 
 def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:

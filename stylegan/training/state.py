@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors
@@ -45,6 +45,8 @@ class TrainingState:
     seconds: float = 0.0  # Time spent so far, over all parts of the run.
     skipped: int = 0  # Steps that changed nothing because a loss or gradient was no finite number,
     skipped_in_a_row: int = 0  # and how many of them came last.
+    augment_p: float = 0.0  # Probability of each change by ADA,
+    real_signs: list[float] = field(default_factory=list)  # and what it follows: see `augment.adapt`.
 
     @property
     def kimg(self) -> float:
@@ -84,6 +86,7 @@ class TrainingState:
 
 
 COUNTERS = ("step", "images", "resolution", "seconds", "skipped", "skipped_in_a_row")
+_ADA_COUNTERS = ("augment_p", "real_signs")  # Checkpoints from before there was ADA have none.
 
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
@@ -108,7 +111,7 @@ def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"not saved: {name} holds NaN or infinity; the earlier checkpoints are kept")
-    counters = {name: getattr(state, name) for name in COUNTERS}
+    counters = {name: getattr(state, name) for name in COUNTERS + _ADA_COUNTERS}
     counters["optimizer_steps"] = {name: o.param_groups[0]["step"] for name, (o, _) in state.optimizers().items()}
     header = {"stylegan_training_version": FORMAT_VERSION, "counters": json.dumps(counters)}
     path = folder / f"step-{state.step:09d}.safetensors"
@@ -143,6 +146,7 @@ def load_state(state: TrainingState, path: Path) -> None:
         state.load_tensors(tensors)
         for name in COUNTERS:
             setattr(state, name, counters[name])
+        state.augment_p, state.real_signs = counters.get("augment_p", 0.0), counters.get("real_signs", [])
         for name, (optimizer, _) in state.optimizers().items():
             optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from ..discriminator import Discriminator
 from ..generator import Generator
+from .augment import Augment, adapt, draw_augment, keep
 from .averages import ema_beta, update_ema, update_w_avg
 from .config import TrainingConfig
 from .distributed import World
@@ -21,7 +22,10 @@ from .schedule import Phase
 from .state import TrainingState
 
 # The purposes that each step draws random numbers for.
-_FOR_D, _FOR_G, _MIRROR, _PENALTY = range(4)
+_FOR_D, _FOR_G, _MIRROR, _PENALTY, _AUGMENT_REALS, _AUGMENT_FAKES, _AUGMENT_FOR_G = range(7)
+
+# Steps between two changes of the p of ADA (Karras et al. 2020, section 3.1).
+_ADA_INTERVAL = 4
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,10 @@ class Critic:
         return run_as(self.D, self.dtype, img, labels, lod=self.lod).float()
 
 
+# What `discriminator_loss` returns beside terms of the loss.
+MONITORED = ("D_real", "D_fake", "real_sign")
+
+
 def discriminator_loss(
     critic: Critic,
     reals: Tensor,
@@ -110,11 +118,17 @@ def discriminator_loss(
     r2_gamma: float = 0.0,
     gp_weight: float = 0.0,  # Weight of the penalty of WGAN-GP, with
     gp_mixing: Tensor | None = None,  # [N, 1, 1, 1], uniform in [0, 1].
+    augment_reals: Augment = keep,
+    augment_fakes: Augment = keep,
 ) -> dict[str, Tensor]:
-    """The terms of the discriminator's loss, by name: means over the batch, to be added up."""
+    """The terms of the discriminator's loss, by name: means over the batch, to be added up.
+
+    R1 and R2 penalize the gradient by the images before augmentation.
+    """
     reals = reals.detach().requires_grad_(r1_gamma > 0)
     fakes = fakes.detach().requires_grad_(r2_gamma > 0)
-    real_scores, fake_scores = critic(reals, labels), critic(fakes, labels)
+    seen_reals, seen_fakes = augment_reals(reals), augment_fakes(fakes)
+    real_scores, fake_scores = critic(seen_reals, labels), critic(seen_fakes, labels)
     terms = {"D_loss": find_loss(loss).discriminator(real_scores, fake_scores)}
     if r1_gamma > 0:
         terms["r1"] = r1_gamma / 2 * squared_gradient(real_scores, reals).mean()
@@ -122,9 +136,10 @@ def discriminator_loss(
         terms["r2"] = r2_gamma / 2 * squared_gradient(fake_scores, fakes).mean()
     if gp_weight > 0 and gp_mixing is not None:
         terms["gradient_penalty"] = (
-            gp_weight * gradient_penalty(lambda img: critic(img, labels), reals, fakes, gp_mixing).mean()
+            gp_weight * gradient_penalty(lambda img: critic(img, labels), seen_reals, seen_fakes, gp_mixing).mean()
         )
-    return terms | {"D_real": real_scores.detach().mean(), "D_fake": fake_scores.detach().mean()}
+    real_scores, fake_scores = real_scores.detach(), fake_scores.detach()
+    return terms | {"D_real": real_scores.mean(), "D_fake": fake_scores.mean(), "real_sign": real_scores.sign().mean()}
 
 
 def train_step(
@@ -155,6 +170,11 @@ def train_step(
     report = StepReport()
     _set_learning_rate(state, phase)
 
+    def augmentation(purpose: int) -> Augment:
+        generator = generator_for(config.seed, state.step, purpose)
+        p, n = state.augment_p, phase.batch
+        return draw_augment(config.augment, p, n, phase.resolution, generator=generator, samples=samples, device=device)
+
     # Fakes for the discriminator.
     G.requires_grad_(True)
     with torch.set_grad_enabled(config.share_fakes):
@@ -178,8 +198,10 @@ def train_step(
         r2_gamma=config.r2_gamma,
         gp_weight=gp_weight,
         gp_mixing=gp_mixing,
+        augment_reals=augmentation(_AUGMENT_REALS),
+        augment_fakes=augmentation(_AUGMENT_FAKES),
     )
-    terms = [value for name, value in report.losses.items() if name not in ("D_real", "D_fake")]
+    terms = [value for name, value in report.losses.items() if name not in MONITORED]
     torch.stack(terms).sum().backward()
     report.skipped = not _apply(state.D_optimizer, D, world)
     D.requires_grad_(False)
@@ -192,7 +214,7 @@ def train_step(
         if not config.share_fakes:
             fakes, w_mean = make_fakes(G, draw(config, G, phase, state.step, _FOR_G, samples), labels, phase.lod, dtype)
             world.average([w_mean])
-        loss = find_loss(config.loss_name()).generator(critic(fakes, labels))
+        loss = find_loss(config.loss_name()).generator(critic(augmentation(_AUGMENT_FOR_G)(fakes), labels))
         report.losses["G_loss"] = loss.detach()
         loss.backward()
         report.skipped = not _apply(state.G_optimizer, G, world)
@@ -200,12 +222,29 @@ def train_step(
             update_w_avg(G, w_mean)
         G.zero_grad(set_to_none=True)
 
+    if config.augment == "ada":
+        _adapt(state, config, phase, report, world)
     report.losses = {name: value.detach() for name, value in report.losses.items()}
     state.step += 1
     state.images += phase.batch
     state.skipped_in_a_row = state.skipped_in_a_row + 1 if report.skipped else 0
     state.skipped += report.skipped
     return report
+
+
+def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: StepReport, world: World) -> None:
+    """Let the p of ADA follow the scores of real images, of all processes; a skipped step does not count."""
+    sign = report.losses["real_sign"]
+    world.average([sign])
+    if report.skipped:
+        return
+    state.real_signs = [*state.real_signs, sign.item()]
+    if len(state.real_signs) == _ADA_INTERVAL:
+        images = phase.batch * _ADA_INTERVAL
+        state.augment_p = adapt(
+            state.augment_p, state.real_signs, images, target=config.ada_target, kimg=config.ada_kimg
+        )
+        state.real_signs = []
 
 
 def _set_learning_rate(state: TrainingState, phase: Phase) -> None:

@@ -29,7 +29,7 @@ def after_step(state, report):
     if state.step == die_at and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
 with well_conditioned():
-    config = tiny_config(checkpoint_minutes=0)
+    config = tiny_config(checkpoint_minutes=0, augment="ada", ada_kimg=0.1, ada_target=-2)
     train(config, out, dataset=TinyImages(), progress=False, after_step=after_step)
 """
 
@@ -57,8 +57,9 @@ def two(tmp_path_factory) -> Path:
 
 def test_two_processes_equal_one(two, tmp_path):
     with well_conditioned():
-        one = train(tiny_config(), tmp_path, dataset=TinyImages(), progress=False)
-    assert one.state.step == 8
+        config = tiny_config(augment="ada", ada_kimg=0.1, ada_target=-2)
+        one = train(config, tmp_path, dataset=TinyImages(), progress=False)
+    assert (one.state.step, one.state.augment_p) == (8, pytest.approx(0.64))
     expected, got = final_weights(tmp_path), final_weights(two)
     assert expected.keys() == got.keys()
     for name, tensor in expected.items():

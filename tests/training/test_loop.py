@@ -1,5 +1,6 @@
 """The loop: exact resumption, faults, signals, and what it writes."""
 
+import json
 import os
 import random
 import signal
@@ -11,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
+import stylegan.files
 from stylegan.errors import CheckpointError, DivergenceError, InputError
 from stylegan.generator import Generator
 from stylegan.training import TrainingConfig, loop, new_state, state, step, train, train_step
@@ -83,6 +86,31 @@ def test_resuming_changes_nothing(tmp_path, n, m, dtype):
         load_file(tmp_path / "parts/checkpoints/step-000000008.safetensors"),
     )
     assert [e["step"] for e in read_log(tmp_path / "parts/log.jsonl")] == list(range(1, 9))
+
+
+def test_resuming_changes_nothing_with_adaptive_augmentation(tmp_path):
+    """Not even between two changes of p, after five steps."""
+    settings = {"augment": "ada", "ada_kimg": 0.1, "ada_target": -2}
+    whole = run(tmp_path / "whole", **settings).state
+    halfway = run(tmp_path / "parts", kimg=0.04, **settings).state
+    assert (halfway.augment_p, len(halfway.real_signs)) == (pytest.approx(0.32), 1)
+    parts = run(tmp_path / "parts", resume=True, **settings).state
+    assert_same(whole.tensors(), parts.tensors())
+    assert (parts.augment_p, parts.real_signs) == (whole.augment_p, whole.real_signs)
+    assert [e["augment_p"] for e in read_log(tmp_path / "parts/log.jsonl")] == [0, 0, 0, 0.32, 0.32, 0.32, 0.32, 0.64]
+
+
+def test_checkpoints_from_before_augmentation_can_be_read(tmp_path):
+    s = new_state(tiny_config())
+    path = save_state(s, tmp_path)
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata()
+    counters = json.loads(header["counters"])
+    del counters["augment_p"], counters["real_signs"]
+    save_file(load_file(path), path, header | {"counters": json.dumps(counters)})
+    s.augment_p = 0.5
+    load_state(s, path)
+    assert (s.augment_p, s.real_signs) == (0, [])
 
 
 def test_another_seed_gives_another_run(tmp_path):
@@ -321,10 +349,10 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path):
     assert steps[-1] > steps[0]
 
 
+# Without the rest of the package, which takes seconds to import.
 WRITER = """
-import sys
-sys.path.insert(0, {root!r})
-from stylegan.files import write_atomically
+from runpy import run_path
+write_atomically = run_path({module!r})["write_atomically"]
 print("ready", flush=True)
 i = 0
 while True:
@@ -337,7 +365,7 @@ def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path):
     rng, path = random.Random(1), tmp_path / "file"
     path.write_bytes(bytes([7]) * 1_000_000)
     for _ in range(5):
-        code = WRITER.format(root=str(Path(__file__).parents[2]), path=str(path))
+        code = WRITER.format(module=stylegan.files.__file__, path=str(path))
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))
@@ -380,6 +408,7 @@ def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path):
         ({"loss": "lsgan"}, "unknown loss 'lsgan'"),
         ({"batch": "many"}, "batch must be a number or a dictionary"),
         ({"kimg": 0}, "kimg must be above 0"),
+        ({"augment": "flip"}, "augment must be one of none, diffaugment, ada; got 'flip'"),
         ({"dtype": "float8"}, "dtype must be one of"),
     ],
 )
