@@ -9,14 +9,13 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from . import images, latents
 from .architecture import check_labels
@@ -27,6 +26,7 @@ from .layers import initialize
 from .mapping import MappingNetwork
 from .model_card import model_card
 from .placement import check_device, check_dtype
+from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, rounded
 from .synthesis import NoiseMode, SynthesisNetwork
 from .version import __version__
 from .weights import manifest
@@ -296,7 +296,7 @@ class Generator(nn.Module):
         Raises InputError for settings that do not fit the model.
         """
         psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
-        numbers = _check_n(n, seeds)
+        numbers = choose_seeds(n, seeds)
         vectors = self._label_vectors(labels, len(numbers))
 
         def ws(i: slice) -> Tensor:
@@ -307,7 +307,7 @@ class Generator(nn.Module):
                 truncation_cutoff=truncation_cutoff,
             )
 
-        truncation = {"truncation_psi": _rounded(psi.tolist())}
+        truncation = {"truncation_psi": rounded(psi.tolist())}
         if truncation_cutoff is not None:
             truncation["truncation_cutoff"] = truncation_cutoff
         settings = [{"seed": seed} | truncation for seed in numbers]
@@ -345,14 +345,14 @@ class Generator(nn.Module):
         n = len(settings)
         if n == 0:
             raise InputError("there is nothing to render: ws has no rows")
-        noise_seeds = _check_noise_seed(noise_seed, noise_mode, n)
+        noise_seeds = choose_noise_seeds(noise_seed, noise_mode, n)
         shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
         if batch_size is None:
             batch_size = default_batch_size(self.img_resolution, self.device)
 
         results: list[Any] = []
         with torch.no_grad():
-            for i in _batches(n, batch_size, progress):
+            for i in batches(n, batch_size, progress):
                 noise = shared_noise or (self.noise(noise_seeds[i]) if noise_seeds else None)
                 img = self.synthesis(ws(i), noise_mode=noise_mode, noise=noise)
                 if output_type == "pil":
@@ -401,47 +401,3 @@ class Generator(nn.Module):
         if vectors.ndim == 1:
             vectors = vectors.expand(n, -1)
         return check_labels(vectors.to(self.device), n, self.label_dim)
-
-
-def default_batch_size(img_resolution: int, device: torch.device) -> int:
-    """How many images are computed together: on a CPU few enough to stay in its caches."""
-    pixels = 2**15 if device.type == "cpu" else 2**20
-    return min(32, max(1, pixels // img_resolution**2))
-
-
-def _batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
-    """Slices of at most batch_size covering range(n), with a progress bar over the images."""
-    if latents.check_integers(batch_size, what="batch_size", limit=2**32) == [0]:
-        raise InputError("batch_size must be 1 or more, got 0")
-    hidden = not progress if progress is not None else None if n > batch_size else True
-    with tqdm(total=n, unit="img", disable=hidden) as bar:
-        for start in range(0, n, batch_size):
-            stop = min(start + batch_size, n)
-            yield slice(start, stop)
-            bar.update(stop - start)
-
-
-def _check_n(n: int, seeds: Seeds | None) -> list[int]:
-    latents.check_integers(n, what="n", limit=2**32)
-    checked = list(range(n)) if seeds is None else latents.check_seeds(seeds)
-    if not checked or (seeds is not None and n not in (1, len(checked))):
-        given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
-        raise InputError(f"ask for one image or more, by n or by seeds; got {given}")
-    return checked
-
-
-def _check_noise_seed(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int]:
-    """The noise seed of each of n images; none of them = no seeds."""
-    if noise_seed is None:
-        return []
-    if noise_mode != "random":
-        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {noise_mode!r}")
-    seeds = latents.check_seeds(noise_seed)
-    if len(seeds) not in (1, n):
-        raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
-    return seeds if len(seeds) == n else seeds * n
-
-
-def _rounded(psi: Any) -> Any:
-    """Numbers that went through float32, as they were written."""
-    return [_rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)

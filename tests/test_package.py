@@ -124,7 +124,7 @@ LAYERS = [
     {"errors", "version"},
     {"files", "ops", "architecture", "placement", "model_card"},
     {"layers", "latents", "images", "weights"},
-    {"mapping", "synthesis", "discriminator"},
+    {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
     {"presets"},
     {"training"},

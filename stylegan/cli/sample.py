@@ -15,7 +15,7 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.generator import default_batch_size
+from stylegan.sampling import default_batch_size
 from stylegan.synthesis import NoiseMode
 
 
