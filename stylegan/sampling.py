@@ -1,0 +1,55 @@
+"""What `Generator.sample` decides before it renders: which seeds, which noise, how many images at once."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from .errors import InputError
+from .latents import Seeds, check_integers, check_seeds
+
+
+def default_batch_size(img_resolution: int, device: torch.device) -> int:
+    """How many images are computed together: on a CPU few enough to stay in its caches."""
+    pixels = 2**15 if device.type == "cpu" else 2**20
+    return min(32, max(1, pixels // img_resolution**2))
+
+
+def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
+    """Slices of at most batch_size covering range(n), with a progress bar over the images."""
+    if check_integers(batch_size, what="batch_size", limit=2**32) == [0]:
+        raise InputError("batch_size must be 1 or more, got 0")
+    hidden = not progress if progress is not None else None if n > batch_size else True
+    with tqdm(total=n, unit="img", disable=hidden) as bar:
+        for start in range(0, n, batch_size):
+            stop = min(start + batch_size, n)
+            yield slice(start, stop)
+            bar.update(stop - start)
+
+
+def choose_seeds(n: int, seeds: Seeds | None) -> list[int]:
+    """The seeds that n or seeds ask for, at least one."""
+    check_integers(n, what="n", limit=2**32)
+    checked = list(range(n)) if seeds is None else check_seeds(seeds)
+    if not checked or (seeds is not None and n not in (1, len(checked))):
+        given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
+        raise InputError(f"ask for one image or more, by n or by seeds; got {given}")
+    return checked
+
+
+def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int]:
+    """The noise seed of each of n images; none of them = no seeds."""
+    if noise_seed is None:
+        return []
+    if noise_mode != "random":
+        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {noise_mode!r}")
+    seeds = check_seeds(noise_seed)
+    if len(seeds) not in (1, n):
+        raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
+    return seeds if len(seeds) == n else seeds * n
+
+
+def rounded(psi: Any) -> Any:
+    """Numbers that went through float32, as they were written."""
+    return [rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)
