@@ -20,6 +20,7 @@ from stylegan.weights.layouts import read_port_file
 from stylegan.weights.torch_files import read_torch_file
 
 from . import ports
+from .hostile import calls, payloads
 from .test_layouts import golden_set
 
 
@@ -123,36 +124,15 @@ def test_reads_past_the_records_of_training(tmp_path, monkeypatch, where, legacy
 
 
 def hostile() -> dict[str, object]:
-    """Objects that run something when unpickled; they write the sentinel, whose path is in the environment."""
-
-    def calls(function, *args):
-        return type("Hostile", (), {"__reduce__": lambda self: (function, args)})()
-
-    sentinel = os.environ["SENTINEL"]
-    touch = f"open({sentinel!r}, 'w').close()"
-    import shutil
-
-    payloads = {
-        "os.system": calls(os.system, f"touch {sentinel}"),
-        "eval": calls(eval, touch),
-        "exec": calls(exec, touch),
-        "Popen": calls(subprocess.Popen, ["touch", sentinel]),
-        "open": calls(open, sentinel, "w"),
-        "rmtree": calls(shutil.rmtree, sentinel),
-        "import": calls(__import__, "antigravity"),
-        "torch.hub.load": calls(torch.hub.load, "nobody/nothing", "model"),
-        "torch.load": calls(torch.load, sentinel),
-        "getattr chain": calls(getattr, calls(__import__, "os"), "system"),
-        "nested pickle": calls(pickle.loads, pickle.dumps(calls(os.system, f"touch {sentinel}"))),
+    """Hostile objects, and what files of plain weights never hold, alone and in containers."""
+    bad = payloads() | {
         "numpy array": np.ones(3),
-        "class": Path,
         "module": nn.Linear(2, 2),
-        "set": {1},
         "storage called": calls(torch.FloatStorage, 10**12),
     }
-    nested = {f"nested {name}": {"generator": {"a": [payload]}} for name, payload in payloads.items()}
-    as_key = {f"key {name}": {(name,): payload} for name, payload in list(payloads.items())[:2]}
-    return payloads | nested | as_key
+    nested = {f"nested {name}": {"generator": {"a": [payload]}} for name, payload in bad.items()}
+    as_key = {f"key {name}": {(name,): payload} for name, payload in list(bad.items())[:2]}
+    return bad | nested | as_key
 
 
 def run_hostile_files() -> None:

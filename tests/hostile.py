@@ -1,0 +1,38 @@
+"""Objects that run something when they are unpickled; what they run writes the sentinel, or breaks."""
+
+import os
+import pickle
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+def calls(function, *args) -> object:
+    """An object whose unpickling calls a function."""
+    return type("Hostile", (), {"__reduce__": lambda self: (function, args)})()
+
+
+def payloads() -> dict[str, object]:
+    """By name. The path of the sentinel is in the environment, as these go to another process."""
+    sentinel = os.environ["SENTINEL"]
+    touch = f"open({sentinel!r}, 'w').close()"
+    return {
+        "os.system": calls(os.system, f"touch {sentinel}"),
+        "eval": calls(eval, touch),
+        "exec": calls(exec, touch),
+        "Popen": calls(subprocess.Popen, ["touch", sentinel]),
+        "open": calls(open, sentinel, "w"),
+        "rmtree": calls(shutil.rmtree, sentinel),
+        "import": calls(__import__, "antigravity"),
+        "torch.hub.load": calls(torch.hub.load, "nobody/nothing", "model"),
+        "torch.load": calls(torch.load, sentinel),
+        "getattr chain": calls(getattr, calls(__import__, "os"), "system"),
+        "nested pickle": calls(pickle.loads, pickle.dumps(calls(os.system, f"touch {sentinel}"))),
+        "numpy load": calls(np.load, sentinel, None, True),
+        "bytearray": calls(bytearray, 10**12),
+        "set": {1, 2},
+        "class": Path,
+    }
