@@ -2,11 +2,9 @@
 
 import glob
 import os
-import secrets
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
@@ -17,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
+from ..files import new_file
 from .dataset import MIN_RESOLUTION, is_resolution
 from .labels import LABELS_FILE, Label, Labels, labels_from_folders, labels_json, read_labels
 from .pictures import Crop, OutputFormat, decode, encode, open_picture, quiet_pillow, square_box, upright_size
@@ -130,7 +129,8 @@ def prepare(
             resolution, smallest = _default_resolution(src, names, crop, threads, hidden)
         recipe = _Recipe(resolution, crop, format, channels, animated, allow_upscale)
         results = map_in_order(partial(_process, src.read, recipe), names, threads=threads)
-        with _new_file(out) as file:
+        _remove_strays(out)
+        with new_file(out) as file:
             bar = tqdm(results, total=len(names), desc=f"preparing {out.name}", unit="img", disable=hidden, leave=False)
             written = _write(file, zip(names, bar, strict=True), recipe, src, table)
             _check_bad(src, written, len(names), ceil(round(max_bad * len(names), 6)) if skip_bad else None)
@@ -283,22 +283,10 @@ def _check_bad(src: Source, written: _Written, total: int, allowed: int | None) 
     raise DatasetError(f"{count} of {total} pictures of {src.path} are bad; {advice}:\n{list_files(written.bad)}")
 
 
-@contextmanager
-def _new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name, flushed to the disk, when the context is left without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # What a run that was killed has left.
+def _remove_strays(path: Path) -> None:
+    """Delete what runs that were killed have left beside a file."""
     for stray in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         stray.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_out(source: Path, out: Path, overwrite: bool) -> None:
