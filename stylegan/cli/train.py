@@ -16,6 +16,7 @@ from stylegan.presets import PRESETS
 @click.option("--data", metavar="PATH", help="Data set made by `stylegan dataset`: a zip or folder.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in RUN, if there is one.")
+@click.option("--start-from", metavar="MODEL|RUN", help="Take over trained weights: a model, or another run.")
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="Configuration of the paper.  [default: F]")
 @click.option("--resolution", type=int, metavar="N", help="Height and width.  [default: that of the data]")
 @click.option("--kimg", type=float, metavar="N", help="Thousands of real images to show.  [default: 25000]")

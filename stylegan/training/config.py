@@ -48,6 +48,7 @@ class TrainingConfig:
     ada_kimg: float = 500  # Thousands of images in which p can go from 0 to 1.
 
     # Networks.
+    start_from: str | None = None  # Run or model to take the weights from at the start; None = initial weights.
     preset: str = "F"  # Configuration A to F of the paper's table 1.
     resolution: int | None = None  # Height and width of the images; None = that of the data.
     z_dim: int = 512

@@ -33,6 +33,7 @@ from .reals import shrink
 from .schedule import Phase
 from .signals import StopSignals
 from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
+from .start import start_from
 from .state import TrainingState, list_checkpoints, new_state, resume_state, save_state
 from .step import StepReport, train_step
 from .tensorboard import Board, require_tensorboard
@@ -133,8 +134,10 @@ class _Run:
         )
 
     def start(self, resume: bool) -> None:
-        """Take over the last checkpoint, or write the first one."""
+        """Take over the last checkpoint, or the networks to start from; write the first checkpoint."""
         found = resume_state(self.state, self.out / "checkpoints") if resume else None
+        if found is None and self.config.start_from is not None:
+            start_from(self.state, self.config.start_from)
         steps = torch.tensor(float(self.state.step), device=self.device)
         self.world.average([steps])
         if self.world.any(steps.item() != self.state.step, self.device):
@@ -276,6 +279,7 @@ class _Run:
             "dataset": Path(self.config.data).name or "unnamed",
             "kimg": round(self.state.kimg, 1),
             "preset": self.config.preset,
+            **({"start_from": Path(self.config.start_from).name} if self.config.start_from else {}),
         }
 
     def save(self) -> None:

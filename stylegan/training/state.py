@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -134,23 +135,35 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d+", p.stem))
 
 
-def load_state(state: TrainingState, path: Path) -> None:
-    """Take over a checkpoint. Raises CheckpointError if it is damaged or of other networks."""
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the counters of a checkpoint. Raises CheckpointError if it is damaged."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             if header.get("stylegan_training_version") != FORMAT_VERSION:
                 raise CheckpointError(f"{path}: not a training checkpoint of this version of stylegan")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        counters = json.loads(header["counters"])
-        state.load_tensors(tensors)
+        return tensors, json.loads(header["counters"])
+    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+
+
+def load_state(state: TrainingState, path: Path) -> None:
+    """Take over a checkpoint. Raises CheckpointError if it is damaged or of other networks."""
+    tensors, counters = read_tensors(path)
+    state.load_tensors(tensors)
+    try:
         for name in COUNTERS:
             setattr(state, name, counters[name])
         state.augment_p, state.real_signs = counters.get("augment_p", 0.0), counters.get("real_signs", [])
         for name, (optimizer, _) in state.optimizers().items():
             optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: damaged, or not a training checkpoint: {str(error)[:200]}") from error
+    except (KeyError, TypeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path}: damaged, or not a training checkpoint: {str(error)[:200]}")
 
 
 def resume_state(state: TrainingState, folder: Path) -> Path | None:

@@ -1,0 +1,119 @@
+"""Starting from trained networks: all of them, a generator alone, and growing."""
+
+import logging
+
+import pytest
+import torch
+
+from stylegan.errors import InputError, NotFoundError
+from stylegan.generator import Generator
+from stylegan.training import new_state, train
+from stylegan.training.start import start_from
+from stylegan.training.state import load_state
+
+from ..conftest import SHARED
+from .tiny import TinyImages, tiny_config
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run at 8x8."""
+    out = tmp_path_factory.mktemp("trained")
+    config = tiny_config(resolution=8, snapshot_kimg=1000)
+    return out, train(config, out, dataset=TinyImages(8), progress=False).state
+
+
+def assert_same_weights(a, b):
+    for name, tensor in a.state_dict().items():
+        assert torch.equal(tensor, b.state_dict()[name]), name
+
+
+def test_a_new_run_begins_with_the_weights_of_another(trained, tmp_path):
+    source, before = trained
+    config = tiny_config(resolution=8, start_from=str(source), kimg=0.008)
+    train(config, tmp_path, dataset=TinyImages(8), progress=False)
+    state = new_state(config)
+    load_state(state, tmp_path / "checkpoints/step-000000000.safetensors")
+    for name, network in state.networks().items():
+        assert_same_weights(network, before.networks()[name])
+    assert (state.step, state.images, len(state.G_optimizer.state)) == (0, 0, 0)
+    assert Generator.from_pretrained(tmp_path / "network.safetensors").metadata["start_from"] == source.name
+
+
+def test_one_checkpoint_of_a_run_will_do(trained):
+    source, _ = trained
+    state = new_state(tiny_config(resolution=8))
+    start_from(state, source / "checkpoints/step-000000000.safetensors")
+    assert_same_weights(state.G, new_state(tiny_config(resolution=8)).G)
+
+
+def test_resuming_does_not_start_again(trained, tmp_path):
+    source, _ = trained
+    config = tiny_config(resolution=8, start_from=str(source), kimg=0.008)
+    first = train(config, tmp_path, dataset=TinyImages(8), progress=False).state
+    config.start_from = "gone"
+    again = train(config, tmp_path, dataset=TinyImages(8), progress=False, resume=True).state
+    assert_same_weights(again.G, first.G)
+
+
+def test_a_grown_model_shows_at_first_what_it_showed(trained):
+    source, before = trained
+    state = new_state(tiny_config(resolution=16))
+    fresh = {name: {k: v.clone() for k, v in net.state_dict().items()} for name, net in state.networks().items()}
+    start_from(state, source)
+    ws = before.Gs.ws([1, 2])
+    old = before.Gs.synthesis(ws, noise_mode="const")
+    new = state.Gs.synthesis(state.Gs.ws([1, 2]), noise_mode="const", lod=1, enlarge=False)
+    torch.testing.assert_close(new, old, rtol=0, atol=0)
+    img = torch.randn(4, 3, 16, 16)
+    small = torch.nn.functional.avg_pool2d(img, 2)
+    torch.testing.assert_close(state.D(img, lod=1), before.D(small), rtol=1e-5, atol=1e-5)
+    for name in ("to_rgb.16.weight", "layers.4.source.weight", "layers.5.style.weight"):
+        key = f"synthesis.{name}"
+        assert torch.equal(state.G.state_dict()[key], fresh["G"][key])
+    for key in ("from_rgb.16.conv.weight", "blocks.16.conv0.weight"):
+        assert torch.equal(state.D.state_dict()[key], fresh["D"][key])
+
+
+def test_a_generator_alone_starts_with_a_new_discriminator_and_says_so(trained, tmp_path, caplog):
+    _, before = trained
+    before.Gs.save(tmp_path / "model.safetensors")
+    state = new_state(tiny_config(resolution=8))
+    with caplog.at_level(logging.WARNING):
+        start_from(state, tmp_path / "model.safetensors")
+    assert "holds no discriminator" in caplog.text
+    assert_same_weights(state.G, before.Gs)
+    assert_same_weights(state.Gs, before.Gs)
+    assert_same_weights(state.D, new_state(tiny_config(resolution=8)).D)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
+def test_an_official_file_has_all_three_networks(caplog):
+    settings = {"z_dim": 256, "w_dim": 256, "hidden_dim": 256, "fmap_base": 1024, "fmap_max": 128}
+    state = new_state(tiny_config(resolution=64, **settings))
+    fresh = state.D.state_dict()["head.conv.weight"].clone()
+    start_from(state, SHARED / "weights/faces-64-prototype.pkl")
+    assert not caplog.text
+    assert not torch.equal(state.D.state_dict()["head.conv.weight"], fresh)
+    assert not torch.equal(state.G.w_avg, torch.zeros(256))
+    assert not torch.equal(state.G.mapping.layers[0].weight, state.Gs.mapping.layers[0].weight)
+
+
+def test_other_settings_are_an_error_that_names_the_tensors(trained):
+    source, _ = trained
+    message = r"G of .*was made with other settings: .* is \[8, 8\], expected \[4, 8\]"
+    with pytest.raises(InputError, match=message):
+        start_from(new_state(tiny_config(resolution=8, hidden_dim=4)), source)
+    with pytest.raises(InputError, match="expected None"):
+        start_from(new_state(tiny_config(resolution=8, preset="D")), source)
+
+
+def test_what_is_no_model_is_an_error(tmp_path, trained):
+    state = new_state(tiny_config(resolution=8))
+    with pytest.raises(NotFoundError, match="expected the folder of a training run"):
+        start_from(state, tmp_path)
+    with pytest.raises(NotFoundError, match="no such file"):
+        start_from(state, tmp_path / "gone.safetensors")
+    trained[1].D.save(tmp_path / "D.safetensors")
+    with pytest.raises(InputError, match="holds a Discriminator; expected a generator"):
+        start_from(state, tmp_path / "D.safetensors")
