@@ -48,8 +48,9 @@ class CropType(click.ParamType):
     type=click.Choice(["all", "train", "test"]),
     default="all",
     show_default=True,
-    help="Of FFHQ: the first 60,000 images, the last 10,000, or all.",
+    help="Part of the pictures; of FFHQ, the first 60,000 images and the last 10,000.",
 )
+@click.option("--test-every", type=int, metavar="N", help="Of other data, every N-th picture is for split test.")
 @click.option("--max-images", type=click.IntRange(min=1), metavar="N", help="Use the first N pictures only.")
 @click.option(
     "--labels",
@@ -90,6 +91,7 @@ def dataset(
     format: OutputFormat,
     channels: str,
     split: Split,
+    test_every: int | None,
     max_images: int | None,
     labels: LabelOrigin,
     label_field: str | None,
@@ -112,6 +114,7 @@ def dataset(
       stylegan dataset animals/ animals.zip --resolution 64 --labels folders --skip-bad
       stylegan dataset img_align_celeba.zip celeba.zip --crop 25,45,128,128 --format jpeg
       stylegan dataset images1024x1024/ ffhq-256.zip --resolution 256 --split train
+      stylegan dataset photos/ photos-test.zip --split test --test-every 16
     """
     with warnings.catch_warnings(record=True) as caught:
         report = prepare(
@@ -122,6 +125,7 @@ def dataset(
             format=format,
             channels=int(channels),
             split=split,
+            test_every=test_every,
             max_images=max_images,
             labels=labels,
             label_field=label_field,

@@ -85,6 +85,7 @@ def prepare(
     format: OutputFormat = "png",
     channels: int = 3,
     split: Split = "all",
+    test_every: int | None = None,
     max_images: int | None = None,
     labels: LabelOrigin = "file",
     label_field: str | None = None,
@@ -104,7 +105,8 @@ def prepare(
     crop: x, y, w, h in the upright picture; None = all of it. The largest centred square is used and resized (Lanczos).
     format: "png", or "jpeg" of quality 95.
     channels: 3 = RGB, 1 = grey.
-    split: of FFHQ: the first 60,000 images ("train"), the last 10,000 ("test") or "all".
+    split: "train", "test" or "all". Of FFHQ: the first 60,000 images, the last 10,000.
+    test_every: of other pictures: every so many-th of them, in the order of the names, is a test picture.
     max_images: use the first pictures only; None = all.
     labels: "file" = the labels.json of the source, if there is one; "folders" = a class for each sub-folder; "none".
     label_field: the field of the records in the source's labels.json that becomes the class; see `training.labels`.
@@ -122,7 +124,7 @@ def prepare(
     _check_out(source, out, overwrite)
     hidden = None if progress is None else not progress
     with Source(source) as src, quiet_pillow():
-        names, is_ffhq = _chosen(src, split, max_images)
+        names, is_ffhq = _chosen(src, split, test_every, max_images)
         table = _labels(src, labels, label_field, is_ffhq)
         smallest = None
         if resolution is None:
@@ -168,20 +170,27 @@ def _is_five_digits(text: str) -> bool:
     return len(text) == 5 and text.isascii() and text.isdecimal()
 
 
-def _chosen(src: Source, split: Split, max_images: int | None) -> tuple[list[str], bool]:
+def _chosen(src: Source, split: Split, test_every: int | None, max_images: int | None) -> tuple[list[str], bool]:
     """The pictures to use, in order, and whether they are FFHQ."""
     ordered = ffhq_order(src.names)
     names = ordered or src.names
     if split not in ("all", "train", "test"):
         raise InputError(f"split must be all, train or test, got {split!r}")
-    if split != "all":
+    if test_every is not None and (test_every < 2 or split == "all"):
+        raise InputError(f"test_every must be 2 or more, and split train or test; got {test_every} and {split!r}")
+    if split != "all" and test_every is not None:
+        is_test = [i % test_every == test_every - 1 for i in range(len(names))]
+        names = [name for name, test in zip(names, is_test, strict=True) if test == (split == "test")]
+    elif split != "all":
         if ordered is None:
             raise InputError(
-                f"split {split!r} is for FFHQ, whose {FFHQ_IMAGES:,} images are named 00000/00000.png to "
-                f"69000/69999.png or 00000.png to 69999.png; {src.path} holds {len(names):,} pictures, "
+                f"split {split!r} needs test_every, unless the pictures are the {FFHQ_IMAGES:,} images of FFHQ, named "
+                f"00000/00000.png to 69000/69999.png or 00000.png to 69999.png; {src.path} holds {len(names):,}, "
                 f"the first of which is {printable(names[0])}"
             )
         names = names[:FFHQ_TRAIN] if split == "train" else names[FFHQ_TRAIN:]
+    if not names:
+        raise InputError(f"{src.path}: no picture is left for split {split!r} with test_every {test_every}")
     return names[:max_images], ordered is not None
 
 

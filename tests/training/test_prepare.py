@@ -681,9 +681,17 @@ def test_ffhq_split(pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch) 
         prepare(pictures, out, labels="folders", overwrite=True)
 
 
-def test_split_of_other_pictures_is_refused(pictures: Path, out: Path) -> None:
-    with pytest.raises(InputError, match=r"70,000 .* holds 5 pictures, the first of which is 0.png"):
+def test_split_of_other_pictures_says_what_it_needs(pictures: Path, out: Path) -> None:
+    with pytest.raises(InputError, match=r"test_every, unless .* 70,000 .* holds 5, the first of which is 0.png"):
         prepare(pictures, out, split="test")
+
+
+def test_every_nth_picture_is_a_test_picture(pictures: Path, out: Path) -> None:
+    for split, expected in (("train", [0, 2, 4]), ("test", [1, 3])):
+        arguments = ["dataset", str(pictures), str(out), "--split", split, "--test-every", "2", "--force"]
+        assert CliRunner().invoke(main, arguments).exit_code == 0
+        wanted = [np.asarray(noise(seed=i)).tolist() for i in expected]
+        assert [np.asarray(image).tolist() for image in images_of(out)] == wanted
 
 
 # OUT is complete or not there
@@ -778,6 +786,9 @@ def test_killed_run_leaves_no_output_and_the_next_run_cleans_up(pictures: Path, 
         ({"label_field": "age"}, "no labels.json"),
         ({"split": "half"}, "all, train or test"),
         ({"animated": "last"}, "reject or first"),
+        ({"test_every": 2}, "test_every must be 2 or more, and split train or test"),
+        ({"test_every": 1, "split": "train"}, "test_every must be 2 or more"),
+        ({"test_every": 9, "split": "test"}, "no picture is left"),
     ],
     ids=str,
 )
