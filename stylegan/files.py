@@ -1,9 +1,11 @@
 """Files that are complete or not there."""
 
+import glob
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,3 +30,15 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_strays(path: str | os.PathLike[str], *, idle_seconds: float = 0.0) -> None:
+    """Delete what writers of this file that were killed have left beside it: see `new_file`.
+
+    idle_seconds: leave temporary files that were written to in that time; another process may be at work on them.
+    """
+    path = Path(path)
+    for stray in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(FileNotFoundError):
+            if time.time() - stray.stat().st_mtime >= idle_seconds:
+                stray.unlink()

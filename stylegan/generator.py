@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from .architecture import check_labels
 from .errors import InputError
 from .files import write_atomically
 from .latents import Layers, Seeds
-from .layers import initialize
+from .layers import SynthesisLayer, initialize
 from .mapping import MappingNetwork
 from .model_card import model_card
 from .placement import check_device, check_dtype
@@ -286,7 +286,8 @@ class Generator(nn.Module):
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
         noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise.
         labels: for conditional models: a class index, one for each image, or a tensor [label_dim] or [n, label_dim].
-        batch_size: images computed together; None = by resolution. It changes memory and time, not the images.
+        batch_size: images computed together; None = by resolution and free memory. It changes memory and time, not the
+            images.
         output_type: "pil" = a list of PIL images, which save these settings as text in PNGs; "np" = an array
             [n, H, W, C] of uint8; "pt" = a tensor [n, C, H, W], nominally in [-1, 1], on the device of the network.
         progress: show a bar; None = if there is more than one batch, on a terminal.
@@ -330,6 +331,16 @@ class Generator(nn.Module):
         settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]
         return self._render(settings, ws.__getitem__, noise_mode, noise_seed, batch_size, output_type, progress)
 
+    def default_batch_size(self, n: int) -> int:
+        """How many of n images are computed together where batch_size is None: by resolution and free memory."""
+        if n == 1:
+            return 1
+        sizes = (
+            cast(SynthesisLayer, layer).bias.numel() * height * width
+            for layer, (height, width) in zip(self.synthesis.layers, self.synthesis.noise_shapes, strict=True)
+        )
+        return default_batch_size(n, self.img_resolution, self.device, max(sizes) * self.dtype.itemsize)
+
     def _render(
         self,
         settings: list[dict[str, Any]],  # What each image remembers of how it was made, besides the noise.
@@ -348,7 +359,7 @@ class Generator(nn.Module):
         noise_seeds = choose_noise_seeds(noise_seed, noise_mode, n)
         shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
         if batch_size is None:
-            batch_size = default_batch_size(self.img_resolution, self.device)
+            batch_size = self.default_batch_size(n)
 
         results: list[Any] = []
         with torch.no_grad():

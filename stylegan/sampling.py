@@ -8,12 +8,32 @@ from tqdm import tqdm
 
 from .errors import InputError
 from .latents import Seeds, check_integers, check_seeds
+from .memory import free_memory
+
+# While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.
+_LIVE_TENSORS = 8
 
 
-def default_batch_size(img_resolution: int, device: torch.device) -> int:
-    """How many images are computed together: on a CPU few enough to stay in its caches."""
-    pixels = 2**15 if device.type == "cpu" else 2**20
+def steady_batch_size(img_resolution: int, device: torch.device) -> int:
+    """How many images are computed together, by resolution alone: the same wherever a job is run again.
+
+    On a CPU, few enough to stay in its caches: from 256x256 up, batches bring nothing there.
+    """
+    pixels = 2**15 if device.type == "cpu" else 2**22
     return min(32, max(1, pixels // img_resolution**2))
+
+
+def default_batch_size(n: int, img_resolution: int, device: torch.device, layer_bytes: int) -> int:
+    """How many of n images are computed together: fast, and in at most half of the memory that is free now.
+
+    layer_bytes: size of the features of one image at the largest layer.
+    """
+    wanted = min(n, 32 if device.type == "cuda" else steady_batch_size(img_resolution, device))
+    free = free_memory(device) if wanted > 1 else None
+    if free is None:
+        return wanted
+    fitting = free // 2 // (layer_bytes * _LIVE_TENSORS)
+    return min(wanted, 1 << (max(1, fitting).bit_length() - 1))
 
 
 def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:

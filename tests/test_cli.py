@@ -168,7 +168,7 @@ def test_every_command_has_help_with_an_example(run):
 
 
 def test_seeds_and_layers():
-    assert SeedsType().convert("0-2,42, 7", None, None) == [0, 1, 2, 42, 7]
+    assert list(SeedsType().convert("0-2,42, 7", None, None)) == [0, 1, 2, 42, 7]
     layers = LayersType()
     assert [layers.convert(x, None, None) for x in ("fine", "6", "4:8", ":2", "0,3")] == [
         "fine",
@@ -184,3 +184,9 @@ def test_as_a_module(tmp_path):
         [sys.executable, "-m", "stylegan", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert result.stdout.startswith("stylegan, version")
+
+
+def test_commands_load_no_training():
+    script = "import sys, stylegan.cli; sys.exit('stylegan.training' in sys.modules)"
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
+    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0

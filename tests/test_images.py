@@ -1,11 +1,13 @@
 """uint8 conversion, PIL, grids and saving."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from stylegan import grid, images
+from stylegan import Generator, grid, images
 from stylegan.errors import InputError
 
 from .conftest import GOLDEN
@@ -96,3 +98,34 @@ def test_save_writes_the_format_of_the_suffix_or_nothing(tmp_path):
     with pytest.raises(InputError, match="txt"):
         images.save(tile("red"), tmp_path / "a.txt")
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.jpg", "a.png", "a.webp", "new"]
+
+
+@pytest.mark.parametrize(("suffix", "format"), [(".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".webp", "WEBP")])
+def test_encoded_pictures_are_what_their_suffix_says(tiny: Generator, suffix: str, format: str):
+    image = tiny.sample()[0]
+    data = images.encode(image, suffix)
+    assert images.encode(image, suffix) == data
+    with Image.open(io.BytesIO(data)) as read:
+        assert read.format == format
+        assert read.size == image.size
+        assert (np.asarray(read) == np.asarray(image)).all() == (format == "PNG")
+
+
+def test_a_picture_of_unknown_kind_is_refused(tiny: Generator, tmp_path):
+    with pytest.raises(InputError, match=r"unknown kind of picture '\.txt'"):
+        images.save(tiny.sample()[0], tmp_path / "face.txt")
+    assert not list(tmp_path.iterdir())
+
+
+def test_pictures_save_themselves_as_the_library_does(tiny: Generator, tmp_path):
+    image = tiny.sample()[0]
+    image.save(tmp_path / "own.png")
+    assert (tmp_path / "own.png").read_bytes() == images.encode(image, ".png")
+
+
+def test_pngs_of_smooth_pictures_are_no_larger_than_with_the_default_of_zlib():
+    ramp = np.linspace(0, 200, 128)[:, None, None] + np.random.RandomState(0).randint(0, 4, (128, 128, 3))
+    image = Image.fromarray(ramp.astype(np.uint8))
+    default = io.BytesIO()
+    image.save(default, format="PNG")
+    assert len(images.encode(image, ".png")) < 1.02 * len(default.getvalue())

@@ -122,12 +122,12 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
-    {"files", "ops", "architecture", "placement", "model_card"},
+    {"files", "memory", "ops", "architecture", "placement", "model_card", "seeds", "workers"},
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
     {"presets"},
-    {"training"},
+    {"jobs", "training"},
     {"cli"},
     {"__init__", "__main__"},
 ]

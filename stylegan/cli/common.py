@@ -2,10 +2,15 @@
 
 import functools
 import os
+import signal
+import sys
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, TypeVar
 
 import click
@@ -14,9 +19,12 @@ from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.latents import BANDS, Layers
+from stylegan.seeds import SeedRanges
 from stylegan.weights import hub, manifest
 from stylegan.weights.cache import Cache
 from stylegan.weights.loading import LicenseWarning, Loaded, build_network
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -37,24 +45,35 @@ class Group(click.Group):
             raise click.ClickException(" ".join(str(error).split())) from error
 
 
+@contextmanager
+def clean_up_on_sigterm() -> Iterator[None]:
+    """End like an error where a scheduler or user sends SIGTERM, so that temporary files are deleted on the way."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # No other may have handlers.
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 class SeedsType(click.ParamType):
     """Seeds such as 0-15,42: numbers and ranges, both ends included."""
 
     name = "seeds"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
-        if isinstance(value, list):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SeedRanges:
+        if isinstance(value, SeedRanges):
             return value
-        seeds: list[int] = []
-        for part in value.split(","):
-            first, dash, last = part.strip().partition("-")
-            if not first.isdecimal() or (dash and not last.isdecimal()):
-                self.fail(f"{part!r} is no seed or range; write seeds like 0-15,42", param, ctx)
-            low, high = int(first), int(last or first)
-            if high < low or high >= 2**32:
-                self.fail(f"{part!r} is no range of seeds from 0 to 4294967295; write seeds like 0-15,42", param, ctx)
-            seeds.extend(range(low, high + 1))
-        return seeds
+        try:
+            return SeedRanges.parse(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
 
 
 class NumbersType(click.ParamType):
@@ -160,7 +179,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--batch-size",
         type=click.IntRange(min=1),
-        help="Images computed together.  [default: by resolution]",
+        help="Images computed together.  [default: by resolution and free memory]",
     )
     @functools.wraps(command)
     def wrapper(model: str, label: int | None, device: str, dtype: str, batch_size: int | None, **rest: Any) -> None:
@@ -206,7 +225,7 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 
 def check_output(path: Path) -> None:
     """Fail before the work, not after it, if a picture could not be written there."""
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
     if path.is_dir():
         raise InputError(f"--out {path} is a folder; name a file in it")

@@ -2,13 +2,13 @@
 
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from stylegan.training.pictures import Crop, OutputFormat
-from stylegan.training.prepare import LabelOrigin, Report, Split, prepare
-from stylegan.training.sources import list_files
+if TYPE_CHECKING:  # Training is not loaded for the other commands.
+    from stylegan.training.pictures import Crop, OutputFormat
+    from stylegan.training.prepare import LabelOrigin, Report, Split
 
 
 class CropType(click.ParamType):
@@ -16,7 +16,7 @@ class CropType(click.ParamType):
 
     name = "crop"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Crop:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Crop":
         if isinstance(value, tuple):
             return value
         try:
@@ -87,13 +87,13 @@ def dataset(
     source: Path,
     out: Path,
     resolution: int | None,
-    crop: Crop | None,
-    format: OutputFormat,
+    crop: "Crop | None",
+    format: "OutputFormat",
     channels: str,
-    split: Split,
+    split: "Split",
     test_every: int | None,
     max_images: int | None,
-    labels: LabelOrigin,
+    labels: "LabelOrigin",
     label_field: str | None,
     animated: Literal["reject", "first"],
     allow_upscale: bool,
@@ -116,6 +116,8 @@ def dataset(
       stylegan dataset images1024x1024/ ffhq-256.zip --resolution 256 --split train
       stylegan dataset photos/ photos-test.zip --split test --test-every 16
     """
+    from stylegan.training.prepare import prepare
+
     with warnings.catch_warnings(record=True) as caught:
         report = prepare(
             source,
@@ -141,8 +143,10 @@ def dataset(
     tell(report, out)
 
 
-def tell(report: Report, out: Path) -> None:
+def tell(report: "Report", out: Path) -> None:
     """Say what was made, what was converted and what was left out."""
+    from stylegan.training.sources import list_files
+
     if report.is_ffhq:
         click.echo("SOURCE is FFHQ, all 70,000 images", err=True)
     if report.smallest is not None:

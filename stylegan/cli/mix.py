@@ -17,6 +17,7 @@ from stylegan.cli.common import (
     truncation_psi_option,
 )
 from stylegan.latents import Layers
+from stylegan.seeds import SeedRanges
 
 
 @click.command()
@@ -34,8 +35,8 @@ from stylegan.latents import Layers
 @output_option("mix.png", help="The picture file to write.")
 @model_options
 def mix(
-    columns: list[int],
-    rows: list[int],
+    columns: SeedRanges,
+    rows: SeedRanges,
     layers: Layers,
     truncation_psi: float,
     truncation_cutoff: int | None,
@@ -65,6 +66,11 @@ def mix(
         row_headings=headings[len(columns) :],
         padding=max(2, G.img_resolution // 32),
     )
-    settings: dict[str, object] = {"columns": columns, "rows": rows, "layers": layers, "truncation_psi": truncation_psi}
+    settings: dict[str, object] = {
+        "columns": list(columns),
+        "rows": list(rows),
+        "layers": layers,
+        "truncation_psi": truncation_psi,
+    }
     images.save(images.remember(grid, settings), out)
     click.echo(f"wrote a grid of {len(rows)} x {len(columns)} mixed images to {out.resolve()}")

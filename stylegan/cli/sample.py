@@ -1,22 +1,43 @@
-"""stylegan sample: images from seeds, as a grid or one file each."""
+"""stylegan sample: images from seeds, as a grid, one file each, or shards of tar files."""
 
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import click
 from tqdm import tqdm
 
 from stylegan import images
 from stylegan.cli.common import (
+    PICTURE_SUFFIXES,
     ModelOptions,
     check_output,
+    clean_up_on_sigterm,
     model_options,
     output_option,
     seeds_option,
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.sampling import default_batch_size
+from stylegan.errors import InputError
+from stylegan.jobs import DEFAULT_SAMPLES_PER_TAR, WHOLE, ImageFormat, Job, Shard, write_folder, write_tars
+from stylegan.seeds import SeedRanges
 from stylegan.synthesis import NoiseMode
+
+Format = Literal["grid", "folder", "tar"]
+
+
+class ShardType(click.ParamType):
+    """A part of the job such as 0/4."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        if isinstance(value, Shard):
+            return value
+        index, _, count = value.partition("/")
+        if not index.isdecimal() or not count.isdecimal() or int(index) >= int(count):
+            self.fail(f"{value!r} is no shard; write 0/4, 1/4, 2/4 or 3/4 for the quarters", param, ctx)
+        return Shard(int(index), int(count))
 
 
 @click.command()
@@ -26,53 +47,113 @@ from stylegan.synthesis import NoiseMode
 @click.option("--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True)
 @click.option("--noise-seed", type=int, help="Seed of the random noise.  [default: fresh noise]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
-@output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG for each seed.")
+@output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG for each seed, or for tars.")
+@click.option(
+    "--format",
+    "chosen",
+    type=click.Choice(get_args(Format)),
+    help="What to write; tar: samples-000000.tar..., as webdataset reads them.  [default: by --out]",
+)
+@click.option("--shard", type=ShardType(), metavar="I/N", help="Make part I of N, counted from 0.  [default: 0/1]")
+@click.option(
+    "--samples-per-tar",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Images in each tar.  [default: {DEFAULT_SAMPLES_PER_TAR}]",
+)
+@click.option("--image-format", type=click.Choice(get_args(ImageFormat)), help="Of the images in tars.  [default: png]")
+@click.option("--resume", is_flag=True, help="Leave PNGs that an earlier run has made.  [tars: always]")
 @model_options
 def sample(
-    seeds: list[int],
+    seeds: SeedRanges,
     truncation_psi: float,
     truncation_cutoff: int | None,
     noise_mode: NoiseMode,
     noise_seed: int | None,
     columns: int | None,
     out: Path,
+    chosen: Format | None,
+    shard: Shard | None,
+    samples_per_tar: int | None,
+    image_format: ImageFormat | None,
+    resume: bool,
     options: ModelOptions,
 ) -> None:
-    """Make images from seeds: a grid, or one PNG for each seed.
+    """Make images from seeds: a grid, one PNG for each seed, or tars of many images, on one machine or on many.
 
     \b
     Examples:
       stylegan sample
       stylegan sample --seeds 0-15,42 --truncation-psi 0.5 --out faces.png
       stylegan sample --seeds 0-999 --out faces/
+      stylegan sample --seeds 0-9999999 --shard 0/64 --out faces/ --format tar
     """
-    as_folder = not out.suffix or out.is_dir()
-    if not as_folder:
-        check_output(out)
-    G = options.load()
-    batch_size = options.batch_size or default_batch_size(G.img_resolution, G.device)
-    if as_folder:
-        out.mkdir(parents=True, exist_ok=True)
-
-    tiles = []
-    for i in tqdm(range(0, len(seeds), batch_size), unit="batch", disable=None):
-        batch = G.sample(
-            seeds=seeds[i : i + batch_size],
-            truncation_psi=truncation_psi,
-            truncation_cutoff=truncation_cutoff,
-            noise_mode=noise_mode,
-            noise_seed=noise_seed,
-            labels=options.label,
-            batch_size=batch_size,
-            progress=False,
-        )
-        if as_folder:
-            for seed, image in zip(seeds[i:], batch, strict=False):
-                images.save(image, out / f"seed{seed:04d}.png")
+    format = chosen or ("grid" if out.suffix and not out.is_dir() else "folder")
+    given: dict[str, object] = {"--shard": shard, "--samples-per-tar": samples_per_tar}
+    given |= {"--image-format": image_format, "--resume": resume or None}
+    _check_options(format, out, [name for name, value in given.items() if value is not None])
+    job = Job(
+        G=options.load(),
+        truncation_psi=truncation_psi,
+        truncation_cutoff=truncation_cutoff,
+        noise_mode=noise_mode,
+        noise_seed=noise_seed,
+        label=options.label,
+    )
+    shard = shard or WHOLE
+    with clean_up_on_sigterm():
+        if format == "tar":
+            _tars(job, seeds, out, shard, samples_per_tar, image_format, options)
+        elif format == "folder":
+            part = seeds[len(seeds) * shard.index // shard.count : len(seeds) * (shard.index + 1) // shard.count]
+            written = write_folder(job, part, out, batch_size=options.batch_size, resume=resume)
+            kept = f", kept {len(part) - written}" if resume else ""
+            click.echo(f"wrote {written} images to {out.resolve()}{kept}")
         else:
-            tiles += batch
-    if as_folder:
-        click.echo(f"wrote {len(seeds)} images to {out.resolve()}")
-        return
+            _grid(job, seeds, out, columns, options)
+
+
+def _check_options(format: Format, out: Path, given: list[str]) -> None:
+    """Refuse options that the format would ignore, and a picture's name for a folder."""
+    tar = {"--shard", "--samples-per-tar", "--image-format", "--resume"}
+    allowed: dict[Format, set[str]] = {"grid": set(), "folder": {"--shard", "--resume"}, "tar": tar}
+    for name in given:
+        if name not in allowed[format]:
+            raise InputError(f"{name} does not go with --format {format}; see `stylegan sample --help`")
+    if format == "grid":
+        check_output(out)
+    elif out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
+        raise InputError(f"--out {out}: --format {format} needs a folder; name one, as in --out faces/")
+
+
+def _grid(job: Job, seeds: SeedRanges, out: Path, columns: int | None, options: ModelOptions) -> None:
+    batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
+    rendered = job.render(seeds, batch_size)
+    tiles = [image for _, image in tqdm(rendered, total=len(seeds), unit="img", disable=None)]
     images.save(images.grid(tiles, columns=columns or min(8, len(tiles))), out)
     click.echo(f"wrote a grid of {len(seeds)} images to {out.resolve()}")
+
+
+def _tars(
+    job: Job,
+    seeds: SeedRanges,
+    out: Path,
+    shard: Shard,
+    samples_per_tar: int | None,
+    image_format: ImageFormat | None,
+    options: ModelOptions,
+) -> None:
+    report = write_tars(
+        job,
+        seeds,
+        out,
+        shard=shard,
+        samples_per_tar=samples_per_tar or DEFAULT_SAMPLES_PER_TAR,
+        image_format=image_format or "png",
+        batch_size=options.batch_size,
+    )
+    name = f"shard {shard.index}/{shard.count}: "
+    if not report.written and not report.kept:
+        click.echo(f"{name}nothing to do, there are fewer tars than shards; --samples-per-tar makes smaller ones")
+        return
+    click.echo(f"{name}wrote {len(report.written)} tars to {out.resolve()}, kept {len(report.kept)}")

@@ -15,6 +15,7 @@ from stylegan.cli.common import (
     seeds_option,
     truncation_cutoff_option,
 )
+from stylegan.seeds import SeedRanges
 
 
 @click.command()
@@ -31,7 +32,7 @@ from stylegan.cli.common import (
 @output_option("truncate.png", "The picture file to write.")
 @model_options
 def truncate(
-    seeds: list[int],
+    seeds: SeedRanges,
     truncation_psi: list[float],
     truncation_cutoff: int | None,
     out: Path,
@@ -54,6 +55,6 @@ def truncate(
         row_headings=[f"seed {seed}" for seed in seeds],
         padding=2,
     )
-    settings: dict[str, object] = {"seeds": seeds, "truncation_psi": truncation_psi}
+    settings: dict[str, object] = {"seeds": list(seeds), "truncation_psi": truncation_psi}
     images.save(images.remember(grid, settings), out)
     click.echo(f"wrote {len(seeds)} x {len(truncation_psi)} images to {out.resolve()}")

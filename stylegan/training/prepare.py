@@ -1,6 +1,5 @@
 """Prepare a data set: pictures of any kind -> a zip of uniformly sized square images (`stylegan dataset`)."""
 
-import glob
 import os
 import zipfile
 from collections import Counter
@@ -15,12 +14,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
-from ..files import new_file
+from ..files import new_file, remove_strays
+from ..images import encode
+from ..workers import map_in_order
 from .dataset import MIN_RESOLUTION, is_resolution
 from .labels import LABELS_FILE, Label, Labels, labels_from_folders, labels_json, read_labels
-from .pictures import Crop, OutputFormat, decode, encode, open_picture, quiet_pillow, square_box, upright_size
+from .pictures import Crop, OutputFormat, decode, open_picture, quiet_pillow, square_box, upright_size
 from .sources import Source, list_files, printable
-from .workers import map_in_order
 
 Split = Literal["all", "train", "test"]
 LabelOrigin = Literal["file", "folders", "none"]
@@ -30,6 +30,7 @@ FFHQ_IMAGES = 70_000
 FFHQ_TRAIN = 60_000
 
 MAX_DEFAULT_RESOLUTION = 1024
+SUFFIXES: dict[OutputFormat, str] = {"png": ".png", "jpeg": ".jpg"}
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def prepare(
             resolution, smallest = _default_resolution(src, names, crop, threads, hidden)
         recipe = _Recipe(resolution, crop, format, channels, animated, allow_upscale)
         results = map_in_order(partial(_process, src.read, recipe), names, threads=threads)
-        _remove_strays(out)
+        remove_strays(out)
         with new_file(out) as file:
             bar = tqdm(results, total=len(names), desc=f"preparing {out.name}", unit="img", disable=hidden, leave=False)
             written = _write(file, zip(names, bar, strict=True), recipe, src, table)
@@ -243,7 +244,7 @@ def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Resul
             conversions += ("enlarged",)
         size = (recipe.resolution, recipe.resolution)
         image = picture.image.resize(size, Image.Resampling.LANCZOS, box=box)
-        return _Result(encode(image, recipe.format), conversions)
+        return _Result(encode(image, SUFFIXES[recipe.format]), conversions)
     except DatasetError as error:
         return _Result(problem=str(error))
 
@@ -254,13 +255,13 @@ def _write(
     """Fill the zip: nothing in it depends on time, place or threads."""
     written = _Written()
     label_of = dict(zip(src.names, table.values, strict=True)) if table else {}
-    suffix = "png" if recipe.format == "png" else "jpg"
+    suffix = SUFFIXES[recipe.format]
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, result in results:
             if result.problem is not None:
                 written.bad.append((name, result.problem))
                 continue
-            target = f"{len(written.labels):08d}.{suffix}"
+            target = f"{len(written.labels):08d}{suffix}"
             archive.writestr(_entry(target), result.data)
             written.labels[target] = label_of.get(name)
             written.conversions.update(result.conversions)
@@ -290,12 +291,6 @@ def _check_bad(src: Source, written: _Written, total: int, allowed: int | None) 
     if allowed is not None:
         advice = f"at most {allowed} may be left out (--max-bad, max_bad)"
     raise DatasetError(f"{count} of {total} pictures of {src.path} are bad; {advice}:\n{list_files(written.bad)}")
-
-
-def _remove_strays(path: Path) -> None:
-    """Delete what runs that were killed have left beside a file."""
-    for stray in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        stray.unlink(missing_ok=True)
 
 
 def _check_out(source: Path, out: Path, overwrite: bool) -> None:

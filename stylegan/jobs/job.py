@@ -1,0 +1,71 @@
+"""A job: what all of its images have in common, which is everything but the seeds."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..generator import Generator
+from ..synthesis import NoiseMode
+from ..version import __version__
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """How images are made from seeds. The fields are the arguments of `Generator.sample`."""
+
+    G: Generator
+    truncation_psi: float = 0.7
+    truncation_cutoff: int | None = None
+    noise_mode: NoiseMode = "const"
+    noise_seed: int | None = None
+    label: int | None = None
+
+    def render(self, seeds: Iterable[int], batch_size: int) -> Iterator[tuple[int, Image.Image]]:
+        """Each seed with its image, in order. No more than one batch is rendered ahead."""
+        remaining = iter(seeds)
+        while batch := list(islice(remaining, batch_size)):
+            pictures = self.G.sample(
+                seeds=batch,
+                truncation_psi=self.truncation_psi,
+                truncation_cutoff=self.truncation_cutoff,
+                noise_mode=self.noise_mode,
+                noise_seed=self.noise_seed,
+                labels=self.label,
+                batch_size=batch_size,
+                progress=False,
+            )
+            yield from zip(batch, pictures, strict=True)
+
+    def settings(self) -> dict[str, Any]:
+        """The model and those of the fields that are set, as JSON can hold them."""
+        chosen = {
+            "truncation_psi": self.truncation_psi,
+            "truncation_cutoff": self.truncation_cutoff,
+            "noise_mode": self.noise_mode,
+            "noise_seed": self.noise_seed,
+            "label": self.label,
+        }
+        return {"model": self.G.name} | {key: value for key, value in chosen.items() if value is not None}
+
+    def identity(self) -> dict[str, Any]:
+        """The settings, and all else that a job must share with another to make the same images."""
+        return {
+            "software": f"stylegan {__version__}",
+            "weights_sha256": weights_sha256(self.G),
+            "dtype": str(self.G.dtype).removeprefix("torch."),
+        } | self.settings()
+
+
+def weights_sha256(G: Generator) -> str:
+    """The sha256 of a generator's config and tensors, wherever they are: the same for the same network."""
+    digest = hashlib.sha256(json.dumps(G.config, sort_keys=True).encode())
+    for name, tensor in G.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,194 @@
+"""Shards of a large job as tar files that webdataset reads: the same bytes whoever makes them, and how often.
+
+The seeds are cut into tars of equal numbers of images, samples-000000.tar, samples-000001.tar and so on. Shard i of n
+makes the tars i, i + n, i + 2n...; what is in a tar does not depend on n. For each seed a tar holds seed0000000005.png
+and seed0000000005.json, its settings. Beside each tar, samples-000000.jsonl is its line of the manifest, written last:
+a tar that fits its line is finished.
+"""
+
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from PIL import Image
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..files import new_file, remove_strays, write_atomically
+from ..images import encode
+from ..sampling import steady_batch_size
+from ..seeds import SeedRanges
+from ..weights.cache import sha256_of
+from ..workers import map_in_order
+from .job import Job
+
+ImageFormat = Literal["png", "jpg"]
+
+DEFAULT_SAMPLES_PER_TAR = 1000
+
+# Temporary files that nobody has written to for so long belong to no one.
+_IDLE_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of a job, counted from 0."""
+
+    index: int
+    count: int
+
+
+WHOLE = Shard(0, 1)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The names of the tars of a shard: those that were made, and those that were finished before."""
+
+    written: list[str]
+    kept: list[str]
+
+
+class _Sample(NamedTuple):
+    """What a tar holds for one seed."""
+
+    tar: int
+    seed: int
+    picture: bytes
+    settings: bytes
+
+
+def write_tars(
+    job: Job,
+    seeds: SeedRanges,
+    folder: str | os.PathLike[str],
+    *,
+    shard: Shard = WHOLE,
+    samples_per_tar: int = DEFAULT_SAMPLES_PER_TAR,
+    image_format: ImageFormat = "png",
+    batch_size: int | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Report:
+    """Make the tars of one shard that are not finished yet.
+
+    samples_per_tar: images in each tar, fewer in the last one.
+    image_format: "png", without loss, or "jpg" of quality 95, a quarter of the size.
+    batch_size: images computed together; None = by resolution alone, so that it is the same on every machine.
+    threads: that encode while the next images are computed; None = as many as there are CPUs.
+    progress: show a bar; None = on a terminal.
+
+    Each tar is written to a temporary file and renamed, so that any number of processes may work in one folder, on the
+    same shard even. The bytes are the same for the same seeds and arguments, on the same kind of machine, with the same
+    number of threads of PyTorch and the same versions of PyTorch and Pillow; else some values differ by 1.
+
+    Raises InputError for seeds that are there twice, noise that is different in every run, shards that do not exist,
+    and a folder with tars of another job.
+    """
+    folder = Path(folder)
+    _check(job, seeds, shard, samples_per_tar, image_format)
+    batch_size = batch_size or steady_batch_size(job.G.img_resolution, job.G.device)
+    identity = job.identity() | {"batch_size": batch_size, "image_format": image_format}
+    numbers = range(shard.index, ceil(len(seeds) / samples_per_tar), shard.count)
+    report = Report([], [])
+
+    def part(number: int) -> SeedRanges:
+        return seeds[number * samples_per_tar : (number + 1) * samples_per_tar]
+
+    total = sum(len(part(number)) for number in numbers)
+    with tqdm(total=total, unit="img", disable=None if progress is None else not progress) as bar:
+
+        def rendered() -> Iterator[tuple[int, int, Image.Image]]:
+            for number in numbers:
+                path, own = _path(folder, number), part(number)
+                if _is_finished(path, {"seeds": str(own), "job": identity}):
+                    report.kept.append(path.name)
+                    bar.update(len(own))
+                    continue
+                remove_strays(path, idle_seconds=_IDLE_SECONDS)
+                for seed, image in job.render(own, batch_size):
+                    yield number, seed, image
+
+        def encoded(item: tuple[int, int, Image.Image]) -> _Sample:
+            number, seed, image = item
+            settings = dict(image.info) | {"seed": seed} | job.settings()
+            return _Sample(number, seed, encode(image, f".{image_format}"), json.dumps(settings).encode())
+
+        samples = map_in_order(encoded, rendered(), threads=threads)
+        for number, members in groupby(samples, key=lambda sample: sample.tar):
+            path = _path(folder, number)
+            _write_tar(path, members, image_format, bar)
+            _write_line(path, part(number), identity)
+            report.written.append(path.name)
+    return report
+
+
+def _check(job: Job, seeds: SeedRanges, shard: Shard, samples_per_tar: int, image_format: str) -> None:
+    if not 0 <= shard.index < shard.count:
+        raise InputError(f"no shard {shard.index}/{shard.count}; shards are counted from 0: 0/4, 1/4, 2/4, 3/4")
+    if samples_per_tar < 1:
+        raise InputError(f"samples_per_tar must be 1 or more, got {samples_per_tar}")
+    if image_format not in get_args(ImageFormat):
+        raise InputError(f"image_format must be png or jpg, got {image_format!r}")
+    twice = seeds.repeated()
+    if twice is not None:
+        raise InputError(f"seed {twice} is there twice; names in a tar must be different")
+    if job.noise_mode == "random" and job.noise_seed is None:
+        raise InputError("random noise is different in every run; tars are for what can be made again: set noise_seed")
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"samples-{number:06d}.tar"
+
+
+def _write_tar(path: Path, samples: Iterable[_Sample], image_format: ImageFormat, bar: tqdm) -> None:
+    """Nothing in the tar depends on time, user or machine."""
+    with new_file(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for sample in samples:
+            for suffix, data in ((image_format, sample.picture), ("json", sample.settings)):
+                entry = tarfile.TarInfo(f"seed{sample.seed:010d}.{suffix}")  # Of time 0, user 0 and mode 644.
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+            bar.update()
+
+
+def _write_line(path: Path, seeds: SeedRanges, identity: dict[str, Any]) -> None:
+    line = {
+        "tar": path.name,
+        "sha256": sha256_of(path),
+        "bytes": path.stat().st_size,
+        "count": len(seeds),
+        "seeds": str(seeds),
+        "job": identity,
+    }
+    write_atomically(path.with_suffix(".jsonl"), (json.dumps(line) + "\n").encode())
+
+
+def _is_finished(path: Path, expected: dict[str, Any]) -> bool:
+    """Whether a tar is there as its line says. Raises InputError if the line is that of another job."""
+    try:
+        line = json.loads(path.with_suffix(".jsonl").read_bytes())
+        found = {name: line[name] for name in expected}
+        sha256, size = line["sha256"], line["bytes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    if found != expected:
+        raise InputError(
+            f"{path} is of another job: {_difference(found, expected)}; "
+            "choose another folder, or delete the tars and lines of that job"
+        )
+    return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+
+
+def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
+    """The first setting that two jobs do not share."""
+    there, wanted = ({"seeds": one["seeds"]} | dict(one["job"]) for one in (found, expected))
+    name = next(name for name in [*wanted, *there] if there.get(name) != wanted.get(name))
+    return f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here"

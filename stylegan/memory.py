@@ -1,0 +1,70 @@
+"""How much memory is free: of a GPU, or of this machine and the containers and batch jobs around this process."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+import torch
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can be allocated on a device now; None = the system does not tell (other than Linux or CUDA)."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    return free_host_memory() if device.type == "cpu" else None
+
+
+def free_host_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that a process may allocate without swapping: what the machine and each control group around it have left.
+
+    root: where /proc and /sys are.
+    """
+    known = [*_machine(root), *_unified_groups(root), *_old_groups(root)]
+    return max(0, min(known)) if known else None
+
+
+def _machine(root: Path) -> Iterator[int]:
+    with suppress(OSError, KeyError):
+        yield _fields(root / "proc/meminfo")["MemAvailable:"] * 1024
+
+
+def _unified_groups(root: Path) -> Iterator[int]:
+    """Version 2: one tree for all kinds of limits."""
+    for folder in _folders(root, "0::", "sys/fs/cgroup"):
+        with suppress(OSError, ValueError):  # "max" is no limit.
+            limit = int((folder / "memory.max").read_text())
+            yield limit - int((folder / "memory.current").read_text()) + _reclaimable(folder, "inactive_file")
+
+
+def _old_groups(root: Path) -> Iterator[int]:
+    """Version 1: a tree for memory alone. A limit near 2^63 is none."""
+    for folder in _folders(root, ":memory:", "sys/fs/cgroup/memory"):
+        with suppress(OSError, ValueError):
+            limit = int((folder / "memory.limit_in_bytes").read_text())
+            used = int((folder / "memory.usage_in_bytes").read_text())
+            yield limit - used + _reclaimable(folder, "total_inactive_file")
+
+
+def _folders(root: Path, marker: str, mount: str) -> Iterator[Path]:
+    """The control group of this process and those around it; in a container, the mount itself may be the innermost."""
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, found, path = line.partition(marker)
+            if found:
+                own = PurePosixPath(path.lstrip("/"))
+                yield from (root / mount / group for group in (own, *own.parents))
+
+
+def _reclaimable(folder: Path, field: str) -> int:
+    """Copies of files in memory that are given up before anything else is."""
+    try:
+        return _fields(folder / "memory.stat").get(field, 0)
+    except OSError:
+        return 0
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """Lines of a name and a number."""
+    lines = (line.split() for line in path.read_text().splitlines())
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdecimal()}
