@@ -126,7 +126,7 @@ LAYERS = [
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
-    {"presets"},
+    {"presets", "figures", "animation"},
     {"training"},
     {"cli"},
     {"__init__", "__main__"},

@@ -46,7 +46,7 @@ class SeedsType(click.ParamType):
         if isinstance(value, list):
             return value
         seeds: list[int] = []
-        for part in value.split(","):
+        for part in value.split(",") if value else []:
             first, dash, last = part.strip().partition("-")
             if not first.isdecimal() or (dash and not last.isdecimal()):
                 self.fail(f"{part!r} is no seed or range; write seeds like 0-15,42", param, ctx)
@@ -118,6 +118,16 @@ def truncation_psi_option(command: CommandT) -> CommandT:
         show_default=True,
         metavar="PSI",
         help="1 = full variety, 0 = the average image.",
+    )(command)
+
+
+def size_option(command: CommandT) -> CommandT:
+    """--size."""
+    return click.option(
+        "--size",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help="Width of each image: a multiple or a part of the model's.  [default: the model's, and 256 at least]",
     )(command)
 
 
@@ -208,6 +218,11 @@ def check_output(path: Path) -> None:
     """Fail before the work, not after it, if a picture could not be written there."""
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Fail before the work, not after it, if no file could be written there."""
     if path.is_dir():
         raise InputError(f"--out {path} is a folder; name a file in it")
     folder = path.parent
