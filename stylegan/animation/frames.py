@@ -52,10 +52,10 @@ class Animation:
 
     def __iter__(self) -> Iterator[Image.Image]:
         together = max(1, self.batch_size // len(self.walks))
-        # Divided as integers are, so that a frame at a seed is exactly there.
-        times = torch.arange(self.num_frames, dtype=torch.float64) / self._steps()
-        for some in times.split(together):
-            yield from self._render(some)
+        for start in range(0, self.num_frames, together):
+            frames = torch.arange(start, min(start + together, self.num_frames), dtype=torch.float64)
+            # Divided as integers are, so that a frame at a seed is exactly there.
+            yield from self._render(frames / self._steps())
 
     def at(self, time: float) -> Image.Image:
         """The image at one time: 0 = start, 1 = end, which of a loop is the start again."""
