@@ -121,14 +121,14 @@ def truncation_psi_option(command: CommandT) -> CommandT:
     )(command)
 
 
-def size_option(command: CommandT) -> CommandT:
-    """--size."""
+def size_option(default: str = "the model's, and 256 at least") -> Callable[[CommandT], CommandT]:
+    """--size; default: what the help says of it."""
     return click.option(
         "--size",
         type=click.IntRange(min=1),
         metavar="PIXELS",
-        help="Width of each image: a multiple or a part of the model's.  [default: the model's, and 256 at least]",
-    )(command)
+        help=f"Width of each image: a multiple or a part of the model's.  [default: {default}]",
+    )
 
 
 @dataclass(frozen=True)

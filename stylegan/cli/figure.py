@@ -61,7 +61,7 @@ _noise_seed_option = click.option(
 
 
 def _drawing_options(name: str) -> Callable[[CommandT], CommandT]:
-    return apply_options((size_option, output_option(f"{name}.png", "The picture file to write."), model_options))
+    return apply_options((size_option(), output_option(f"{name}.png", "The picture file to write."), model_options))
 
 
 def _write(picture: Image.Image, out: Path) -> None:

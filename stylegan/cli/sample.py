@@ -12,6 +12,7 @@ from stylegan.cli.common import (
     model_options,
     output_option,
     seeds_option,
+    size_option,
     truncation_cutoff_option,
     truncation_psi_option,
 )
@@ -26,6 +27,7 @@ from stylegan.synthesis import NoiseMode
 @click.option("--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True)
 @click.option("--noise-seed", type=int, help="Seed of the random noise.  [default: fresh noise]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
+@size_option("the model's")
 @output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG for each seed.")
 @model_options
 def sample(
@@ -35,6 +37,7 @@ def sample(
     noise_mode: NoiseMode,
     noise_seed: int | None,
     columns: int | None,
+    size: int | None,
     out: Path,
     options: ModelOptions,
 ) -> None:
@@ -50,6 +53,7 @@ def sample(
     if not as_folder:
         check_output(out)
     G = options.load()
+    size = images.display_size(G.img_resolution, size or G.img_resolution)
     batch_size = options.batch_size or default_batch_size(G.img_resolution, G.device)
     if as_folder:
         out.mkdir(parents=True, exist_ok=True)
@@ -66,6 +70,7 @@ def sample(
             batch_size=batch_size,
             progress=False,
         )
+        batch = [images.resize(image, size) for image in batch]
         if as_folder:
             for seed, image in zip(seeds[i:], batch, strict=False):
                 images.save(image, out / f"seed{seed:04d}.png")

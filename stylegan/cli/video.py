@@ -56,7 +56,7 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Any:
 @click.option(
     "--columns", type=click.IntRange(min=1), help="Walks in a row of the grid.  [default: about as many as rows]"
 )
-@size_option
+@size_option()
 @output_option("video.webp", "A .webp, .gif or .mp4 file; MP4 needs PyAV, the extra `video`.")
 @model_options
 def video(
