@@ -225,6 +225,8 @@ def test_labels_of_conditional_models():
         ({"size": 17}, "whole multiple"),
         ({"breathe_to": float("nan")}, "finite"),
         ({"labels": 1}, "unconditional"),
+        ({"breaths": 0.5}, "breaths"),
+        ({"noise_turns": 0.5}, "noise_turns"),
     ],
 )
 def test_settings_that_do_not_fit_are_errors(tiny: Generator, options, message):

@@ -11,9 +11,9 @@ from PIL import Image
 
 from stylegan import Generator, cli, figures
 from stylegan.errors import InputError
+from stylegan.figures import noise_deviation
 from stylegan.figures.bands import bands
 from stylegan.figures.layout import text
-from stylegan.figures.noise import noise_deviation
 
 from .conftest import tiny_generator
 

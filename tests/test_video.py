@@ -180,6 +180,7 @@ def test_an_interrupted_video_leaves_what_was_there_before(tmp_path, suffix, err
         (shades(2), "a.gif", 60, "50 frames a second"),
         (shades(2), "a.webp", 0, "fps must be"),
         (shades(2), "a.webp", float("nan"), "fps must be"),
+        (shades(1, (20000, 1)), "a.gif", 30, "16383 pixels"),
         ([np.zeros((8, 8, 3))], "a.gif", 30, "uint8"),
         ([np.zeros((8, 8, 4), np.uint8)], "a.gif", 30, "uint8"),
     ],

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, grid, remember, resize, to_pil
-from ..latents import Layers, Seeds, check_psi, check_seeds
+from ..latents import Layers, Seeds, check_integers, check_psi, check_seeds
 from ..sampling import default_batch_size
 from .noise import NoisePath, noise_loop
 from .walks import Easing, Space, Walk, mix_walks, seed_walk
@@ -139,6 +139,8 @@ def interpolate(
         others = [some[:1] if base_seeds is None else check_seeds(base_seeds) for some in several]
         bases = [seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels) for some in others]
         walks = [mix_walks(G, base, walk, layers) for base, walk in zip(bases, walks, strict=True)]
+    # Only whole numbers of them close.
+    check_integers([breaths, noise_turns], what="breaths or noise_turns", limit=2**16)
     check_psi([truncation_psi, truncation_psi if breathe_to is None else breathe_to], [(2,)])
     settings: dict[str, object] = {"seeds": several[0] if len(several) == 1 else several, "num_frames": num_frames}
     settings |= {"space": space, "loop": loop, "easing": easing, "layers": layers, "base_seeds": base_seeds}

@@ -20,6 +20,7 @@ from .mp4 import MP4Writer, require_av
 from .webp import WebPWriter
 
 Frame = Image.Image | np.ndarray
+MAX_SIDE = 16383  # Of WebP, the strictest of the formats.
 
 
 class Writer(Protocol):
@@ -60,6 +61,8 @@ def save_video(
     first = next(images, None)
     if first is None:
         raise InputError("a video needs at least one frame")
+    if max(first.size) > MAX_SIDE:
+        raise InputError(f"frames of a video may have {MAX_SIDE} pixels on a side, got {first.size}; make them smaller")
     settings = {key: value for key, value in first.info.items() if isinstance(value, str)}
     hidden = None if progress is None else not progress
     with new_file(path) as file:

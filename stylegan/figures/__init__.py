@@ -6,7 +6,7 @@ figures.style_mixing(Generator.from_pretrained()).save("mixing.png")
 """
 
 from .mixing import style_mixing
-from .noise import noise_examples, noise_layers
+from .noise import noise_deviation, noise_examples, noise_layers
 from .truncation import truncation, uncurated
 
-__all__ = ["noise_examples", "noise_layers", "style_mixing", "truncation", "uncurated"]
+__all__ = ["noise_deviation", "noise_examples", "noise_layers", "style_mixing", "truncation", "uncurated"]
