@@ -173,9 +173,10 @@ def test_smooth_noise_starts_at_the_draw_of_its_seed(tiny: Generator):
     assert abs(pixels(frame) - pixels(sample)).max() <= 1
 
 
-def test_a_grid_shows_each_walk_in_its_cell(tiny: Generator):
+@pytest.mark.parametrize("batch_size", [2, 8])  # Fewer than walks, and two frames of walks together.
+def test_a_grid_shows_each_walk_in_its_cell(tiny: Generator, batch_size: int):
     seeds = [[3, 4], [5], [6, 7, 8]]
-    grid = list(interpolate(tiny, seeds, columns=2, noise="smooth", batch_size=4))
+    grid = list(interpolate(tiny, seeds, columns=2, noise="smooth", batch_size=batch_size))
     for i, some in enumerate(seeds):
         x, y = 18 * (i % 2), 18 * (i // 2)
         for frame, alone in zip(grid, interpolate(tiny, some, noise="smooth"), strict=True):
