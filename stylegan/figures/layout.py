@@ -17,6 +17,11 @@ def text_size(tile: int) -> int:
     return max(13, tile // 14)
 
 
+def gap_size(tile: int) -> int:
+    """Pixels between images of a width."""
+    return max(2, tile // 64)
+
+
 def text(
     content: str,
     *,

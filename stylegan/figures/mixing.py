@@ -8,7 +8,7 @@ from ..generator import Generator, Labels
 from ..images import display_size, resize
 from ..latents import Seeds, check_seeds
 from .bands import bands
-from .layout import column, finish, row, text, text_size, upright
+from .layout import column, finish, gap_size, row, text, text_size, upright
 
 
 def style_mixing(
@@ -46,7 +46,9 @@ def style_mixing(
         raise InputError("this network has no styles to mix (use_styles=False)")
     known = bands(G)
     if missing := sources.keys() - known.keys():
-        raise InputError(f"this network of {G.img_resolution}x{G.img_resolution} has no {missing.pop()} band")
+        raise InputError(
+            f"this network of {G.img_resolution}x{G.img_resolution} has no {missing.pop()} band: give it no seeds"
+        )
 
     def tiles(ws: torch.Tensor) -> list[Image.Image]:
         return [resize(tile, size) for tile in G.render(ws, batch_size=batch_size, progress=progress)]
@@ -54,23 +56,16 @@ def style_mixing(
     def styles(seeds: list[int]) -> torch.Tensor:
         return G.ws(seeds, labels=labels, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
 
-    letters, gap = text_size(size), max(2, size // 64)
+    letters, gap = text_size(size), gap_size(size)
     ws_a = styles(a)
     top = tiles(ws_a)
     across = row(top, gap=gap)
     corner = text("Source B", size=letters, width=size, height=across.height, bottom=True)
-    blocks = [
-        text("Source A", size=letters, width=across.width),
-        row([corner, across], gap=2 * gap),
-    ]
+    blocks = [text("Source A", size=letters, width=across.width), row([corner, across], gap=2 * gap)]
     for name, seeds in sources.items():
         ws_b = styles(seeds)
         mixed = tiles(G.mix_styles(ws_a[None], ws_b[:, None], list(known[name].layers)).flatten(0, 1))
-        left = tiles(ws_b)
-        lines = [row(mixed[i * len(a) : (i + 1) * len(a)], gap=gap) for i in range(len(seeds))]
-        block = row([column(left, gap=gap), column(lines, gap=gap)], gap=2 * gap)
-        heading = upright(f"{name.capitalize()} styles from B", size=letters, height=block.height)
-        blocks.append(row([heading, block], gap=gap))
+        blocks.append(_block(f"{name.capitalize()} styles from B", tiles(ws_b), mixed, size))
     explained = ", ".join(f"{name} = {known[name].resolutions}" for name in sources)
     caption = (
         "Style mixing (figure 3). The styles of one band come from source B on the left, all others from source A "
@@ -79,3 +74,11 @@ def style_mixing(
     settings: dict[str, object] = {"figure": "style-mixing", "sources_a": a, **sources}
     settings |= {"truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
     return finish(G, column(blocks, gap=2 * gap, align="right"), caption, size=letters, settings=settings)
+
+
+def _block(heading: str, left: list[Image.Image], mixed: list[Image.Image], size: int) -> Image.Image:
+    """The rows of one band: a heading that reads upwards, sources B, and their mixtures row by row."""
+    gap, n = gap_size(size), len(mixed) // len(left)
+    lines = [row(mixed[i : i + n], gap=gap) for i in range(0, len(mixed), n)]
+    block = row([column(left, gap=gap), column(lines, gap=gap)], gap=2 * gap)
+    return row([upright(heading, size=text_size(size), height=block.height), block], gap=gap)

@@ -13,9 +13,9 @@ from ..images import display_size, resize, to_pil
 from ..latents import Seeds, check_seeds
 from ..sampling import batches, default_batch_size
 from .bands import bands, resolutions
-from .layout import column, finish, row, seeds_text, text, text_size
+from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
-Point = tuple[int, int]
+Box = tuple[int, int, int, int]  # Left, top, right, bottom.
 
 
 def noise_examples(
@@ -51,18 +51,12 @@ def noise_examples(
     ]
     white = max(1, round(float(np.percentile(deviations, 99.5))))
 
-    gap, side = max(2, size // 64), 3 * G.img_resolution // 8
-    letters, lines = text_size(size), []
+    gap, letters = gap_size(size), text_size(size)
     headings = ("(a) generated image", "(b) four draws of the noise", "(c) standard deviation")
-    lines.append(row([text(heading, size=letters, width=size) for heading in headings], gap=gap))
+    lines = [row([text(heading, size=letters, width=size) for heading in headings], gap=gap)]
     for one, deviation in zip(ws.split(1), deviations, strict=True):
         shown = G.render(one.expand(4, -1, -1), noise_mode="random", noise_seed=list(draws[:4]), batch_size=batch_size)
-        corner = _busiest(deviation, side)
-        details = [_detail(image, corner, side, (size - gap) // 2) for image in shown]
-        levels = Image.fromarray((deviation * (255 / white)).clip(0, 255).astype(np.uint8)).convert("RGB")
-        pair = column([row(details[:2], gap=gap), row(details[2:], gap=gap)], gap=gap)
-        framed = _framed(resize(shown[0], size), corner, side, size / G.img_resolution)
-        lines.append(row([framed, pair, resize(levels, size)], gap=gap))
+        lines.append(_example(shown, deviation, size=size, white=white))
     caption = (
         f"Noise inputs (figure 4). (b) is the framed part of (a). (c) is over {realizations} draws of the noise: black "
         f"= 0, white = {white} of 255 or more. {G.name}, {seeds_text(numbers)}, "
@@ -138,16 +132,14 @@ def noise_layers(
         "(d) no noise": nothing,
     }
 
-    gap, side, letters = max(2, size // 64), 3 * G.img_resolution // 8, text_size(size)
+    gap, letters = gap_size(size), text_size(size)
     lines = [row([text(heading, size=letters, width=size) for heading in choices], gap=gap)]
     for i in batches(len(ws), 1, progress):
         with torch.no_grad():
             img = torch.cat([G.synthesis(ws[i], noise=noise) for noise in choices.values()])
-        corner = _busiest((img[0] - img[-1]).abs().mean(dim=0).cpu().numpy(), side)
-        shown = to_pil(img)
-        framed = [_framed(resize(image, size), corner, side, size / G.img_resolution) for image in shown]
-        details = [_detail(image, corner, side, size) for image in shown]
-        lines += [row(framed, gap=gap), row(details, gap=gap)]
+        box, shown = _busiest((img[0] - img[-1]).abs().mean(dim=0).cpu().numpy()), to_pil(img)
+        lines += [row([_framed(image, box, size) for image in shown], gap=gap)]
+        lines += [row([_detail(image, box, size) for image in shown], gap=gap)]
     caption = (
         f"One draw of the noise in some of the layers (figure 5), and below each image its framed part. {G.name}, "
         f"{seeds_text(numbers)}, truncation psi {truncation_psi:g}."
@@ -167,26 +159,37 @@ def _check_noise(G: Generator) -> None:
         raise InputError("this network has no noise inputs (use_noise=False)")
 
 
-def _busiest(levels: np.ndarray, side: int) -> Point:
-    """The upper left corner (x, y) of the square of this side with the greatest sum."""
+def _example(shown: list[Image.Image], deviation: np.ndarray, *, size: int, white: float) -> Image.Image:
+    """One row of figure 4: the first of four draws, a detail of all four, and the deviation with its level of white."""
+    box, gap = _busiest(deviation), gap_size(size)
+    details = [_detail(image, box, (size - gap) // 2) for image in shown]
+    four = column([row(details[:2], gap=gap), row(details[2:], gap=gap)], gap=gap)
+    levels = Image.fromarray((deviation * (255 / white)).clip(0, 255).astype(np.uint8)).convert("RGB")
+    return row([_framed(shown[0], box, size), four, resize(levels, size)], gap=gap)
+
+
+def _busiest(levels: np.ndarray) -> Box:
+    """The square, 3/8 of the image wide, with the greatest sum."""
+    side = 3 * levels.shape[-1] // 8
     step = max(1, side // 4)
     windows = np.lib.stride_tricks.sliding_window_view(levels, (side, side))[::step, ::step]
-    y, x = np.unravel_index(windows.sum(axis=(2, 3)).argmax(), windows.shape[:2])
-    return int(x) * step, int(y) * step
+    i, j = np.unravel_index(windows.sum(axis=(2, 3)).argmax(), windows.shape[:2])
+    x, y = int(j) * step, int(i) * step
+    return x, y, x + side, y + side
 
 
-def _detail(image: Image.Image, corner: Point, side: int, size: int) -> Image.Image:
-    """A square of the image, enlarged."""
-    x, y = corner
-    return image.crop((x, y, x + side, y + side)).resize((size, size), Image.Resampling.LANCZOS)
+def _detail(image: Image.Image, box: Box, size: int) -> Image.Image:
+    """A part of the image, enlarged."""
+    return image.crop(box).resize((size, size), Image.Resampling.LANCZOS)
 
 
-def _framed(image: Image.Image, corner: Point, side: int, scale: float) -> Image.Image:
-    """The image, enlarged by `scale` before, with a frame around a square of it."""
-    x, y, side = round(corner[0] * scale), round(corner[1] * scale), round(side * scale)
-    line, draw = max(1, image.width // 128), ImageDraw.Draw(image)
+def _framed(image: Image.Image, box: Box, size: int) -> Image.Image:
+    """The image at this size, with a frame around a part of it where there is room for one."""
+    shown, scale = resize(image, size), size / image.width
+    x0, y0, x1, y1 = (round(edge * scale) for edge in box)
+    line, draw = max(1, size // 128), ImageDraw.Draw(shown)
     # White within black: seen on any image.
     for inset, colour in ((0, "black"), (line, "white")):
-        box = (x + inset, y + inset, x + side - 1 - inset, y + side - 1 - inset)
-        draw.rectangle(box, outline=colour, width=line)
-    return image
+        if x1 - x0 > 4 * line:
+            draw.rectangle((x0 + inset, y0 + inset, x1 - 1 - inset, y1 - 1 - inset), outline=colour, width=line)
+    return shown

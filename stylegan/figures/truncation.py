@@ -10,7 +10,7 @@ from ..generator import Generator, Labels
 from ..images import display_size, resize
 from ..latents import Seeds, check_seeds
 from .bands import resolutions
-from .layout import column, finish, row, seeds_text, text, text_size, upright
+from .layout import column, finish, gap_size, row, seeds_text, text, text_size, upright
 
 # Of figure 8.
 PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
@@ -39,7 +39,7 @@ def truncation(
     sweep = torch.stack([G.truncate(ws, psi, truncation_cutoff) for psi in psis], dim=1).flatten(0, 1)
     tiles = [resize(tile, size) for tile in G.render(sweep, batch_size=batch_size, progress=progress)]
 
-    letters, gap = text_size(size), max(2, size // 64)
+    letters, gap = text_size(size), gap_size(size)
     lines = [row([text(f"psi {psi:g}", size=letters, width=size) for psi in psis], gap=gap)]
     for i, seed in enumerate(numbers):
         images = row(tiles[i * len(psis) : (i + 1) * len(psis)], gap=gap)
@@ -87,7 +87,7 @@ def uncurated(
         progress=progress,
     )
     tiles = [resize(tile, size) for tile in shown]
-    gap = max(2, size // 64)
+    gap = gap_size(size)
     body = column([row(tiles[i : i + columns], gap=gap) for i in range(0, len(tiles), columns)], gap=gap)
     caption = (
         f"Uncurated images of {seeds_text(numbers)} (figure 2). {G.name}, truncation psi {truncation_psi:g}"
