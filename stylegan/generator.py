@@ -244,7 +244,7 @@ class Generator(nn.Module):
         """Seeds -> z -> w -> truncated ws [N, num_ws, w_dim], in one call. The arguments are those of `sample`."""
         with torch.no_grad():
             z = self.z(seeds)
-            w = self.mapping(z, self._label_vectors(labels, len(z)))
+            w = self.mapping(z, self.label_vectors(labels, len(z)))
             return self.truncate(self.broadcast(w), truncation_psi, truncation_cutoff)
 
     def forward(
@@ -298,7 +298,7 @@ class Generator(nn.Module):
         """
         psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
         numbers = choose_seeds(n, seeds)
-        vectors = self._label_vectors(labels, len(numbers))
+        vectors = self.label_vectors(labels, len(numbers))
 
         def ws(i: slice) -> Tensor:
             return self.ws(
@@ -378,10 +378,10 @@ class Generator(nn.Module):
             own["noise_mode"] = noise_mode
             if noise_seeds:
                 own["noise_seed"] = noise_seeds[j]
-            images.remember(image, self._provenance() | own)
+            images.remember(image, self.provenance() | own)
         return results
 
-    def _provenance(self) -> dict[str, str]:
+    def provenance(self) -> dict[str, str]:
         """What every picture of this model carries as text: software, model and licence."""
         known = {"Software": f"stylegan {__version__}", "model": self.name}
         return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})
@@ -400,7 +400,7 @@ class Generator(nn.Module):
         """The model's name, or "unnamed"."""
         return str(self.metadata.get("name", "unnamed"))
 
-    def _label_vectors(self, labels: Labels, n: int) -> Tensor | None:
+    def label_vectors(self, labels: Labels, n: int) -> Tensor | None:
         """Class indices or label vectors -> [n, label_dim]; the mapping network checks the shape."""
         if labels is None or self.label_dim == 0:
             return check_labels(None if labels is None else torch.as_tensor(labels), n, self.label_dim)

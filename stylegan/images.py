@@ -70,6 +70,30 @@ def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
     return image
 
 
+def display_size(img_resolution: int, size: int | None = None) -> int:
+    """Width in pixels at which images of a resolution are shown; None = their own, and 256 at least.
+
+    Raises InputError unless size is a whole multiple or a whole fraction of the resolution.
+    """
+    if size is None:
+        return max(256, img_resolution)
+    if size < 1 or (size % img_resolution and img_resolution % size):
+        raise InputError(
+            f"images of {img_resolution}x{img_resolution} cannot be shown at size {size}: give a whole multiple of "
+            f"{img_resolution}, such as {2 * img_resolution}, or a part, such as {img_resolution // 2}"
+        )
+    return size
+
+
+def resize(image: Image.Image, size: int) -> Image.Image:
+    """Show an image [w, h] at width `size`, which `display_size` has checked: enlarged smoothly, or block means."""
+    if size < image.width:
+        resized = image.reduce(image.width // size)
+    else:
+        resized = image.resize((size, image.height * (size // image.width)), Image.Resampling.LANCZOS)
+    return remember(resized, {})
+
+
 def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
     """Save an image, complete or not at all, in the format of the suffix; PNGs keep what `remember` attached."""
     write_atomically(path, encode(image, Path(path).suffix))

@@ -125,6 +125,25 @@ def check_psi(truncation_psi: float | Sequence[float] | Tensor, shapes: Sequence
     return psi
 
 
+def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
+    """Spherical interpolation: from a at t = 0 to b at t = 1 along a great circle (Karras et al. 2019, section 4.1).
+
+    a, b: [..., dim]; t broadcasts with them, [N, 1] for one value for each row. The direction turns at an even rate and
+    the length changes evenly from that of a to that of b; opposite vectors, between which there is no one way, are
+    joined by a straight line. Returns [..., dim]. Raises InputError for shapes that do not fit.
+    """
+    if a.shape[-1:] != b.shape[-1:]:
+        raise InputError(f"a and b must both be [..., dim], got {list(a.shape)} and {list(b.shape)}")
+    length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    unit_a, unit_b = a / length_a, b / length_b
+    angle = (unit_a * unit_b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
+    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+    arc = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / torch.sin(angle)
+    on_arc = arc * torch.lerp(length_a, length_b, t)
+    # Where the angle is 0 or 180 degrees to within rounding, and of vectors of length 0.
+    return torch.where(torch.sin(angle) > 1e-4, on_arc, torch.lerp(a, b, t))
+
+
 def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
     """Take the styles of some layers from ws_b and the others from ws_a (Karras et al. 2019, section 3.1).
 

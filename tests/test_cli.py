@@ -65,6 +65,13 @@ def test_sample_options(run, faces: Generator):
     assert (np.asarray(Image.open("a.png")) == expected).all()
 
 
+def test_samples_are_enlarged_on_request_and_keep_their_text(run):
+    ok(run("sample", "--seeds", "3", "--size", 128, "--out", "faces/"))
+    image = Image.open("faces/seed0003.png")
+    assert (image.size, image.text["seed"]) == ((128, 128), "3")
+    assert "whole multiple of 64" in run("sample", "--size", 100).output
+
+
 def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, faces: Generator):
     ok(run("mix", "--columns", "1,2", "--rows", "3", "--layers", "coarse"))
     grid = np.asarray(Image.open("mix.png")).astype(int)

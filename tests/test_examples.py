@@ -2,8 +2,10 @@
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
 
@@ -40,3 +42,20 @@ def test_commands_of_the_readme_exist():
     text = (ROOT / "README.md").read_text()
     for command in set(re.findall(r"^(?:\$ )?stylegan ([a-z]+)", text, re.MULTILINE)):
         assert command in cli.main.commands
+
+
+def test_commands_beside_the_pictures_are_valid_and_the_pictures_are_there():
+    from stylegan import cli
+
+    for page in ("figures.md", "video.md"):
+        text = (ROOT / "docs" / page).read_text()
+        commands = re.findall(r"^stylegan (.*)$", text, re.MULTILINE)
+        assert commands
+        for command in commands:
+            names = shlex.split(command)
+            found: click.Command = cli.main
+            while isinstance(found, click.Group):
+                found = found.commands[names.pop(0)]
+            out = found.make_context("stylegan", names).params["out"]
+            assert (ROOT / "docs" / "images" / out).is_file()
+            assert f"](images/{out})" in text

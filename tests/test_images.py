@@ -129,3 +129,20 @@ def test_pngs_of_smooth_pictures_are_no_larger_than_with_the_default_of_zlib():
     default = io.BytesIO()
     image.save(default, format="PNG")
     assert len(images.encode(image, ".png")) < 1.02 * len(default.getvalue())
+
+
+@pytest.mark.parametrize("size", [8, 16, 48])
+def test_resized_images_have_the_size_and_keep_their_settings(size: int, tmp_path):
+    image = images.remember(tile("red"), {"seed": 5})
+    resized = images.resize(image, images.display_size(16, size))
+    assert resized.size == (size, size)
+    assert resized.getcolors() == [(size * size, (255, 0, 0))]
+    resized.save(tmp_path / "a.png")
+    assert Image.open(tmp_path / "a.png").text["seed"] == "5"
+
+
+def test_images_are_shown_at_256_at_least_and_never_between_whole_factors():
+    assert [images.display_size(resolution) for resolution in (8, 64, 256, 1024)] == [256, 256, 256, 1024]
+    for size in (0, 24, 100):
+        with pytest.raises(InputError, match="whole multiple"):
+            images.display_size(16, size)

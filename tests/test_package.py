@@ -99,9 +99,9 @@ def test_the_manifest_on_top_is_the_one_inside():
 
 def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
     script = """if True:
-        import sys, time
+        import sys
         import torch, numpy, PIL.Image
-        touched = []
+        touched, before = [], set(sys.modules)
         def watch(event, args):
             if event.startswith("socket.") or event in ("os.mkdir", "os.rename", "os.remove"):
                 touched.append((event, args))
@@ -109,14 +109,14 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
                 touched.append((event, args))
         sys.dont_write_bytecode = True
         sys.addaudithook(watch)
-        start = time.perf_counter()
         import stylegan
-        print(time.perf_counter() - start)
         assert not touched, touched
-        assert "huggingface_hub" not in sys.modules
+        new = {name.split(".")[0] for name in set(sys.modules) - before}
+        others = new - {name.split(".")[0] for name in before} - set(sys.stdlib_module_names)
+        assert others == {"stylegan", "safetensors", "filelock"}, others
         assert not torch.cuda.is_initialized()
     """
-    assert min(float(python(script, ROOT, cwd=tmp_path)) for _ in range(3)) < 0.3
+    python(script, ROOT, cwd=tmp_path)
 
 
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
@@ -126,7 +126,7 @@ LAYERS = [
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
-    {"presets"},
+    {"presets", "figures", "animation"},
     {"jobs", "training"},
     {"cli"},
     {"__init__", "__main__"},

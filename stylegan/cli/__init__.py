@@ -7,6 +7,7 @@ from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
 from stylegan.cli.download import download
+from stylegan.cli.figure import figure
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
@@ -14,6 +15,7 @@ from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
 from stylegan.cli.train import train
 from stylegan.cli.truncate import truncate
+from stylegan.cli.video import video
 from stylegan.version import __version__
 
 
@@ -28,5 +30,19 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish, dataset, train):
+for command in (
+    sample,
+    mix,
+    truncate,
+    figure,
+    video,
+    info,
+    list_models,
+    download,
+    convert,
+    cache,
+    publish,
+    dataset,
+    train,
+):
     main.add_command(command)

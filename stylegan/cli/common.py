@@ -71,7 +71,7 @@ class SeedsType(click.ParamType):
         if isinstance(value, SeedRanges):
             return value
         try:
-            return SeedRanges.parse(value)
+            return SeedRanges.parse(value) if value else SeedRanges([])
         except InputError as error:
             self.fail(str(error), param, ctx)
 
@@ -138,6 +138,16 @@ def truncation_psi_option(command: CommandT) -> CommandT:
         metavar="PSI",
         help="1 = full variety, 0 = the average image.",
     )(command)
+
+
+def size_option(default: str = "the model's, and 256 at least") -> Callable[[CommandT], CommandT]:
+    """--size; default: what the help says of it."""
+    return click.option(
+        "--size",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help=f"Width of each image: a multiple or a part of the model's.  [default: {default}]",
+    )
 
 
 @dataclass(frozen=True)
@@ -227,6 +237,11 @@ def check_output(path: Path) -> None:
     """Fail before the work, not after it, if a picture could not be written there."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Fail before the work, not after it, if no file could be written there."""
     if path.is_dir():
         raise InputError(f"--out {path} is a folder; name a file in it")
     folder = path.parent

@@ -15,6 +15,7 @@ from stylegan.cli.common import (
     model_options,
     output_option,
     seeds_option,
+    size_option,
     truncation_cutoff_option,
     truncation_psi_option,
 )
@@ -47,6 +48,7 @@ class ShardType(click.ParamType):
 @click.option("--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True)
 @click.option("--noise-seed", type=int, help="Seed of the random noise.  [default: fresh noise]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
+@size_option("the model's")
 @output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG for each seed, or for tars.")
 @click.option(
     "--format",
@@ -71,6 +73,7 @@ def sample(
     noise_mode: NoiseMode,
     noise_seed: int | None,
     columns: int | None,
+    size: int | None,
     out: Path,
     chosen: Format | None,
     shard: Shard | None,
@@ -99,6 +102,7 @@ def sample(
         noise_mode=noise_mode,
         noise_seed=noise_seed,
         label=options.label,
+        size=size,
     )
     shard = shard or WHOLE
     with clean_up_on_sigterm():

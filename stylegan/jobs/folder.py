@@ -71,6 +71,8 @@ def _is_finished(path: Path, job: Job, seed: int) -> bool:
     names = ("model", "seed", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed", "label")
     try:
         with Image.open(path, formats=("PNG",)) as image:
-            return all(image.info.get(name) == (str(settings[name]) if name in settings else None) for name in names)
+            return image.width == job.width and all(
+                image.info.get(name) == (str(settings[name]) if name in settings else None) for name in names
+            )
     except OSError:  # It is not there, or no PNG.
         return False

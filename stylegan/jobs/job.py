@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 from ..generator import Generator
+from ..images import display_size, resize
 from ..synthesis import NoiseMode
 from ..version import __version__
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """How images are made from seeds. The fields are the arguments of `Generator.sample`."""
+    """How images are made from seeds. The fields are arguments of `Generator.sample`, but for the size."""
 
     G: Generator
     truncation_psi: float = 0.7
@@ -25,10 +26,16 @@ class Job:
     noise_mode: NoiseMode = "const"
     noise_seed: int | None = None
     label: int | None = None
+    size: int | None = None  # Width of the pictures; None = the model's. See `images.display_size`.
+
+    @property
+    def width(self) -> int:
+        """Width of the pictures. Raises InputError for a size that the model's images cannot have."""
+        return display_size(self.G.img_resolution, self.size or self.G.img_resolution)
 
     def render(self, seeds: Iterable[int], batch_size: int) -> Iterator[tuple[int, Image.Image]]:
         """Each seed with its image, in order. No more than one batch is rendered ahead."""
-        remaining = iter(seeds)
+        remaining, width = iter(seeds), self.width
         while batch := list(islice(remaining, batch_size)):
             pictures = self.G.sample(
                 seeds=batch,
@@ -40,7 +47,8 @@ class Job:
                 batch_size=batch_size,
                 progress=False,
             )
-            yield from zip(batch, pictures, strict=True)
+            for seed, picture in zip(batch, pictures, strict=True):
+                yield seed, picture if picture.width == width else resize(picture, width)
 
     def settings(self) -> dict[str, Any]:
         """The model and those of the fields that are set, as JSON can hold them."""
@@ -50,6 +58,7 @@ class Job:
             "noise_mode": self.noise_mode,
             "noise_seed": self.noise_seed,
             "label": self.label,
+            "size": self.size,
         }
         return {"model": self.G.name} | {key: value for key, value in chosen.items() if value is not None}
 

@@ -1,0 +1,13 @@
+"""Moving pictures: walks between latents, frame by frame, and files of them.
+
+from stylegan import Generator, animation
+
+walk = animation.interpolate(Generator.from_pretrained(), [1, 5, 9], num_frames=90)
+animation.save_video(walk, "faces.webp", fps=30)
+"""
+
+from .frames import Animation, interpolate
+from .video import save_video
+from .walks import Walk, mix_walks, seed_walk
+
+__all__ = ["Animation", "Walk", "interpolate", "mix_walks", "save_video", "seed_walk"]

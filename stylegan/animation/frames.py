@@ -1,0 +1,177 @@
+"""Animations: walks through latents, rendered one small batch of frames at a time."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import tau
+from typing import Any, Literal, get_args
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import InputError
+from ..generator import Generator, Labels
+from ..images import display_size, grid, remember, resize, to_pil
+from ..latents import Layers, Seeds, check_integers, check_psi, check_seeds
+from .noise import NoisePath, noise_loop
+from .walks import Easing, Space, Walk, mix_walks, seed_walk
+
+NoiseKind = Literal["const", "smooth", "none"]
+
+
+class Animation:
+    """Frames that are computed when they are asked for: `len(animation)`, and `for image in animation`, as often as
+    wanted. Memory does not grow with the number of frames."""
+
+    def __init__(
+        self,
+        G: Generator,
+        walks: Sequence[Walk],  # One for each cell of the grid, and at least one.
+        num_frames: int,
+        *,
+        loop: bool = True,  # The frame after the last would be the first; else the last is at the end of the walk.
+        truncation_psi: float | Callable[[Tensor], Tensor] = 0.7,  # Or a function of times [F] that returns psi [F].
+        truncation_cutoff: int | None = None,
+        noise: NoisePath | Literal["const", "none"] = "const",
+        columns: int | None = None,  # Of the grid; None = about the square root of the number of walks.
+        size: int | None = None,  # Width of each cell; None = the model's, and 256 at least.
+        batch_size: int | None = None,  # Images computed together; None = by resolution.
+        settings: dict[str, object] | None = None,  # What the frames remember of how they were made.
+    ):
+        if not walks or num_frames < 1:
+            raise InputError(f"an animation needs a walk and a frame, got {len(walks)} and {num_frames}")
+        self.G, self.walks, self.num_frames, self.loop = G, list(walks), num_frames, loop
+        self.truncation_psi, self.truncation_cutoff = truncation_psi, truncation_cutoff
+        self.noise, self.columns = noise, columns
+        self.size = display_size(G.img_resolution, size)
+        self.batch_size = batch_size or G.default_batch_size(num_frames * len(self.walks))
+        self.settings = G.provenance() | {key: value for key, value in (settings or {}).items() if value is not None}
+
+    def __len__(self) -> int:
+        return self.num_frames
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        together = max(1, self.batch_size // len(self.walks))
+        for start in range(0, self.num_frames, together):
+            frames = torch.arange(start, min(start + together, self.num_frames), dtype=torch.float64)
+            # Divided as integers are, so that a frame at a seed is exactly there.
+            yield from self._render(frames / self._steps())
+
+    def at(self, time: float) -> Image.Image:
+        """The image at one time: 0 = start, 1 = end, which of a loop is the start again."""
+        return self._render(torch.tensor([time], dtype=torch.float64))[0]
+
+    def _steps(self) -> int:
+        return self.num_frames if self.loop else max(1, self.num_frames - 1)
+
+    @torch.no_grad()
+    def _render(self, times: Tensor) -> list[Image.Image]:
+        ws = torch.stack([walk(times) for walk in self.walks], dim=1).flatten(0, 1)  # [F * walks, num_ws, w_dim]
+        psi = self._psi(times).repeat_interleave(len(self.walks))[:, None]
+        ws = self.G.truncate(ws, psi.expand(-1, self.G.num_ws), self.truncation_cutoff)
+        maps = None if isinstance(self.noise, str) else self.noise(times)
+
+        cells: list[Image.Image] = []
+        for i in torch.arange(len(ws)).split(self.batch_size):
+            noise = None if maps is None else [noise[i // len(self.walks)] for noise in maps]
+            mode: Literal["const", "none"] = "none" if self.noise == "none" else "const"
+            cells += to_pil(self.G.synthesis(ws[i], noise_mode=mode, noise=noise))
+        cells = [resize(cell, self.size) for cell in cells]
+        step = len(self.walks)
+        return [self._frame(cells[i : i + step]) for i in range(0, len(cells), step)]
+
+    def _psi(self, times: Tensor) -> Tensor:
+        """truncation_psi at times [F], float32."""
+        if callable(self.truncation_psi):
+            return self.truncation_psi(times).float()
+        return check_psi(self.truncation_psi, [()]).expand(len(times))
+
+    def _frame(self, cells: list[Image.Image]) -> Image.Image:
+        frame = cells[0] if len(cells) == 1 else grid(cells, columns=self.columns, padding=max(2, self.size // 64))
+        return remember(frame, self.settings)
+
+
+def interpolate(
+    G: Generator,
+    seeds: Seeds | Sequence[Seeds],
+    *,
+    num_frames: int = 120,
+    space: Space = "w",
+    loop: bool = True,
+    easing: Easing = "smooth",
+    layers: Layers | None = None,
+    base_seeds: Seeds | None = None,
+    truncation_psi: float = 0.7,
+    breathe_to: float | None = None,
+    breaths: int = 1,
+    truncation_cutoff: int | None = None,
+    noise: NoiseKind = "const",
+    noise_seed: int = 0,
+    noise_turns: int = 1,
+    labels: Labels = None,
+    columns: int | None = None,
+    size: int | None = None,
+    batch_size: int | None = None,
+) -> Animation:
+    """An animation that walks from seed to seed; where it is at a seed, the frame is `G.sample` of that seed.
+
+    seeds: of one walk, or a list of such for a grid of walks with `columns` in a row (None = about as many as rows).
+    num_frames: as many in all, of which a frame of `fps=30` lasts 1/30 s.
+    space, loop, easing, labels: see `walks.seed_walk`.
+    layers: only these walk (a band, a crossover, a slice or a list, as in `mix_styles`); None = all of them.
+    base_seeds: where the other layers walk meanwhile, styles mixed along time; None = they stay at the first seed.
+    truncation_psi, truncation_cutoff: see `G.truncate`.
+    breathe_to: psi swings from truncation_psi to this value and back, `breaths` times; None = it stays.
+    noise: "const" = the model's own maps in all frames; "smooth" = maps that change gently and close, once around in
+        `noise_turns`, see `noise.noise_loop`; "none" = no noise.
+    size: width of each image in pixels; None = the model's, and 256 at least; see `images.display_size`.
+    batch_size: images computed together; None = by resolution. It changes memory and time, not the images.
+
+    Raises InputError for settings that do not fit the model.
+    """
+    several = _seed_lists(seeds)
+    if noise not in get_args(NoiseKind):
+        raise InputError(f"noise must be one of {', '.join(map(repr, get_args(NoiseKind)))}; got {noise!r}")
+    if base_seeds is not None and layers is None:
+        raise InputError("base_seeds are for the layers that do not walk: give layers, such as 'coarse'")
+    walks = [seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels) for some in several]
+    if layers is not None:
+        others = [some[:1] if base_seeds is None else check_seeds(base_seeds) for some in several]
+        bases = [seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels) for some in others]
+        walks = [mix_walks(G, base, walk, layers) for base, walk in zip(bases, walks, strict=True)]
+    # Only whole numbers of them close.
+    check_integers([breaths, noise_turns], what="breaths or noise_turns", limit=2**16)
+    check_psi([truncation_psi, truncation_psi if breathe_to is None else breathe_to], [(2,)])
+    settings: dict[str, object] = {"seeds": several[0] if len(several) == 1 else several, "num_frames": num_frames}
+    settings |= {"space": space, "loop": loop, "easing": easing, "layers": layers, "base_seeds": base_seeds}
+    settings |= {"truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff, "labels": labels}
+    settings |= {"noise": noise}
+    if breathe_to is not None:
+        settings |= {"breathe_to": breathe_to, "breaths": breaths}
+    if noise == "smooth":
+        settings |= {"noise_seed": noise_seed, "noise_turns": noise_turns}
+    return Animation(
+        G,
+        walks,
+        num_frames,
+        loop=loop,
+        truncation_psi=truncation_psi if breathe_to is None else breathing(truncation_psi, breathe_to, breaths),
+        truncation_cutoff=truncation_cutoff,
+        noise=noise_loop(G, noise_seed, turns=noise_turns) if noise == "smooth" else noise,
+        columns=columns,
+        size=size,
+        batch_size=batch_size,
+        settings=settings,
+    )
+
+
+def breathing(low: float, high: float, breaths: int = 1) -> Callable[[Tensor], Tensor]:
+    """A truncation psi that goes smoothly from `low` to `high` and back, `breaths` times: times [F] -> psi [F]."""
+    return lambda times: low + (high - low) * (1 - torch.cos(tau * breaths * times)) / 2
+
+
+def _seed_lists(seeds: Seeds | Sequence[Seeds]) -> list[list[int]]:
+    """The seeds of one walk or several, as lists."""
+    given: Any = list(seeds) if isinstance(seeds, Iterable) else [seeds]
+    if given and all(isinstance(some, Iterable) for some in given):
+        return [check_seeds(some) for some in given]
+    return [check_seeds(given)]

@@ -1,0 +1,53 @@
+"""MP4 with H.264, which plays everywhere, through PyAV: an extra, `pip install "stylegan[video]"`."""
+
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+
+_BT709 = 1  # Number of the colours of HD video, in each of the tables of H.264.
+# Constant quality, from 0 = lossless to 51: 18 is hard to tell from the frames.
+CRF = 18
+
+
+def require_av() -> None:
+    """Raise InputError if PyAV is not installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            f'MP4 needs PyAV ({error}): pip install "stylegan[video]", or write .gif or .webp, which need nothing more'
+        ) from error
+
+
+class MP4Writer:
+    """H.264 with 4:2:0 colours, those of HD video, and the index in front, for players of all kinds."""
+
+    def __init__(self, file: BinaryIO, size: tuple[int, int], fps: Fraction, comment: str):
+        import av
+
+        self._container: Any = av.open(file, mode="w", format="mp4", options={"movflags": "+faststart"})
+        self._container.metadata["comment"] = comment
+        self._stream: Any = self._container.add_stream("libx264", rate=fps, options={"crf": str(CRF)})
+        self._stream.width, self._stream.height = (side + side % 2 for side in size)
+        self._stream.pix_fmt = "yuv420p"
+        context = self._stream.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+
+    def add(self, image: Image.Image) -> None:
+        """Encode one frame; it is written when the encoder has seen those after it."""
+        from av.video.frame import VideoFrame
+
+        pixels = np.asarray(image)
+        height, width, _ = pixels.shape
+        even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        frame = VideoFrame.from_ndarray(even, format="rgb24")
+        self._container.mux(self._stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+
+    def close(self) -> None:
+        """Write the frames that the encoder still holds, and the index."""
+        self._container.mux(self._stream.encode(None))
+        self._container.close()

@@ -1,0 +1,96 @@
+"""Files of moving pictures, written frame by frame: MP4, GIF and WebP."""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from itertools import chain
+from operator import length_hint
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..files import new_file
+from .gif import GIFWriter
+from .mp4 import MP4Writer, require_av
+from .webp import WebPWriter
+
+Frame = Image.Image | np.ndarray
+MAX_SIDE = 16383  # Of WebP, the strictest of the formats.
+
+
+class Writer(Protocol):
+    """Takes the frames of a file, one by one; knows width, height, rate and comment from the start."""
+
+    def add(self, image: Image.Image) -> None:
+        """Encode and write one frame, an RGB image."""
+
+    def close(self) -> None:
+        """Write what comes after the last frame."""
+
+
+WRITERS: dict[str, Callable[[BinaryIO, tuple[int, int], Fraction, str], Writer]] = {
+    ".mp4": MP4Writer,
+    ".gif": GIFWriter,
+    ".webp": WebPWriter,
+}
+
+
+def save_video(
+    frames: Iterable[Frame], path: str | os.PathLike[str], *, fps: float = 30.0, progress: bool | None = None
+) -> None:
+    """Write frames to a file, complete or not at all, holding no more than a few of them in memory.
+
+    frames: PIL images or uint8 arrays [H, W, 3] or [H, W] of equal size; an iterator will do. What the first image
+        remembers of its settings (`images.remember`) is stored as JSON: as the comment of MP4 and GIF, as the image
+        description (EXIF) of WebP.
+    path: .mp4 (H.264, `pip install "stylegan[video]"`), .gif (256 colours a frame, at most 50 frames a second) or
+        .webp. GIF and WebP repeat for ever. MP4 needs even sizes: an odd edge is repeated once.
+    fps: frames in a second.
+    progress: show a bar; None = on a terminal.
+
+    Raises InputError for no frames, frames of several sizes, or a format that is not known or not installed.
+    """
+    path = Path(path)
+    rate = check_video(path, fps)
+    images = map(_as_image, frames)
+    first = next(images, None)
+    if first is None:
+        raise InputError("a video needs at least one frame")
+    if max(first.size) > MAX_SIDE:
+        raise InputError(f"frames of a video may have {MAX_SIDE} pixels on a side, got {first.size}; make them smaller")
+    settings = {key: value for key, value in first.info.items() if isinstance(value, str)}
+    hidden = None if progress is None else not progress
+    with new_file(path) as file:
+        writer = WRITERS[path.suffix.lower()](file, first.size, rate, json.dumps(settings))
+        for image in tqdm(chain([first], images), total=length_hint(frames) or None, unit="frame", disable=hidden):
+            if image.size != first.size:
+                raise InputError(f"frames of a video must have one size, got {first.size} and {image.size}")
+            writer.add(image.convert("RGB"))
+        writer.close()
+
+
+def check_video(path: Path, fps: float) -> Fraction:
+    """The exact rate; raises InputError if no such file could be written, before any frame is made."""
+    suffix = path.suffix.lower()
+    if suffix not in WRITERS:
+        raise InputError(f"{path}: unknown kind of video {suffix!r}; use {', '.join(WRITERS)}")
+    if not 0 < fps <= 240:
+        raise InputError(f"fps must be above 0 and at most 240, got {fps}")
+    if suffix == ".gif" and fps > 50:
+        raise InputError(f"GIF shows 50 frames a second at most, got fps {fps}; use .webp or .mp4")
+    if suffix == ".mp4":
+        require_av()
+    return Fraction(fps).limit_denominator(1001)
+
+
+def _as_image(frame: Frame) -> Image.Image:
+    if isinstance(frame, Image.Image):
+        return frame
+    if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] != 3):
+        raise InputError(f"a frame must be uint8 [H, W, 3] or [H, W], got {frame.dtype} {list(frame.shape)}")
+    return Image.fromarray(frame)

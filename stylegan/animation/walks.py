@@ -1,0 +1,98 @@
+"""Walks: functions from times [F] in [0, 1] to ws [F, num_ws, w_dim], not truncated."""
+
+from collections.abc import Callable
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..generator import Generator, Labels
+from ..latents import Layers, Seeds, check_seeds, slerp
+
+Walk = Callable[[Tensor], Tensor]
+Space = Literal["w", "z"]
+Easing = Literal["smooth", "linear", "constant"]
+
+
+def seed_walk(
+    G: Generator,
+    seeds: Seeds,
+    *,
+    space: Space = "w",
+    loop: bool = True,
+    easing: Easing = "smooth",
+    labels: Labels = None,
+) -> Walk:
+    """A walk from seed to seed; one seed alone stands still.
+
+    space: "w" = straight lines in W, which is the smoother way; "z" = great circles in Z (paper, section 4.1).
+    loop: the last stretch leads back to the first seed: time 1 is time 0.
+    easing: "smooth" = every stretch takes the same time, slower near the seeds; "linear" = the same without slowing;
+        "constant" = one speed throughout, so that longer stretches take longer.
+    labels: for conditional models: a class index, one for each seed, or vectors; see `G.sample`.
+
+    Raises InputError for unknown choices, no seeds, or labels that do not fit.
+    """
+    _check_choice("space", space, Space)
+    _check_choice("easing", easing, Easing)
+    numbers = check_seeds(seeds)
+    if not numbers:
+        raise InputError("a walk needs at least one seed")
+    vectors = G.label_vectors(labels, len(numbers))
+    with torch.no_grad():
+        z = G.z(numbers)
+        w = G.mapping(z, vectors)
+    starts = torch.arange(len(numbers))
+    ends = starts.roll(-1) if loop else starts[1:]
+    starts = starts[: len(ends)]
+    if len(numbers) == 1:
+        return lambda times: G.broadcast(w.expand(len(times), -1))
+
+    points = w if space == "w" else z
+    boundaries = _boundaries(_lengths(points[starts], points[ends], space) if easing == "constant" else None, len(ends))
+
+    def walk(times: Tensor) -> Tensor:
+        stretch, t = _position(times, boundaries, smooth=easing == "smooth")
+        a, b, t = starts[stretch], ends[stretch], t[:, None].to(w)
+        if space == "w":
+            return G.broadcast(torch.lerp(w[a], w[b], t))
+        between = None if vectors is None else torch.lerp(vectors[a], vectors[b], t)
+        with torch.no_grad():
+            return G.broadcast(G.mapping(slerp(z[a], z[b], t), between))
+
+    return walk
+
+
+def mix_walks(G: Generator, base: Walk, other: Walk, layers: Layers) -> Walk:
+    """Style mixing along time: the styles of `layers` follow `other`, all else `base`; see `latents.mix_styles`."""
+    return lambda times: G.mix_styles(base(times), other(times), layers)
+
+
+def _lengths(a: Tensor, b: Tensor, space: Space) -> Tensor:
+    """Lengths of stretches [N, dim] -> [N]: distances in W, angles in Z."""
+    if space == "w":
+        return (b - a).norm(dim=-1)
+    return torch.cosine_similarity(a, b, dim=-1).clamp(-1, 1).acos()
+
+
+def _boundaries(lengths: Tensor | None, n: int) -> Tensor:
+    """Times at which n stretches start, and 1: equal parts, or in proportion to lengths. [n + 1], float64."""
+    # Divided as integers are, so that the time i / n of a frame is the very same number.
+    boundaries = torch.arange(n + 1, dtype=torch.float64) / n
+    if lengths is not None and lengths.sum() > 0:
+        boundaries[1:] = lengths.double().cpu().cumsum(0) / lengths.double().cpu().sum()
+    return boundaries
+
+
+def _position(times: Tensor, boundaries: Tensor, *, smooth: bool) -> tuple[Tensor, Tensor]:
+    """The stretch that each time is in, and how far along it, from 0 to 1."""
+    stretch = (torch.searchsorted(boundaries, times.double(), right=True) - 1).clamp(0, len(boundaries) - 2)
+    start, end = boundaries[stretch], boundaries[stretch + 1]
+    t = ((times - start) / (end - start).clamp(min=1e-12)).clamp(0, 1)
+    return stretch, t * t * (3 - 2 * t) if smooth else t
+
+
+def _check_choice(name: str, value: object, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise InputError(f"{name} must be one of {', '.join(map(repr, get_args(choices)))}; got {value!r}")

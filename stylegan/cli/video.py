@@ -1,0 +1,118 @@
+"""stylegan video: walks between seeds as MP4, GIF or WebP."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from stylegan import animation
+from stylegan.animation.frames import NoiseKind
+from stylegan.animation.video import check_video
+from stylegan.animation.walks import Easing, Space
+from stylegan.cli.common import (
+    LayersType,
+    ModelOptions,
+    SeedsType,
+    check_writable,
+    model_options,
+    output_option,
+    size_option,
+    truncation_cutoff_option,
+    truncation_psi_option,
+)
+from stylegan.latents import Layers
+from stylegan.seeds import SeedRanges
+
+
+def _choice(name: str, choices: Any, default: str, help: str) -> Any:
+    return click.option(name, type=click.Choice(get_args(choices)), default=default, show_default=True, help=help)
+
+
+@click.command()
+@click.option(
+    "--seeds",
+    type=SeedsType(),
+    multiple=True,
+    default=["1,5,9"],
+    show_default=True,
+    metavar="SEEDS",
+    help="Seeds to walk through, such as 1,5,9; repeat the option for a grid of walks.",
+)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=12.0, show_default=True)
+@click.option("--fps", type=float, default=30.0, show_default=True, help="Frames in a second.")
+@_choice("--space", Space, "w", "Straight lines in w, or great circles in z.")
+@_choice("--easing", Easing, "smooth", "Slower at each seed, equal times between seeds, or one constant speed.")
+@click.option("--loop/--no-loop", default=True, show_default=True, help="Lead back to the first seed, without a seam.")
+@click.option("--layers", type=LayersType(), help="Only these layers walk: a band, 6, 4:8 or 0,3,5.  [default: all]")
+@click.option("--base-seeds", type=SeedsType(), help="Where the other layers walk.  [default: stay at the first seed]")
+@truncation_psi_option
+@truncation_cutoff_option
+@click.option("--breathe-to", type=float, metavar="PSI", help="Swing from --truncation-psi to this and back.")
+@click.option("--breaths", type=click.IntRange(min=1), default=1, show_default=True, help="How often it swings.")
+@_choice("--noise", NoiseKind, "const", "The model's own, gently changing, or none.")
+@click.option("--noise-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the smooth noise.")
+@click.option(
+    "--noise-turns", type=click.IntRange(min=1), default=1, show_default=True, help="Its speed: rounds in all."
+)
+@click.option(
+    "--columns", type=click.IntRange(min=1), help="Walks in a row of the grid.  [default: about as many as rows]"
+)
+@size_option()
+@output_option("video.webp", "A .webp, .gif or .mp4 file; MP4 needs PyAV, the extra `video`.")
+@model_options
+def video(
+    seeds: tuple[SeedRanges, ...],
+    seconds: float,
+    fps: float,
+    space: Space,
+    easing: Easing,
+    loop: bool,
+    layers: Layers | None,
+    base_seeds: SeedRanges | None,
+    truncation_psi: float,
+    truncation_cutoff: int | None,
+    breathe_to: float | None,
+    breaths: int,
+    noise: NoiseKind,
+    noise_seed: int,
+    noise_turns: int,
+    columns: int | None,
+    size: int | None,
+    out: Path,
+    options: ModelOptions,
+) -> None:
+    """Walk from seed to seed, in a closed loop, and write a video.
+
+    \b
+    Examples:
+      stylegan video --seeds 1,5,9 --seconds 12 --fps 30 --out faces.mp4
+      stylegan video --seeds 1,5,9 --seeds 2,6,8 --noise smooth --out two.webp
+      stylegan video --seeds 3-6 --layers fine --base-seeds 8 --seconds 6 --fps 20 --out colours.gif
+      stylegan video --seeds 4 --truncation-psi 1 --breathe-to -1 --out breathe.webp
+    """
+    check_video(out, fps)
+    check_writable(out)
+    G = options.load()
+    frames = animation.interpolate(
+        G,
+        seeds,
+        num_frames=max(1, round(seconds * fps)),
+        space=space,
+        loop=loop,
+        easing=easing,
+        layers=layers,
+        base_seeds=None if base_seeds is None else list(base_seeds),
+        truncation_psi=truncation_psi,
+        breathe_to=breathe_to,
+        breaths=breaths,
+        truncation_cutoff=truncation_cutoff,
+        noise=noise,
+        noise_seed=noise_seed,
+        noise_turns=noise_turns,
+        labels=options.label,
+        columns=columns,
+        size=size,
+        batch_size=options.batch_size,
+    )
+    animation.save_video(frames, out, fps=fps)
+    click.echo(f"wrote {len(frames)} frames, {len(frames) / fps:g} s, to {out.resolve()}")

@@ -1,0 +1,195 @@
+"""Noise inputs: their effect on the image, and that of single bands, the paper's figures 4 and 5."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from ..errors import InputError
+from ..generator import Generator, Labels
+from ..images import display_size, resize, to_pil
+from ..latents import Seeds, check_seeds
+from ..sampling import batches
+from .bands import bands, resolutions
+from .layout import column, finish, gap_size, row, seeds_text, text, text_size
+
+Box = tuple[int, int, int, int]  # Left, top, right, bottom.
+
+
+def noise_examples(
+    G: Generator,
+    *,
+    seeds: Seeds = (5, 6),
+    noise_seed: int = 0,
+    realizations: int = 100,
+    truncation_psi: float = 1.0,
+    truncation_cutoff: int | None = None,
+    labels: Labels = None,
+    size: int | None = None,
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Image.Image:
+    """An image, its details under four draws of the noise, and each pixel's standard deviation, as in figure 4.
+
+    seeds: one for each row. noise_seed: the draws are those of the noise seeds from this one on.
+    realizations: draws that the deviation is computed over, 4 or more. The details are from the square, 3/8 of
+    the image wide, where it is greatest. The other arguments are those of `style_mixing`. Raises InputError likewise,
+    and for networks without noise.
+    """
+    size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
+    _check_noise(G)
+    if not numbers or realizations < 4:
+        raise InputError(
+            f"a noise figure needs a seed and 4 realizations or more, got {len(numbers)} and {realizations}"
+        )
+    ws = G.ws(numbers, labels=labels, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
+    draws = range(noise_seed, noise_seed + realizations)
+    deviations = [
+        noise_deviation(G, one, noise_seeds=draws, batch_size=batch_size, progress=progress) for one in ws.split(1)
+    ]
+    white = max(1, round(float(np.percentile(deviations, 99.5))))
+
+    gap, letters = gap_size(size), text_size(size)
+    headings = ("(a) generated image", "(b) four draws of the noise", "(c) standard deviation")
+    lines = [row([text(heading, size=letters, width=size) for heading in headings], gap=gap)]
+    for one, deviation in zip(ws.split(1), deviations, strict=True):
+        shown = G.render(one.expand(4, -1, -1), noise_mode="random", noise_seed=list(draws[:4]), batch_size=batch_size)
+        lines.append(_example(shown, deviation, size=size, white=white))
+    caption = (
+        f"Noise inputs (figure 4). (b) is the framed part of (a). (c) is over {realizations} draws of the noise: black "
+        f"= 0, white = {white} of 255 or more. {G.name}, {seeds_text(numbers)}, "
+        f"truncation psi {truncation_psi:g}."
+    )
+    settings = {
+        "figure": "noise",
+        "seeds": numbers,
+        "noise_seed": noise_seed,
+        "realizations": realizations,
+        "truncation_psi": truncation_psi,
+        "truncation_cutoff": truncation_cutoff,
+    }
+    return finish(G, column(lines, gap=gap), caption, size=letters, settings=settings)
+
+
+def noise_deviation(
+    G: Generator,
+    ws: Tensor,
+    *,
+    noise_seeds: Sequence[int] = range(100),
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> np.ndarray:
+    """Standard deviation of each pixel of one image over draws of the noise (figure 4c).
+
+    ws: [1, num_ws, w_dim]. noise_seeds: one for each draw. batch_size, progress: see `G.sample`; memory does not grow
+    with the number of draws. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
+    """
+    total = squares = torch.zeros(1)
+    batch_size = batch_size or G.default_batch_size(len(noise_seeds))
+    for i in batches(len(noise_seeds), batch_size, progress):
+        some = noise_seeds[i]
+        img = G.render(
+            ws.expand(len(some), -1, -1), noise_mode="random", noise_seed=list(some), output_type="pt", progress=False
+        )
+        grey = img.double().clamp(-1, 1).mean(dim=1).cpu() * 127.5  # [N, H, W]
+        total, squares = total + grey.sum(dim=0), squares + grey.square().sum(dim=0)
+    mean = total / len(noise_seeds)
+    return (squares / len(noise_seeds) - mean.square()).clamp(min=0).sqrt().numpy()
+
+
+def noise_layers(
+    G: Generator,
+    *,
+    seeds: Seeds = (5, 6),
+    noise_seed: int = 0,
+    truncation_psi: float = 1.0,
+    truncation_cutoff: int | None = None,
+    labels: Labels = None,
+    size: int | None = None,
+    progress: bool | None = None,
+) -> Image.Image:
+    """Images with noise in all layers, in the fine ones, in the coarse ones, in none, and details, as in figure 5.
+
+    seeds: one for each row; noise_seed: of the one draw of the noise. Fine is the band of `bands.bands`, coarse all
+    below. The details are from the square where all and none differ most. The other arguments are those of
+    `style_mixing`. Raises InputError likewise, and for networks without noise.
+    """
+    size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
+    _check_noise(G)
+    if not numbers:
+        raise InputError("a noise figure needs at least one seed")
+    ws = G.ws(numbers, labels=labels, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
+    fine = bands(G)["fine"]
+    maps, nothing = G.noise(noise_seed), [None] * G.synthesis.num_layers
+    choices = {
+        "(a) all layers": maps,
+        f"(b) fine, {fine.resolutions}": [noise if i in fine.layers else None for i, noise in enumerate(maps)],
+        f"(c) coarse, {resolutions(range(fine.layers[0]))}": [
+            None if i in fine.layers else noise for i, noise in enumerate(maps)
+        ],
+        "(d) no noise": nothing,
+    }
+
+    gap, letters = gap_size(size), text_size(size)
+    lines = [row([text(heading, size=letters, width=size) for heading in choices], gap=gap)]
+    for i in batches(len(ws), 1, progress):
+        with torch.no_grad():
+            img = torch.cat([G.synthesis(ws[i], noise=noise) for noise in choices.values()])
+        box, shown = _busiest((img[0] - img[-1]).abs().mean(dim=0).cpu().numpy()), to_pil(img)
+        lines += [row([_framed(image, box, size) for image in shown], gap=gap)]
+        lines += [row([_detail(image, box, size) for image in shown], gap=gap)]
+    caption = (
+        f"One draw of the noise in some of the layers (figure 5), and below each image its framed part. {G.name}, "
+        f"{seeds_text(numbers)}, truncation psi {truncation_psi:g}."
+    )
+    settings = {
+        "figure": "noise-layers",
+        "seeds": numbers,
+        "noise_seed": noise_seed,
+        "truncation_psi": truncation_psi,
+        "truncation_cutoff": truncation_cutoff,
+    }
+    return finish(G, column(lines, gap=gap), caption, size=letters, settings=settings)
+
+
+def _check_noise(G: Generator) -> None:
+    if all(getattr(layer, "noise_strength", None) is None for layer in G.synthesis.layers):
+        raise InputError("this network has no noise inputs (use_noise=False)")
+
+
+def _example(shown: list[Image.Image], deviation: np.ndarray, *, size: int, white: float) -> Image.Image:
+    """One row of figure 4: the first of four draws, a detail of all four, and the deviation with its level of white."""
+    box, gap = _busiest(deviation), gap_size(size)
+    details = [_detail(image, box, (size - gap) // 2) for image in shown]
+    four = column([row(details[:2], gap=gap), row(details[2:], gap=gap)], gap=gap)
+    levels = Image.fromarray((deviation * (255 / white)).clip(0, 255).astype(np.uint8)).convert("RGB")
+    return row([_framed(shown[0], box, size), four, resize(levels, size)], gap=gap)
+
+
+def _busiest(levels: np.ndarray) -> Box:
+    """The square, 3/8 of the image wide, with the greatest sum."""
+    side = 3 * levels.shape[-1] // 8
+    step = max(1, side // 4)
+    windows = np.lib.stride_tricks.sliding_window_view(levels, (side, side))[::step, ::step]
+    i, j = np.unravel_index(windows.sum(axis=(2, 3)).argmax(), windows.shape[:2])
+    x, y = int(j) * step, int(i) * step
+    return x, y, x + side, y + side
+
+
+def _detail(image: Image.Image, box: Box, size: int) -> Image.Image:
+    """A part of the image, enlarged."""
+    return image.crop(box).resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _framed(image: Image.Image, box: Box, size: int) -> Image.Image:
+    """The image at this size, with a frame around a part of it where there is room for one."""
+    shown, scale = resize(image, size), size / image.width
+    x0, y0, x1, y1 = (round(edge * scale) for edge in box)
+    line, draw = max(1, size // 128), ImageDraw.Draw(shown)
+    # White within black: seen on any image.
+    for inset, colour in ((0, "black"), (line, "white")):
+        if x1 - x0 > 4 * line:
+            draw.rectangle((x0 + inset, y0 + inset, x1 - 1 - inset, y1 - 1 - inset), outline=colour, width=line)
+    return shown
