@@ -127,6 +127,7 @@ LAYERS = [
     {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
     {"presets"},
+    {"export"},
     {"training"},
     {"cli"},
     {"__init__", "__main__"},
