@@ -127,7 +127,7 @@ LAYERS = [
     {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
     {"presets"},
-    {"export"},
+    {"demo", "export"},
     {"training"},
     {"cli"},
     {"__init__", "__main__"},

@@ -6,6 +6,7 @@ from stylegan.cli.cache import cache
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
+from stylegan.cli.demo import demo
 from stylegan.cli.download import download
 from stylegan.cli.export import export
 from stylegan.cli.info import info
@@ -29,5 +30,19 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, download, convert, export, cache, publish, dataset, train):
+for command in (
+    sample,
+    mix,
+    truncate,
+    demo,
+    info,
+    list_models,
+    download,
+    convert,
+    export,
+    cache,
+    publish,
+    dataset,
+    train,
+):
     main.add_command(command)
