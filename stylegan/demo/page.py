@@ -207,7 +207,7 @@ class _Page:
         moved = [control.input for control in (*face, *mix, *between, *look[1:])]
         gr.on(moved, **show, trigger_mode="always_last", api_name="picture")
 
-        quiet: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         after = {**show, "api_visibility": "private"}
         draw = "() => Math.floor(Math.random() * 2 ** 32)"
         draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 2 ** 32))"
