@@ -9,7 +9,8 @@ export class Generator {
     if (config.label_dim > 0) throw new Error(`${config.name} is conditional: this page has no choice of a class`);
     const gpu = backend !== 'wasm' && (await navigator.gpu?.requestAdapter().catch(() => null));
     if (backend === 'webgpu' && !gpu) throw new Error('this browser offers no WebGPU');
-    if (gpu) {
+    // A graphics card that the processor imitates is slower than WebAssembly.
+    if (gpu && (backend === 'webgpu' || !gpu.info?.isFallbackAdapter)) {
       try {
         return await Generator.#start(folder, config, 'webgpu');
       } catch (error) {

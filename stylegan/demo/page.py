@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections import deque
 from collections.abc import Callable
 from html import escape
 from importlib import resources
@@ -17,8 +18,9 @@ from ..generator import Generator
 from ..latents import BANDS
 from .studio import Look, Studio
 
-# Pictures computed beside the one that is asked for, and how many people may wait for theirs.
+# One picture is computed at a time: how many more may wait, and how many are kept for browsers to fetch.
 QUEUE = 32
+KEPT = 1000
 
 FIRST_SEED = 5
 NOISE = [("stored", "const"), ("random", "random"), ("none", "none")]
@@ -55,6 +57,7 @@ class _Page:
 
     def __init__(self, studio: Studio, folder: Path):
         self.studio, self.folder = studio, folder
+        self.kept: deque[Path] = deque()
         self.first = next(iter(studio.models))
         self.edits = sorted({name for edits in studio.directions.values() for name in edits})
         with gr.Blocks(title="stylegan", analytics_enabled=False, fill_width=False) as self.blocks:
@@ -310,7 +313,10 @@ class _Page:
             path = self.folder / digest[:32] / f"{_file_name(picture)}.png"
             if not path.is_file():
                 images.save(picture, path)
+                self.kept.append(path)
             paths.append(str(path))
+        while len(self.kept) > KEPT:
+            self.kept.popleft().unlink(missing_ok=True)
         return paths
 
 

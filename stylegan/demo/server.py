@@ -3,7 +3,7 @@
 import os
 import socket
 import tempfile
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'"
 )
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -45,9 +47,9 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int = 7860, ready: C
         listener = _listen(host, port)
         with listener:
             app = _application(studio, Path(folder), host)
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False))
-            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{listener.getsockname()[1]}"
-            ready(address)
+            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, ws="none"))
+            shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+            ready(f"http://{shown}:{listener.getsockname()[1]}")
             server.run(sockets=[listener])
 
 
@@ -88,8 +90,7 @@ def _application(studio: Studio, folder: Path, host: str) -> Any:
         mcp_server=False,
         enable_monitoring=False,
     )
-    hosts = None if host == "0.0.0.0" else {"127.0.0.1", "localhost", "[::1]", host}
-    return Guard(app, hosts=hosts)
+    return Guard(app, hosts=LOOPBACK if host in {"127.0.0.1", "localhost", "::1"} else None)
 
 
 class Guard:
@@ -99,7 +100,7 @@ class Guard:
     computer. None = any.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], *, hosts: set[str] | None):
+    def __init__(self, app: Callable[..., Awaitable[None]], *, hosts: Set[str] | None):
         self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
