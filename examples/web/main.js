@@ -123,7 +123,7 @@ function layOut() {
   }
   for (const side of ['a', 'b']) {
     at(`new-${side}`).addEventListener('click', () => {
-      at(`seed-${side}`).value = crypto.getRandomValues(new Uint32Array(1))[0];
+      at(`seed-${side}`).value = Math.floor(Math.random() * 1e5); // Few enough digits to be remembered.
       update();
     });
   }

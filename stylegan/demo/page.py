@@ -212,8 +212,9 @@ class _Page:
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         after = {**show, "api_visibility": "private"}
-        draw = "() => Math.floor(Math.random() * 2 ** 32)"
-        draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 2 ** 32))"
+        # Few enough digits to be remembered.
+        draw = "() => Math.floor(Math.random() * 1e5)"
+        draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 1e5))"
         self.new_face.click(None, None, self.seed, js=draw, **quiet).then(**after)
         self.mix_dice.click(None, None, [self.mix_a, self.mix_b], js=draw_two, **quiet).then(**after)
         self.between_dice.click(None, None, [self.between_a, self.between_b], js=draw_two, **quiet).then(**after)
@@ -272,7 +273,7 @@ class _Page:
         """Some faces to pick from, of fresh seeds, and these seeds."""
         look = self._look(list(values))
         count = 12 if self.studio.generator(look.model).img_resolution <= 128 else 6
-        seeds = [secrets.randbelow(10_000) for _ in range(count)]
+        seeds = [secrets.randbelow(100_000) for _ in range(count)]
         return self._keep(self.studio.faces(seeds, look)), seeds
 
     def chosen(self, seeds: list[int], event: gr.SelectData) -> int:
