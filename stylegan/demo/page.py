@@ -118,7 +118,7 @@ class _Page:
         self.more = gr.Button("Other faces", size="sm", elem_id="more")
 
     def _lay_out_mix(self, G: Generator) -> None:
-        self.mix_a, self.mix_b, self.mix_images, self.mix_dice = self._pair("mix", "Face A", "Face B", 2, 9)
+        self.mix_a, self.mix_b, self.mix_images, self.mix_dice = self._pair("mix", 2, 9)
         gr.HTML("A, with these styles of B:", elem_classes="hint")
         with gr.Row(elem_classes="bands"):
             self.bands = {
@@ -130,9 +130,7 @@ class _Page:
         )
 
     def _lay_out_between(self) -> None:
-        self.between_a, self.between_b, self.between_images, self.between_dice = self._pair(
-            "between", "Face A", "Face B", 6, 21
-        )
+        self.between_a, self.between_b, self.between_images, self.between_dice = self._pair("between", 6, 21)
         self.position = gr.Slider(0, 1, value=0.5, step=0.01, label="From A to B", elem_id="position", buttons=[])
 
     def _lay_out_look(self, G: Generator) -> None:
@@ -173,11 +171,11 @@ class _Page:
             value, label=label, precision=0, minimum=0, maximum=2**32 - 1, elem_id=name, visible=visible, min_width=110
         )
 
-    def _pair(self, name: str, text_a: str, text_b: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
+    def _pair(self, name: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
         """Two seeds with their pictures, and a button that draws both anew."""
         seeds, pictures = [], []
         with gr.Row(elem_classes="pair"):
-            for side, text, seed in (("a", text_a, seed_a), ("b", text_b, seed_b)):
+            for side, seed in (("a", seed_a), ("b", seed_b)):
                 with gr.Column(min_width=110):
                     pictures.append(
                         gr.Image(
@@ -188,7 +186,7 @@ class _Page:
                             elem_id=f"{name}-{side}",
                         )
                     )
-                    seeds.append(self._seed(text, seed, f"{name}-seed-{side}"))
+                    seeds.append(self._seed(f"Face {side.upper()}", seed, f"{name}-seed-{side}"))
             dice = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
         return seeds[0], seeds[1], pictures, dice
 
@@ -255,6 +253,8 @@ class _Page:
 
     def show(self, what: str, *values: Any) -> list[Any]:
         """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs."""
+        if None in values:  # A field is empty, to be filled in.
+            return [gr.skip()] * 7
         seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
         look, skip = self._look(rest), gr.skip()
         made: list[Image.Image]

@@ -68,6 +68,7 @@ def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, fa
 
 
 def test_settings_reach_the_picture(page: Browser, faces: Generator):
+    page.put("#seed input", "")  # As while a number is typed; no reason to complain.
     for selector, value in (("#seed input", 8), ("#psi input[type=range]", -0.5), ("#cutoff input[type=range]", 4)):
         before = source(page)
         page.put(selector, value)
@@ -76,6 +77,7 @@ def test_settings_reach_the_picture(page: Browser, faces: Generator):
     page.click("#noise label:nth-child(2)")
     settings = {"truncation_psi": -0.5, "truncation_cutoff": 4, "noise_mode": "random", "noise_seed": 0}
     check_same(changed(page, before), faces.sample(seeds=[8], output_type="np", **settings)[0])
+    assert page.run("return document.querySelectorAll('.toast-body').length") == 0
 
 
 def test_the_mixing_board_mixes(page: Browser, faces: Generator):
