@@ -118,7 +118,7 @@ class _Page:
         self.more = gr.Button("Other faces", size="sm", elem_id="more")
 
     def _lay_out_mix(self, G: Generator) -> None:
-        self.mix_a, self.mix_b, self.mix_images, self.mix_dice = self._pair("mix", 2, 9)
+        self.mix_a, self.mix_b, self.mix_images, self.mix_new = self._pair("mix", 2, 9)
         gr.HTML("A, with these styles of B:", elem_classes="hint")
         with gr.Row(elem_classes="bands"):
             self.bands = {
@@ -130,7 +130,7 @@ class _Page:
         )
 
     def _lay_out_between(self) -> None:
-        self.between_a, self.between_b, self.between_images, self.between_dice = self._pair("between", 6, 21)
+        self.between_a, self.between_b, self.between_images, self.between_new = self._pair("between", 6, 21)
         self.position = gr.Slider(0, 1, value=0.5, step=0.01, label="From A to B", elem_id="position", buttons=[])
 
     def _lay_out_look(self, G: Generator) -> None:
@@ -187,58 +187,52 @@ class _Page:
                         )
                     )
                     seeds.append(self._seed(f"Face {side.upper()}", seed, f"{name}-seed-{side}"))
-            dice = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
-        return seeds[0], seeds[1], pictures, dice
+            new = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
+        return seeds[0], seeds[1], pictures, new
 
     # What happens.
 
     def _connect(self) -> None:
         look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
-        face, mix = [self.seed], [self.mix_a, self.mix_b, self.layers]
-        between = [self.between_a, self.between_b, self.position]
-        outputs = [self.picture, self.caption, self.save, *self.mix_images, *self.between_images]
+        own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
+        shared: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "generator"}
         show: dict[str, Any] = {
             "fn": self._reported(self.show),
-            "inputs": [self.what, *face, *mix, *between, *look],
-            "outputs": outputs,
-            "show_progress": "hidden",
-            "concurrency_id": "generator",
+            "inputs": [self.what, *own, *look],
+            "outputs": [self.picture, self.caption, self.save, *self.mix_images, *self.between_images],
+            **shared,
         }
         # While a slider moves, only its last place counts.
-        moved = [control.input for control in (*face, *mix, *between, *look[1:])]
+        moved = [control.input for control in (*own, *look[1:])]
         gr.on(moved, **show, trigger_mode="always_last", api_name="picture")
 
+        show["api_visibility"] = "private"
+        outputs = [self.gallery, self.seeds]
+        suggest = {"fn": self._reported(self.suggest), "inputs": look, "outputs": outputs, **shared}
+        suggest["api_visibility"] = "private"
+        self._connect_buttons(show)
+        self.more.click(**suggest)
+        changed = [self.licence, self.cutoff, self.layers, self.label, *self.sliders]
+        choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
+        self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
+        self.blocks.load(**show).then(**suggest)
+
+    def _connect_buttons(self, show: dict[str, Any]) -> None:
+        """What sets a control first, and then shows the picture."""
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        after = {**show, "api_visibility": "private"}
         # Few enough digits to be remembered.
         draw = "() => Math.floor(Math.random() * 1e5)"
         draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 1e5))"
-        self.new_face.click(None, None, self.seed, js=draw, **quiet).then(**after)
-        self.mix_dice.click(None, None, [self.mix_a, self.mix_b], js=draw_two, **quiet).then(**after)
-        self.between_dice.click(None, None, [self.between_a, self.between_b], js=draw_two, **quiet).then(**after)
+        self.new_face.click(None, None, self.seed, js=draw, **quiet).then(**show)
+        self.mix_new.click(None, None, [self.mix_a, self.mix_b], js=draw_two, **quiet).then(**show)
+        self.between_new.click(None, None, [self.between_a, self.between_b], js=draw_two, **quiet).then(**show)
         for name, tab in (("face", self.face_tab), ("mix", self.mix_tab), ("between", self.between_tab)):
-            tab.select(None, None, self.what, js=f"() => '{name}'", **quiet).then(**after)
+            tab.select(None, None, self.what, js=f"() => '{name}'", **quiet).then(**show)
         for name, button in self.bands.items():
             choose = self._reported(lambda model, name=name: _band(self.studio.generator(model), name))
-            button.click(choose, self.model, self.layers, **quiet).then(**after)
+            button.click(choose, self.model, self.layers, **quiet).then(**show)
         self.noise.input(lambda mode: gr.update(visible=mode == "random"), self.noise, self.noise_seed, **quiet)
-
-        pick: dict[str, Any] = {
-            "fn": self._reported(self.suggest),
-            "inputs": look,
-            "outputs": [self.gallery, self.seeds],
-            "show_progress": "hidden",
-            "concurrency_id": "generator",
-            "api_visibility": "private",
-        }
-        self.more.click(**pick)
-        self.gallery.select(self.chosen, self.seeds, self.seed, **quiet).then(**after)
-        changed = [self.licence, self.cutoff, self.layers, self.label, *self.sliders]
-        chosen = self.model.input(
-            self._reported(self.choose), self.model, changed, concurrency_id="generator", api_visibility="private"
-        )
-        chosen.then(**after).then(**pick)
-        self.blocks.load(**after).then(**pick)
+        self.gallery.select(self.chosen, self.seeds, self.seed, **quiet).then(**show)
 
     def _reported(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with the library's errors as messages on the page."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -111,6 +112,8 @@ def is_local(url: str) -> bool:
 def start_chromium() -> Callable[..., Any]:
     """A function that starts Chromium; tests that need it are skipped where it is not installed."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    from selenium.common.exceptions import SessionNotCreatedException
+
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not chromium or not driver:
@@ -135,6 +138,9 @@ def start_chromium() -> Callable[..., Any]:
             metrics = {"width": width, "height": height, "pixelRatio": 2, "touch": True}
             options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        for _ in range(2):  # The driver waits a minute, which a busy machine may need for other things.
+            with suppress(SessionNotCreatedException):
+                return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
     return start
