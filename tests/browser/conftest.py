@@ -30,6 +30,7 @@ class Browser:
 
     def __init__(self, driver: Any):
         self.driver = driver
+        driver.set_script_timeout(120)  # A busy machine may take its time.
         self.requests: list[str] = []
         self.messages: list[str] = []
 
