@@ -54,3 +54,7 @@ class CheckpointError(StyleGANError):
 
 class DivergenceError(StyleGANError):
     """Training made losses or gradients that are no finite numbers, again and again."""
+
+
+class ExportError(StyleGANError):
+    """An exported network does not compute what the network itself does."""

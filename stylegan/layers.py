@@ -131,7 +131,7 @@ class LearnedConstant(nn.Module):
         self.const.data.fill_(1.0)
 
     def forward(self, w: Tensor) -> Tensor:
-        return self.const.expand(len(w), -1, -1, -1)
+        return self.const.expand(w.shape[0], -1, -1, -1)
 
 
 class DenseInput(nn.Module):
@@ -143,7 +143,7 @@ class DenseInput(nn.Module):
         self.dense = Dense(w_dim, channels * 16, gain=sqrt(2) / 4, equalized_lr=equalized_lr, bias=False)
 
     def forward(self, w: Tensor) -> Tensor:
-        return self.dense(w).reshape(len(w), -1, 4, 4)
+        return self.dense(w).reshape(w.shape[0], -1, 4, 4)
 
 
 class SynthesisLayer(nn.Module):

@@ -53,7 +53,7 @@ class MappingNetwork(nn.Module):
         """
         if z.ndim != 2 or z.shape[1] != self.z_dim:
             raise InputError(f"z must be [N, {self.z_dim}], got {list(z.shape)}; G.z(seeds) draws it")
-        labels = check_labels(labels, len(z), self.label_dim)
+        labels = check_labels(labels, z.shape[0], self.label_dim)
         x = z.to(self._dtype())
         if self.embed is not None and labels is not None:
             x = torch.cat([x, self.embed(labels.to(x))], dim=1)  # [N, 2 * z_dim]

@@ -121,7 +121,7 @@ class SynthesisNetwork(nn.Module):
         Raises InputError for wrong shapes or modes.
         """
         self.check_ws(ws)
-        maps = self._noise_maps(len(ws), noise_mode, noise, generator)
+        maps = self._noise_maps(ws.shape[0], noise_mode, noise, generator)
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         ws = ws.to(self.dtype)
 
@@ -167,7 +167,9 @@ class SynthesisNetwork(nn.Module):
             if len(noise) != self.num_layers:
                 raise InputError(f"noise must have one map for each of {self.num_layers} layers, got {len(noise)}")
             for i, (given, (h, w)) in enumerate(zip(noise, self.noise_shapes, strict=True)):
-                if given is not None and (given.ndim != 4 or len(given) not in (1, n) or given.shape[1:] != (1, h, w)):
+                if given is not None and (
+                    given.ndim != 4 or given.shape[0] not in (1, n) or given.shape[1:] != (1, h, w)
+                ):
                     raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
             return [None if given is None else given.to(device, dtype) for given in noise]
         if mode == "const":

@@ -65,6 +65,7 @@ def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
 def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     names = set(zipfile.ZipFile(archives[".whl"]).namelist())
     assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/weights/faces-64.safetensors"} <= names
+    assert "stylegan/demo/page.css" in names
     assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
 
 
@@ -126,7 +127,7 @@ LAYERS = [
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator", "sampling"},
     {"generator"},
-    {"presets", "figures", "animation"},
+    {"presets", "figures", "animation", "demo", "export"},
     {"jobs", "training"},
     {"cli"},
     {"__init__", "__main__"},

@@ -6,7 +6,9 @@ from stylegan.cli.cache import cache
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
+from stylegan.cli.demo import demo
 from stylegan.cli.download import download
+from stylegan.cli.export import export
 from stylegan.cli.figure import figure
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
@@ -36,10 +38,12 @@ for command in (
     truncate,
     figure,
     video,
+    demo,
     info,
     list_models,
     download,
     convert,
+    export,
     cache,
     publish,
     dataset,

@@ -1,0 +1,52 @@
+"""stylegan demo: the generator in a web page of this computer."""
+
+import os
+from pathlib import Path
+
+import click
+
+from stylegan.cli.common import where_is
+from stylegan.generator import DEFAULT_MODEL
+from stylegan.weights import manifest
+from stylegan.weights.cache import Cache
+
+
+@click.command()
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME|PATH|REPO|URL",
+    help="A model to choose on the page. Repeatable.  [default: those that are here, see `stylegan list`]",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 shows the page to the whole network.")
+@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 = any free one.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
+def demo(models: tuple[str, ...], host: str, port: int, device: str) -> None:
+    """Play with a generator in the browser: seeds, truncation, noise, mixing two faces, and the way between them.
+
+    \b
+    Examples:
+      stylegan demo
+      stylegan demo --model faces-64 --model runs/photos/network.safetensors --port 8000
+    """
+    from stylegan.demo import Studio, serve
+
+    named = {_name(model): model for model in models} if models else _models_here()
+    serve(Studio(named, device=device), host=host, port=port, ready=_tell)
+
+
+def _models_here() -> dict[str, str]:
+    """The models of the manifest that need no download, the default one first."""
+    cache = Cache.open()
+    here = [name for name, entry in manifest.entries().items() if where_is(entry, cache) != "to download"]
+    return {name: name for name in sorted(here, key=lambda name: name != DEFAULT_MODEL)}
+
+
+def _name(model: str) -> str:
+    """What the page calls a model: of a path, the last two parts."""
+    return os.sep.join(Path(model).parts[-2:])
+
+
+def _tell(address: str) -> None:
+    click.echo(f"the demo is at {address}  (Ctrl+C ends it)")

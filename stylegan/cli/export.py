@@ -1,0 +1,35 @@
+"""stylegan export: a model in a form that other programs run."""
+
+from pathlib import Path
+
+import click
+
+from stylegan.export import NoiseForm, export_onnx
+from stylegan.generator import DEFAULT_MODEL, Generator
+
+
+@click.command()
+@click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
+@click.option("--format", "form", type=click.Choice(["onnx"]), default="onnx", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default="onnx", show_default=True, metavar="FOLDER")
+@click.option(
+    "--noise",
+    type=click.Choice(["const", "input"]),
+    default="const",
+    show_default=True,
+    help="const: the stored noise is part of the network. input: the network takes one map for each layer.",
+)
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+def export(model: str, form: str, out: Path, noise: NoiseForm, force: bool) -> None:
+    """Export a generator as ONNX: mapping.onnx, synthesis.onnx and model.json, equal to PyTorch within 1e-4.
+
+    \b
+    Examples:
+      stylegan export
+      stylegan export faces-64 --format onnx --out faces/ --noise input
+    """
+    G = Generator.from_pretrained(model)
+    paths = export_onnx(G, out, noise=noise, overwrite=force)
+    click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
+    for path in paths:
+        click.echo(f"wrote {path.resolve()} ({path.stat().st_size / 1e6:.1f} MB)")

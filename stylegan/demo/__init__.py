@@ -1,0 +1,9 @@
+"""The demo: the generator in a web page of this computer (extra `demo`: Gradio).
+
+`studio` makes the pictures and knows no web; `page` is the layout; `server` keeps what the network may do in bounds.
+"""
+
+from .server import serve
+from .studio import Look, Studio
+
+__all__ = ["Look", "Studio", "serve"]

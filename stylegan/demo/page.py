@@ -1,0 +1,358 @@
+"""The layout of the demo: one picture, and three ways to make it. This module alone needs Gradio to be imported."""
+
+import hashlib
+import secrets
+from collections import deque
+from collections.abc import Callable
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from .. import images
+from ..errors import StyleGANError
+from ..generator import Generator
+from ..latents import BANDS
+from .studio import Look, Studio
+
+# One picture is computed at a time: how many more may wait, and how many are kept for browsers to fetch.
+QUEUE = 32
+KEPT = 1000
+
+FIRST_SEED = 5
+NOISE = [("stored", "const"), ("random", "random"), ("none", "none")]
+BAND_TEXTS = {
+    "coarse": "pose, shape",
+    "middle": "features, hair",
+    "fine": "colour, light",
+}
+
+
+def css() -> str:
+    """The style sheet of the page."""
+    return (resources.files(__package__) / "page.css").read_text()
+
+
+def theme() -> Any:
+    """Gradio's plainest theme with the fonts of the computer: it fetches none."""
+    return gr.themes.Base(
+        primary_hue="indigo",
+        neutral_hue="slate",
+        radius_size="lg",
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
+    )
+
+
+def build_page(studio: Studio, folder: Path) -> Any:
+    """The demo as Gradio blocks. folder: where the pictures are kept that it sends."""
+    return _Page(studio, folder).blocks
+
+
+class _Page:
+    """The controls by name, and the functions behind them."""
+
+    def __init__(self, studio: Studio, folder: Path):
+        self.studio, self.folder = studio, folder
+        self.kept: deque[Path] = deque()
+        self.first = next(iter(studio.models))
+        self.edits = sorted({name for edits in studio.directions.values() for name in edits})
+        with gr.Blocks(title="stylegan", analytics_enabled=False, fill_width=False) as self.blocks:
+            self._lay_out(studio.generator(self.first))
+            self._connect()
+        self.blocks.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+
+    # Layout.
+
+    def _lay_out(self, G: Generator) -> None:
+        with gr.Row(elem_id="top"):
+            gr.HTML("<h1>stylegan</h1><p>People who do not exist, made on this computer.</p>", elem_id="title")
+            self.model = gr.Dropdown(
+                list(self.studio.models),
+                value=self.first,
+                label="Model",
+                container=False,
+                min_width=160,
+                scale=0,
+                elem_id="model",
+            )
+        with gr.Row(elem_id="stage"):
+            with gr.Column(elem_id="left", min_width=300, scale=5):
+                self.picture = gr.Image(
+                    show_label=False, buttons=["fullscreen"], elem_id="picture", alt_text="The generated picture"
+                )
+                with gr.Row(elem_id="under"):
+                    self.caption = gr.HTML(elem_id="caption")
+                    self.save = gr.DownloadButton("Save PNG", elem_id="save", size="sm", min_width=110, scale=0)
+            with gr.Column(elem_id="right", min_width=300, scale=6):
+                self.what = gr.Radio(["face", "mix", "between"], value="face", visible="hidden", label="what")
+                with gr.Tabs():
+                    with gr.Tab("One face") as self.face_tab:
+                        self._lay_out_face()
+                    with gr.Tab("Mix two") as self.mix_tab:
+                        self._lay_out_mix(G)
+                    with gr.Tab("In between") as self.between_tab:
+                        self._lay_out_between()
+                self._lay_out_look(G)
+        self.licence = gr.HTML(_licence(G), elem_id="licence")
+
+    def _lay_out_face(self) -> None:
+        with gr.Row(equal_height=True, elem_classes="seeds"):
+            self.seed = self._seed("Seed", FIRST_SEED, "seed")
+            self.new_face = gr.Button("New face", variant="primary", elem_id="new-face", min_width=120)
+        gr.HTML("Or pick one:", elem_classes="hint")
+        self.seeds = gr.State([])
+        self.gallery = gr.Gallery(
+            columns=6,
+            allow_preview=False,
+            show_label=False,
+            container=False,
+            buttons=[],
+            height="auto",
+            interactive=False,
+            elem_id="gallery",
+        )
+        self.more = gr.Button("Other faces", size="sm", elem_id="more")
+
+    def _lay_out_mix(self, G: Generator) -> None:
+        self.mix_a, self.mix_b, self.mix_images, self.mix_new = self._pair("mix", 2, 9)
+        gr.HTML("A, with these styles of B:", elem_classes="hint")
+        with gr.Row(elem_classes="bands"):
+            self.bands = {
+                name: gr.Button(f"{name}\n{text}", size="sm", elem_id=f"band-{name}", min_width=90)
+                for name, text in BAND_TEXTS.items()
+            }
+        self.layers = gr.CheckboxGroup(
+            _layer_names(G), value=_band(G, "coarse"), label="Layers from B", elem_id="layers", container=False
+        )
+
+    def _lay_out_between(self) -> None:
+        self.between_a, self.between_b, self.between_images, self.between_new = self._pair("between", 6, 21)
+        self.position = gr.Slider(0, 1, value=0.5, step=0.01, label="From A to B", elem_id="position", buttons=[])
+
+    def _lay_out_look(self, G: Generator) -> None:
+        with gr.Group(elem_id="look"):
+            self.psi = gr.Slider(
+                -1.5,
+                1.5,
+                value=G.truncation_psi,
+                step=0.05,
+                label="Truncation psi",
+                info="0 is the average face, 1 full variety, below 0 the opposite face.",
+                elem_id="psi",
+            )
+            self.cutoff = gr.Slider(
+                0,
+                G.num_ws,
+                value=G.num_ws,
+                step=1,
+                label="Truncated layers",
+                info="Counted from the coarsest; the others keep full variety.",
+                elem_id="cutoff",
+            )
+            with gr.Row(elem_id="noise-row"):
+                self.noise = gr.Radio(NOISE, value="const", label="Noise", elem_id="noise")
+                self.noise_seed = self._seed("Noise seed", 0, "noise-seed", visible=False)
+            self.label = gr.Slider(
+                0, max(1, G.label_dim - 1), value=0, step=1, label="Class", visible=G.label_dim > 0, elem_id="label"
+            )
+            self.sliders = [self._direction_slider(name) for name in self.edits]
+
+    def _direction_slider(self, name: str) -> Any:
+        """The control of an editing direction."""
+        visible = name in self.studio.directions.get(self.first, {})
+        return gr.Slider(-3, 3, value=0, step=0.1, label=name, visible=visible)
+
+    def _seed(self, label: str, value: int, name: str, *, visible: bool = True) -> Any:
+        return gr.Number(
+            value, label=label, precision=0, minimum=0, maximum=2**32 - 1, elem_id=name, visible=visible, min_width=110
+        )
+
+    def _pair(self, name: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
+        """Two seeds with their pictures, and a button that draws both anew."""
+        seeds, pictures = [], []
+        with gr.Row(elem_classes="pair"):
+            for side, seed in (("a", seed_a), ("b", seed_b)):
+                with gr.Column(min_width=110):
+                    pictures.append(
+                        gr.Image(
+                            show_label=False,
+                            container=False,
+                            buttons=[],
+                            elem_classes="source",
+                            elem_id=f"{name}-{side}",
+                        )
+                    )
+                    seeds.append(self._seed(f"Face {side.upper()}", seed, f"{name}-seed-{side}"))
+            new = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
+        return seeds[0], seeds[1], pictures, new
+
+    # What happens.
+
+    def _connect(self) -> None:
+        look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
+        own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
+        shared: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "generator"}
+        show: dict[str, Any] = {
+            "fn": self._reported(self.show),
+            "inputs": [self.what, *own, *look],
+            "outputs": [self.picture, self.caption, self.save, *self.mix_images, *self.between_images],
+            **shared,
+        }
+        # While a slider moves, only its last place counts.
+        moved = [control.input for control in (*own, *look[1:])]
+        gr.on(moved, **show, trigger_mode="always_last", api_name="picture")
+
+        show["api_visibility"] = "private"
+        outputs = [self.gallery, self.seeds]
+        suggest = {"fn": self._reported(self.suggest), "inputs": look, "outputs": outputs, **shared}
+        suggest["api_visibility"] = "private"
+        self._connect_buttons(show)
+        self.more.click(**suggest)
+        changed = [self.licence, self.cutoff, self.layers, self.label, *self.sliders]
+        choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
+        self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
+        self.blocks.load(**show).then(**suggest)
+
+    def _connect_buttons(self, show: dict[str, Any]) -> None:
+        """What sets a control first, and then shows the picture."""
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        # Few enough digits to be remembered.
+        draw = "() => Math.floor(Math.random() * 1e5)"
+        draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 1e5))"
+        self.new_face.click(None, None, self.seed, js=draw, **quiet).then(**show)
+        self.mix_new.click(None, None, [self.mix_a, self.mix_b], js=draw_two, **quiet).then(**show)
+        self.between_new.click(None, None, [self.between_a, self.between_b], js=draw_two, **quiet).then(**show)
+        for name, tab in (("face", self.face_tab), ("mix", self.mix_tab), ("between", self.between_tab)):
+            tab.select(None, None, self.what, js=f"() => '{name}'", **quiet).then(**show)
+        for name, button in self.bands.items():
+            choose = self._reported(lambda model, name=name: _band(self.studio.generator(model), name))
+            button.click(choose, self.model, self.layers, **quiet).then(**show)
+        self.noise.input(lambda mode: gr.update(visible=mode == "random"), self.noise, self.noise_seed, **quiet)
+        self.gallery.select(self.chosen, self.seeds, self.seed, **quiet).then(**show)
+
+    def _reported(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with the library's errors as messages on the page."""
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except StyleGANError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+
+        return call
+
+    def show(self, what: str, *values: Any) -> list[Any]:
+        """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs."""
+        if None in values:  # A field is empty, to be filled in.
+            return [gr.skip()] * 7
+        seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
+        look, skip = self._look(rest), gr.skip()
+        made: list[Image.Image]
+        if what == "face":
+            made, beside = self.studio.faces([seed], look), [skip] * 4
+        elif what == "mix":
+            made = self.studio.mix([mix_a, mix_b], layers, look)
+            beside = [*self._keep(made[1:]), skip, skip]
+        else:
+            made = self.studio.between([between_a, between_b], position, look)
+            beside = [skip, skip, *self._keep(made[1:])]
+        path = self._keep(made[:1])[0]
+        return [path, _caption(made[0]), path, *beside]
+
+    def suggest(self, *values: Any) -> tuple[list[Any], list[int]]:
+        """Some faces to pick from, of fresh seeds, and these seeds."""
+        look = self._look(list(values))
+        count = 12 if self.studio.generator(look.model).img_resolution <= 128 else 6
+        seeds = [secrets.randbelow(100_000) for _ in range(count)]
+        return self._keep(self.studio.faces(seeds, look)), seeds
+
+    def chosen(self, seeds: list[int], event: gr.SelectData) -> int:
+        """The seed of the face that was picked."""
+        return seeds[event.index]
+
+    def choose(self, model: str) -> list[Any]:
+        """What the controls can be for a model."""
+        G = self.studio.generator(model)
+        names = self.studio.directions.get(model, {})
+        return [
+            _licence(G),
+            gr.update(maximum=G.num_ws, value=G.num_ws),
+            gr.update(choices=_layer_names(G), value=_band(G, "coarse")),
+            gr.update(maximum=max(1, G.label_dim - 1), value=0, visible=G.label_dim > 0),
+            *[gr.update(visible=name in names, value=0) for name in self.edits],
+        ]
+
+    def _look(self, values: list[Any]) -> Look:
+        model, psi, cutoff, noise, noise_seed, label, *strengths = values
+        G = self.studio.generator(model)
+        edits = self.studio.directions.get(model, {})
+        return Look(
+            model=model,
+            truncation_psi=psi,
+            truncation_cutoff=None if cutoff == G.num_ws else cutoff,
+            noise_mode=noise,
+            noise_seed=noise_seed,
+            label=label,
+            strengths=tuple(pair for pair in zip(self.edits, strengths, strict=True) if pair[0] in edits),
+        )
+
+    def _keep(self, pictures: list[Image.Image]) -> list[str]:
+        """Write pictures, with their settings, where the page fetches them."""
+        paths = []
+        for picture in pictures:
+            digest = hashlib.sha256(repr(sorted(picture.info.items())).encode()).hexdigest()
+            path = self.folder / digest[:32] / f"{_file_name(picture)}.png"
+            if not path.is_file():
+                images.save(picture, path)
+                self.kept.append(path)
+            paths.append(str(path))
+        while len(self.kept) > KEPT:
+            self.kept.popleft().unlink(missing_ok=True)
+        return paths
+
+
+def _file_name(picture: Image.Image) -> str:
+    text = picture.info
+    if "seed" in text:
+        return f"seed{text['seed']}"
+    a, b = text["seeds"].strip("[]").split(", ")
+    return f"{'mix' if 'layers' in text else 'between'}-{a}-{b}"
+
+
+def _caption(picture: Image.Image) -> str:
+    """The settings that make a picture again."""
+    shown = (
+        "model",
+        "seed",
+        "seeds",
+        "layers",
+        "position",
+        "label",
+        "truncation_psi",
+        "truncation_cutoff",
+        "noise_mode",
+    )
+    more = ("noise_seed", *(key for key in picture.info if str(key).startswith("direction ")))
+    pairs = [(key, picture.info[key]) for key in (*shown, *more) if key in picture.info]
+    return " ".join(f"<span>{escape(str(k).replace('_', ' '))} <b>{escape(str(v))}</b></span>" for k, v in pairs)
+
+
+def _licence(G: Generator) -> str:
+    parts = [f"{G.name}, {G.img_resolution}x{G.img_resolution}"]
+    parts += [f"Licence of the pictures: {G.metadata.get('license', 'unknown')}"]
+    parts += [str(G.metadata[key]) for key in ("attribution", "limits") if key in G.metadata]
+    return " &middot; ".join(escape(part) for part in parts)
+
+
+def _layer_names(G: Generator) -> list[tuple[str, int]]:
+    """The layers with the resolution that each works at."""
+    sizes = [2 ** (i // 2 + 2) for i in range(G.num_ws)]
+    return [(f"{i} ({size}x{size})", i) for i, size in enumerate(sizes)]
+
+
+def _band(G: Generator, name: str) -> list[int]:
+    return list(range(G.num_ws))[BANDS[name]]

@@ -1,0 +1,132 @@
+"""What the demo shows: checked settings -> pictures. No web in here; every value may come from a stranger."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import images
+from ..errors import InputError
+from ..generator import Generator
+from ..latents import check_integers, check_seeds
+from ..synthesis import NoiseMode
+
+# Beyond this, images are nothing but artefacts.
+MAX_PSI = 2.0
+
+# An editing direction: ws [N, num_ws, w_dim], strength -> ws.
+Edit = Callable[[Tensor, float], Tensor]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What all pictures of the page share."""
+
+    model: str  # One of the studio's.
+    truncation_psi: float = 0.7
+    truncation_cutoff: int | None = None  # None = all layers.
+    noise_mode: NoiseMode = "const"
+    noise_seed: int = 0  # Of the "random" noise.
+    label: int = 0  # For conditional models.
+    strengths: tuple[tuple[str, float], ...] = ()  # Editing directions by name.
+
+
+class Studio:
+    """Models that are loaded when they are first looked at, and the pictures that the page asks for.
+
+    models: name on the page -> what `Generator.from_pretrained` takes; nobody can ask for another.
+    directions: model -> name -> editing direction. device: where the networks run; None = the CPU.
+
+    The methods raise InputError for settings that the model cannot show.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, str],
+        *,
+        directions: Mapping[str, Mapping[str, Edit]] | None = None,
+        device: str | None = None,
+    ):
+        if not models:
+            raise InputError("the demo needs at least one model")
+        self.models, self.directions = dict(models), dict(directions or {})
+        # As many as fit beside each other; a network of 1024x1024 takes 0.1 GB.
+        self._load = lru_cache(maxsize=4)(lambda source: Generator.from_pretrained(source, device=device))
+
+    def generator(self, model: str) -> Generator:
+        """The network behind a name of the page."""
+        if model not in self.models:
+            raise InputError(f"unknown model {model!r}; expected one of {', '.join(self.models)}")
+        return self._load(self.models[model])
+
+    def faces(self, seeds: Sequence[int], look: Look) -> list[Image.Image]:
+        """One picture for each seed."""
+        G = self.generator(look.model)
+        numbers = check_seeds(seeds)
+        pictures = self._render(G, self._ws(G, numbers, look), look)
+        return [images.remember(p, {"seed": seed}) for p, seed in zip(pictures, numbers, strict=True)]
+
+    def mix(self, seeds: Sequence[int], layers: Sequence[int], look: Look) -> list[Image.Image]:
+        """Pictures of the first seed with the styles of some layers from the second, of the first, of the second."""
+        G = self.generator(look.model)
+        a, b = self._two(G, seeds, look)
+        chosen = sorted(set(check_integers(layers, what="a layer", limit=G.num_ws)))
+        return self._beside(G, [G.mix_styles(a, b, chosen), a, b], look, seeds, {"layers": chosen})
+
+    def between(self, seeds: Sequence[int], position: float, look: Look) -> list[Image.Image]:
+        """Pictures at a position from 0 (the first seed) to 1 (the second), in W; of the first, of the second."""
+        G = self.generator(look.model)
+        a, b = self._two(G, seeds, look)
+        check_number(position, what="the position", low=0, high=1)
+        return self._beside(G, [torch.lerp(a, b, float(position)), a, b], look, seeds, {"position": position})
+
+    def _two(self, G: Generator, seeds: Sequence[int], look: Look) -> tuple[Tensor, Tensor]:
+        if len(check_seeds(seeds)) != 2:
+            raise InputError(f"expected two seeds, got {seeds!r}")
+        first, second = self._ws(G, seeds, look).split(1)
+        return first, second
+
+    def _ws(self, G: Generator, seeds: Sequence[int], look: Look) -> Tensor:
+        """Truncated ws of seeds, moved along the editing directions."""
+        psi = check_number(look.truncation_psi, what="psi", low=-MAX_PSI, high=MAX_PSI)
+        if look.truncation_cutoff is not None:
+            check_integers(look.truncation_cutoff, what="the cutoff", limit=G.num_ws + 1)
+        label = look.label if G.label_dim else None
+        ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=look.truncation_cutoff)
+        edits = self.directions.get(look.model, {})
+        for name, strength in look.strengths:
+            if name not in edits:
+                raise InputError(f"{look.model} has no direction {name!r}; it has {', '.join(edits) or 'none'}")
+            ws = edits[name](ws, check_number(strength, what=name, low=-10, high=10))
+        return ws
+
+    def _beside(
+        self, G: Generator, rows: Sequence[Tensor], look: Look, seeds: Sequence[int], own: Mapping[str, object]
+    ) -> list[Image.Image]:
+        """A picture made from two seeds, and those of the seeds."""
+        made, first, second = self._render(G, torch.cat(list(rows)), look)
+        images.remember(made, {"seeds": list(seeds), **own})
+        return [made, images.remember(first, {"seed": seeds[0]}), images.remember(second, {"seed": seeds[1]})]
+
+    def _render(self, G: Generator, ws: Tensor, look: Look) -> list[Image.Image]:
+        noise_seed = look.noise_seed if look.noise_mode == "random" else None
+        pictures = G.render(ws, noise_mode=look.noise_mode, noise_seed=noise_seed, progress=False)
+        settings: dict[str, Any] = {"truncation_psi": look.truncation_psi}
+        if look.truncation_cutoff is not None:
+            settings["truncation_cutoff"] = look.truncation_cutoff
+        if G.label_dim:
+            settings["label"] = look.label
+        settings |= {f"direction {name}": strength for name, strength in look.strengths if strength}
+        return [images.remember(picture, settings) for picture in pictures]
+
+
+def check_number(value: Any, *, what: str, low: float, high: float) -> float:
+    """Return value as a float if it is a number from low to high, else raise InputError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high or math.isnan(value):
+        raise InputError(f"{what} must be a number from {low:g} to {high:g}, got {value!r}")
+    return float(value)

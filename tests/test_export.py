@@ -1,0 +1,144 @@
+"""ONNX files: they compute what PyTorch computes, at any batch size, and are written as a whole or not at all."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from click.testing import CliRunner
+
+from stylegan import Generator, cli
+from stylegan.errors import ExportError, InputError
+from stylegan.export import OPSET, export_onnx
+
+from .conftest import tiny_generator
+
+onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
+pytest.importorskip("onnxscript", reason="needs the extra onnx")
+
+TRADITIONAL = {"use_styles": False, "const_input": False, "use_noise": False, "use_instance_norm": False}
+
+
+def run(path: Path, **inputs) -> list[np.ndarray]:
+    return onnxruntime.InferenceSession(path).run(None, {key: np.asarray(value) for key, value in inputs.items()})
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Generator, tmp_path_factory) -> Path:
+    """The tiny network with noise inputs."""
+    folder = tmp_path_factory.mktemp("exported") / "v1.0"
+    export_onnx(tiny, folder, noise="input")
+    return folder
+
+
+@pytest.mark.parametrize("n", [1, 3, 4])
+def test_seeds_truncated_and_mixed_outside_give_the_image_of_the_library(exported: Path, tiny: Generator, n: int):
+    w, w_avg = run(exported / "mapping.onnx", z=tiny.z(range(n)))
+    ws = np.repeat((w_avg + 0.6 * (w - w_avg))[:, None], tiny.num_ws, axis=1)
+    ws[:, 2:] = ws[::-1, 2:]
+    noise = tiny.noise(range(n))
+    maps = {f"noise_{i}": map for i, map in enumerate(noise)}
+    img = run(exported / "synthesis.onnx", ws=ws, **maps)[0]
+
+    expected = tiny.ws(range(n), truncation_psi=0.6)
+    expected = tiny.mix_styles(expected, expected.flip(0), 2)
+    assert np.abs(img - tiny.synthesis(expected, noise=noise).numpy()).max() < 1e-4
+
+
+def test_the_stored_noise_maps_lie_beside_the_network_that_takes_them(exported: Path, tiny: Generator):
+    stored = safetensors.numpy.load_file(exported / "noise_const.safetensors")
+    ws = tiny.ws([5])
+    img = run(exported / "synthesis.onnx", ws=ws, **stored)[0]
+    assert np.abs(img - tiny.synthesis(ws).numpy()).max() < 1e-4
+    weak = {key: value / 2 for key, value in stored.items()}
+    img = run(exported / "synthesis.onnx", ws=ws, **weak)[0]
+    expected = tiny.synthesis(ws, noise=[torch.from_numpy(map) for map in weak.values()])
+    assert np.abs(img - expected.numpy()).max() < 1e-4
+
+
+def test_files_say_what_they_are(exported: Path):
+    described = json.loads((exported / "model.json").read_text())
+    assert (described["img_resolution"], described["num_ws"], described["noise"]) == (16, 6, "input")
+    for name, digest in described["files"].items():
+        assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest
+    for name in ("mapping.onnx", "synthesis.onnx"):
+        model = onnx.load(exported / name)
+        properties = {p.key: p.value for p in model.metadata_props}
+        assert (properties["name"], properties["num_ws"]) == ("unnamed", "6")
+        assert model.opset_import[0].version == OPSET
+        assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+        # Nothing of the machine that made it.
+        assert str(Path(cli.__file__).parents[2]).encode() not in (exported / name).read_bytes()
+
+
+def test_what_depends_on_weights_alone_is_computed_before(exported: Path):
+    """Each of the layers is one convolution with a constant kernel, transposed where it doubles the size."""
+    graph = onnx.load(exported / "synthesis.onnx").graph
+    weights = {tensor.name for tensor in graph.initializer}
+    convolutions = [node for node in graph.node if node.op_type in ("Conv", "ConvTranspose")]
+    assert all(node.input[1] in weights for node in convolutions)
+    assert [node.op_type for node in graph.node].count("ConvTranspose") == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"synthesis": TRADITIONAL, "mapping": {"num_layers": 0}},
+        {
+            "label_dim": 3,
+            "img_channels": 1,
+            "synthesis": {"lod": 0.5, "bilinear_upscale": True, "blur_filter": (1, 3, 3, 1)},
+        },
+    ],
+    ids=["traditional", "conditional and growing"],
+)
+def test_every_kind_of_network_is_exported(tmp_path, options: dict):
+    """The export itself compares with PyTorch; here the batch size differs from those that it tries."""
+    G = tiny_generator(**options)
+    mapping, synthesis, _ = export_onnx(G, tmp_path)
+    labels = {"labels": torch.eye(G.label_dim)[[0, 1, 2, 0]]} if G.label_dim else {}
+    w = run(mapping, z=G.z(range(4)), **labels)[0]
+    img = run(synthesis, ws=np.repeat(w[:, None], G.num_ws, axis=1))[0]
+    assert np.abs(img - G(G.z(range(4)), *labels.values()).numpy()).max() < 1e-4
+
+
+def test_a_network_that_came_out_wrong_is_not_written(tmp_path, tiny: Generator, monkeypatch):
+    monkeypatch.setattr("stylegan.export.TOLERANCE", 1e-12)
+    with pytest.raises(ExportError, match=r"mapping.onnx: differs from PyTorch by .* at batch size 1"):
+        export_onnx(tiny, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "noise", "message"), [("a.onnx", "const", "a file's name"), ("a", "random", "'const' or 'input'")]
+)
+def test_wrong_arguments_are_refused(tmp_path, tiny: Generator, folder: str, noise, message: str):
+    with pytest.raises(InputError, match=message):
+        export_onnx(tiny, tmp_path / folder, noise=noise)
+
+
+def test_without_the_packages_the_error_names_the_extra(tmp_path, tiny: Generator, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(InputError, match=r'pip install "stylegan\[onnx\]"'):
+        export_onnx(tiny, tmp_path)
+
+
+def test_the_command_replaces_existing_files_only_by_force(tmp_path, tiny: Generator, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tiny.save("tiny.safetensors")
+    out = Path("web/model")
+    out.mkdir(parents=True)
+    (out / "noise_const.safetensors").write_bytes(b"mine")
+    command = ["export", "tiny.safetensors", "--format", "onnx", "--out", str(out)]
+    refused = CliRunner().invoke(cli.main, command)
+    assert refused.exit_code == 1
+    assert "holds noise_const.safetensors" in refused.output
+    assert [path.name for path in out.iterdir()] == ["noise_const.safetensors"]
+    result = CliRunner().invoke(cli.main, [*command, "--force"])
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in out.iterdir()) == ["mapping.onnx", "model.json", "synthesis.onnx"]
