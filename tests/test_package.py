@@ -125,7 +125,7 @@ LAYERS = [
     {"files", "ops", "architecture", "placement", "model_card"},
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator", "sampling"},
-    {"generator"},
+    {"generator", "extractors"},
     {"presets"},
     {"training"},
     {"cli"},
