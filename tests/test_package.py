@@ -128,6 +128,7 @@ LAYERS = [
     {"generator", "extractors"},
     {"presets"},
     {"training"},
+    {"metrics"},
     {"cli"},
     {"__init__", "__main__"},
 ]

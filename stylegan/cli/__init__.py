@@ -7,6 +7,7 @@ from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
 from stylegan.cli.download import download
+from stylegan.cli.evaluate import evaluate
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish, dataset, train):
+for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish, dataset, train, evaluate):
     main.add_command(command)
