@@ -46,7 +46,7 @@ def test_frechet_distance_is_that_of_scipys_matrix_root(pair):
 
 
 def test_frechet_distance_is_that_of_torchmetrics(pair):
-    fid = pytest.importorskip("torchmetrics.image.fid")
+    fid = import_reference("torchmetrics.image.fid")
     moments = [(x.double().mean(0), torch.cov(x.double().mT)) for x in pair]
     assert frechet_distance(*pair) == pytest.approx(fid._compute_fid(*moments[0], *moments[1]).item(), rel=1e-6)
 
@@ -100,7 +100,7 @@ def test_kernel_distance_of_whole_sets_is_that_of_torch_fidelity(pair):
 
 
 def test_kernel_distance_of_whole_sets_is_that_of_torchmetrics(pair):
-    kid = pytest.importorskip("torchmetrics.image.kid")
+    kid = import_reference("torchmetrics.image.kid")
     expected = kid.poly_mmd(pair[0][:500].double(), pair[1].double()).item()
     assert kernel_distance(pair[0][:500], pair[1], subsets=1, subset_size=500)[0] == pytest.approx(expected, rel=1e-6)
 

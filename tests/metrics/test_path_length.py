@@ -13,6 +13,7 @@ from stylegan.metrics.images import Images
 from stylegan.metrics.path_length import Path, average, path_lengths, positions, slerp, view
 
 from ..conftest import tiny_generator
+from ..references import import_reference
 
 
 class Linear:
@@ -97,12 +98,14 @@ def test_ends_are_the_beginnings_of_the_paths_and_the_whole_goes_all_the_way():
 
 
 def test_slerp_is_that_of_torchmetrics():
-    module = pytest.importorskip("torchmetrics.functional.image.perceptual_path_length")
+    module = import_reference("torchmetrics.functional.image.perceptual_path_length")
     a, b = torch.randn(2, 50, 16, generator=torch.Generator().manual_seed(0)).double()
     for t in (0.0, 0.3, 0.9999, 1.0):
         unit = [torch.nn.functional.normalize(x, dim=1) for x in (a, b)]
         expected = module._interpolate(*unit, t, "slerp_unit")
-        torch.testing.assert_close(slerp(a, b, torch.full((50, 1), t, dtype=torch.float64)), expected, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(
+            slerp(a, b, torch.full((50, 1), t, dtype=torch.float64)), expected, rtol=1e-6, atol=1e-9
+        )
 
 
 def test_slerp_goes_at_even_speed_along_the_shorter_arc():
