@@ -13,6 +13,7 @@ from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
 from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
+from stylegan.cli.table import table
 from stylegan.cli.train import train
 from stylegan.cli.truncate import truncate
 from stylegan.version import __version__
@@ -29,5 +30,19 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish, dataset, train, evaluate):
+for command in (
+    sample,
+    mix,
+    truncate,
+    info,
+    list_models,
+    download,
+    convert,
+    cache,
+    publish,
+    dataset,
+    train,
+    evaluate,
+    table,
+):
     main.add_command(command)
