@@ -61,12 +61,12 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
     from stylegan.metrics.evaluate import Settings
     from stylegan.metrics.evaluate import evaluate as measure
     from stylegan.metrics.names import parse_metrics
-    from stylegan.placement import check_device
-    from stylegan.training.distributed import connect, disconnect
+    from stylegan.training.distributed import connect, disconnect, own_device
 
     settings = Settings(metrics=parse_metrics(metrics), classifiers=tuple(classifiers.split(",")), **given)
-    G = Generator.from_pretrained(model, device=device)
-    world = connect(check_device(device))
+    place = own_device(device)
+    G = Generator.from_pretrained(model, device=place)
+    world = connect(place)
     try:
         result = measure(G, settings, world=world)
     finally:
