@@ -58,8 +58,8 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
       stylegan evaluate runs/faces --data faces.zip --metrics fid10k --extractor st-lpips-vgg
       stylegan evaluate --metrics ppl_w10k,ppl_z10k,ls20k
     """
-    from stylegan.metrics.evaluate import Settings
-    from stylegan.metrics.evaluate import evaluate as measure
+    from stylegan.metrics.evaluation import Settings
+    from stylegan.metrics.evaluation import evaluate as measure
     from stylegan.metrics.names import parse_metrics
     from stylegan.training.distributed import connect, disconnect, own_device
 

@@ -1,8 +1,8 @@
 """Metrics of generators: FID, KID, precision and recall, perceptual path length, linear separability."""
 
 from .distributions import PrecisionRecall, frechet_distance, kernel_distance, precision_recall
-from .evaluate import Settings, evaluate
-from .separability import Separability, separability
+from .evaluation import Settings, evaluate
+from .linear_separability import Separability, separability
 
 __all__ = [
     "PrecisionRecall",

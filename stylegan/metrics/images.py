@@ -85,10 +85,10 @@ def as_rgb(img: Tensor) -> Tensor:
     return img.expand(-1, 3, -1, -1)
 
 
-def real_images(dataset: ImageDataset, numbers: Sequence[int], *, seed: int) -> Tensor:
+def real_images(dataset: ImageDataset, numbers: range, *, seed: int) -> Tensor:
     """Real images in shuffled order, each once: float32 [N, 3, H, W] in [-1, 1]."""
-    order = shuffled_indices(len(dataset), 0, len(dataset), seed)
-    return from_uint8(as_rgb(dataset.batch([order[i] for i in numbers])[0]))
+    indices = shuffled_indices(len(dataset), numbers.start, len(numbers), seed)
+    return from_uint8(as_rgb(dataset.batch(indices)[0]))
 
 
 def labels_for(G: Generator, dataset: ImageDataset | None, n: int, *, seed: int) -> Tensor | None:

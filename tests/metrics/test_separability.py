@@ -8,7 +8,7 @@ import torch
 
 from stylegan.errors import InputError
 from stylegan.metrics import separability
-from stylegan.metrics.separability import conditional_entropy, most_confident, score, separability_of_all
+from stylegan.metrics.linear_separability import conditional_entropy, most_confident, score, separability_of_all
 
 
 @pytest.fixture(scope="module")

@@ -27,10 +27,10 @@ from ..weights.cache import Cache
 from . import distributions
 from .features import RealFeatures, check_finite, model_digest
 from .images import Images, NoiseMode, labels_for
+from .linear_separability import Separability, check_keep, score, separability_of_all
 from .names import Metric, parse_metrics
 from .path_length import EPSILON, Path, average, path_lengths
 from .processes import rows_of_all
-from .separability import Separability, check_keep, score, separability_of_all
 
 FORMAT = 1
 DEFAULT_METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
