@@ -44,7 +44,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
 
-    dataset, known, labels = read(given.data, given.attribute)
+    dataset = ImageDataset(given.data, resolution=RESOLUTION, label_field="gender")
+    known, labels = read_labels(dataset, given.attribute)
     images = dataset.batch(known.tolist())[0]
     test, train = split(len(images), given.seed)
     classifier = new_classifier(given.attribute, labels[train])
@@ -58,14 +59,13 @@ def main() -> None:
     save_checkpoint(given.out, checkpoint, dtype=torch.float16)
 
 
-def read(path: str, attribute: str, *, memory_limit: int = 2**30) -> tuple[ImageDataset, Tensor, Tensor]:
-    """The pictures, the positions of those with a label, int64 [N], and their labels, float32 [N]."""
-    dataset = ImageDataset(path, resolution=RESOLUTION, label_field="gender", memory_limit=memory_limit)
-    with zipfile.ZipFile(path) as archive:
+def read_labels(dataset: ImageDataset, attribute: str) -> tuple[Tensor, Tensor]:
+    """The positions of the pictures with a label, int64 [N], and their labels, float32 [N]."""
+    with zipfile.ZipFile(dataset.path) as archive:
         records = json.loads(archive.read("labels.json"))
     known = [i for i, name in enumerate(dataset.names) if records[name][attribute] is not None]
     labels = torch.tensor([float(records[dataset.names[i]][attribute]) for i in known])
-    return dataset, torch.tensor(known), labels
+    return torch.tensor(known), labels
 
 
 def split(n: int, seed: int) -> tuple[Tensor, Tensor]:
