@@ -126,9 +126,10 @@ LAYERS = [
     {"files", "memory", "ops", "architecture", "placement", "model_card", "seeds", "workers"},
     {"layers", "latents", "images", "weights"},
     {"mapping", "synthesis", "discriminator", "sampling"},
-    {"generator"},
+    {"generator", "extractors"},
     {"presets", "figures", "animation", "demo", "export"},
     {"jobs", "training"},
+    {"metrics"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -8,6 +8,7 @@ from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
 from stylegan.cli.demo import demo
 from stylegan.cli.download import download
+from stylegan.cli.evaluate import evaluate
 from stylegan.cli.export import export
 from stylegan.cli.figure import figure
 from stylegan.cli.info import info
@@ -15,6 +16,7 @@ from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
 from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
+from stylegan.cli.table import table
 from stylegan.cli.train import train
 from stylegan.cli.truncate import truncate
 from stylegan.cli.video import video
@@ -48,5 +50,7 @@ for command in (
     publish,
     dataset,
     train,
+    evaluate,
+    table,
 ):
     main.add_command(command)

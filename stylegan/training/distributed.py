@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..errors import InputError
+from ..placement import check_device
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,15 @@ class World:
             )
         share = groups // self.size
         return torch.arange(batch).view(group_size, groups)[:, self.rank * share : (self.rank + 1) * share].flatten()
+
+
+def own_device(name: str) -> torch.device:
+    """The device of this process: with several GPUs, torchrun gives each process one."""
+    device = check_device(name)
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        device = torch.device("cuda", torch.cuda.current_device())
+    return device
 
 
 def connect(device: torch.device) -> World:

@@ -24,10 +24,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import CheckpointError, DivergenceError, InputError
-from ..placement import check_device
 from .config import TrainingConfig
 from .dataset import ImageDataset, shuffled_indices
-from .distributed import World, connect, disconnect
+from .distributed import World, connect, disconnect, own_device
 from .log import append_log, plot_losses, read_log, rewind_log
 from .reals import shrink
 from .schedule import Phase
@@ -77,7 +76,7 @@ def train(
     `config.skip_limit` steps in a row gave no finite numbers.
     """
     start = time.monotonic()
-    out, device = Path(out), _own_device(config.device)
+    out, device = Path(out), own_device(config.device)
     if config.tensorboard:
         require_tensorboard()
     resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
@@ -314,15 +313,6 @@ def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
-
-
-def _own_device(name: str) -> torch.device:
-    """The device of this process: with several GPUs, torchrun gives each process one."""
-    device = check_device(name)
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        device = torch.device("cuda", torch.cuda.current_device())
-    return device
 
 
 def _passed(before: int, after: int, kimg: float) -> bool:
