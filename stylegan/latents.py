@@ -151,11 +151,12 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
         ) from None
     num_ws = ws_a.shape[-2]
     from_b = torch.zeros(num_ws, 1, dtype=torch.bool)
-    from_b[_layer_indices(layers, num_ws)] = True
+    from_b[layer_indices(layers, num_ws)] = True
     return torch.where(from_b.to(ws_a.device), ws_b, ws_a)
 
 
-def _layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
+def layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
+    """The layers that an argument `layers` means, as an index; see `mix_styles`. Raises InputError for others."""
     given: Any = layers
     if isinstance(given, str):
         if given not in BANDS:
@@ -174,3 +175,15 @@ def _layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
         if not _is_index(i) or not -num_ws <= i < num_ws:
             raise InputError(f"this network has layers 0 to {num_ws - 1}, got {i!r}")
     return [operator.index(i) for i in indices]
+
+
+def check_same_average(w_avg: Tensor, other: Tensor, *, what: str, next_step: str) -> None:
+    """Raise InputError unless two average w belong to the same model: something made for one fits the other.
+
+    w_avg, other: [w_dim]. They may differ by 1%, so that a copy stored in half precision is the same model.
+    """
+    if w_avg.shape != other.shape:
+        raise InputError(f"{what} has w of size {len(other)}, this model of size {len(w_avg)}; {next_step}")
+    w_avg, other = w_avg.float(), other.to(w_avg.device, torch.float32)
+    if (w_avg - other).norm() > 0.01 * w_avg.norm():
+        raise InputError(f"{what} belongs to another model: its average w is not that of this one; {next_step}")

@@ -122,12 +122,13 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
-    {"files", "ops", "architecture", "placement", "model_card"},
+    {"files", "ops", "architecture", "pictures", "placement", "model_card"},
     {"layers", "latents", "images", "weights"},
-    {"mapping", "synthesis", "discriminator", "sampling"},
+    {"tensor_files"},
+    {"mapping", "synthesis", "discriminator", "sampling", "direction"},
     {"generator"},
-    {"presets"},
-    {"training"},
+    {"latent_files", "presets"},
+    {"editing", "projection", "training"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from stylegan.training.pictures import Crop, OutputFormat
+from stylegan.pictures import Crop, OutputFormat
 from stylegan.training.prepare import LabelOrigin, Report, Split, prepare
 from stylegan.training.sources import list_files
 

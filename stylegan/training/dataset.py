@@ -13,8 +13,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
+from ..pictures import decode_plain, open_plain, quiet_pillow
 from . import labels as _labels
-from .pictures import decode_plain, open_plain, quiet_pillow
 from .sources import Source, list_files, printable
 from .workers import default_threads, map_in_order
 

@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
 from ..files import new_file
+from ..pictures import Crop, OutputFormat, decode, encode, open_picture, quiet_pillow, square_box, upright_size
 from .dataset import MIN_RESOLUTION, is_resolution
 from .labels import LABELS_FILE, Label, Labels, labels_from_folders, labels_json, read_labels
-from .pictures import Crop, OutputFormat, decode, encode, open_picture, quiet_pillow, square_box, upright_size
 from .sources import Source, list_files, printable
 from .workers import map_in_order
 
