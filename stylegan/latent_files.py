@@ -47,7 +47,7 @@ class Latents:
     def check(self, G: Generator) -> None:
         """Raise InputError if these are not latents of this model."""
         next_step = f"choose the model that they were made with ({self.model})"
-        check_same_average(G.w_avg, self.w_avg, what="these latents", next_step=next_step)
+        check_same_average(G.w_avg, self.w_avg, what="the file of latents", next_step=next_step)
         G.synthesis.check_ws(self.ws)
         if len(self.names) != len(self.ws) or not self.names:
             raise InputError(f"latents need a name for each of {len(self.ws)} rows, got {len(self.names)}")

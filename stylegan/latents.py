@@ -177,13 +177,16 @@ def layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
     return [operator.index(i) for i in indices]
 
 
-def check_same_average(w_avg: Tensor, other: Tensor, *, what: str, next_step: str) -> None:
-    """Raise InputError unless two average w belong to the same model: something made for one fits the other.
-
-    w_avg, other: [w_dim]. They may differ by 1%, so that a copy stored in half precision is the same model.
-    """
+def same_average(w_avg: Tensor, other: Tensor) -> bool:
+    """Whether two average w [w_dim] are those of one model; copies stored in half precision differ by less than 1%."""
     if w_avg.shape != other.shape:
-        raise InputError(f"{what} has w of size {len(other)}, this model of size {len(w_avg)}; {next_step}")
+        return False
     w_avg, other = w_avg.float(), other.to(w_avg.device, torch.float32)
-    if (w_avg - other).norm() > 0.01 * w_avg.norm():
-        raise InputError(f"{what} belongs to another model: its average w is not that of this one; {next_step}")
+    return bool((w_avg - other).norm() <= 0.01 * w_avg.norm())
+
+
+def check_same_average(w_avg: Tensor, other: Tensor, *, what: str, next_step: str) -> None:
+    """Raise InputError unless what was made with the average w `other` [w_dim] fits the model with w_avg [w_dim]."""
+    if not same_average(w_avg, other):
+        why = f"its w has {len(other)} numbers, not {len(w_avg)}" if len(other) != len(w_avg) else "its w_avg differs"
+        raise InputError(f"{what} belongs to another model ({why}); {next_step}")

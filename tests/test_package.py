@@ -127,7 +127,7 @@ LAYERS = [
     {"tensor_files"},
     {"mapping", "synthesis", "discriminator", "sampling", "direction"},
     {"generator"},
-    {"latent_files", "presets"},
+    {"latent_files", "presets", "w_space"},
     {"editing", "projection", "training"},
     {"cli"},
     {"__init__", "__main__"},
