@@ -6,10 +6,13 @@ from stylegan.cli.cache import cache
 from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
+from stylegan.cli.directions import directions
 from stylegan.cli.download import download
+from stylegan.cli.edit import edit
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
+from stylegan.cli.project import project
 from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
 from stylegan.cli.train import train
@@ -28,5 +31,20 @@ def main() -> None:
     """
 
 
-for command in (sample, mix, truncate, info, list_models, download, convert, cache, publish, dataset, train):
+for command in (
+    sample,
+    mix,
+    truncate,
+    edit,
+    directions,
+    project,
+    info,
+    list_models,
+    download,
+    convert,
+    cache,
+    publish,
+    dataset,
+    train,
+):
     main.add_command(command)

@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from ..direction import Direction
 from ..generator import Generator
+from ..latents import Layers
 from ..w_space import SAMPLES, sample_w
 from .boundary import boundary, orthogonalize
 
@@ -16,6 +17,7 @@ def attribute_directions(
     G: Generator,
     classifiers: Mapping[str, Callable[[Tensor], Tensor]],
     *,
+    layers: Layers | None = None,
     samples: int = SAMPLES,
     truncation_psi: float = 0.7,
     progress: bool | None = None,
@@ -23,6 +25,7 @@ def attribute_directions(
     """A direction for each attribute, which leaves the others alone as far as a plane can.
 
     classifiers: by attribute, from images [N, C, H, W] in [-1, 1] to a score [N]; more = further along.
+    layers: those that the directions move; None = all, or as in `mix_styles`.
     samples: the seeds 0 to samples - 1.
     truncation_psi: of the images that the classifiers see: cleaner ones than those of w itself.
     progress: show a bar; None = on a terminal.
@@ -31,7 +34,7 @@ def attribute_directions(
     """
     w = sample_w(G, samples)
     scores = score_images(G, w, classifiers, truncation_psi=truncation_psi, progress=progress)
-    found = [boundary(G, name, w, scores[name]) for name in classifiers]
+    found = [boundary(G, name, w, scores[name], layers=layers) for name in classifiers]
     if len(found) == 1:
         return found
     return [orthogonalize(G, own, [other for other in found if other is not own]) for own in found]
