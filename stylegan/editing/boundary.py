@@ -20,7 +20,7 @@ def boundary(
     w: Tensor,
     scores: Tensor,
     *,
-    fraction: float = 0.1,
+    fraction: float = 0.25,
     layers: Layers | None = None,
 ) -> Direction:
     """The normal of the plane that parts the samples with the highest scores from those with the lowest.
