@@ -126,7 +126,7 @@ LAYERS = [
     {"layers", "latents", "images", "weights"},
     {"tensor_files"},
     {"mapping", "synthesis", "discriminator", "sampling", "direction"},
-    {"generator"},
+    {"generator", "extractors"},
     {"latent_files", "presets", "w_space"},
     {"editing", "projection", "training"},
     {"cli"},

@@ -86,6 +86,11 @@ def entries() -> dict[str, Entry]:
     return _packaged()[1] | (read_manifest(extra) if extra else {})
 
 
+def extractors() -> dict[str, Entry]:
+    """The networks that metrics look at images with, by name: those of the package's manifest that are downloaded."""
+    return _packaged()[2]
+
+
 def default_name() -> str:
     """The name of the model that is used where none is given."""
     return _packaged()[0]
@@ -137,10 +142,14 @@ def parse_manifest(data: bytes, *, where: str, bundled: bool = False) -> dict[st
 
 
 @functools.cache
-def _packaged() -> tuple[str, dict[str, Entry]]:
-    data = (_PACKAGE / "weights_manifest.json").read_bytes()
-    models = parse_manifest(data, where="weights_manifest.json", bundled=True)
-    return json.loads(data)["default"], models
+def _packaged() -> tuple[str, dict[str, Entry], dict[str, Entry]]:
+    """The default model, the models, and the extractors."""
+    where = "weights_manifest.json"
+    data = (_PACKAGE / where).read_bytes()
+    models = parse_manifest(data, where=where, bundled=True)
+    parsed = json.loads(data)
+    checker = _Checker(where, bundled=True)
+    return parsed["default"], models, {name: checker.entry(name, e) for name, e in parsed["extractors"].items()}
 
 
 def _parse_json(data: bytes, where: str) -> Any:
@@ -166,7 +175,8 @@ class _Checker:
         self.where, self.bundled = where, bundled
 
     def models(self, manifest: Any) -> dict[str, Entry]:
-        fields = self.fields(manifest, "manifest", required={"version", "models"}, optional={"default"})
+        optional = {"default", "extractors"} if self.bundled else {"default"}
+        fields = self.fields(manifest, "manifest", required={"version", "models"}, optional=optional)
         if fields["version"] != 2:
             raise WeightsError(f"{self.where}: manifest version {str(fields['version'])[:20]}; expected 2")
         models = fields["models"]

@@ -131,7 +131,7 @@ def test_scores_that_part_nothing_are_refused(tiny, labelled):
     for scores, message in ((first * 0, "differ"), (first[:5], "expected w"), (first * float("nan"), "finite")):
         with pytest.raises(InputError, match=message):
             boundary(tiny, "a", w, scores)
-    with pytest.raises(InputError, match="leave 2 of each side"):
+    with pytest.raises(InputError, match="leave 5 of each side"):
         boundary(tiny, "a", w[:20], first[:20])
 
 

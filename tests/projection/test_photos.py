@@ -41,8 +41,8 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path):
         load_photo(page)
     picture = io.BytesIO()
     gradient(64, 64).save(picture, "PNG")
-    page.write_bytes(picture.getvalue()[:-200])
-    with pytest.raises(InputError, match=r"photo\.jpg: damaged"):
+    page.write_bytes(picture.getvalue()[:200])
+    with pytest.raises(InputError, match=r"photo\.jpg: (damaged|no intact)"):
         load_photo(page)
     with pytest.raises(InputError, match=r"gone\.jpg: cannot be read: No such file"):
         load_photo(tmp_path / "gone.jpg")
@@ -152,6 +152,6 @@ def test_the_detector_finds_the_face_and_refuses_photos_without():
     # Her eyes are at 202,101 and 248,102, her mouth at 222,145 of the photo.
     expected = align(photo, [(202, 101), (248, 102), (226, 122), (208, 143), (242, 143)], 64)
     assert np.abs(found - np.asarray(expected)).mean() < 30
-    for empty in (gradient(300, 300), photo.crop((300, 300, 512, 512)), gradient(16, 16)):
+    for empty in (gradient(300, 300), photo.crop((0, 250, 200, 450)), gradient(16, 16)):
         with pytest.raises(InputError, match="no frontal face found"):
             cut_face(empty, 64)

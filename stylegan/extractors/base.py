@@ -1,0 +1,72 @@
+"""What every extractor offers: features of images, and distances between images where it is perceptual."""
+
+from abc import ABC, abstractmethod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import skip_init
+
+from ..errors import InputError
+
+
+def check_images(images: Tensor) -> None:
+    """Raise InputError if images are not float [N, 3, H, W]."""
+    if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
+        raise InputError(
+            f"images must be floating point [N, 3, H, W] in [-1, 1], got {images.dtype} {list(images.shape)}"
+        )
+
+
+class Extractor(nn.Module, ABC):
+    """A fixed network that looks at images, float [N, 3, H, W] in [-1, 1], of any size.
+
+    name: what results name it by. sha256: of its weights. license: of its weights.
+    is_perceptual: whether it has a `distance`.
+    """
+
+    name: str
+    sha256: str
+    license: str
+    is_perceptual: bool = False
+
+    @abstractmethod
+    def features(self, images: Tensor) -> Tensor:
+        """One vector for each image, float32 [N, feature_dim]; differentiable."""
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Perceptual distance of the images of each pair, float32 [N], 0 for equal ones; differentiable.
+
+        a, b: of one shape. Raises InputError if this extractor is not perceptual.
+        """
+        raise InputError(f"{self.name} has no distance between images; use st-lpips-vgg or st-lpips-alex")
+
+
+def enlarge(images: Tensor, smallest: int) -> Tensor:
+    """Enlarge images, bilinearly, so that no side is below `smallest`."""
+    check_images(images)
+    size = [max(side, smallest) for side in images.shape[2:]]
+    if size == list(images.shape[2:]):
+        return images
+    return F.interpolate(images, size, mode="bilinear", align_corners=False)
+
+
+def check_pair(a: Tensor, b: Tensor) -> None:
+    """Raise InputError if a and b are not images of one shape."""
+    check_images(a)
+    if a.shape != b.shape:
+        raise InputError(f"a and b must have one shape, got {list(a.shape)} and {list(b.shape)}")
+
+
+def conv2d(
+    in_channels: int,
+    channels: int,
+    kernel: int | tuple[int, int],
+    *,
+    stride: int = 1,
+    padding: int | tuple[int, int] = 0,
+    bias: bool = True,
+) -> nn.Conv2d:
+    """A convolution whose weights are still to be filled: unlike torch's own, it draws nothing at random."""
+    device = torch.get_default_device()
+    return skip_init(nn.Conv2d, in_channels, channels, kernel, stride=stride, padding=padding, bias=bias, device=device)
