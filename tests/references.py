@@ -1,7 +1,7 @@
 """Independent implementations to compare with; a test that needs one is skipped where it is not installed.
 
-torch-fidelity and stlpips_pytorch import torchvision and others, for what no test calls: those are stood in for.
-`pip install --no-deps torch-fidelity` installs the first; the second is in the extra `perceptual`.
+They import torchvision and others, for what no test calls: those are stood in for. `pip install --no-deps
+torch-fidelity` installs what the extra `test` leaves out, as it would bring torchvision.
 """
 
 import sys
@@ -22,7 +22,7 @@ _UNWANTED = (
 
 
 def import_reference(name: str) -> ModuleType:
-    """A module of torch_fidelity or stlpips_pytorch."""
+    """A module of torch_fidelity, torchmetrics or stlpips_pytorch."""
     missing = [module for module in _UNWANTED if module not in sys.modules]
     sys.modules |= {module: MagicMock() for module in missing}
     try:

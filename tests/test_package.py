@@ -129,6 +129,7 @@ LAYERS = [
     {"generator", "extractors"},
     {"latent_files", "presets", "w_space"},
     {"editing", "projection", "training"},
+    {"metrics"},
     {"cli"},
     {"__init__", "__main__"},
 ]

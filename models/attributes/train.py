@@ -24,7 +24,7 @@ from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
 
 RESOLUTION = 64
 BATCH = 64
-CHANNELS = [24, 32, 64, 96, 128]
+CHANNELS = [24, 48, 96, 160]
 RATE = 3e-3
 LICENSE = {
     "license": "non-commercial research",
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("attribute", choices=["gender", "age"])
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
 
@@ -86,7 +86,7 @@ class TrainingNetwork(nn.Module):
     def __init__(self, channels: list[int], seed: int):
         super().__init__()
         self.convs = nn.ModuleList(
-            conv2d(i, o, 3, stride=1 if i == 3 else 2, padding=1, bias=False) for i, o in pairwise([3, *channels])
+            conv2d(i, o, 3, stride=2, padding=1, bias=False) for i, o in pairwise([3, *channels])
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(o) for o in channels)
         self.head = nn.Linear(channels[-1], 1)

@@ -9,12 +9,14 @@ from stylegan.cli.dataset import dataset
 from stylegan.cli.directions import directions
 from stylegan.cli.download import download
 from stylegan.cli.edit import edit
+from stylegan.cli.evaluate import evaluate
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
 from stylegan.cli.project import project
 from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
+from stylegan.cli.table import table
 from stylegan.cli.train import train
 from stylegan.cli.truncate import truncate
 from stylegan.version import __version__
@@ -46,5 +48,7 @@ for command in (
     publish,
     dataset,
     train,
+    evaluate,
+    table,
 ):
     main.add_command(command)

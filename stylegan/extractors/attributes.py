@@ -39,7 +39,7 @@ class AttributeClassifier(nn.Module):
         *,
         name: str,  # Of the attribute.
         positive: str,  # What a positive logit says, in words.
-        channels: list[int],  # Of the convolutions; all but the first halve the size.
+        channels: list[int],  # Of the convolutions; each of them halves the size.
         resolution: int = 64,  # Images are resized to this height and width.
         mean: float = 0.0,  # The value is mean + std * output.
         std: float = 1.0,
@@ -62,9 +62,7 @@ class AttributeClassifier(nn.Module):
         self.mean, self.std, self.threshold, self.scale = mean, std, threshold, scale
         self.metadata: dict[str, Any] = {}
         self.sha256 = ""
-        self.convs = nn.ModuleList(
-            conv2d(i, o, 3, stride=1 if i == 3 else 2, padding=1) for i, o in pairwise([3, *channels])
-        )
+        self.convs = nn.ModuleList(conv2d(i, o, 3, stride=2, padding=1) for i, o in pairwise([3, *channels]))
         self.head = skip_init(nn.Linear, channels[-1], 1, device=torch.get_default_device())
         if seed is not None:
             self._initialize(seed)

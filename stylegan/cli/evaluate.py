@@ -1,0 +1,78 @@
+"""stylegan evaluate: FID, KID, precision and recall, perceptual path length, linear separability."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan.cli.common import show_table
+from stylegan.files import write_atomically
+from stylegan.generator import DEFAULT_MODEL, Generator
+
+METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
+
+
+@click.command()
+@click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
+@click.option("--data", metavar="PATH", help="Real pictures, a zip or folder, for fid, kid and pr.")
+@click.option(
+    "--metrics",
+    default=METRICS,
+    show_default=True,
+    metavar="NAME,...",
+    help="With another number of images: fid10k, ppl_w20k, ls20k...",
+)
+@click.option(
+    "--extractor",
+    default="inception-2015",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Features of fid, kid and pr: inception-2015, st-lpips-vgg, st-lpips-alex, or a file of weights.",
+)
+@click.option(
+    "--distance",
+    default="st-lpips-vgg",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Distance of ppl: st-lpips-vgg or st-lpips-alex.",
+)
+@click.option("--classifiers", default="gender,age", show_default=True, metavar="NAME,...", help="Attributes of ls.")
+@click.option("--num-latents", type=click.IntRange(min=1), default=1, help="Latents mixed in each image.  [default: 1]")
+@click.option("--noise-mode", type=click.Choice(["random", "const"]), default="random", show_default=True)
+@click.option("--face-crop/--no-face-crop", default=True, help="Whether ppl looks at the face alone.  [default: yes]")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Image i has z of seed + i.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images computed together.  [default: by resolution]")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
+@click.option("--cache-dir", metavar="FOLDER", help="Where features of real pictures are kept.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write everything as JSON.")
+def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path | None, **given: Any) -> None:
+    """Measure a model. Every number comes with what is needed to repeat it (--out).
+
+    Only numbers of the same extractor or distance can be compared. Several GPUs or processes:
+    torchrun --nproc-per-node 8 -m stylegan.metrics MODEL --data ...
+
+    \b
+    Examples:
+      stylegan evaluate --data faces.zip --out faces-64.json
+      stylegan evaluate runs/faces --data faces.zip --metrics fid10k --extractor st-lpips-vgg
+      stylegan evaluate --metrics ppl_w10k,ppl_z10k,ls20k
+    """
+    from stylegan.metrics.evaluate import Settings
+    from stylegan.metrics.evaluate import evaluate as measure
+    from stylegan.metrics.names import parse_metrics
+    from stylegan.placement import check_device
+    from stylegan.training.distributed import connect, disconnect
+
+    settings = Settings(metrics=parse_metrics(metrics), classifiers=tuple(classifiers.split(",")), **given)
+    G = Generator.from_pretrained(model, device=device)
+    world = connect(check_device(device))
+    try:
+        result = measure(G, settings, world=world)
+    finally:
+        disconnect()
+    if not world.is_first:
+        return
+    if out is not None:
+        write_atomically(out, (json.dumps(result, indent=2) + "\n").encode())
+    show_table([(name, f"{entry['value']:.4f}") for name, entry in result["metrics"].items()])

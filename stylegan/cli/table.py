@@ -1,0 +1,52 @@
+"""stylegan table: the paper's tables with results of one's own."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan.errors import InputError
+from stylegan.files import write_atomically
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["configurations", "mixing", "paths", "mapping"]))
+@click.argument("results", nargs=-1, metavar="[ROW=RESULT.json]...")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there.  [default: print]")
+def table(name: str, results: tuple[str, ...], out: Path | None) -> None:
+    """Write a table of the paper as Markdown, with results of `stylegan evaluate --out` beside the published numbers.
+
+    \b
+    Tables and their rows:
+      configurations   table 1: A B C D E F
+      mixing           table 2: 0 50 90 100 (percent); one result for each --num-latents
+      paths            table 3: B D E 50 F
+      mapping          table 4: traditional-0 traditional-8 style-0 style-1 style-2 style-8
+
+    \b
+    Examples:
+      stylegan table configurations E=runs/e.json F=runs/f.json
+      stylegan table mixing 90=f-1.json 90=f-2.json 0=e-1.json 0=e-2.json --out mixing.md
+    """
+    from stylegan.metrics.tables import make_table
+
+    text = make_table(name, [read_result(item) for item in results])
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(out, text.encode())
+
+
+def read_result(item: str) -> tuple[str, dict[str, Any]]:
+    """Read ROW=FILE. Raises InputError if the file is no result of `stylegan evaluate`."""
+    row, equals, path = item.partition("=")
+    if not equals:
+        raise InputError(f"{item!r}: expected ROW=RESULT.json")
+    try:
+        result = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError):
+        result = None
+    if not isinstance(result, dict) or not {"metrics", "settings", "format"} <= result.keys():
+        raise InputError(f"{path}: not a result that `stylegan evaluate --out` wrote")
+    return row, result

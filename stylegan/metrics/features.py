@@ -1,0 +1,125 @@
+"""Features of generated and real images; those of a data set are kept in the cache."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ..errors import WeightsError
+from ..extractors import Extractor
+from ..files import write_atomically
+from ..training.dataset import ImageDataset
+from ..training.distributed import World
+from ..weights.cache import Cache, sha256_of
+from .images import real_images
+
+# Part of the key: raise it whenever the same pictures would give other features.
+VERSION = 1
+
+Rows = Callable[[Callable[[range], Tensor], int, str], Tensor]
+
+
+class RealFeatures:
+    """The features of a data set's pictures at one resolution, in an order shuffled by a seed.
+
+    The key of what is kept is made of the content of the pictures' files, the resolution, the extractor's weights and
+    the version of this code; not of paths or dates.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        extractor: Extractor,
+        *,
+        resolution: int,
+        seed: int = 0,
+        cache: Cache,
+        progress: bool | None = None,
+    ):
+        self.path, self.extractor, self.resolution, self.seed = Path(path), extractor, resolution, seed
+        self.cache, self.progress = cache, progress
+        self.data_sha256 = data_digest(self.path)
+        parts = (VERSION, self.data_sha256, resolution, extractor.name, extractor.sha256, seed)
+        key = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
+        self.file = cache.own / "features" / f"{key[:32]}.safetensors"
+        self._dataset: ImageDataset | None = None
+
+    @property
+    def dataset(self) -> ImageDataset:
+        """The pictures, loaded where they are first needed."""
+        if self._dataset is None:
+            self._dataset = ImageDataset(self.path, resolution=self.resolution, progress=self.progress)
+        return self._dataset
+
+    def features(self, n: int, rows: Rows, world: World) -> Tensor:
+        """The features of the first n pictures, or of all where there are fewer: float32 [at most n, D].
+
+        rows: how they are computed, in all processes; see `rows_of_all`.
+        """
+        kept = self.kept()
+        missing = kept is None or (len(kept) < n and not _is_whole(self.file))
+        if world.any(missing, next(self.extractor.parameters()).device):
+            n = min(n, len(self.dataset))
+            kept = rows(self._compute, n, "real images")
+            if world.is_first:
+                self.keep(kept, is_whole=n == len(self.dataset))
+        assert kept is not None
+        return kept[:n]
+
+    def _compute(self, numbers: range) -> Tensor:
+        device = next(self.extractor.parameters()).device
+        return self.extractor.features(real_images(self.dataset, numbers, seed=self.seed).to(device))
+
+    def kept(self) -> Tensor | None:
+        """What the cache has, if it is there and was not changed since."""
+        record = self.cache.recall(self.file)
+        if record is None or not record.is_current:
+            return None
+        try:
+            return load_file(self.file)["features"]
+        except (safetensors.SafetensorError, OSError, KeyError):
+            return None
+
+    def keep(self, features: Tensor, *, is_whole: bool) -> None:
+        """Write features into the cache: the whole file or none."""
+        data = save({"features": features.contiguous()}, {"whole": str(is_whole)})
+        write_atomically(self.file, data)
+        source = f"features of {self.path.name} by {self.extractor.name}"
+        self.cache.remember(self.file, hashlib.sha256(data).hexdigest(), source=source, expected=None)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a kept file holds all pictures of its data set."""
+    with safetensors.safe_open(file, framework="pt") as opened:
+        return (opened.metadata() or {}).get("whole") == "True"
+
+
+def data_digest(path: Path) -> str:
+    """A sha256 of the content of a data set: of the zip, or of the names and contents of a folder's files."""
+    if path.is_file():
+        return sha256_of(path)
+    digest = hashlib.sha256()
+    for file in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def model_digest(tensors: dict[str, Tensor]) -> str:
+    """A sha256 of a network's tensors: the same for the same weights, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def check_finite(features: Tensor, what: str) -> Tensor:
+    """Raise WeightsError if features are no finite numbers: a network that is broken has no metrics."""
+    if not features.isfinite().all():
+        raise WeightsError(f"{what}: NaN or infinity; the model or the extractor is broken")
+    return features

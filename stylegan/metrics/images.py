@@ -1,0 +1,110 @@
+"""The images that metrics look at: real ones, and generated ones that depend on nothing but their number.
+
+Image i has z of seed `seed + i` and, unless the stored noise is asked for, noise of its own. Nothing is truncated.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..generator import Generator
+from ..images import from_uint8, to_uint8
+from ..training.dataset import ImageDataset, shuffled_indices
+
+NoiseMode = Literal["random", "const"]
+
+# Seeds of noise: the same numbers as those of z would draw the same values.
+_NOISE_SEEDS = 2**31
+
+
+@dataclass(frozen=True)
+class Images:
+    """Generated images by their number.
+
+    labels: of conditional models, [N, label_dim]; image i has the label i mod N.
+    num_latents: how many latents each image mixes, at crossovers drawn at random (Karras et al. 2019, table 2).
+    """
+
+    G: Generator
+    seed: int = 0
+    noise_mode: NoiseMode = "random"
+    labels: Tensor | None = None
+    num_latents: int = 1
+
+    def z(self, numbers: Sequence[int]) -> Tensor:
+        """[N, z_dim]."""
+        return self.G.z([self.seed_of(i) for i in numbers])
+
+    def w(self, numbers: Sequence[int]) -> Tensor:
+        """[N, w_dim]."""
+        return self.G.mapping(self.z(numbers), self.labels_of(numbers))
+
+    def images(self, numbers: Sequence[int]) -> Tensor:
+        """float32 [N, 3, H, W] in [-1, 1], with the values that 8 bits can hold."""
+        ws = self.mixed(numbers) if self.num_latents > 1 else self.G.broadcast(self.w(numbers))
+        img = self.G.synthesis(ws, noise=self.noise(numbers))
+        return from_uint8(to_uint8(as_rgb(img)))
+
+    def mixed(self, numbers: Sequence[int]) -> Tensor:
+        """ws of several latents each, [N, num_ws, w_dim]: those of image i are the ones from i * num_latents on."""
+        k, num_ws = self.num_latents, self.G.num_ws
+        labels = self.labels_of(numbers)
+        each = [self.G.mapping(self.G.z([self.seed_of(i * k + j) for i in numbers]), labels) for j in range(k)]
+        latents = torch.stack(each, dim=1)  # [N, k, w_dim]
+        cuts = np.array([np.random.RandomState([self.seed, i]).randint(1, num_ws, k - 1) for i in numbers])
+        chosen = (np.arange(num_ws) >= cuts[:, :, None]).sum(axis=1)  # [N, num_ws]: how many crossovers lie before.
+        index = torch.from_numpy(chosen).to(latents.device)[:, :, None].expand(-1, -1, latents.shape[2])
+        return latents.gather(1, index)
+
+    def noise(self, numbers: Sequence[int]) -> list[Tensor] | None:
+        """A map for each layer; None = the stored ones."""
+        if self.noise_mode == "const":
+            return None
+        return self.G.noise([(self.seed_of(i) + _NOISE_SEEDS) % 2**32 for i in numbers])
+
+    def labels_of(self, numbers: Sequence[int]) -> Tensor | None:
+        """[N, label_dim], or None for an unconditional model."""
+        if self.labels is None:
+            return None
+        return self.labels[[i % len(self.labels) for i in numbers]].to(self.G.device)
+
+    def seed_of(self, number: int) -> int:
+        """The seed of z."""
+        return (self.seed + number) % 2**32
+
+
+def as_rgb(img: Tensor) -> Tensor:
+    """Repeat one channel three times: [N, 1 or 3, H, W] -> [N, 3, H, W]."""
+    if img.shape[1] not in (1, 3):
+        raise InputError(f"metrics look at images of 1 or 3 channels, got {img.shape[1]}")
+    return img.expand(-1, 3, -1, -1)
+
+
+def real_images(dataset: ImageDataset, numbers: Sequence[int], *, seed: int) -> Tensor:
+    """Real images in shuffled order, each once: float32 [N, 3, H, W] in [-1, 1]."""
+    order = shuffled_indices(len(dataset), 0, len(dataset), seed)
+    return from_uint8(as_rgb(dataset.batch([order[i] for i in numbers])[0]))
+
+
+def labels_for(G: Generator, dataset: ImageDataset | None, n: int, *, seed: int) -> Tensor | None:
+    """Labels of n generated images: those of real ones in shuffled order, or classes drawn evenly without a data set.
+
+    Returns [at most n, label_dim], or None for an unconditional model. Raises InputError if the data has other labels.
+    """
+    if not G.label_dim:
+        return None
+    if dataset is None:
+        classes = np.random.RandomState([seed, 1]).randint(0, G.label_dim, n)
+        return torch.eye(G.label_dim)[torch.from_numpy(classes)]
+    if dataset.label_dim != G.label_dim:
+        raise InputError(
+            f"{G.name} takes labels of {G.label_dim} values, the data set {dataset.path} has {dataset.label_dim}"
+        )
+    labels = dataset.labels(shuffled_indices(len(dataset), 0, min(n, len(dataset)), seed))
+    assert labels is not None
+    return labels

@@ -1,0 +1,90 @@
+"""Perceptual path length (Karras et al. 2019, section 4.1): how much the image changes on the way between two latents.
+
+In Z, l = E[d(G(slerp(z1, z2; t)), G(slerp(z1, z2; t + eps))) / eps^2] (equation 2), in W the same with w and lerp
+(equation 3), with t evenly from [0, 1], or 0 to begin at the ends of the paths alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import ops
+from ..errors import InputError
+from .images import Images, as_rgb
+
+Space = Literal["z", "w"]
+
+EPSILON = 1e-4
+# What the distance is made for; larger images are shrunk to it.
+_MAX_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Path:
+    """Which paths, and where on them."""
+
+    space: Space
+    ends: bool  # Measure at t = 0 alone.
+    epsilon: float = EPSILON
+    face_crop: bool = True  # Look at the face alone; for other images than aligned faces, False.
+
+
+def path_lengths(
+    images: Images, distance: Callable[[Tensor, Tensor], Tensor], path: Path, numbers: Sequence[int]
+) -> Tensor:
+    """d / eps^2 on each of these paths, [N]: path i leads from latent 2i to latent 2i + 1.
+
+    distance: of two batches of images [N, 3, h, w] in [-1, 1], [N]. Both images of a pair have the same noise and, of a
+    conditional model, the same label.
+    """
+    G, epsilon = images.G, path.epsilon
+    if G.dtype != torch.float32:
+        raise InputError(f"path lengths compare images that hardly differ: expected float32, got a {G.dtype} model")
+    labels = images.labels_of(numbers)
+    z = [images.z([2 * i + end for i in numbers]) for end in (0, 1)]
+    t = torch.zeros(len(numbers)) if path.ends else positions(images.seed, numbers)
+    t = t.to(G.device)[:, None]
+    steps = (t.double(), t.double() + epsilon)
+    if path.space == "z":
+        w = [G.mapping(slerp(z[0], z[1], at).float(), labels) for at in steps]
+    else:
+        from_w, to_w = (G.mapping(end, labels).double() for end in z)
+        w = [torch.lerp(from_w, to_w, at).float() for at in steps]
+    noise = images.noise(numbers)
+    both = None if noise is None else [torch.cat([maps, maps]) for maps in noise]
+    img = as_rgb(G.synthesis(G.broadcast(torch.cat(w)), noise=both))
+    first, second = view(img, path.face_crop).chunk(2)
+    return distance(first, second) / epsilon**2
+
+
+def positions(seed: int, numbers: Sequence[int]) -> Tensor:
+    """t of each path, evenly from [0, 1): float32 [N]."""
+    drawn = [np.random.RandomState([seed, i]).random_sample() for i in numbers]
+    return torch.tensor(drawn, dtype=torch.float32)
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation (Shoemake 1985) between directions, [N, D] and t [N, 1]: float64 of unit length."""
+    a, b = (torch.nn.functional.normalize(x.double(), dim=-1) for x in (a, b))
+    angle = (a * b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos() * t
+    across = torch.nn.functional.normalize(b - (a * b).sum(dim=-1, keepdim=True) * a, dim=-1)
+    return a * angle.cos() + across * angle.sin()
+
+
+def view(img: Tensor, face_crop: bool) -> Tensor:
+    """What the distance sees: the face, if asked for, and at most 256 pixels of width."""
+    size = img.shape[-1]
+    if face_crop:  # Of images that are aligned as FFHQ is.
+        img = img[:, :, size * 3 // 8 : size * 7 // 8, size // 4 : size * 3 // 4]
+    return ops.downscale(img, max(1, img.shape[-1] // _MAX_SIZE))
+
+
+def average(lengths: Tensor) -> float:
+    """The mean of the lengths that lie between their 1st and 99th percentile."""
+    values = lengths.double().numpy()
+    low, high = np.percentile(values, 1, method="lower"), np.percentile(values, 99, method="higher")
+    return float(np.mean(values[(values >= low) & (values <= high)]))

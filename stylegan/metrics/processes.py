@@ -1,0 +1,46 @@
+"""Work on many samples: batch after batch, shared out among processes, the rows in order."""
+
+from collections.abc import Callable
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from tqdm import tqdm
+
+from ..training.distributed import World
+
+
+def rows_of_all(
+    compute: Callable[[range], Tensor],
+    n: int,
+    *,
+    batch_size: int,
+    world: World,
+    device: torch.device,
+    what: str,
+    progress: bool | None,
+) -> Tensor:
+    """Rows 0 to n, float32 [n, ...] on the CPU, in every process.
+
+    compute: the rows of a range; each process computes whole batches, so that the result does not depend on how many
+    processes there are. progress: show a bar; None = on a terminal.
+    """
+    rows: Tensor | None = None
+    starts = range(0, n, batch_size)
+    hidden = True if not world.is_first else None if progress is None else not progress
+    with tqdm(total=n, desc=what, unit="img", disable=hidden, leave=False) as bar:
+        for k, start in enumerate(starts):
+            batch = range(start, min(start + batch_size, n))
+            if k % world.size == world.rank or rows is None:  # The first one tells every process the width.
+                found = compute(batch).float().cpu()
+                if rows is None:
+                    rows = torch.zeros(n, *found.shape[1:])
+                if k % world.size == world.rank:
+                    rows[batch.start : batch.stop] = found
+            bar.update(len(batch))
+    assert rows is not None
+    if world.size > 1:
+        shared = rows.to(device)  # NCCL knows no tensors of the CPU.
+        dist.all_reduce(shared)
+        rows = shared.cpu()
+    return rows

@@ -1,0 +1,82 @@
+"""Linear separability (Karras et al. 2019, section 4.2): how well a plane in latent space splits an attribute."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Separability:
+    """One attribute in one latent space."""
+
+    entropy: float  # H(Y|X) in bits: what the side of the plane leaves unknown of the class.
+    accuracy: float  # The share of latents on the right side of the plane.
+    kept: int  # Latents that the plane was fitted to.
+    positive: float  # The share of them whose class is the positive one.
+
+
+def most_confident(logits: Tensor, keep: int) -> Tensor:
+    """Indices of the `keep` logits, [N], that are farthest from 0; of equal ones the first."""
+    return logits.abs().argsort(descending=True, stable=True)[:keep]
+
+
+def separability(latents: Tensor, logits: Tensor) -> Separability:
+    """Fit a linear SVM to the classes that the logits name, and compare its classes with them.
+
+    latents: [N, D]; logits: [N], log-odds of the positive class. Needs scikit-learn. Both are as in the official code:
+    the plane is fitted and judged on the same latents, with the support vector machine's default settings.
+    """
+    if latents.ndim != 2 or logits.shape != latents.shape[:1] or not len(logits):
+        raise InputError(f"expected latents [N, D] and logits [N], got {list(latents.shape)} and {list(logits.shape)}")
+    classes = (logits > 0).cpu().numpy()
+    found = classes if classes.all() or not classes.any() else _side_of_plane(latents, classes)
+    counts = np.array([[np.sum((found == x) & (classes == y)) for y in (False, True)] for x in (False, True)])
+    accuracy = float(np.mean(found == classes))
+    return Separability(conditional_entropy(counts), accuracy, len(classes), float(np.mean(classes)))
+
+
+def _side_of_plane(latents: Tensor, classes: np.ndarray) -> np.ndarray:
+    try:
+        from sklearn.svm import LinearSVC
+    except ImportError as error:
+        raise InputError('linear separability needs scikit-learn: pip install "stylegan[metrics]"') from error
+
+    points = latents.double().cpu().numpy()
+    # The primal problem: there are more points than dimensions, and it needs no random order.
+    return LinearSVC(dual=False).fit(points, classes).predict(points).astype(bool)
+
+
+def conditional_entropy(counts: np.ndarray) -> float:
+    """H(Y|X) in bits, of counts [X, Y]."""
+    joint = counts / counts.sum()
+    given = np.broadcast_to(joint.sum(axis=1, keepdims=True), joint.shape)
+    there = joint > 0
+    return float(-np.sum(joint[there] * np.log2(joint[there] / given[there])))
+
+
+def score(entropies: Sequence[float]) -> float:
+    """exp of the sum of the entropies over all attributes; 1 = every attribute is perfectly separable."""
+    return float(np.exp(np.sum(entropies)))
+
+
+def separability_of_all(latents: Tensor, logits: Tensor, *, keep: int) -> list[Separability]:
+    """For each attribute, of the latents that its classifier is most confident of.
+
+    latents: [N, D]; logits: [N, A]. Returns A results.
+    """
+    results = []
+    for own in logits.unbind(dim=1):
+        kept = most_confident(own, keep)
+        results.append(separability(latents[kept], own[kept]))
+    return results
+
+
+def check_keep(samples: int) -> int:
+    """How many of the samples are kept: the more confident half, as 100,000 of 200,000 in the paper."""
+    if samples < 4:
+        raise InputError(f"linear separability needs 4 images or more, got {samples}")
+    return samples // 2
