@@ -52,7 +52,7 @@ def project(
     seed: int = 0,
     extractor: str | os.PathLike[str] | Perceptual = "st-lpips-vgg",
     learning_rate: float = 0.1,
-    pixel_weight: float = 0.1,
+    pixel_weight: float = 1.0,
     noise_weight: float = 1e5,
     names: Sequence[str] | None = None,
     batch_size: int | None = None,
