@@ -19,7 +19,7 @@ from stylegan import Generator, images, project
 from stylegan.extractors import load_extractor
 from stylegan.projection import cut_face, load_photo
 from stylegan.projection.objective import embed_images, perceptual_distance
-from stylegan.projection.project import Perceptual
+from stylegan.projection.optimize import Perceptual
 from stylegan.training.dataset import ImageDataset
 
 

@@ -65,6 +65,7 @@ def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
 def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     names = set(zipfile.ZipFile(archives[".whl"]).namelist())
     assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/weights/faces-64.safetensors"} <= names
+    assert "stylegan/editing/faces-64.safetensors" in names
     assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
 
 

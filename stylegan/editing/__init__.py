@@ -2,10 +2,10 @@
 
 from ..direction import Direction, load_directions, save_directions
 from .attributes import attribute_directions
-from .boundary import boundary, orthogonalize
+from .boundaries import boundary, orthogonalize
+from .components import pca
+from .factorization import sefa
 from .find import bundled_directions, find_direction
-from .pca import pca
-from .sefa import sefa
 
 __all__ = [
     "Direction",

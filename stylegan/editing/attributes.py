@@ -10,7 +10,7 @@ from ..direction import Direction
 from ..generator import Generator
 from ..latents import Layers
 from ..w_space import SAMPLES, sample_w
-from .boundary import boundary, orthogonalize
+from .boundaries import boundary, orthogonalize
 
 
 def attribute_directions(

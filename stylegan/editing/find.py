@@ -8,8 +8,8 @@ from ..direction import Direction, load_directions
 from ..errors import InputError
 from ..generator import Generator
 from ..latents import same_average
-from .pca import pca
-from .sefa import sefa
+from .components import pca
+from .factorization import sefa
 
 _PACKAGE = resources.files("stylegan") / "editing"
 

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError, StyleGANError
-from .align import cut_square
+from .alignment import cut_square
 from .photos import check_side
 
 # Side of the square around a face, and how far its centre is below that of the box which the detector draws, both in

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from stylegan.errors import InputError
 from stylegan.projection import TEMPLATES, align, cut_face, load_photo, template_of, to_square
-from stylegan.projection.align import similarity
+from stylegan.projection.alignment import similarity
 
 
 def gradient(width: int, height: int) -> Image.Image:
