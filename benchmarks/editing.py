@@ -2,7 +2,8 @@
 
 For faces that the directions were not found with: on how many the classifier's answer rises with every step; how much
 an edit changes the attribute itself, the other attributes and the whole image; and what a random direction of the same
-length in w does. Changes of attributes are in standard deviations among faces.
+length in w does, one towards another face and one of random components. Changes of attributes are in standard
+deviations among faces.
 """
 
 import click
@@ -32,10 +33,16 @@ def monotonic_share(G: Generator, classifier: torch.nn.Module, ws: Tensor, direc
     return (torch.stack(steps).diff(dim=0) > 0).all(dim=0).float().mean().item()
 
 
-def random_offsets(G: Generator, direction: Direction, n: int) -> Tensor:
-    """For each of n faces a random unit vector in w, [n, w_dim], as long as the direction's standard deviation."""
-    vectors = torch.randn(n, G.w_dim, generator=torch.Generator().manual_seed(0))
-    return vectors / vectors.norm(dim=1, keepdim=True) * direction.std
+def random_offsets(ws: Tensor, direction: Direction) -> Tensor:
+    """For each face a vector of random components, [N, 1, w_dim], as long as one deviation of the direction."""
+    vectors = torch.randn(len(ws), 1, ws.shape[2], generator=torch.Generator().manual_seed(0))
+    return vectors / vectors.norm(dim=2, keepdim=True) * direction.std
+
+
+def offsets_to_others(G: Generator, ws: Tensor, direction: Direction) -> Tensor:
+    """For each face the way to another one, [N, 1, w_dim], as long as one deviation of the direction."""
+    vectors = (G.ws(range(2 * FIRST_SEED, 2 * FIRST_SEED + len(ws))) - ws)[:, :1]
+    return vectors / vectors.norm(dim=2, keepdim=True) * direction.std
 
 
 def changes(
@@ -81,13 +88,13 @@ def main(model: str, file: str | None, attributes: str, samples: int, strength: 
             G, classifiers, network, (G.edit(ws, direction, -strength), G.edit(ws, direction, strength)), spread
         )
         row(name, f"{share:.1%}", along, columns)
-        offset = random_offsets(G, direction, samples)[:, None] * strength
-        row(
-            "a random direction, as long",
-            "",
-            changes(G, classifiers, network, (ws - offset, ws + offset), spread),
-            columns,
-        )
+        for what, offset in (
+            ("as far towards another face", offsets_to_others(G, ws, direction)),
+            ("as far in random components", random_offsets(ws, direction)),
+        ):
+            moved = torch.zeros_like(ws)
+            moved[:, slice(*direction.layers)] = offset * strength
+            row(what, "", changes(G, classifiers, network, (ws - moved, ws + moved), spread), columns)
 
 
 def row(name: str, share: str, found: dict[str, float], columns: list[str]) -> None:
