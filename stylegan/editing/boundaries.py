@@ -54,7 +54,16 @@ def boundary(
     split = int(0.7 * 2 * per_side)
     normal, accuracy = _linear_svm(x, high, train=shuffled[:split], test=shuffled[split:])
     facts = {"accuracy": accuracy, "samples": len(w), "fraction": fraction}
-    return make_direction(G, name, normal, w, method="boundary", layers=layer_range(G, layers), facts=facts)
+    return make_direction(
+        G,
+        name,
+        normal,
+        w,
+        method="boundary",
+        layers=layer_range(G, layers),
+        facts=facts,
+        strengths=(-2.0, 2.0),  # Attributes change sooner than what varies most, and are distorted sooner.
+    )
 
 
 def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction]) -> Direction:

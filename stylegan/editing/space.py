@@ -19,11 +19,12 @@ def make_direction(
     method: str,
     layers: tuple[int, int],
     facts: dict[str, Any],
+    strengths: tuple[float, float] = (-3.0, 3.0),
 ) -> Direction:
     """A direction of unit length, measured in samples of w."""
     vector = (vector.double() / vector.double().norm()).cpu()
     std = (w.double() @ vector).std().item()
-    return Direction(name, vector.float(), std, G.w_avg.cpu().clone(), G.name, method, layers, facts=facts)
+    return Direction(name, vector.float(), std, G.w_avg.cpu().clone(), G.name, method, layers, strengths, facts)
 
 
 def fix_signs(vectors: Tensor) -> Tensor:
