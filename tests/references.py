@@ -4,7 +4,10 @@ They import torchvision and others, for what no test calls: those are stood in f
 torch-fidelity` installs what the extra `test` leaves out, as it would bring torchvision.
 """
 
+import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from unittest.mock import MagicMock
 
@@ -23,10 +26,20 @@ _UNWANTED = (
 
 def import_reference(name: str) -> ModuleType:
     """A module of torch_fidelity, torchmetrics or stlpips_pytorch."""
+    if name.startswith("torchmetrics"):  # It imports torch_fidelity where that is installed.
+        with _standing_in(), suppress(ImportError):
+            importlib.import_module("torch_fidelity")
+        return pytest.importorskip(name)
+    with _standing_in():
+        return pytest.importorskip(name)
+
+
+@contextmanager
+def _standing_in() -> Iterator[None]:
     missing = [module for module in _UNWANTED if module not in sys.modules]
     sys.modules |= {module: MagicMock() for module in missing}
     try:
-        return pytest.importorskip(name)
+        yield
     finally:
         for module in missing:
             del sys.modules[module]

@@ -75,4 +75,4 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
         return
     if out is not None:
         write_atomically(out, (json.dumps(result, indent=2) + "\n").encode())
-    show_table([(name, f"{entry['value']:.4f}") for name, entry in result["metrics"].items()])
+    show_table([(name, f"{entry['value']:.4g}") for name, entry in result["metrics"].items()])
