@@ -57,7 +57,7 @@ def changes(
     found: dict[str, float] = {}
     for name in classifiers:
         moved = (after[name] - before[name]) / spread[name]
-        found[name], found[f"|{name}|"] = moved.mean().item(), moved.abs().mean().item()
+        found[name], found[f"{name}, absolute"] = moved.mean().item(), moved.abs().mean().item()
     with torch.no_grad():
         distances = [network.distance(a, b) for a, b in zip(img_before.split(20), img_after.split(20), strict=True)]
     return found | {"distance": torch.cat(distances).mean().item()}
@@ -78,7 +78,7 @@ def main(model: str, file: str | None, attributes: str, samples: int, strength: 
     ws = G.ws(range(FIRST_SEED, FIRST_SEED + samples))
     spread = {name: value.std().item() for name, value in answers(G, classifiers, ws)[0].items()}
     click.echo(f"{samples} faces, from -{strength:g} to {strength:g}; {extractor}, torch {torch.__version__}\n")
-    columns = [column for name in classifiers for column in (name, f"|{name}|")] + ["distance"]
+    columns = [column for name in classifiers for column in (name, f"{name}, absolute")] + ["distance"]
     click.echo("| moved along | rises at every step | " + " | ".join(columns) + " |")
     click.echo("|---" * (len(columns) + 2) + "|")
     for name in classifiers:

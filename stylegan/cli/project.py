@@ -55,6 +55,7 @@ class IntegersType(click.ParamType):
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--extractor", default="st-lpips-vgg", show_default=True, help="What measures the perceptual distance.")
 @click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Of the difference of pixels.")
+@click.option("--w-weight", type=float, default=0.02, show_default=True, help="Of the distance of w from its average.")
 @model_options
 def project(
     photos: tuple[Path, ...],

@@ -36,6 +36,11 @@ def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().sum(dim=1)
 
 
+def w_distance(w: Tensor, w_avg: Tensor, deviation: float) -> Tensor:
+    """Squared distance of w [N, layers, w_dim] from the average, in deviations of w, meaned over layers: [N]."""
+    return ((w - w_avg) / deviation).square().sum(dim=2).mean(dim=1)
+
+
 def noise_regularization(maps: Sequence[Tensor]) -> Tensor:
     """Keeps noise maps [N, 1, R, R] from carrying a picture: the squared correlation of neighbours, [N].
 

@@ -53,6 +53,7 @@ def project(
     extractor: str | os.PathLike[str] | Perceptual = "st-lpips-vgg",
     learning_rate: float = 0.1,
     pixel_weight: float = 1.0,
+    w_weight: float = 0.02,
     noise_weight: float = 1e5,
     names: Sequence[str] | None = None,
     batch_size: int | None = None,
@@ -70,8 +71,9 @@ def project(
     seed: of the noise maps at the start, and of the noise on w at every step.
     extractor: what measures the perceptual distance: a name or file for `load_extractor`, or an object with `embed`.
     learning_rate: at its highest.
-    pixel_weight, noise_weight: of the mean squared difference of pixels, and of the regularization of noise maps, in
-        the loss; that of the perceptual distance is 1.
+    pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the squared distance of w from
+        its average (in deviations of w), and of the regularization of noise maps, in the loss; that of the perceptual
+        distance is 1. The paper has the last one alone.
     names: a short text for each picture; None = 0, 1, 2...
     batch_size: pictures computed together, for memory; None = all.
     checkpoint: a .safetensors file where the state is kept every 50 steps; if it is there, the projection goes on from
@@ -86,7 +88,16 @@ def project(
     target = _to_target(pictures, G).to(G.device)
     perceptual = _load(extractor, G.device)
     settings = Settings(
-        space, steps, optimize_noise, candidates, seed, perceptual.name, learning_rate, pixel_weight, noise_weight
+        space=space,
+        steps=steps,
+        optimize_noise=optimize_noise,
+        candidates=candidates,
+        seed=seed,
+        extractor=perceptual.name,
+        learning_rate=learning_rate,
+        pixel_weight=pixel_weight,
+        w_weight=w_weight,
+        noise_weight=noise_weight,
     )
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):

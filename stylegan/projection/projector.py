@@ -24,6 +24,7 @@ from .objective import (
     noise_regularization,
     normalize_noise,
     perceptual_distance,
+    w_distance,
 )
 from .start import average_start, best_start
 
@@ -50,6 +51,7 @@ class Settings:
     extractor: str
     learning_rate: float
     pixel_weight: float
+    w_weight: float
     noise_weight: float
 
     def __post_init__(self) -> None:
@@ -59,7 +61,7 @@ class Settings:
         check_seeds(self.seed)
         if check_integers(self.steps, what="steps", limit=10**7) == [0]:
             raise InputError("steps must be 1 or more, got 0")
-        for name in ("learning_rate", "pixel_weight", "noise_weight"):
+        for name in ("learning_rate", "pixel_weight", "w_weight", "noise_weight"):
             value = getattr(self, name)
             if not 0 <= value < float("inf") or (name == "learning_rate" and value == 0):
                 raise InputError(f"{name} must be a positive number, got {value!r}")
@@ -120,6 +122,8 @@ class Projector:
             img = self._synthesize(self.w[i] + exploring, i)
             distance = perceptual_distance(embed_images(img, self.embed), self.target_embedding[i])
             loss = distance + s.pixel_weight * (img - self.target[i]).square().mean(dim=(1, 2, 3))
+            # Components of w that hardly change the image would drift; this leaves them at the average.
+            loss = loss + s.w_weight * w_distance(self.w[i], self.G.w_avg, self.w_deviation)
             if self.noise:
                 loss = loss + s.noise_weight * noise_regularization([noise[i] for noise in self.noise])
             # Pictures do not touch each other's latents, so the gradient of the sum is that of each.

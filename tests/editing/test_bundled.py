@@ -35,20 +35,22 @@ def test_they_are_those_of_the_bundled_model(faces):
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(faces, classifiers, ws, name):
-    assert monotonic_share(faces, classifiers[name], ws, find_direction(faces, name), 2.0) >= 0.9
+    assert monotonic_share(faces, classifiers[name], ws, find_direction(faces, name), 0.5) >= 0.9
 
 
 @pytest.mark.parametrize(("name", "other"), [ATTRIBUTES, ATTRIBUTES[::-1]])
-def test_the_rest_changes_less_than_along_a_random_direction_of_the_same_length(faces, classifiers, ws, name, other):
+def test_the_other_attribute_changes_less_than_on_the_way_to_another_face(faces, classifiers, ws, name, other):
+    """For as much change of the attribute itself; and on average hardly at all."""
     network = load_extractor("random-conv")
     direction = find_direction(faces, name)
     spread = {key: value.std().item() for key, value in answers(faces, classifiers, ws)[0].items()}
-    offset = offsets_to_others(faces, ws, direction)
-    ends = faces.edit(ws, direction, -2), faces.edit(ws, direction, 2)
+    offset = offsets_to_others(faces, ws, direction) / 2
+    ends = faces.edit(ws, direction, -0.5), faces.edit(ws, direction, 0.5)
     along = changes(faces, classifiers, network, ends, spread)
     random = changes(faces, classifiers, network, (ws - offset, ws + offset), spread)
-    assert along[name] > 3 * random[f"|{name}|"]
-    assert along[f"|{other}|"] < random[f"|{other}|"]
+    assert along[name] > 2 * random[f"{name}, absolute"]
+    assert along[f"{other}, absolute"] / along[name] < 0.8 * random[f"{other}, absolute"] / random[f"{name}, absolute"]
+    assert abs(along[other]) < 0.25 * along[name]
 
 
 def test_the_benchmark_has_rows_for_the_direction_and_a_random_one(faces):

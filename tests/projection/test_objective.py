@@ -9,6 +9,7 @@ from stylegan.projection.objective import (
     learning_rate_factor,
     noise_regularization,
     normalize_noise,
+    w_distance,
 )
 
 
@@ -73,3 +74,9 @@ def test_large_and_grey_images_are_embedded_small_and_in_colour():
     embed_images(torch.zeros(2, 1, 1024, 1024), lambda img: seen.append(img.shape) or img.flatten(1))
     embed_images(torch.zeros(2, 3, 64, 64), lambda img: seen.append(img.shape) or img.flatten(1))
     assert seen == [(2, 3, 256, 256), (2, 3, 64, 64)]
+
+
+def test_the_distance_of_w_is_in_deviations_and_does_not_grow_with_the_layers():
+    w_avg = torch.arange(4.0)
+    w = w_avg + torch.tensor([3.0, 4.0, 0.0, 0.0]).expand(2, 6, 4)
+    assert w_distance(w, w_avg, 2.5).tolist() == pytest.approx([4.0, 4.0])

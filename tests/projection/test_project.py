@@ -33,7 +33,7 @@ def test_projection_recovers_what_the_model_made(gentle, blocks):
     truth, others = gentle.ws([50, 51]), gentle.ws(range(60, 80))
     img = gentle.render(torch.cat([truth, others]), output_type="pt")
     target = from_uint8(to_uint8(img[:2]))
-    found = project(target, gentle, blocks, space="w", optimize_noise=False, steps=150, candidates=100)
+    found = project(target, gentle, blocks, space="w", optimize_noise=False, steps=150, candidates=100, w_weight=0.0)
     for i in range(2):
         between = (blocks.embed(img[i : i + 1]) - blocks.embed(img[2:])).square().sum(1)
         assert found.distances[i] < 0.01 * between.median()
@@ -87,6 +87,14 @@ def test_more_freedom_comes_nearer(tiny, blocks, pictures):
         project(pictures, tiny, blocks, steps=60, space=space, optimize_noise=False).distances for space in ("w", "w+")
     )
     assert (w_plus < w).all()
+
+
+def test_the_weight_of_w_keeps_it_near_the_average(tiny, blocks, pictures):
+    free, held = (
+        project(pictures, tiny, blocks, steps=40, optimize_noise=False, w_weight=weight).latents.ws
+        for weight in (0.0, 1.0)
+    )
+    assert (held - tiny.w_avg).norm() < 0.7 * (free - tiny.w_avg).norm()
 
 
 def test_noise_maps_take_up_what_w_cannot(tiny, blocks, pictures):
@@ -212,6 +220,7 @@ def test_models_without_noise_have_none_to_fit(blocks, pictures):
         ({"candidates": -1}, "candidates must be"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
         ({"pixel_weight": float("nan")}, "pixel_weight must be"),
+        ({"w_weight": -1.0}, "w_weight must be"),
         ({"names": ["a"]}, "a name for each of 2 pictures"),
         ({"extractor": len}, "measures no perceptual distance"),
     ],
