@@ -1,5 +1,7 @@
 """The benchmark of projection runs, and prints a row for each number of steps."""
 
+import re
+
 from click.testing import CliRunner
 
 from benchmarks.projection import main
@@ -24,6 +26,6 @@ def test_every_number_of_steps_has_a_row(tmp_path, faces):
     ]
     result = CliRunner().invoke(main, ["--data", str(folder), "--out", str(tmp_path / "p.png"), *options])
     assert result.exit_code == 0, result.output
-    for row in ("| 1 steps | 0.", "| 2 steps | 0.", "| best of 20 samples | 0.", "w error 0."):
-        assert row in result.output
+    for row in ("| 1 steps | ", "| 2 steps | ", "| best of 20 samples | ", "w error "):
+        assert re.search(re.escape(row) + r"\d+\.\d+", result.output)
     assert (tmp_path / "p.png").is_file()
