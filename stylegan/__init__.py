@@ -12,6 +12,7 @@ from .generator import Generator
 from .images import grid
 from .latents import mix_styles, truncate, z_from_seeds
 from .mapping import MappingNetwork
+from .projection import project
 from .synthesis import SynthesisNetwork
 from .version import __version__
 
@@ -24,6 +25,7 @@ __all__ = [
     "__version__",
     "grid",
     "mix_styles",
+    "project",
     "truncate",
     "z_from_seeds",
 ]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from . import images, latents
 from .architecture import check_labels
+from .direction import Direction, edit
 from .errors import InputError
 from .files import write_atomically
 from .latents import Layers, Seeds
@@ -26,7 +27,7 @@ from .layers import SynthesisLayer, initialize
 from .mapping import MappingNetwork
 from .model_card import model_card
 from .placement import check_device, check_dtype
-from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, rounded
+from .sampling import batches, check_noise, choose_noise_seeds, choose_seeds, default_batch_size, rounded
 from .synthesis import NoiseMode, SynthesisNetwork
 from .version import __version__
 from .weights import manifest
@@ -233,6 +234,23 @@ class Generator(nn.Module):
         """Take the styles of `layers` from ws_b and the others from ws_a. See `latents.mix_styles`."""
         return latents.mix_styles(ws_a, ws_b, layers)
 
+    def edit(
+        self,
+        ws: Tensor,
+        direction: Direction,
+        strength: float | Sequence[float] | Tensor,
+        layers: Layers | None = None,
+    ) -> Tensor:
+        """Move ws [N, num_ws, w_dim] along a direction of this model, in standard deviations. See `direction.edit`.
+
+        Raises InputError also for a direction of another model.
+        """
+        self.synthesis.check_ws(ws)
+        what = f"the direction {direction.name!r} of {direction.model}"
+        next_step = "`stylegan directions` finds those of this model"
+        latents.check_same_average(self.w_avg, direction.w_avg, what=what, next_step=next_step)
+        return edit(ws, direction, strength, layers)
+
     def ws(
         self,
         seeds: Seeds,
@@ -322,14 +340,18 @@ class Generator(nn.Module):
         *,
         noise_mode: NoiseMode = "const",
         noise_seed: int | Sequence[int] | None = None,
+        noise: Sequence[Tensor | None] | None = None,
         batch_size: int | None = None,
         output_type: OutputType = "pil",
         progress: bool | None = None,
     ) -> Any:
-        """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`."""
+        """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`.
+
+        noise: a map for each layer, [N or 1, 1, R, R], in place of noise_mode; see `SynthesisNetwork.forward`.
+        """
         self.synthesis.check_ws(ws)
         settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]
-        return self._render(settings, ws.__getitem__, noise_mode, noise_seed, batch_size, output_type, progress)
+        return self._render(settings, ws.__getitem__, noise_mode, noise_seed, batch_size, output_type, progress, noise)
 
     def default_batch_size(self, n: int) -> int:
         """How many of n images are computed together where batch_size is None: by resolution and free memory."""
@@ -350,12 +372,14 @@ class Generator(nn.Module):
         batch_size: int | None,
         output_type: OutputType,
         progress: bool | None,
+        noise: Sequence[Tensor | None] | None = None,
     ) -> Any:
         if output_type not in get_args(OutputType):
             raise InputError(f"output_type must be one of {', '.join(get_args(OutputType))}; got {output_type!r}")
         n = len(settings)
         if n == 0:
             raise InputError("there is nothing to render: ws has no rows")
+        given = None if noise is None else check_noise(noise, noise_mode, noise_seed, n)
         noise_seeds = choose_noise_seeds(noise_seed, noise_mode, n)
         shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
         if batch_size is None:
@@ -364,8 +388,11 @@ class Generator(nn.Module):
         results: list[Any] = []
         with torch.no_grad():
             for i in batches(n, batch_size, progress):
-                noise = shared_noise or (self.noise(noise_seeds[i]) if noise_seeds else None)
-                img = self.synthesis(ws(i), noise_mode=noise_mode, noise=noise)
+                if given is not None:
+                    maps: Sequence[Tensor | None] | None = [m if m is None or len(m) == 1 else m[i] for m in given]
+                else:
+                    maps = shared_noise or (self.noise(noise_seeds[i]) if noise_seeds else None)
+                img = self.synthesis(ws(i), noise_mode=noise_mode, noise=maps)
                 if output_type == "pil":
                     results += images.to_pil(img)
                 else:
@@ -375,7 +402,7 @@ class Generator(nn.Module):
         if output_type == "np":
             return np.concatenate(results)
         for j, (image, own) in enumerate(zip(results, settings, strict=True)):
-            own["noise_mode"] = noise_mode
+            own["noise_mode"] = noise_mode if noise is None else "given"
             if noise_seeds:
                 own["noise_seed"] = noise_seeds[j]
             images.remember(image, self.provenance() | own)

@@ -170,11 +170,12 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
         ) from None
     num_ws = ws_a.shape[-2]
     from_b = torch.zeros(num_ws, 1, dtype=torch.bool)
-    from_b[_layer_indices(layers, num_ws)] = True
+    from_b[layer_indices(layers, num_ws)] = True
     return torch.where(from_b.to(ws_a.device), ws_b, ws_a)
 
 
-def _layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
+def layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
+    """The layers that an argument `layers` means, as an index; see `mix_styles`. Raises InputError for others."""
     given: Any = layers
     if isinstance(given, str):
         if given not in BANDS:
@@ -193,3 +194,18 @@ def _layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
         if not _is_index(i) or not -num_ws <= i < num_ws:
             raise InputError(f"this network has layers 0 to {num_ws - 1}, got {i!r}")
     return [operator.index(i) for i in indices]
+
+
+def same_average(w_avg: Tensor, other: Tensor) -> bool:
+    """Whether two average w [w_dim] are those of one model; copies stored in half precision differ by less than 1%."""
+    if w_avg.shape != other.shape:
+        return False
+    w_avg, other = w_avg.float(), other.to(w_avg.device, torch.float32)
+    return bool((w_avg - other).norm() <= 0.01 * w_avg.norm())
+
+
+def check_same_average(w_avg: Tensor, other: Tensor, *, what: str, next_step: str) -> None:
+    """Raise InputError unless what was made with the average w `other` [w_dim] fits the model with w_avg [w_dim]."""
+    if not same_average(w_avg, other):
+        why = f"its w has {len(other)} numbers, not {len(w_avg)}" if len(other) != len(w_avg) else "its w_avg differs"
+        raise InputError(f"{what} belongs to another model ({why}); {next_step}")

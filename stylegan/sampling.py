@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from .errors import InputError
@@ -68,6 +69,18 @@ def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, 
     if len(seeds) not in (1, n):
         raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
     return seeds if len(seeds) == n else seeds * n
+
+
+def check_noise(
+    noise: Sequence[Tensor | None], noise_mode: str, noise_seed: int | Sequence[int] | None, n: int
+) -> Sequence[Tensor | None]:
+    """Return noise maps that are given in place of noise_mode if each is for one image or for all n, else raise."""
+    if (noise_mode, noise_seed) != ("const", None):
+        raise InputError(f"noise goes in place of noise_mode and noise_seed, got {noise_mode!r} and {noise_seed!r}")
+    for i, given in enumerate(noise):
+        if given is not None and (given.ndim != 4 or len(given) not in (1, n)):
+            raise InputError(f"noise of layer {i} must be [{n} or 1, 1, R, R], got {list(given.shape)}")
+    return noise
 
 
 def rounded(psi: Any) -> Any:

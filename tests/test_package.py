@@ -66,6 +66,7 @@ def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     names = set(zipfile.ZipFile(archives[".whl"]).namelist())
     assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/weights/faces-64.safetensors"} <= names
     assert "stylegan/demo/page.css" in names
+    assert "stylegan/editing/faces-64.safetensors" in names
     assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
 
 
@@ -123,12 +124,13 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
-    {"files", "memory", "ops", "architecture", "placement", "model_card", "seeds", "workers"},
+    {"files", "memory", "ops", "architecture", "pictures", "placement", "model_card", "seeds", "workers"},
     {"layers", "latents", "images", "weights"},
-    {"mapping", "synthesis", "discriminator", "sampling"},
+    {"tensor_files"},
+    {"mapping", "synthesis", "discriminator", "sampling", "direction"},
     {"generator", "extractors"},
-    {"presets", "figures", "animation", "demo", "export"},
-    {"jobs", "training"},
+    {"latent_files", "presets", "w_space"},
+    {"animation", "demo", "editing", "export", "figures", "jobs", "projection", "training"},
     {"metrics"},
     {"cli"},
     {"__init__", "__main__"},

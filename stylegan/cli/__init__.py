@@ -7,13 +7,16 @@ from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
 from stylegan.cli.demo import demo
+from stylegan.cli.directions import directions
 from stylegan.cli.download import download
+from stylegan.cli.edit import edit
 from stylegan.cli.evaluate import evaluate
 from stylegan.cli.export import export
 from stylegan.cli.figure import figure
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
+from stylegan.cli.project import project
 from stylegan.cli.publish import publish
 from stylegan.cli.sample import sample
 from stylegan.cli.table import table
@@ -41,6 +44,9 @@ for command in (
     figure,
     video,
     demo,
+    edit,
+    directions,
+    project,
     info,
     list_models,
     download,

@@ -14,10 +14,14 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import click
+import numpy as np
+from click.core import ParameterSource
+from torch import Tensor
 
 from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import DEFAULT_MODEL, Generator
+from stylegan.latent_files import Latents
 from stylegan.latents import BANDS, Layers
 from stylegan.seeds import SeedRanges
 from stylegan.weights import hub, manifest
@@ -77,7 +81,7 @@ class SeedsType(click.ParamType):
 
 
 class NumbersType(click.ParamType):
-    """Numbers separated by commas, such as 1,0.7,0,-1."""
+    """Numbers separated by commas, such as 1,0.7,0,-1, or so many from one to another: -3:3:7."""
 
     name = "numbers"
 
@@ -85,9 +89,12 @@ class NumbersType(click.ParamType):
         if isinstance(value, list):
             return value
         try:
-            return [float(part) for part in value.split(",")]
+            if ":" not in value:
+                return [float(part) for part in value.split(",")]
+            first, last, count = value.split(":")
+            return np.linspace(float(first), float(last), int(count)).tolist()
         except ValueError:
-            self.fail(f"{value!r} is no list of numbers such as 1,0.7,0,-1", param, ctx)
+            self.fail(f"{value!r} is no list of numbers such as 1,0.7,0,-1 or -3:3:7 (from:to:count)", param, ctx)
 
 
 class LayersType(click.ParamType):
@@ -133,10 +140,8 @@ def truncation_psi_option(command: CommandT) -> CommandT:
     return click.option(
         "--truncation-psi",
         type=float,
-        default=0.7,
-        show_default=True,
         metavar="PSI",
-        help="1 = full variety, 0 = the average image.",
+        help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for --latents]",
     )(command)
 
 
@@ -148,6 +153,50 @@ def size_option(default: str = "the model's, and 256 at least") -> Callable[[Com
         metavar="PIXELS",
         help=f"Width of each image: a multiple or a part of the model's.  [default: {default}]",
     )
+
+
+def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
+    """An option that takes a file of latents, as `stylegan project` writes it."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option(*names, type=path, metavar="FILE", help=help)
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The images that a command begins with."""
+
+    ws: Tensor  # [N, num_ws, w_dim], truncated.
+    noise: list[Tensor] | None  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
+    names: list[str]  # "seed 3", or the names in the file.
+    psi: float  # That they were truncated with.
+
+    def noise_for(self, order: Tensor) -> list[Tensor] | None:
+        """The noise of the images with these indices."""
+        return None if self.noise is None else [noise[order.to(noise.device)] for noise in self.noise]
+
+
+def choose_faces(
+    G: Generator,
+    seeds: SeedRanges,
+    latents: Path | None,
+    *,
+    option: str = "seeds",  # That the seeds come from.
+    label: int | None,
+    truncation_psi: float | None,  # None = 0.7 for seeds; what is in a file stays as it is.
+    truncation_cutoff: int | None,
+) -> Faces:
+    """The faces of seeds, or of a file of latents in their place."""
+    if latents is None:
+        psi = 0.7 if truncation_psi is None else truncation_psi
+        ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
+        return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi)
+    if click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE:
+        raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
+    if label is not None:
+        raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
+    loaded = Latents.load(latents, G)
+    psi = 1.0 if truncation_psi is None else truncation_psi
+    return Faces(G.truncate(loaded.ws, psi, truncation_cutoff), loaded.noise, loaded.names, psi)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:  # Training is not loaded for the other commands.
-    from stylegan.training.pictures import Crop, OutputFormat
+    from stylegan.pictures import Crop, OutputFormat
     from stylegan.training.prepare import LabelOrigin, Report, Split
 
 

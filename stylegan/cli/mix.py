@@ -1,5 +1,6 @@
 """stylegan mix: the paper's style-mixing grid for one choice of layers."""
 
+import functools
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ from stylegan.cli.common import (
     LayersType,
     ModelOptions,
     check_output,
+    choose_faces,
+    latents_option,
     model_options,
     output_option,
     seeds_option,
@@ -23,6 +26,8 @@ from stylegan.seeds import SeedRanges
 @click.command()
 @seeds_option("1-6", "--columns", help="Sources A, across the top: they give all the other styles.")
 @seeds_option("7-10", "--rows", help="Sources B, down the left side: they give the styles of --layers.")
+@latents_option("--column-latents", help="Sources A of this file, in place of --columns.")
+@latents_option("--latents", help="Sources B of this file, in place of --rows.")
 @click.option(
     "--layers",
     type=LayersType(),
@@ -37,8 +42,10 @@ from stylegan.seeds import SeedRanges
 def mix(
     columns: SeedRanges,
     rows: SeedRanges,
+    column_latents: Path | None,
+    latents: Path | None,
     layers: Layers,
-    truncation_psi: float,
+    truncation_psi: float | None,
     truncation_cutoff: int | None,
     out: Path,
     options: ModelOptions,
@@ -50,27 +57,26 @@ def mix(
       stylegan mix
       stylegan mix --columns 0-7 --rows 20-23 --layers middle --out middle.png
       stylegan mix --layers 4:8
+      stylegan mix --latents run/latents.safetensors
     """
     check_output(out)
     G = options.load()
-    a = G.ws(columns, labels=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-    b = G.ws(rows, labels=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-    mixed = G.mix_styles(a[None], b[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
-    tiles, headings = (
-        G.render(mixed, batch_size=options.batch_size),
-        G.render(torch.cat([a, b]), batch_size=options.batch_size),
+    choose = functools.partial(
+        choose_faces, G, label=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
     )
+    a = choose(columns, column_latents, option="columns")
+    b = choose(rows, latents, option="rows")
+    mixed = G.mix_styles(a.ws[None], b.ws[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
+    # The noise, which is no style, stays that of the column.
+    noise = a.noise_for(torch.arange(len(a.ws)).repeat(len(b.ws)))
+    tiles = G.render(mixed, noise=noise, batch_size=options.batch_size)
+    across, down = (G.render(faces.ws, noise=faces.noise, batch_size=options.batch_size) for faces in (a, b))
     grid = images.grid(
         tiles,
-        column_headings=headings[: len(columns)],
-        row_headings=headings[len(columns) :],
+        column_headings=across,
+        row_headings=down,
         padding=max(2, G.img_resolution // 32),
     )
-    settings: dict[str, object] = {
-        "columns": list(columns),
-        "rows": list(rows),
-        "layers": layers,
-        "truncation_psi": truncation_psi,
-    }
+    settings: dict[str, object] = {"columns": a.names, "rows": b.names, "layers": layers, "truncation_psi": a.psi}
     images.save(images.remember(grid, settings), out)
-    click.echo(f"wrote a grid of {len(rows)} x {len(columns)} mixed images to {out.resolve()}")
+    click.echo(f"wrote a grid of {len(b.ws)} x {len(a.ws)} mixed images to {out.resolve()}")

@@ -1,17 +1,22 @@
 """stylegan sample: images from seeds, as a grid, one file each, or shards of tar files."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import click
+from PIL import Image
 from tqdm import tqdm
 
 from stylegan import images
 from stylegan.cli.common import (
     PICTURE_SUFFIXES,
+    Faces,
     ModelOptions,
     check_output,
+    choose_faces,
     clean_up_on_sigterm,
+    latents_option,
     model_options,
     output_option,
     seeds_option,
@@ -43,6 +48,7 @@ class ShardType(click.ParamType):
 
 @click.command()
 @seeds_option("0-31", "--seeds", help="Seeds of the images: numbers and ranges, as in 0-15,42.")
+@latents_option("--latents", help="Faces of this file, in place of seeds: `stylegan project` writes such files.")
 @truncation_psi_option
 @truncation_cutoff_option
 @click.option("--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True)
@@ -68,7 +74,8 @@ class ShardType(click.ParamType):
 @model_options
 def sample(
     seeds: SeedRanges,
-    truncation_psi: float,
+    latents: Path | None,
+    truncation_psi: float | None,
     truncation_cutoff: int | None,
     noise_mode: NoiseMode,
     noise_seed: int | None,
@@ -84,20 +91,23 @@ def sample(
 ) -> None:
     """Make images from seeds: a grid, one PNG for each seed, or tars of many images, on one machine or on many.
 
+    With --latents, images from a file of latents: a grid, or one PNG for each.
+
     \b
     Examples:
       stylegan sample
       stylegan sample --seeds 0-15,42 --truncation-psi 0.5 --out faces.png
       stylegan sample --seeds 0-999 --out faces/
       stylegan sample --seeds 0-9999999 --shard 0/64 --out faces/ --format tar
+      stylegan sample --latents run/latents.safetensors
     """
     format = chosen or ("grid" if out.suffix and not out.is_dir() else "folder")
     given: dict[str, object] = {"--shard": shard, "--samples-per-tar": samples_per_tar}
     given |= {"--image-format": image_format, "--resume": resume or None}
-    _check_options(format, out, [name for name, value in given.items() if value is not None])
+    _check_options(format, out, [name for name, value in given.items() if value is not None], latents)
     job = Job(
         G=options.load(),
-        truncation_psi=truncation_psi,
+        truncation_psi=0.7 if truncation_psi is None else truncation_psi,
         truncation_cutoff=truncation_cutoff,
         noise_mode=noise_mode,
         noise_seed=noise_seed,
@@ -106,7 +116,17 @@ def sample(
     )
     shard = shard or WHOLE
     with clean_up_on_sigterm():
-        if format == "tar":
+        if latents is not None:
+            faces = choose_faces(
+                job.G,
+                seeds,
+                latents,
+                label=options.label,
+                truncation_psi=truncation_psi,
+                truncation_cutoff=truncation_cutoff,
+            )
+            _of_latents(job, faces, format, out, columns, options)
+        elif format == "tar":
             _tars(job, seeds, out, shard, samples_per_tar, image_format, options)
         elif format == "folder":
             part = seeds[len(seeds) * shard.index // shard.count : len(seeds) * (shard.index + 1) // shard.count]
@@ -114,13 +134,18 @@ def sample(
             kept = f", kept {len(part) - written}" if resume else ""
             click.echo(f"wrote {written} images to {out.resolve()}{kept}")
         else:
-            _grid(job, seeds, out, columns, options)
+            batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
+            rendered = job.render(seeds, batch_size)
+            tiles = [image for _, image in tqdm(rendered, total=len(seeds), unit="img", disable=None)]
+            _save_grid(tiles, out, columns)
 
 
-def _check_options(format: Format, out: Path, given: list[str]) -> None:
+def _check_options(format: Format, out: Path, given: list[str], latents: Path | None) -> None:
     """Refuse options that the format would ignore, and a picture's name for a folder."""
     tar = {"--shard", "--samples-per-tar", "--image-format", "--resume"}
     allowed: dict[Format, set[str]] = {"grid": set(), "folder": {"--shard", "--resume"}, "tar": tar}
+    if latents is not None and (given or format == "tar"):
+        raise InputError(f"{[*given, '--format tar'][0]} is for seeds, and does not go with --latents")
     for name in given:
         if name not in allowed[format]:
             raise InputError(f"{name} does not go with --format {format}; see `stylegan sample --help`")
@@ -130,12 +155,29 @@ def _check_options(format: Format, out: Path, given: list[str]) -> None:
         raise InputError(f"--out {out}: --format {format} needs a folder; name one, as in --out faces/")
 
 
-def _grid(job: Job, seeds: SeedRanges, out: Path, columns: int | None, options: ModelOptions) -> None:
-    batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
-    rendered = job.render(seeds, batch_size)
-    tiles = [image for _, image in tqdm(rendered, total=len(seeds), unit="img", disable=None)]
+def _of_latents(job: Job, faces: Faces, format: Format, out: Path, columns: int | None, options: ModelOptions) -> None:
+    """The images of a file of latents: few enough to be held together."""
+    rendered = job.G.render(
+        faces.ws,
+        noise=faces.noise if job.noise_mode == "const" else None,
+        noise_mode=job.noise_mode,
+        noise_seed=job.noise_seed,
+        batch_size=options.batch_size,
+    )
+    tiles = [images.resize(image, job.width) for image in rendered]
+    if format == "grid":
+        _save_grid(tiles, out, columns)
+        return
+    for name, image in zip(faces.names, tiles, strict=True):
+        # Names come from a file: they name nothing outside the folder.
+        name = re.sub(r"[^\w-]", "_", name)
+        images.save(image, out / f"{name}.png")
+    click.echo(f"wrote {len(tiles)} images to {out.resolve()}")
+
+
+def _save_grid(tiles: list[Image.Image], out: Path, columns: int | None) -> None:
     images.save(images.grid(tiles, columns=columns or min(8, len(tiles))), out)
-    click.echo(f"wrote a grid of {len(seeds)} images to {out.resolve()}")
+    click.echo(f"wrote a grid of {len(tiles)} images to {out.resolve()}")
 
 
 def _tars(

@@ -10,6 +10,8 @@ from stylegan.cli.common import (
     ModelOptions,
     NumbersType,
     check_output,
+    choose_faces,
+    latents_option,
     model_options,
     output_option,
     seeds_option,
@@ -20,6 +22,7 @@ from stylegan.seeds import SeedRanges
 
 @click.command()
 @seeds_option("1-4", "--seeds", help="Seeds of the images, one row each.")
+@latents_option("--latents", help="Faces of this file, in place of seeds.")
 @click.option(
     "--truncation-psi",
     type=NumbersType(),
@@ -33,6 +36,7 @@ from stylegan.seeds import SeedRanges
 @model_options
 def truncate(
     seeds: SeedRanges,
+    latents: Path | None,
     truncation_psi: list[float],
     truncation_cutoff: int | None,
     out: Path,
@@ -47,14 +51,15 @@ def truncate(
     """
     check_output(out)
     G = options.load()
-    ws = G.ws(seeds, labels=options.label, truncation_psi=1.0)
-    sweep = torch.stack([G.truncate(ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
+    faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)
+    sweep = torch.stack([G.truncate(faces.ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
+    noise = faces.noise_for(torch.arange(len(faces.ws)).repeat_interleave(len(truncation_psi)))
     grid = images.grid(
-        G.render(sweep, batch_size=options.batch_size),
+        G.render(sweep, noise=noise, batch_size=options.batch_size),
         column_headings=[f"psi {psi:g}" for psi in truncation_psi],
-        row_headings=[f"seed {seed}" for seed in seeds],
+        row_headings=faces.names,
         padding=2,
     )
-    settings: dict[str, object] = {"seeds": list(seeds), "truncation_psi": truncation_psi}
+    settings: dict[str, object] = {"faces": faces.names, "truncation_psi": truncation_psi}
     images.save(images.remember(grid, settings), out)
-    click.echo(f"wrote {len(seeds)} x {len(truncation_psi)} images to {out.resolve()}")
+    click.echo(f"wrote {len(faces.ws)} x {len(truncation_psi)} images to {out.resolve()}")

@@ -62,6 +62,17 @@ class PerceptualNetwork(Extractor):
             total = total + torch.einsum("nchw,c->nhw", (unit_a - unit_b).square(), weight).mean(dim=(1, 2))
         return total
 
+    def embed(self, images: Tensor) -> Tensor:
+        """One long vector for each image, float32 [N, D]: squared distances of vectors are perceptual; differentiable.
+
+        For comparing many images with few: each is looked at once. `distance` needs less memory for a pair.
+        """
+        parts = []
+        for x, weight in zip(self.activations(images), self.weights, strict=True):
+            scale = (weight / x[0, 0].numel()).sqrt()[:, None, None]
+            parts.append((unit_length(x) * scale).flatten(1))
+        return torch.cat(parts, dim=1)
+
 
 def unit_length(x: Tensor) -> Tensor:
     """Scale the channels at every position to unit length: [N, C, h, w]; zeros stay zeros, with finite gradients."""

@@ -20,7 +20,6 @@ from torch import Tensor
 from ..errors import InputError
 from ..extractors import Extractor, load_classifier, load_extractor
 from ..generator import Generator
-from ..sampling import default_batch_size
 from ..training.distributed import World
 from ..version import __version__
 from ..weights.cache import Cache
@@ -80,7 +79,7 @@ class _Run:
 
     @property
     def batch_size(self) -> int:
-        return self.settings.batch_size or default_batch_size(self.G.img_resolution, self.G.device)
+        return self.settings.batch_size or steady_batch_size(self.G.img_resolution, self.G.device)
 
     def rows(self, compute: Callable[[range], Tensor], n: int, what: str) -> Tensor:
         """See `rows_of_all`."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
+from ..pictures import decode_plain, open_plain, quiet_pillow
 from ..workers import default_threads, map_in_order
 from . import labels as _labels
-from .pictures import decode_plain, open_plain, quiet_pillow
 from .sources import Source, list_files, printable
 
 MIN_RESOLUTION = 8

@@ -16,10 +16,10 @@ from tqdm import tqdm
 from ..errors import DatasetError, InputError
 from ..files import new_file, remove_strays
 from ..images import encode
+from ..pictures import Crop, OutputFormat, decode, open_picture, quiet_pillow, square_box, upright_size
 from ..workers import map_in_order
 from .dataset import MIN_RESOLUTION, is_resolution
 from .labels import LABELS_FILE, Label, Labels, labels_from_folders, labels_json, read_labels
-from .pictures import Crop, OutputFormat, decode, open_picture, quiet_pillow, square_box, upright_size
 from .sources import Source, list_files, printable
 
 Split = Literal["all", "train", "test"]

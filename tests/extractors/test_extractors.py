@@ -125,6 +125,14 @@ def test_unit_length_of_zeros_is_zero():
     assert unit_length(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)).flatten().tolist() == pytest.approx([0.6, 0.8])
 
 
+@pytest.mark.parametrize("name", ["random-conv", "st-lpips-alex"])
+def test_squared_distances_of_embeddings_are_the_perceptual_distance(name):
+    network = load_extractor(name)
+    a, b = torch.rand(2, 3, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    expected = network.distance(a, b)
+    assert torch.allclose((network.embed(a) - network.embed(b)).square().sum(1), expected, rtol=1e-4)
+
+
 def test_random_conv_is_the_same_each_time_and_leaves_the_global_state_alone():
     before = torch.random.get_rng_state()
     first, second = load_extractor("random-conv"), load_extractor("random-conv")

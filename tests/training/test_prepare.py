@@ -22,10 +22,10 @@ from PIL import Image
 
 from stylegan.cli import main
 from stylegan.errors import DatasetError, InputError
+from stylegan.pictures import decode
 from stylegan.training import prepare as prepare_module
 from stylegan.training import sources
 from stylegan.training.dataset import ImageDataset
-from stylegan.training.pictures import decode
 from stylegan.training.prepare import ffhq_order, prepare
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from ..errors import DatasetError
+from .errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 # Pillow's own limit for a warning, here for refusing: a larger picture needs more than 256 MiB as RGB.

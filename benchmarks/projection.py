@@ -1,0 +1,115 @@
+"""Quality and time of projection: python -m benchmarks.projection photo.jpg... [--data faces.zip --count 4]
+
+For photos: the perceptual distance reached after so many steps, beside that of the best of 1,000 random samples and
+that between two random samples. For images that the model made itself: how far w and the image end from the truth, in
+parts of what lies between two random images. Photos are cropped by the detector; those of a data set are used whole.
+"""
+
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import click
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylegan import Generator, images, project
+from stylegan.extractors import load_extractor
+from stylegan.projection import cut_face, load_photo
+from stylegan.projection.objective import embed_images, perceptual_distance
+from stylegan.projection.optimize import Perceptual
+from stylegan.training.dataset import ImageDataset
+
+
+def best_of_samples(G: Generator, network: Perceptual, target: Tensor, samples: int) -> tuple[list[float], float]:
+    """The least distance of each picture to random samples at psi 0.7, and the mean distance between two samples."""
+    with torch.no_grad():
+        goal = embed_images(target, network.embed)
+        least, between = torch.full((len(goal),), float("inf")), []
+        for start in range(0, samples, 20):
+            img = G.sample(seeds=range(10_000 + start, 10_020 + start), output_type="pt", progress=False)
+            found = embed_images(img, network.embed)
+            least = torch.minimum(least, torch.stack([(found - row).square().sum(1).min() for row in goal]))
+            between.append(perceptual_distance(found, found.roll(1, 0)).mean().item())
+    return least.tolist(), statistics.mean(between)
+
+
+def recovery(G: Generator, network: Perceptual, *, count: int, steps: int) -> tuple[float, float]:
+    """Errors of w and of the image for images of the model, in parts of those between random ones."""
+    truth = G.ws(range(500, 500 + 2 * count))
+    img = G.render(truth, output_type="pt")
+    target = images.from_uint8(images.to_uint8(img[:count]))
+    found = project(target, G, space="w", optimize_noise=False, steps=steps, candidates=100, extractor=network)
+    with torch.no_grad():
+        between = perceptual_distance(network.embed(img[:count]), network.embed(img[count:]))
+    w_between = (truth[:count, 0] - truth[count:, 0]).norm(dim=1)
+    w_error = (found.latents.ws[:, 0] - truth[:count, 0]).norm(dim=1)
+    return (w_error / w_between).mean().item(), (found.distances / between).mean().item()
+
+
+def read_photos(paths: tuple[str, ...], data: str | None, count: int, resolution: int) -> list[Image.Image]:
+    """Photos cropped to their faces, and pictures spread evenly over a data set."""
+    photos = [cut_face(load_photo(path), resolution) for path in paths]
+    if data is not None:
+        dataset = ImageDataset(data, resolution=resolution, memory_limit=0)
+        chosen = [(2 * i + 1) * len(dataset) // (2 * count) for i in range(count)]
+        photos += images.to_pil(images.from_uint8(dataset.batch(chosen)[0]))
+    return photos
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="PHOTO...")
+@click.option("--data", help="A data set to take further pictures from.")
+@click.option("--count", default=4, show_default=True, help="Of them, and of images of the model's own.")
+@click.option("--model", default="faces-64", show_default=True)
+@click.option("--steps", default="50,100,200,500", show_default=True)
+@click.option("--recovery-steps", default=200, show_default=True, help="For images of the model's own, in w.")
+@click.option("--samples", default=1000, show_default=True)
+@click.option("--extractor", default="st-lpips-vgg", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help="A picture: photos, and the results after so many steps.")
+def main(
+    paths: tuple[str, ...],
+    data: str | None,
+    count: int,
+    model: str,
+    steps: str,
+    recovery_steps: int,
+    samples: int,
+    extractor: str,
+    out: Path | None,
+) -> None:
+    """Measure projection of photos and of the model's own images."""
+    G = Generator.from_pretrained(model)
+    network: Perceptual = load_extractor(extractor)  # type: ignore[assignment]
+    photos = read_photos(paths, data, count, G.img_resolution)
+    click.echo(f"{len(photos)} photos, {extractor}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    click.echo(f"{platform.machine()}\n\n| | distance of each photo | mean | CPU s a photo |\n|---|---|---|---|")
+    rows, headings = [photos], ["photo"]
+    for number in map(int, steps.split(",")):
+        begun = time.process_time()
+        found = project(photos, G, steps=number, extractor=network)
+        seconds = (time.process_time() - begun) / len(photos)
+        show(f"{number} steps", found.distances.tolist(), f"{seconds:.0f}")
+        rows.append(images.to_pil(found.img))
+        headings.append(f"{number} steps")
+        if out is not None:
+            tiles = [image for row in rows for image in row]
+            images.save(images.grid(tiles, columns=len(photos), row_headings=headings, padding=2), out)
+    least, between = best_of_samples(G, network, found.target, samples)
+    show(f"best of {samples} samples", least, "")
+    click.echo(f"| two random samples | | {between:.3f} | |\n")
+    w, image = recovery(G, network, count=count, steps=recovery_steps)
+    own = f"{count} images of the model, {recovery_steps} steps in w"
+    click.echo(f"{own}: w error {w:.3f}, distance {image:.4f}, in parts of two random ones'")
+
+
+def show(name: str, distances: list[float], seconds: str) -> None:
+    """One row of the table."""
+    each = " ".join(f"{distance:.3f}" for distance in distances)
+    click.echo(f"| {name} | {each} | {statistics.mean(distances):.3f} | {seconds} |")
+
+
+if __name__ == "__main__":
+    main()

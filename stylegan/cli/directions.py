@@ -1,0 +1,92 @@
+"""stylegan directions: find directions in a model's w, and keep them in a file."""
+
+from pathlib import Path
+
+import click
+
+from stylegan.cli.common import LayersType, show_table
+from stylegan.direction import Direction, save_directions
+from stylegan.errors import InputError
+from stylegan.generator import DEFAULT_MODEL, Generator
+from stylegan.latents import Layers
+from stylegan.w_space import SAMPLES
+
+
+@click.command()
+@click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
+@click.option(
+    "--method",
+    "methods",
+    type=click.Choice(["sefa", "pca", "boundary"]),
+    multiple=True,
+    default=["sefa"],
+    show_default=True,
+    help="sefa factorizes the style layers, pca takes samples of w apart, boundary finds --attribute. Repeatable.",
+)
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="Of sefa and pca, each.")
+@click.option("--layers", type=LayersType(), help="That sefa factorizes and that move: a band, 6, 4:8.  [default: all]")
+@click.option("--samples", type=click.IntRange(min=2), default=SAMPLES, show_default=True, help="Of w.")
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    default=["age", "gender"],
+    show_default=True,
+    help="A classifier's name or file, for boundary. Repeatable: each direction leaves the other attributes alone.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="directions.safetensors",
+    show_default=True,
+    metavar="FILE",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
+def directions(
+    model: str,
+    methods: tuple[str, ...],
+    count: int,
+    layers: Layers | None,
+    samples: int,
+    attributes: tuple[str, ...],
+    out: Path,
+    device: str,
+) -> None:
+    """Find directions in the w of a model, for `stylegan edit`. The file belongs to this model alone.
+
+    \b
+    Examples:
+      stylegan directions
+      stylegan directions ffhq-1024 --method sefa -n 10 --layers coarse --out coarse.safetensors
+      stylegan directions --method boundary --attribute age --attribute gender
+    """
+    if out.suffix != ".safetensors":
+        raise InputError(f"--out {out}: a file of directions must end in .safetensors")
+    G = Generator.from_pretrained(model, device=device)
+    found: list[Direction] = []
+    for method in dict.fromkeys(methods):
+        found += find(G, method, count=count, layers=layers, samples=samples, attributes=attributes)
+    save_directions(out, found)
+    rows = [("name", "std", "layers", "")]
+    for direction in found:
+        facts = ", ".join(f"{key} {value:.3g}" for key, value in direction.facts.items() if isinstance(value, float))
+        first, stop = direction.layers
+        rows.append((direction.name, f"{direction.std:.3f}", f"{first}:{stop}", facts))
+    show_table(rows)
+    click.echo(f"wrote {len(found)} directions to {out.resolve()}")
+
+
+def find(
+    G: Generator, method: str, *, count: int, layers: Layers | None, samples: int, attributes: tuple[str, ...]
+) -> list[Direction]:
+    """The directions of one method."""
+    from stylegan.editing import attribute_directions, pca, sefa
+
+    if method == "sefa":
+        return sefa(G, n=count, layers=layers)
+    if method == "pca":
+        return pca(G, n=count, layers=layers, samples=samples)
+    from stylegan.extractors import load_classifier
+
+    classifiers = {Path(name).stem: load_classifier(name, device=G.device) for name in attributes}
+    return attribute_directions(G, classifiers, layers=layers, samples=samples)

@@ -1,0 +1,113 @@
+"""stylegan edit: faces moved along directions, as a labelled strip."""
+
+from pathlib import Path
+
+import click
+import torch
+
+from stylegan import images
+from stylegan.cli.common import (
+    LayersType,
+    ModelOptions,
+    NumbersType,
+    check_output,
+    choose_faces,
+    latents_option,
+    model_options,
+    output_option,
+    seeds_option,
+    truncation_cutoff_option,
+    truncation_psi_option,
+)
+from stylegan.latents import Layers
+from stylegan.seeds import SeedRanges
+
+
+@click.command()
+@seeds_option("3", "--seeds", "--seed", help="Seeds of the faces, a row each.")
+@latents_option("--latents", help="Faces of this file, in place of seeds.")
+@click.option(
+    "--direction",
+    "names",
+    multiple=True,
+    default=["sefa:0"],
+    show_default=True,
+    help="sefa:N, pca:N, or a name in the file of directions; age and gender for faces-64. Repeatable, a row each.",
+)
+@click.option(
+    "--directions",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="A file that `stylegan directions` wrote.  [default: those that come with the model]",
+)
+@click.option(
+    "--strengths",
+    type=NumbersType(),
+    default="-3:3:7",
+    show_default=True,
+    metavar="FROM:TO:COUNT",
+    help="The columns, in standard deviations of w along the direction; or a list, -2,0,2.",
+)
+@click.option("--layers", type=LayersType(), help="That move: a band, 6, 4:8.  [default: those of the direction]")
+@truncation_psi_option
+@truncation_cutoff_option
+@output_option("strip.png", help="The picture file to write.")
+@model_options
+def edit(
+    seeds: SeedRanges,
+    latents: Path | None,
+    names: tuple[str, ...],
+    file: Path | None,
+    strengths: list[float],
+    layers: Layers | None,
+    truncation_psi: float | None,
+    truncation_cutoff: int | None,
+    out: Path,
+    options: ModelOptions,
+) -> None:
+    """Move faces along directions in latent space: a row for each, a column for each strength.
+
+    \b
+    Examples:
+      stylegan edit --seed 3 --direction age
+      stylegan edit --seed 3 --direction sefa:2 --strengths -3:3:7 --out strip.png
+      stylegan edit --latents run/latents.safetensors --direction age --direction gender
+    """
+    from stylegan.editing import find_direction
+
+    check_output(out)
+    G = options.load()
+    directions = [find_direction(G, name, path=file) for name in names]
+    faces = choose_faces(
+        G,
+        seeds,
+        latents,
+        label=options.label,
+        truncation_psi=truncation_psi,
+        truncation_cutoff=truncation_cutoff,
+    )
+
+    # Rows: for each face, each direction. Columns: the strengths.
+    count = len(strengths)
+    rows = [G.edit(ws.expand(count, -1, -1), d, strengths, layers) for ws in faces.ws for d in directions]
+    noise = faces.noise_for(torch.arange(len(faces.ws)).repeat_interleave(len(directions) * count))
+    headings = [[name, direction.name] for name in faces.names for direction in directions]
+    if len(directions) == 1:
+        headings = [heading[:1] for heading in headings]
+    elif len(faces.ws) == 1:
+        headings = [heading[1:] for heading in headings]
+    strip = images.grid(
+        G.render(torch.cat(rows), noise=noise, batch_size=options.batch_size),
+        column_headings=[f"{strength:+.3g}" if strength else "0" for strength in strengths],
+        row_headings=["\n".join(heading) for heading in headings],
+        padding=2,
+    )
+    settings = {
+        "faces": faces.names,
+        "directions": list(names),
+        "strengths": strengths,
+        "truncation_psi": faces.psi,
+    }
+    images.save(images.remember(strip, settings), out)
+    click.echo(f"wrote {len(rows)} x {count} images to {out.resolve()}")

@@ -1,0 +1,159 @@
+"""stylegan project: latents that a model makes one's own photos of."""
+
+import json
+import re
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+from PIL import Image
+
+from stylegan import images
+from stylegan.cli.common import ModelOptions, model_options
+from stylegan.errors import InputError
+from stylegan.files import write_atomically
+from stylegan.generator import Generator
+from stylegan.pictures import Crop
+
+
+class IntegersType(click.ParamType):
+    """So many integers separated by commas."""
+
+    def __init__(self, count: int, example: str):
+        self.name, self.count, self.example = "integers", count, example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",")
+        if len(parts) != self.count or not all(re.fullmatch(r"-?\d+", part.strip()) for part in parts):
+            self.fail(f"{value!r} is not {self.count} integers such as {self.example}", param, ctx)
+        return tuple(map(int, parts))
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
+@click.option("--resume", is_flag=True, help="Go on where a run with the same settings into RUN was interrupted.")
+@click.option("--crop", type=IntegersType(4, "10,20,200,200"), metavar="X,Y,W,H", help="Part of the photos to use.")
+@click.option(
+    "--points",
+    type=IntegersType(10, "70,90,130,92,100,130,75,160,128,161"),
+    metavar="X,Y,X,Y...",
+    help="Align one photo by eyes, tip of the nose, corners of the mouth, in pixels, those on the left first.",
+)
+@click.option("--detect", is_flag=True, help='Crop to the largest face found: pip install "stylegan[alignment]".')
+@click.option("--template", help="Where --points shall lie: utkface or ffhq.  [default: by the model's data]")
+@click.option("--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one a layer.")
+@click.option("--noise/--no-noise", "optimize_noise", default=True, show_default=True, help="Fit the noise maps too.")
+@click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option(
+    "--candidates", type=click.IntRange(min=0), default=0, show_default=True, help="Start from the best of N."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--extractor", default="st-lpips-vgg", show_default=True, help="What measures the perceptual distance.")
+@click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Of the difference of pixels.")
+@click.option("--w-weight", type=float, default=0.02, show_default=True, help="Of the distance of w from its average.")
+@model_options
+def project(
+    photos: tuple[Path, ...],
+    out: Path,
+    resume: bool,
+    crop: Crop | None,
+    points: tuple[int, ...] | None,
+    detect: bool,
+    template: str | None,
+    options: ModelOptions,
+    **settings: Any,
+) -> None:
+    """Find latents that a model makes the given photos of. All photos are projected together.
+
+    RUN/latents.safetensors is for --latents of the other commands; beside it are each photo as it was cropped, what the
+    model makes of it, way.png with the steps between, and results.json with distances and settings.
+
+    \b
+    Examples:
+      stylegan project photo.jpg --out run
+      stylegan project photo.jpg --detect --steps 300 --out run
+      stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
+      stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
+    """
+    # The optimization is not loaded for the other commands.
+    from stylegan import projection
+
+    if sum([crop is not None, points is not None, detect]) > 1:
+        raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
+    if points is not None and len(photos) > 1:
+        raise InputError(f"--points are those of one photo, got {len(photos)} photos; project them one by one")
+    if options.label is not None:
+        raise InputError("--label is for seeds; projection finds w without a class")
+    checkpoint = out / "checkpoint.safetensors"
+    if checkpoint.exists() and not resume:
+        raise InputError(f"{out} holds an interrupted projection; --resume goes on, or name another folder")
+    G = options.load()
+    pictures = [prepare(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
+    names = names_of(photos)
+    start = time.perf_counter()
+    result = projection.project(
+        pictures, G, names=names, batch_size=options.batch_size, checkpoint=checkpoint, **settings
+    )
+    seconds = time.perf_counter() - start
+
+    result.latents.save(out / "latents.safetensors")
+    made = images.to_pil(result.img)
+    for name, picture, image in zip(names, pictures, made, strict=True):
+        images.save(picture, out / f"{name}-target.png")
+        images.save(images.remember(image, {"model": G.name, "projection of": name}), out / f"{name}.png")
+    images.save(way(result, names), out / "way.png")
+    facts = result.latents.facts | {"names": names, "model": G.name, "seconds": round(seconds, 1)}
+    write_atomically(out / "results.json", (json.dumps(facts, indent=2) + "\n").encode())
+    checkpoint.unlink()
+    for name, distance in zip(names, result.distances.tolist(), strict=True):
+        click.echo(f"{name}: distance {distance:.4f}")
+    click.echo(f"wrote latents of {len(photos)} photos to {(out / 'latents.safetensors').resolve()}")
+
+
+def prepare(
+    path: Path,
+    G: Generator,
+    *,
+    crop: Crop | None,
+    points: tuple[int, ...] | None,
+    detect: bool,
+    template: str | None,
+) -> Image.Image:
+    """A photo as the model wants it; errors name the photo."""
+    from stylegan import projection
+
+    photo = projection.load_photo(path)
+    try:
+        if points is not None:
+            pairs = list(zip(points[::2], points[1::2], strict=True))
+            chosen = template or projection.template_of(G)
+            return projection.align(photo, pairs, G.img_resolution, template=chosen)
+        if detect:
+            return projection.cut_face(photo, G.img_resolution)
+        return projection.to_square(photo, G.img_resolution, crop=crop)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def names_of(photos: tuple[Path, ...]) -> list[str]:
+    """A name for each photo, of letters that files may have, no two alike."""
+    stems = [re.sub(r"[^\w-]", "_", photo.stem) for photo in photos]
+    counts = Counter(stems)
+    return [stem if counts[stem] == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
+
+
+def way(result: Any, names: list[str]) -> Image.Image:
+    """A row for each photo: the image at some steps, and the photo itself."""
+    frames = [images.to_pil(images.from_uint8(frame)) for frame in result.frames]  # Of each step, all photos.
+    columns = [*frames, images.to_pil(result.target)]
+    return images.grid(
+        [column[row] for row in range(len(names)) for column in columns],
+        column_headings=[*(str(step) for step in result.frame_steps), "photo"],
+        row_headings=names,
+        padding=2,
+    )

@@ -1,0 +1,21 @@
+"""Directions in latent space: find them, keep them in files, move along them with `G.edit`."""
+
+from ..direction import Direction, load_directions, save_directions
+from .attributes import attribute_directions
+from .boundaries import boundary, orthogonalize
+from .components import pca
+from .factorization import sefa
+from .find import bundled_directions, find_direction
+
+__all__ = [
+    "Direction",
+    "attribute_directions",
+    "boundary",
+    "bundled_directions",
+    "find_direction",
+    "load_directions",
+    "orthogonalize",
+    "pca",
+    "save_directions",
+    "sefa",
+]

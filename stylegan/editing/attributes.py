@@ -1,0 +1,61 @@
+"""The directions of attributes that a classifier tells: samples are drawn, looked at, and parted by boundaries."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..direction import Direction
+from ..generator import Generator
+from ..latents import Layers
+from ..w_space import SAMPLES, sample_w
+from .boundaries import boundary, orthogonalize
+
+
+def attribute_directions(
+    G: Generator,
+    classifiers: Mapping[str, Callable[[Tensor], Tensor]],
+    *,
+    layers: Layers | None = None,
+    samples: int = SAMPLES,
+    truncation_psi: float = 0.7,
+    progress: bool | None = None,
+) -> list[Direction]:
+    """A direction for each attribute, which leaves the others alone as far as a plane can.
+
+    classifiers: by attribute, from images [N, C, H, W] in [-1, 1] to a score [N]; more = further along.
+    layers: those that the directions move; None = all, or as in `mix_styles`.
+    samples: the seeds 0 to samples - 1.
+    truncation_psi: of the images that the classifiers see: cleaner ones than those of w itself.
+    progress: show a bar; None = on a terminal.
+
+    The boundaries are those of `boundary`; with two attributes or more, each is made orthogonal to all others.
+    """
+    w = sample_w(G, samples)
+    scores = score_images(G, w, classifiers, truncation_psi=truncation_psi, progress=progress)
+    found = [boundary(G, name, w, scores[name], layers=layers) for name in classifiers]
+    if len(found) == 1:
+        return found
+    return [orthogonalize(G, own, [other for other in found if other is not own]) for own in found]
+
+
+def score_images(
+    G: Generator,
+    w: Tensor,
+    classifiers: Mapping[str, Callable[[Tensor], Tensor]],
+    *,
+    truncation_psi: float,
+    progress: bool | None = None,
+) -> dict[str, Tensor]:
+    """What classifiers say of the images of w [N, w_dim]: for each of them [N], on the CPU."""
+    scores: dict[str, list[Tensor]] = {name: [] for name in classifiers}
+    batch_size = 100
+    with torch.no_grad(), tqdm(total=len(w), unit="img", disable=None if progress is None else not progress) as bar:
+        for part in w.to(G.device).split(batch_size):
+            ws = G.truncate(G.broadcast(part), truncation_psi)
+            img = G.render(ws, output_type="pt", progress=False)
+            for name, classifier in classifiers.items():
+                scores[name].append(classifier(img).cpu())
+            bar.update(len(part))
+    return {name: torch.cat(parts) for name, parts in scores.items()}

@@ -1,0 +1,98 @@
+"""Boundaries from scored samples: InterFaceGAN (Shen, Gu, Tang and Zhou 2020, sections 2.2 and 2.3)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..direction import Direction
+from ..errors import InputError, StyleGANError
+from ..generator import Generator
+from ..latents import Layers
+from ..w_space import sample_w
+from .space import layer_range, make_direction
+
+# A wide margin: with hundreds of components and thousands of samples, scikit-learn's C = 1 fits their noise, and the
+# normal changes scores half as much for its length.
+_C = 1e-3
+
+
+def boundary(
+    G: Generator,
+    name: str,
+    w: Tensor,
+    scores: Tensor,
+    *,
+    fraction: float = 0.25,
+    layers: Layers | None = None,
+) -> Direction:
+    """The normal of the plane that parts the samples with the highest scores from those with the lowest.
+
+    w: [N, w_dim], as `sample_w` gives it, without truncation. scores: [N], of the images; more = further along.
+    fraction: share of the samples taken from each end; the most certain ones, at most 0.5. Of them, 70% train a linear
+        SVM (scikit-learn, extra "editing"), and the others tell its accuracy, which the facts of the direction carry.
+    layers: those that the direction moves; None = all, or as in `mix_styles`.
+
+    Raises InputError for shapes that do not fit, scores that are all alike, or too few samples.
+    """
+    if w.ndim != 2 or w.shape[1] != G.w_dim or scores.shape != (len(w),):
+        raise InputError(
+            f"expected w [N, {G.w_dim}] and scores [N], got {list(w.shape)} and {list(scores.shape)}; "
+            "w is that of one layer: ws[:, 0]"
+        )
+    per_side = int(fraction * len(w))
+    if not 0 < fraction <= 0.5 or per_side < 10:
+        raise InputError(f"{len(w)} samples and fraction {fraction} leave {per_side} of each side; expected 10 or more")
+    if not scores.isfinite().all() or scores.min() == scores.max():
+        raise InputError("scores must be finite and differ, or there is nothing to part")
+    order = scores.cpu().argsort(stable=True)
+    chosen = torch.stack([order[:per_side], order[-per_side:]], dim=1).flatten()  # Low, high, low, high...
+    x, high = w.cpu()[chosen].double(), torch.arange(2 * per_side) % 2
+    # Both ends are in the order of their scores: a fixed permutation makes the parts alike.
+    shuffled = torch.randperm(2 * per_side, generator=torch.Generator().manual_seed(0))
+    split = int(0.7 * 2 * per_side)
+    normal, accuracy = _linear_svm(x, high, train=shuffled[:split], test=shuffled[split:])
+    facts = {"accuracy": accuracy, "samples": len(w), "fraction": fraction}
+    return make_direction(
+        G,
+        name,
+        normal,
+        w,
+        method="boundary",
+        layers=layer_range(G, layers),
+        facts=facts,
+        strengths=(-2.0, 2.0),  # Attributes change sooner than what varies most, and are distorted sooner.
+    )
+
+
+def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction]) -> Direction:
+    """The part of a direction that leaves others alone: what is at right angles to them all (section 2.3).
+
+    Moving along it changes the scores that the other boundaries stand for less. Its facts name the others.
+    Raises InputError if nothing is left of it.
+    """
+    basis, _ = torch.linalg.qr(torch.stack([other.vector.double() for other in others], dim=1))  # [w_dim, others]
+    vector = direction.vector.double()
+    left = vector - basis @ (basis.T @ vector)
+    if left.norm() < 1e-3:
+        names = ", ".join(other.name for other in others)
+        raise InputError(f"nothing of the direction {direction.name!r} is at right angles to {names}")
+    left = (left / left.norm()).float()
+    std = (sample_w(G).double() @ left.double()).std().item()
+    facts = direction.facts | {"at_right_angles_to": [other.name for other in others]}
+    return dataclasses.replace(direction, vector=left, std=std, facts=facts)
+
+
+def _linear_svm(x: Tensor, labels: Tensor, *, train: Tensor, test: Tensor) -> tuple[Tensor, float]:
+    """The normal [w_dim] of a linear SVM, towards label 1, and its accuracy on what it was not trained on."""
+    try:
+        from sklearn.svm import LinearSVC
+    except ImportError as error:
+        raise StyleGANError('boundaries need scikit-learn: pip install "stylegan[editing]"') from error
+    # One scale for all components: the plane is that of w itself.
+    mean, scale = x[train].mean(dim=0), x[train].std()
+    scaled = ((x - mean) / scale).numpy()
+    svm = LinearSVC(dual=False, C=_C).fit(scaled[train.numpy()], labels[train].numpy())
+    accuracy = svm.score(scaled[test.numpy()], labels[test].numpy())
+    return torch.from_numpy(svm.coef_[0]), float(accuracy)

@@ -1,0 +1,50 @@
+"""Closed-form factorization of the style layers: SeFa (Shen and Zhou 2021, equation 8)."""
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from ..direction import Direction
+from ..errors import InputError
+from ..generator import Generator
+from ..latents import Layers
+from ..layers import SynthesisLayer
+from ..w_space import sample_w
+from .space import check_count, fix_signs, layer_range, make_direction
+
+
+def sefa(G: Generator, *, n: int = 10, layers: Layers | None = None) -> list[Direction]:
+    """The n directions that change the styles most, named sefa:0, sefa:1...
+
+    With A the affine maps from w to the styles of all layers, one below the other, they are the unit eigenvectors of
+    A^T A with the largest eigenvalues: those n for which |A n| is largest. Nothing is sampled, but for the unit of
+    strength. Signs: the largest component is positive.
+
+    layers: those that are factorized, and that the directions move; None = all, or as in `mix_styles`.
+
+    Raises InputError for a network without styles, and for n or layers that there are not.
+    """
+    chosen = layer_range(G, layers)
+    weight = style_weights(G, chosen)  # [styles, w_dim]
+    check_count(n, G.w_dim)
+    eigenvalues, eigenvectors = torch.linalg.eigh(weight.T @ weight)  # In ascending order, in columns.
+    vectors = fix_signs(eigenvectors.T.flip(0)[:n])
+    share = eigenvalues.flip(0) / eigenvalues.sum()
+    w = sample_w(G)
+    return [
+        make_direction(G, f"sefa:{i}", v, w, method="sefa", layers=chosen, facts={"index": i, "share": share[i].item()})
+        for i, v in enumerate(vectors)
+    ]
+
+
+def style_weights(G: Generator, layers: tuple[int, int]) -> Tensor:
+    """A: the weights of the style layers as they act, equalized scale included, [styles, w_dim], float64, on the CPU.
+
+    A layer adds a row for the scale and one for the shift of each of its channels.
+    """
+    styles = [cast(SynthesisLayer, layer).style for layer in list(G.synthesis.layers)[slice(*layers)]]
+    weights = [style.weight.detach().cpu().double() * style.weight_gain for style in styles if style is not None]
+    if len(weights) < len(styles):
+        raise InputError("this network has no styles to factorize (use_styles=False); use pca")
+    return torch.cat(weights)

@@ -1,0 +1,85 @@
+"""Alignment of a face: turned, scaled and shifted until five points of it lie where the model's data has them."""
+
+from collections.abc import Sequence
+from math import ceil, hypot
+
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+from ..generator import Generator
+from .photos import check_side
+
+Points = Sequence[tuple[float, float]]
+
+# Where alignments put the eyes, the tip of the nose and the corners of the mouth: x and y in parts of the side, those
+# on the left of the picture first.
+TEMPLATES: dict[str, Points] = {
+    # Measured on the mean of the aligned pictures.
+    "utkface": ((0.291, 0.284), (0.705, 0.284), (0.498, 0.535), (0.348, 0.686), (0.660, 0.686)),
+    # The usual five points of pictures aligned as FFHQ.
+    "ffhq": ((0.377, 0.469), (0.623, 0.469), (0.501, 0.613), (0.393, 0.725), (0.611, 0.725)),
+}
+
+
+def template_of(G: Generator) -> str:
+    """The name of the alignment of a model's data, as far as its description tells: "ffhq" or "utkface"."""
+    dataset = str(G.metadata.get("dataset", "")).lower()
+    return "ffhq" if "ffhq" in dataset or "celeba" in dataset else "utkface"
+
+
+def align(photo: Image.Image, points: Points, resolution: int, *, template: str = "utkface") -> Image.Image:
+    """Cut out a face so that five points of it come to lie as near as can be to those of a template.
+
+    points: x, y in pixels of the photo: the eye, on the left of the photo first, the other eye, the tip of the nose,
+        the corner of the mouth on the left, the other corner.
+    template: a key of TEMPLATES.
+
+    The transform is a similarity, found by least squares. What lies outside the photo mirrors it. Returns an image of
+    resolution x resolution. Raises InputError for points that are no face, or one too small.
+    """
+    if template not in TEMPLATES:
+        raise InputError(f"unknown template {template!r}; expected one of {', '.join(TEMPLATES)}")
+    given = np.asarray(points, dtype=np.float64)
+    if given.shape != (5, 2) or not np.isfinite(given).all():
+        raise InputError(f"expected five points x,y: two eyes, nose, two corners of the mouth; got {points!r}")
+    a, b, x, y = similarity(np.asarray(TEMPLATES[template]), given)
+    check_side(hypot(a, b), resolution)
+    if a <= 0:
+        raise InputError("these points are a face upside down; give those on the left of the photo first, and turn it")
+    return cut_square(photo, (a, b, x, y), resolution)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, float, float, float]:
+    """The (a, b, x, y) of the map (u, v) -> (a u - b v + x, b u + a v + y) from source to target points [N, 2].
+
+    It has the least sum of squared distances (Umeyama 1991, for the plane).
+    """
+    mean_source, mean_target = source.mean(axis=0), target.mean(axis=0)
+    s, t = source - mean_source, target - mean_target
+    square = (s**2).sum()
+    a = (s * t).sum() / square
+    b = (s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum() / square
+    x, y = mean_target - np.array([a * mean_source[0] - b * mean_source[1], b * mean_source[0] + a * mean_source[1]])
+    return float(a), float(b), float(x), float(y)
+
+
+def cut_square(photo: Image.Image, transform: tuple[float, float, float, float], resolution: int) -> Image.Image:
+    """The square of a photo that a similarity maps the unit square to, at resolution x resolution.
+
+    transform: as `similarity` gives it, in pixels of the photo. What lies outside the photo mirrors it.
+    """
+    a, b, x, y = transform
+    corners = np.array([(x, y), (x + a, y + b), (x - b, y + a), (x + a - b, y + b + a)])
+    left, top = np.maximum(np.ceil(-corners.min(axis=0)) + 2, 0).astype(int)
+    right, bottom = np.maximum(np.ceil(corners.max(axis=0) - photo.size) + 2, 0).astype(int)
+    if max(left, right) >= photo.width or max(top, bottom) >= photo.height:
+        raise InputError("the face lies outside the photo; its points or crop must be in pixels of the upright photo")
+    padded = Image.fromarray(np.pad(np.asarray(photo), ((top, bottom), (left, right), (0, 0)), mode="reflect"))
+    # Drawn larger than the photo's own pixels, then averaged: a transform alone would skip pixels.
+    finer = max(1, ceil(hypot(a, b) / resolution))
+    size = resolution * finer
+    # Pillow asks where each pixel of the result comes from.
+    matrix = (a / size, -b / size, x + left, b / size, a / size, y + top)
+    drawn = padded.transform((size, size), Image.Transform.AFFINE, matrix, resample=Image.Resampling.BICUBIC)
+    return drawn.reduce(finer) if finer > 1 else drawn

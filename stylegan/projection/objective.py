@@ -1,0 +1,66 @@
+"""What projection minimizes, and its schedules (Karras et al. 2020, "Analyzing and Improving...", appendix D)."""
+
+from collections.abc import Callable, Sequence
+from math import cos, pi
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# From images [N, 3, H, W] in [-1, 1] to vectors [N, D] whose squared distances are perceptual.
+Embed = Callable[[Tensor], Tensor]
+
+# Perceptual networks saw photographs of this size; larger images are averaged down to it.
+MAX_SIZE = 256
+
+
+def learning_rate_factor(step: int, steps: int) -> float:
+    """Part of the full learning rate: up in a line over the first twentieth, down as a cosine over the last quarter."""
+    t = step / steps
+    return min(1.0, t / 0.05) * (0.5 - 0.5 * cos(pi * min(1.0, (1 - t) / 0.25)))
+
+
+def exploration(step: int, steps: int) -> float:
+    """Deviation of the noise on w, in parts of the deviation of w: 0.05 t^2, t from 1 to 0 in three quarters."""
+    return 0.05 * max(0.0, 1 - step / steps / 0.75) ** 2
+
+
+def embed_images(img: Tensor, embed: Embed) -> Tensor:
+    """Embed images [N, C, H, W] in [-1, 1] as the perceptual network takes them: three channels, 256x256 at most."""
+    img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
+    return embed(img.expand(-1, 3, -1, -1))
+
+
+def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Squared distance of embeddings [N, D]: [N]."""
+    return (a - b).square().sum(dim=1)
+
+
+def w_distance(w: Tensor, w_avg: Tensor, deviation: float) -> Tensor:
+    """Squared distance of w [N, layers, w_dim] from the average, in deviations of w, meaned over layers: [N]."""
+    return ((w - w_avg) / deviation).square().sum(dim=2).mean(dim=1)
+
+
+def noise_regularization(maps: Sequence[Tensor]) -> Tensor:
+    """Keeps noise maps [N, 1, R, R] from carrying a picture: the squared correlation of neighbours, [N].
+
+    Each map counts at its own size and, averaged over 2x2 pixels and doubled to keep its variance, at every smaller
+    one down to 8x8; neighbours are those to the left and above, around the border.
+    """
+    total = torch.zeros(len(maps[0]), device=maps[0].device)
+    for noise in maps:
+        while True:
+            for axis in (2, 3):
+                total = total + (noise * noise.roll(1, axis)).mean(dim=(1, 2, 3)).square()
+            if noise.shape[-1] <= 8:
+                break
+            noise = F.avg_pool2d(noise, 2) * 2
+    return total
+
+
+def normalize_noise(maps: Sequence[Tensor]) -> None:
+    """Give each map [N, 1, R, R] zero mean and unit variance, in place."""
+    with torch.no_grad():
+        for noise in maps:
+            noise -= noise.mean(dim=(1, 2, 3), keepdim=True)
+            noise *= noise.square().mean(dim=(1, 2, 3), keepdim=True).rsqrt()

@@ -1,0 +1,160 @@
+"""Projection: the latents that a model makes a picture of, by optimization (Karras et al. 2020, appendix D)."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from .. import images as _images
+from ..errors import InputError
+from ..generator import Generator
+from ..latent_files import Latents
+from .photos import to_square
+from .projector import Projector, Settings, Space, frame_steps
+
+
+class Perceptual(Protocol):
+    """What measures how alike images look: an extractor with an embedding."""
+
+    name: str
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Images [N, 3, H, W] in [-1, 1] -> vectors [N, D] whose squared distances are perceptual; differentiable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """What became of N pictures."""
+
+    latents: Latents  # As `--latents` takes them, once they are saved.
+    target: Tensor  # The pictures, [N, C, R, R] in [-1, 1].
+    img: Tensor  # What the model makes of the latents, of the same shape.
+    distances: Tensor  # Perceptual distance between the two, [N].
+    pixel_errors: Tensor  # Root mean square difference of the two, in the range [-1, 1], [N].
+    frames: Tensor  # The way, uint8 [F, N, C, R, R]; the first is the start, the last is img.
+    frame_steps: list[int]  # How many steps had been made at each of them.
+
+
+def project(
+    pictures: Image.Image | Sequence[Image.Image] | Tensor,
+    G: Generator,
+    *,
+    space: Space = "w+",
+    steps: int = 1000,
+    optimize_noise: bool = True,
+    candidates: int = 0,
+    seed: int = 0,
+    extractor: str | os.PathLike[str] | Perceptual = "st-lpips-vgg",
+    learning_rate: float = 0.1,
+    pixel_weight: float = 1.0,
+    w_weight: float = 0.02,
+    noise_weight: float = 1e5,
+    names: Sequence[str] | None = None,
+    batch_size: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> Projection:
+    """Find latents that a model makes the given pictures of.
+
+    pictures: PIL images, of which the largest centred square is taken, or float [N, C, R, R] in [-1, 1] of the model's
+        resolution. `load_photo`, `align` and `to_square` make them of photos.
+    space: "w" = one w for all layers, "w+" = one for each layer: nearer to the picture, but edits and mixes less well.
+    steps: of Adam.
+    optimize_noise: also fit the noise maps, which take up fine detail; False = those stored in the model.
+    candidates: start each picture from the nearest of so many samples; 0 = from the average w.
+    seed: of the noise maps at the start, and of the noise on w at every step.
+    extractor: what measures the perceptual distance: a name or file for `load_extractor`, or an object with `embed`.
+    learning_rate: at its highest.
+    pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the squared distance of w from
+        its average (in deviations of w), and of the regularization of noise maps, in the loss; that of the perceptual
+        distance is 1. The paper has the last one alone.
+    names: a short text for each picture; None = 0, 1, 2...
+    batch_size: pictures computed together, for memory; None = all.
+    checkpoint: a .safetensors file where the state is kept every 50 steps; if it is there, the projection goes on from
+        it, exactly. Delete it to start again.
+    progress: show a bar; None = on a terminal.
+
+    A picture has the same result whatever else is in the batch, up to rounding. The loss is the perceptual distance,
+    at 256x256 or less, plus the weighted other terms; w is explored with noise in the first three quarters; the
+    learning rate rises in the first twentieth and falls in the last quarter.
+    Raises InputError for pictures, settings or a checkpoint that do not fit.
+    """
+    target = _to_target(pictures, G).to(G.device)
+    perceptual = _load(extractor, G.device)
+    settings = Settings(
+        space=space,
+        steps=steps,
+        optimize_noise=optimize_noise,
+        candidates=candidates,
+        seed=seed,
+        extractor=perceptual.name,
+        learning_rate=learning_rate,
+        pixel_weight=pixel_weight,
+        w_weight=w_weight,
+        noise_weight=noise_weight,
+    )
+    names = [str(i) for i in range(len(target))] if names is None else list(names)
+    if len(names) != len(target):
+        raise InputError(f"expected a name for each of {len(target)} pictures, got {len(names)}")
+    projector = Projector(G, target, perceptual.embed, settings, batch_size=batch_size)
+    if checkpoint is not None and os.path.exists(checkpoint):
+        projector.load(checkpoint)
+    with tqdm(
+        total=steps, initial=projector.step, unit="step", disable=None if progress is None else not progress
+    ) as bar:
+        while projector.step < steps:
+            distance = projector.advance()
+            bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
+            bar.update()
+            if checkpoint is not None and (projector.step % 50 == 0 or projector.step == steps):
+                projector.save(checkpoint)
+    return _result(projector, names)
+
+
+def _result(projector: Projector, names: list[str]) -> Projection:
+    img, distances = projector.look()
+    pixel_errors = (img - projector.target).square().mean(dim=(1, 2, 3)).sqrt()
+    facts: dict[str, Any] = {
+        "method": "projection",
+        "settings": projector.settings.as_dict(),
+        "distances": [round(x, 6) for x in distances.tolist()],
+        "pixel_errors": [round(x, 6) for x in pixel_errors.tolist()],
+    }
+    latents = Latents.of(projector.G, projector.ws().cpu(), noise=projector.noise_maps(), names=names, facts=facts)
+    frames, steps = torch.stack(projector.frames), frame_steps(projector.settings.steps)
+    return Projection(latents, projector.target, img, distances, pixel_errors, frames, steps)
+
+
+def _to_target(pictures: Any, G: Generator) -> Tensor:
+    """Pictures as float [N, C, R, R] in [-1, 1]."""
+    if isinstance(pictures, Tensor):
+        size = (G.img_channels, G.img_resolution, G.img_resolution)
+        if pictures.ndim != 4 or pictures.shape[1:] != size or not pictures.is_floating_point() or not len(pictures):
+            given = f"{pictures.dtype} {list(pictures.shape)}"
+            raise InputError(f"pictures must be float [N, {', '.join(map(str, size))}] in [-1, 1], got {given}")
+        if not pictures.isfinite().all() or pictures.abs().max() > 1.5:
+            raise InputError(f"pictures must be in [-1, 1], got values up to {pictures.abs().max():.3g}")
+        return pictures.detach().float()
+    photos = [pictures] if isinstance(pictures, Image.Image) else pictures
+    if not isinstance(photos, Sequence) or not photos or not all(isinstance(p, Image.Image) for p in photos):
+        raise InputError("pictures must be a PIL image, a list of them or a tensor; `load_photo` reads files")
+    mode = "L" if G.img_channels == 1 else "RGB"
+    squares = [np.array(to_square(picture.convert(mode), G.img_resolution)) for picture in photos]
+    pixels = torch.from_numpy(np.stack(squares)).reshape(len(squares), G.img_resolution, G.img_resolution, -1)
+    return _images.from_uint8(pixels.permute(0, 3, 1, 2))
+
+
+def _load(extractor: Any, device: torch.device) -> Perceptual:
+    if isinstance(extractor, str | os.PathLike):
+        from ..extractors import load_extractor
+
+        extractor = load_extractor(extractor, device=device)
+    if not hasattr(extractor, "embed"):
+        raise InputError(f"{extractor!r:.80} measures no perceptual distance; use st-lpips-vgg or st-lpips-alex")
+    return cast(Perceptual, extractor)

@@ -1,0 +1,50 @@
+"""A photo as a model wants it: upright, RGB, square, of the model's size."""
+
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import DatasetError, InputError
+from ..pictures import Crop, decode, square_box
+
+# A crop is enlarged this much at most; beyond it there is nothing to see.
+MAX_ENLARGEMENT = 4
+
+
+def load_photo(path: str | os.PathLike[str]) -> Image.Image:
+    """Read a picture: turned as its EXIF says, 8-bit RGB, transparency laid over white; of animations the first frame.
+
+    Raises InputError if it is not there or no picture.
+    """
+    try:
+        return decode(Path(path).read_bytes(), animated="first").image
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except DatasetError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def to_square(photo: Image.Image, resolution: int, *, crop: Crop | None = None) -> Image.Image:
+    """Cut out the largest centred square, of the photo or of a crop (x, y, w, h) of it, and scale it to resolution.
+
+    Raises InputError if the crop is not inside the photo, or the square too small.
+    """
+    if crop is not None and (crop[0] < 0 or crop[1] < 0 or crop[2] < 1 or crop[3] < 1):
+        raise InputError(f"a crop is x, y, width, height in pixels inside the photo, got {crop}")
+    try:
+        box = square_box(photo.size, crop)
+    except DatasetError as error:
+        raise InputError(str(error)) from error
+    check_side(box[2] - box[0], resolution)
+    return photo.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
+
+
+def check_side(side: float, resolution: int) -> None:
+    """Raise InputError if a square with this side is too small for a model of that resolution."""
+    if side * MAX_ENLARGEMENT < resolution:
+        least = resolution // MAX_ENLARGEMENT
+        raise InputError(
+            f"the square to project is {side:.0f} pixels wide, too small for a model of {resolution}x{resolution}; "
+            f"give a photo or crop of {least} or more"
+        )

@@ -1,0 +1,213 @@
+"""The state of a projection, one step of it, and its checkpoint: exact, because all draws follow from (seed, step)."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..generator import Generator
+from ..images import to_uint8
+from ..latents import check_integers, check_same_average, check_seeds
+from ..tensor_files import load_tensors, save_tensors
+from ..w_space import sample_w
+from .objective import (
+    Embed,
+    embed_images,
+    exploration,
+    learning_rate_factor,
+    noise_regularization,
+    normalize_noise,
+    perceptual_distance,
+    w_distance,
+)
+from .start import average_start, best_start
+
+Space = Literal["w", "w+"]
+
+# When pictures of the way are kept, in parts of all steps: most happens at the start.
+_FRAMES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+
+
+def frame_steps(steps: int) -> list[int]:
+    """After how many steps, of so many in all, pictures are kept."""
+    return sorted({round(part * steps) for part in _FRAMES})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the result of a projection, besides model and pictures. The names are those of `project`."""
+
+    space: Space
+    steps: int
+    optimize_noise: bool
+    candidates: int
+    seed: int
+    extractor: str
+    learning_rate: float
+    pixel_weight: float
+    w_weight: float
+    noise_weight: float
+
+    def __post_init__(self) -> None:
+        if self.space not in get_args(Space):
+            raise InputError(f"space must be 'w' or 'w+', got {self.space!r}")
+        check_integers(self.candidates, what="candidates", limit=10**6)
+        check_seeds(self.seed)
+        if check_integers(self.steps, what="steps", limit=10**7) == [0]:
+            raise InputError("steps must be 1 or more, got 0")
+        for name in ("learning_rate", "pixel_weight", "w_weight", "noise_weight"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf") or (name == "learning_rate" and value == 0):
+                raise InputError(f"{name} must be a positive number, got {value!r}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+
+class Projector:
+    """Latents on their way to some pictures. `advance` is one step."""
+
+    def __init__(
+        self,
+        G: Generator,
+        target: Tensor,  # The pictures, [N, C, R, R] in [-1, 1].
+        embed: Embed,
+        settings: Settings,
+        *,
+        batch_size: int | None = None,  # Pictures computed together; None = all.
+    ):
+        self.G, self.target, self.embed, self.settings = G, target, embed, settings
+        self.batch_size = batch_size or len(target)
+        with torch.no_grad():
+            self.target_embedding = torch.cat([embed_images(target[i], embed) for i in self._batches()])
+        # The deviation of w from its centre, over all components (appendix D; a thousand samples tell it to 1%).
+        self.w_deviation = (sample_w(G, 1000) - G.w_avg.cpu()).square().sum(dim=1).mean().sqrt().item()
+        self.w = self._start().requires_grad_()  # [N, 1 or num_ws, w_dim]
+        self.noise = self._start_noise()
+        self.optimizer = torch.optim.Adam(self._parameters(), betas=(0.9, 0.999), eps=1e-8)
+        self.step = 0
+        self.frames: list[Tensor] = []  # uint8 [N, C, R, R] each.
+        self._keep_frame()
+
+    def ws(self) -> Tensor:
+        """[N, num_ws, w_dim]"""
+        return self.w.detach().expand(-1, self.G.num_ws, -1)
+
+    def noise_maps(self) -> list[Tensor] | None:
+        """Detached noise maps of all layers; None = those stored in the model."""
+        return [noise.detach() for noise in self.noise] or None
+
+    @torch.no_grad()
+    def look(self) -> tuple[Tensor, Tensor]:
+        """The images as they are now, [N, C, R, R], and their perceptual distances [N]."""
+        img = torch.cat([self._synthesize(self.w[i], i) for i in self._batches()])
+        embeddings = [embed_images(img[i], self.embed) for i in self._batches()]
+        return img, perceptual_distance(torch.cat(embeddings), self.target_embedding)
+
+    def advance(self) -> float:
+        """One step of Adam for every picture; returns their mean perceptual distance before it."""
+        s = self.settings
+        self.optimizer.param_groups[0]["lr"] = s.learning_rate * learning_rate_factor(self.step, s.steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        exploring = self._exploration_noise()
+        total = 0.0
+        for i in self._batches():
+            img = self._synthesize(self.w[i] + exploring, i)
+            distance = perceptual_distance(embed_images(img, self.embed), self.target_embedding[i])
+            loss = distance + s.pixel_weight * (img - self.target[i]).square().mean(dim=(1, 2, 3))
+            # Components of w that hardly change the image would drift; this leaves them at the average.
+            loss = loss + s.w_weight * w_distance(self.w[i], self.G.w_avg, self.w_deviation)
+            if self.noise:
+                loss = loss + s.noise_weight * noise_regularization([noise[i] for noise in self.noise])
+            # Pictures do not touch each other's latents, so the gradient of the sum is that of each.
+            loss.sum().backward(inputs=self._parameters())
+            total += distance.sum().item()
+        self.optimizer.step()
+        normalize_noise(self.noise)
+        self.step += 1
+        self._keep_frame()
+        return total / len(self.w)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint, complete or not at all."""
+        tensors = {"w_avg": self.G.w_avg, "frames": torch.stack(self.frames)}
+        for name, parameter in self._named_parameters():
+            state = self.optimizer.state[parameter]
+            tensors |= {name: parameter, f"{name}.exp_avg": state["exp_avg"], f"{name}.exp_avg_sq": state["exp_avg_sq"]}
+        description = {"step": self.step, "settings": self.settings.as_dict(), "pictures": self._digest()}
+        save_tensors(path, tensors, kind="projection", description=description)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Go on from a checkpoint. Raises InputError if it is of other pictures, settings or another model."""
+        tensors, description = load_tensors(path, kind="projection")
+        try:
+            given, step = dict(description["settings"]), int(description["step"])
+            check_same_average(
+                self.G.w_avg, tensors["w_avg"], what=f"{path}", next_step="name another folder or file to start anew"
+            )
+            for name, value in self.settings.as_dict().items():
+                if given.get(name) != value:
+                    raise InputError(f"{path} was begun with {name} {given.get(name)!r}, not {value!r}; say it again")
+            if description["pictures"] != self._digest():
+                raise InputError(f"{path} was begun with other pictures; name another folder or file to start anew")
+            self.frames = list(tensors["frames"])
+            for name, parameter in self._named_parameters():
+                parameter.data.copy_(tensors[name])
+                moments = {key: tensors[f"{name}.{key}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+                self.optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path}: no complete checkpoint of this projection: {error}") from error
+        self.step = step
+
+    def _start(self) -> Tensor:
+        n, s = len(self.target), self.settings
+        if s.candidates:
+            w, _ = best_start(self.G, self.target_embedding, self.embed, candidates=s.candidates)
+        else:
+            w = average_start(self.G, n)
+        return w[:, None].repeat(1, self.G.num_ws if s.space == "w+" else 1, 1)
+
+    def _start_noise(self) -> list[Tensor]:
+        """Maps for each layer, [N, 1, R, R], the same for each picture; none if they are not optimized."""
+        has_noise = any(layer.noise_strength is not None for layer in self.G.synthesis.layers)
+        if not (self.settings.optimize_noise and has_noise):
+            return []
+        maps = [noise.repeat(len(self.target), 1, 1, 1) for noise in self.G.noise(self.settings.seed)]
+        normalize_noise(maps)
+        return [noise.requires_grad_() for noise in maps]
+
+    def _exploration_noise(self) -> Tensor:
+        """Noise on w, the same for each picture, so that none depends on the others: [1 or num_ws, w_dim]."""
+        draw = np.random.RandomState([self.settings.seed, self.step]).standard_normal(tuple(self.w.shape[1:]))
+        amount = exploration(self.step, self.settings.steps) * self.w_deviation
+        return torch.from_numpy(draw).to(self.w) * amount
+
+    def _synthesize(self, w: Tensor, rows: slice) -> Tensor:
+        maps = [noise[rows] for noise in self.noise] or None
+        return self.G.synthesis(w.expand(-1, self.G.num_ws, -1), noise=maps)
+
+    def _keep_frame(self) -> None:
+        if self.step in frame_steps(self.settings.steps):
+            self.frames.append(to_uint8(self.look()[0]).cpu())
+
+    def _batches(self) -> Iterator[slice]:
+        for start in range(0, len(self.target), self.batch_size):
+            yield slice(start, min(start + self.batch_size, len(self.target)))
+
+    def _named_parameters(self) -> list[tuple[str, Tensor]]:
+        return [("w", self.w), *((f"noise.{i}", noise) for i, noise in enumerate(self.noise))]
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for _, parameter in self._named_parameters()]
+
+    def _digest(self) -> str:
+        return hashlib.sha256(self.target.cpu().numpy().tobytes()).hexdigest()

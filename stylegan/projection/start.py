@@ -1,0 +1,33 @@
+"""Where a projection starts: at the average w, or at the sample that looks most like the picture."""
+
+import torch
+from torch import Tensor
+
+from ..generator import Generator
+from ..w_space import sample_w
+from .objective import Embed, embed_images
+
+
+def average_start(G: Generator, n: int) -> Tensor:
+    """The average w for each of n pictures: [n, w_dim]."""
+    return G.w_avg.expand(n, -1).clone()
+
+
+def best_start(
+    G: Generator, target: Tensor, embed: Embed, *, candidates: int, truncation_psi: float = 0.7
+) -> tuple[Tensor, Tensor]:
+    """For each picture the w, of the seeds 0 to candidates - 1, whose image is nearest, and its distance.
+
+    target: [N, D], the embeddings of the pictures. Returns w [N, w_dim] and perceptual distances [N].
+    """
+    best, nearest = average_start(G, len(target)), torch.full((len(target),), float("inf"), device=target.device)
+    for part in sample_w(G, max(candidates, 2))[:candidates].to(G.device).split(16):
+        w = torch.lerp(G.w_avg, part, truncation_psi)
+        with torch.no_grad():
+            found = embed_images(G.synthesis(G.broadcast(w)), embed)
+        # Row by row: all pairs at once would hold a copy of every embedding for each picture.
+        distances = torch.stack([(found - row).square().sum(dim=1) for row in target])  # [N, candidates]
+        least, which = distances.min(dim=1)
+        better = least < nearest
+        best, nearest = torch.where(better[:, None], w[which], best), torch.where(better, least, nearest)
+    return best, nearest

@@ -1,0 +1,61 @@
+"""Small files of named tensors with a description: one safetensors file, JSON in its header, whole or not there."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+from .errors import InputError
+from .files import write_atomically
+
+FORMAT_VERSION = "1"
+
+
+def save_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], *, kind: str, description: Mapping[str, Any]
+) -> None:
+    """Write tensors and what JSON can hold of their description. kind: what the file is, asked for when it is read.
+
+    Raises InputError if the name does not end in .safetensors.
+    """
+    if Path(path).suffix != ".safetensors":
+        raise InputError(f"{path}: a file of {kind} must end in .safetensors")
+    header = {"format": "pt", f"stylegan_{kind}_version": FORMAT_VERSION, kind: json.dumps(description)}
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, safetensors.torch.save(stored, header))
+
+
+def load_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote: the tensors, finite, and the description.
+
+    Raises InputError if there is no such file, or it is damaged, of another kind or of a newer format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected a .safetensors file of {kind}")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file, or damaged: {str(error)[:200]}") from error
+    version = header.get(f"stylegan_{kind}_version")
+    if version is None:
+        raise InputError(f"{path}: holds no {kind}; expected a file of {kind} written by this library")
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path}: format {version[:20]!r} of {kind}, expected {FORMAT_VERSION!r}; update stylegan")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise InputError(f"{path}: {name!r} holds NaN or infinity")
+    try:
+        description = json.loads(header[kind])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: the description of its {kind} is damaged: {str(error)[:200]}") from error
+    if not isinstance(description, dict):
+        raise InputError(f"{path}: the description of its {kind} is damaged: expected an object")
+    return tensors, description

@@ -1,0 +1,34 @@
+"""A perceptual network that costs nothing, for tests of what does not depend on it."""
+
+import pytest
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylegan import Generator
+
+from ..conftest import tiny_generator
+
+
+class Blocks:
+    """Embeds images as their averages over blocks of 4x4 pixels: squared distances are mean squared differences."""
+
+    name = "blocks"
+
+    def embed(self, images: Tensor) -> Tensor:
+        small = F.avg_pool2d(images, 4)
+        return small.flatten(1) / small[0].numel() ** 0.5
+
+
+@pytest.fixture(scope="session")
+def blocks() -> Blocks:
+    return Blocks()
+
+
+@pytest.fixture(scope="session")
+def gentle() -> Generator:
+    """A tiny model whose images lie within [-1, 1], as pictures do, and whose w can be told from them."""
+    G = tiny_generator(z_dim=8, w_dim=8)
+    for rgb in G.synthesis.to_rgb.values():
+        rgb.weight *= 0.2
+        rgb.bias *= 0.2
+    return G

@@ -1,0 +1,31 @@
+"""The benchmark of projection runs, and prints a row for each number of steps."""
+
+import re
+
+from click.testing import CliRunner
+
+from benchmarks.projection import main
+
+
+def test_every_number_of_steps_has_a_row(tmp_path, faces):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for seed in (1, 2):
+        faces.sample(seeds=[seed])[0].save(folder / f"{seed}.png")
+    options = [
+        "--extractor",
+        "random-conv",
+        "--steps",
+        "1,2",
+        "--samples",
+        "20",
+        "--count",
+        "1",
+        "--recovery-steps",
+        "2",
+    ]
+    result = CliRunner().invoke(main, ["--data", str(folder), "--out", str(tmp_path / "p.png"), *options])
+    assert result.exit_code == 0, result.output
+    for row in ("| 1 steps | ", "| 2 steps | ", "| best of 20 samples | ", "w error "):
+        assert re.search(re.escape(row) + r"\d+\.\d+", result.output)
+    assert (tmp_path / "p.png").is_file()

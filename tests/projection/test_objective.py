@@ -1,0 +1,82 @@
+"""Schedules and the regularization of noise, against their formulas."""
+
+import pytest
+import torch
+
+from stylegan.projection.objective import (
+    embed_images,
+    exploration,
+    learning_rate_factor,
+    noise_regularization,
+    normalize_noise,
+    w_distance,
+)
+
+
+def test_the_learning_rate_ramps_as_in_the_paper():
+    """1,000 steps: up in a line for 50, down as a cosine over the last 250."""
+    factors = [learning_rate_factor(step, 1000) for step in range(1001)]
+    assert factors[0] == 0
+    assert factors[25] == pytest.approx(0.5)
+    assert factors[50:751] == pytest.approx([1.0] * 701)
+    assert factors[875] == pytest.approx(0.5)
+    assert factors[1000] == pytest.approx(0, abs=1e-12)
+
+
+def test_exploration_falls_as_a_square_to_zero_in_three_quarters():
+    assert exploration(0, 1000) == 0.05
+    assert exploration(375, 1000) == pytest.approx(0.05 / 4)
+    assert exploration(750, 1000) == exploration(900, 1000) == 0
+
+
+def by_loops(noise: torch.Tensor) -> float:
+    """The sum over the pyramid of one map, written with indices."""
+    total = 0.0
+    while True:
+        r = len(noise)
+        for dy, dx in ((0, 1), (1, 0)):
+            mean = sum(noise[y, x] * noise[y - dy, x - dx] for y in range(r) for x in range(r)) / r**2
+            total += float(mean) ** 2
+        if r <= 8:
+            return total
+        noise = torch.stack(
+            [
+                torch.stack([noise[2 * y : 2 * y + 2, 2 * x : 2 * x + 2].mean() * 2 for x in range(r // 2)])
+                for y in range(r // 2)
+            ]
+        )
+
+
+def test_the_noise_regularization_is_that_of_the_formula():
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.randn(2, 1, r, r, generator=generator) for r in (4, 8, 16)]
+    expected = [sum(by_loops(noise[i, 0].double()) for noise in maps) for i in range(2)]
+    assert noise_regularization(maps).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_picture_in_the_noise_costs_more_than_noise():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 1, 32, 32, generator=generator)
+    stripes = torch.sin(torch.arange(32.0) / 3).expand(1, 1, 32, 32).clone()
+    normalize_noise([noise, stripes])
+    assert noise_regularization([stripes]) > 20 * noise_regularization([noise])
+
+
+def test_normalized_noise_has_no_mean_and_unit_variance():
+    maps = [torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 5]
+    normalize_noise(maps)
+    assert maps[0].mean((1, 2, 3)).abs().max() < 1e-6
+    assert maps[0].var((1, 2, 3), correction=0).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
+
+
+def test_large_and_grey_images_are_embedded_small_and_in_colour():
+    seen = []
+    embed_images(torch.zeros(2, 1, 1024, 1024), lambda img: seen.append(img.shape) or img.flatten(1))
+    embed_images(torch.zeros(2, 3, 64, 64), lambda img: seen.append(img.shape) or img.flatten(1))
+    assert seen == [(2, 3, 256, 256), (2, 3, 64, 64)]
+
+
+def test_the_distance_of_w_is_in_deviations_and_does_not_grow_with_the_layers():
+    w_avg = torch.arange(4.0)
+    w = w_avg + torch.tensor([3.0, 4.0, 0.0, 0.0]).expand(2, 6, 4)
+    assert w_distance(w, w_avg, 2.5).tolist() == pytest.approx([4.0, 4.0])

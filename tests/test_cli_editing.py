@@ -1,0 +1,258 @@
+"""The commands directions, edit and project, and --latents of the others."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from stylegan import Generator, cli
+from stylegan.direction import load_directions
+from stylegan.editing import find_direction
+from stylegan.latent_files import Latents
+
+from .conftest import GOLDEN
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
+
+
+def ok(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def same(cell: np.ndarray, image: np.ndarray) -> bool:
+    return bool(abs(cell.astype(int) - image).max() <= 1)
+
+
+@pytest.fixture(scope="module")
+def latents(faces: Generator, tmp_path_factory) -> Path:
+    """Two faces with noise of their own."""
+    path = tmp_path_factory.mktemp("latents") / "two.safetensors"
+    Latents.of(faces, faces.ws([20, 21]), noise=faces.noise([5, 6]), names=["anna", "../bert"]).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def two(faces: Generator) -> np.ndarray:
+    """Their images."""
+    return faces.render(faces.ws([20, 21]), noise=faces.noise([5, 6]), output_type="np").astype(int)
+
+
+def test_directions_writes_the_named_directions(run, faces: Generator):
+    text = ok(
+        run(
+            "directions", "--method", "pca", "--method", "sefa", "-n", 2, "--layers", "coarse", "--out", "d.safetensors"
+        )
+    )
+    assert "pca:1" in text
+    assert "explained_variance" in text
+    assert list(load_directions("d.safetensors")) == ["pca:0", "pca:1", "sefa:0", "sefa:1"]
+    assert load_directions("d.safetensors")["sefa:1"].layers == (0, 4)
+
+
+def test_edit_writes_a_strip_of_the_direction(run, faces: Generator):
+    ok(run("edit", "--seed", 3, "--direction", "sefa:2", "--strengths", "-3:3:7", "--out", "strip.png"))
+    strip = np.asarray(Image.open("strip.png"))
+    direction = find_direction(faces, "sefa:2")
+    ends = faces.edit(faces.ws([3, 3]), direction, [0, 3])
+    middle, last = faces.render(ends, output_type="np").astype(int)
+    assert same(strip[-64:, -64:], last)
+    assert same(strip[-64:, -64 * 4 - 6 : -64 * 3 - 6], middle)
+    settings = Image.open("strip.png").text
+    assert settings["strengths"] == "[-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]"
+    assert settings["directions"] == "['sefa:2']"
+
+
+def test_edit_takes_files_of_directions_and_layers(run, faces: Generator):
+    ok(run("directions", "--method", "sefa", "-n", 1, "--layers", "4:8", "--out", "middle.safetensors"))
+    edit = ["edit", "--seeds", "3,4", "--directions", "middle.safetensors", "--strengths", "-2,2"]
+    ok(run(*edit, "--out", "own.png"))
+    ok(run(*edit, "--layers", 8, "--out", "fine.png"))
+    direction = load_directions("middle.safetensors")["sefa:0"]
+    for file, layers in (("own.png", None), ("fine.png", slice(8, None))):
+        expected = faces.render(faces.edit(faces.ws([4]), direction, 2, layers), output_type="np")[0]
+        assert same(np.asarray(Image.open(file))[-64:, -64:], expected.astype(int))
+
+
+def test_sample_shows_latents_with_their_noise_as_they_are(run, two, latents):
+    ok(run("sample", "--latents", latents, "--out", "a.png"))
+    assert same(np.asarray(Image.open("a.png")), np.concatenate(list(two), axis=1))
+    ok(run("sample", "--latents", latents, "--out", "faces/", "--batch-size", 1))
+    assert sorted(os.listdir("faces")) == ["___bert.png", "anna.png"]
+    assert same(np.asarray(Image.open("faces/___bert.png")), two[1])
+
+
+def test_truncation_of_latents_is_asked_for(run, faces: Generator, latents):
+    ok(run("sample", "--latents", latents, "--truncation-psi", 0, "--noise-mode", "none", "--out", "a.png"))
+    average = faces.render(faces.broadcast(faces.w_avg[None]), noise_mode="none", output_type="np")[0]
+    assert same(np.asarray(Image.open("a.png"))[:, :64], average.astype(int))
+
+
+def test_truncate_and_edit_keep_the_noise_of_latents(run, two, latents):
+    ok(run("truncate", "--latents", latents, "--truncation-psi", "0,1", "--out", "t.png"))
+    assert same(np.asarray(Image.open("t.png"))[-64:, -64:], two[1])
+    ok(run("edit", "--latents", latents, "--direction", "pca:0", "--direction", "sefa:0", "--strengths", "1,0"))
+    assert same(np.asarray(Image.open("strip.png"))[-64:, -64:], two[1])
+
+
+def test_mix_takes_latents_for_rows_and_columns(run, faces: Generator, two, latents):
+    ok(run("mix", "--columns", 1, "--latents", latents, "--layers", "coarse"))
+    grid = np.asarray(Image.open("mix.png"))
+    assert same(grid[-64:, :64], two[1])
+    mixed = faces.render(faces.mix_styles(faces.ws([1]), faces.ws([21]), "coarse"), output_type="np")[0]
+    assert same(grid[-64:, -64:], mixed.astype(int))
+    ok(run("mix", "--column-latents", latents, "--rows", 1, "--layers", "coarse"))
+    mixed = faces.mix_styles(faces.ws([21]), faces.ws([1]), "coarse")
+    noise = [own[1:] for own in faces.noise([5, 6])]
+    expected = faces.render(mixed, noise=noise, output_type="np")[0]
+    assert same(np.asarray(Image.open("mix.png"))[-64:, -64:], expected.astype(int))
+
+
+@pytest.fixture
+def photo(tmp_path, faces: Generator) -> Path:
+    path = tmp_path / "my photo.jpg"
+    faces.sample(seeds=[40])[0].resize((200, 200)).crop((0, 0, 200, 180)).save(path, quality=95)
+    return path
+
+
+QUICK = ["--extractor", "random-conv", "--steps", 3]
+
+
+def test_project_writes_latents_that_make_its_picture(run, faces: Generator, photo):
+    text = ok(run("project", photo, "--out", "run", *QUICK))
+    assert "my_photo: distance 0." in text
+    names = ["latents.safetensors", "my_photo-target.png", "my_photo.png", "results.json", "way.png"]
+    assert sorted(os.listdir("run")) == names
+    facts = json.loads(Path("run/results.json").read_text())
+    assert (facts["names"], facts["settings"]["extractor"]) == (["my_photo"], "random-conv")
+    ok(run("sample", "--latents", "run/latents.safetensors", "--out", "again.png"))
+    assert same(np.asarray(Image.open("again.png")), np.asarray(Image.open("run/my_photo.png")).astype(int))
+
+
+def test_project_takes_many_photos_and_a_crop(run, photo):
+    Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("other.png")
+    options = ["--crop", "10,20,100,100", "--space", "w", "--no-noise", "--candidates", 2]
+    ok(run("project", photo, "other.png", "other.png", "--out", "run", *options, *QUICK))
+    loaded = Latents.load("run/latents.safetensors", Generator.from_pretrained())
+    assert loaded.names == ["my_photo", "other-1", "other-2"]
+    assert loaded.noise is None
+    cropped = Image.open(photo).resize((64, 64), Image.Resampling.LANCZOS, box=(10, 20, 110, 120))
+    assert same(np.asarray(Image.open("run/my_photo-target.png")), np.asarray(cropped).astype(int))
+
+
+def test_project_aligns_by_five_points(run, photo):
+    points = "58,57,141,57,100,107,70,137,132,137"
+    ok(run("project", photo, "--out", "run", "--points", points, *QUICK))
+    aligned = np.asarray(Image.open("run/my_photo-target.png")).astype(int)
+    whole = np.asarray(Image.open(photo).resize((64, 58))).astype(int)
+    assert abs(aligned[:56] - whole[:56]).mean() < 5
+
+
+def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypatch):
+    from stylegan.projection.projector import Projector
+
+    options = ["--extractor", "random-conv", "--steps", 55, "--space", "w", "--no-noise", "--out"]
+    ok(run("project", photo, *options, "whole"))
+    advance = Projector.advance
+
+    def interrupt(self: Projector) -> float:
+        if self.step == 52:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    monkeypatch.setattr(Projector, "advance", interrupt)
+    assert run("project", photo, *options, "run").exit_code == 1
+    assert os.listdir("run") == ["checkpoint.safetensors"]
+    monkeypatch.setattr(Projector, "advance", advance)
+    refused = run("project", photo, *options, "run")
+    assert refused.exit_code == 1
+    assert "--resume goes on" in refused.output
+    ok(run("project", photo, *options, "run", "--resume"))
+    G = Generator.from_pretrained()
+    whole, resumed = (Latents.load(f"{name}/latents.safetensors", G).ws for name in ("whole", "run"))
+    assert torch.equal(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["edit", "--direction", "agee"], "no direction 'agee' for faces-64"),
+        (["edit", "--direction", "age", "--directions", "gone.safetensors"], "gone.safetensors: no such file"),
+        (["edit", "--directions", "page.html"], "page.html: not a safetensors file"),
+        (["edit", "--strengths", "1", "--latents", "page.html"], "page.html: not a safetensors file"),
+        (["edit", "--layers", "12"], "crossover must be from 0 to 10"),
+        (["directions", "--out", "d.png"], "must end in .safetensors"),
+        (["directions", "-n", "257"], "n must be an integer from 0 to 256"),
+        (["directions", "--method", "boundary", "--attribute", "hat"], "unknown classifier 'hat'"),
+        (["sample", "--latents", "gone.safetensors"], "gone.safetensors: no such file"),
+        (["sample", "--latents", "page.html", "--seeds", "1"], "--seeds and a file of latents"),
+        (["sample", "--latents", "page.html", "--label", "1"], "--label 1 is for seeds"),
+        (["mix", "--latents", "page.html", "--rows", "1"], "--rows and a file of latents"),
+        (["project", "page.html", "--out", "run"], "page.html: no intact PNG"),
+        (["project", "gone.jpg", "--out", "run"], "gone.jpg: cannot be read"),
+        (["project", "tiny.png", "--out", "run"], "tiny.png: the square to project is 9 pixels wide, too small"),
+        (["project", "flat.png", "--crop", "0,0,99,99", "--out", "run"], "flat.png: 80x80 is too small for the crop"),
+        (["project", "flat.png", "--points", "0,0,0,0,0,0,0,0,0,0", "--out", "run"], "flat.png: the square to project"),
+        (["project", "flat.png", "tiny.png", "--points", "1,2,3,4,5,6,7,8,9,0", "--out", "run"], "one photo, got 2"),
+        (["project", "flat.png", "--points", "1,2,3,4,5,6,7,8,9,0", "--detect", "--out", "run"], "give one of them"),
+        (["project", "flat.png", "--extractor", "hmm", "--out", "run"], "unknown extractor 'hmm'"),
+        (["project", "flat.png", "--pixel-weight", "-1", "--out", "run"], "pixel_weight must be"),
+        (["project", "flat.png", "--label", "1", "--out", "run"], "--label is for seeds"),
+    ],
+)
+def test_user_errors_are_one_line_and_exit_1(run, arguments, message):
+    Path("page.html").write_text("<html>")
+    Image.new("RGB", (9, 9)).save("tiny.png")
+    Image.new("RGB", (80, 80), "tan").save("flat.png")
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output
+    assert message in result.output.strip().splitlines()[-1]
+    assert sorted(os.listdir()) == ["flat.png", "page.html", "tiny.png"]
+
+
+def test_a_photo_without_a_face_is_refused(run):
+    pytest.importorskip("skimage")
+    Image.new("RGB", (80, 80), "tan").save("flat.png")
+    result = run("project", "flat.png", "--detect", "--out", "run")
+    assert result.exit_code == 1
+    assert "flat.png: no frontal face found" in result.output
+
+
+def test_latents_and_directions_of_another_model_are_refused(run, latents):
+    other = GOLDEN / "T" / "network_nosrc.pkl"
+    ok(run("directions", "-n", 1, "--out", "d.safetensors"))
+    for arguments in (["sample", "--latents", latents], ["edit", "--latents", latents]):
+        result = run(*arguments, "--model", other)
+        assert result.exit_code == 1
+        assert "belongs to another model" in result.output
+    result = run("edit", "--directions", "d.safetensors", "--model", other)
+    assert "'sefa:0' of faces-64 belongs to another model" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["edit", "--strengths", "1:2"],
+        ["edit", "--strengths", "a"],
+        ["directions", "--method", "lda"],
+        ["project", "--out", "run"],
+        ["project", "a.jpg"],
+        ["project", "a.jpg", "--out", "run", "--points", "1,2"],
+        ["project", "a.jpg", "--out", "run", "--crop", "1,2,3,x"],
+        ["project", "a.jpg", "--out", "run", "--steps", "0"],
+    ],
+)
+def test_usage_errors_exit_2(run, arguments):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
