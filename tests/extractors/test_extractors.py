@@ -120,8 +120,10 @@ def test_small_images_are_enlarged(perceptual, size):
     assert perceptual.features(pictures(2, *size)).shape[0] == 2
 
 
-def test_unit_length_of_zeros_is_zero():
-    assert unit_length(torch.zeros(1, 2, 1, 1)).flatten().tolist() == [0, 0]
+def test_unit_length_of_zeros_is_zero_with_a_finite_gradient():
+    zeros = torch.zeros(1, 2, 1, 1, requires_grad=True)
+    assert unit_length(zeros).flatten().tolist() == [0, 0]
+    assert torch.autograd.grad(unit_length(zeros).sum(), zeros)[0].isfinite().all()
     assert unit_length(torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)).flatten().tolist() == pytest.approx([0.6, 0.8])
 
 
