@@ -1,0 +1,166 @@
+"""The weights of a synthesis network as inference wants them.
+
+The constants of the equalized learning rate are folded in, the nearest upscaling goes into the kernels, and the
+convolutions' weights lie as oneDNN reads them. What is prepared holds until a parameter changes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .. import ops
+from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+
+# Rows: the two output rows that a window of two input rows gives; columns: its taps; depth: taps of the 3x3 kernel.
+_WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
+
+# torch.compile's convolution: takes packed weights and, unlike torch.mkldnn_convolution, keeps channels_last.
+_packed_conv2d = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution over the columns' border but not the rows': its input has a row more above and below.
+
+    With `up`, each 2x2 window of the input gives a 2x2 block of the output, as 4 * C channels in the order (row,
+    column, channel): `conv2d(upscale(x), w)` has only these four taps a pixel. Window i covers the input rows i - 1
+    and i; its block the output rows 2 * i - 1 and 2 * i.
+    """
+
+    weight: Tensor  # [C, C_in, 3, 3], or [4 * C, C_in, 2, 2] with `up`, channels_last.
+    packed: Tensor  # The same as oneDNN reads it; `weight` itself where there is no oneDNN.
+    up: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x: [N, rows + 2, W, C_in] -> [N, rows, W, C], or [N, rows + 1, W + 1, 4 * C] with `up`."""
+        x = x.permute(0, 3, 1, 2)
+        if self.packed is self.weight or _packed_conv2d is None:
+            y = F.conv2d(x, self.weight, padding=(0, 1))
+        else:
+            y = _packed_conv2d(x, self.packed, None, (0, 1), (1, 1), (1, 1), 1, "none", [], "")
+        return y.permute(0, 2, 3, 1)
+
+
+@dataclass(frozen=True)
+class PreparedLayer:
+    """One SynthesisLayer. Everything but the convolution is float32."""
+
+    resolution: int
+    channels: int
+    input: Tensor | None  # Of the first layer: the constant [1, 4, 4, C], or the weight [4 * 4 * C, w_dim] for w.
+    convolution: Convolution | None  # Of the others.
+    blur_taps: tuple[float, float, float] | None  # Of the separable filter; None = no filter.
+    noise_strength: Tensor | None  # [C]
+    bias: Tensor  # [C]
+    negative_slope: float  # Of the activation: 0 = relu.
+    epsilon: float | None  # Of the instance normalization; None = no normalization.
+    style_weight: Tensor | None  # [2 * C, w_dim]
+    style_bias: Tensor | None  # [2 * C], with the 1 that the scale is relative to.
+
+
+@dataclass(frozen=True)
+class PreparedNetwork:
+    """All layers, and the RGB weights [img_channels, C] and biases by resolution."""
+
+    layers: list[PreparedLayer]
+    to_rgb: dict[int, tuple[Tensor, Tensor]]
+
+
+def parameters_and_buffers(network: nn.Module) -> Iterator[Tensor]:
+    """All of them, also those that belong to no state dict."""
+    for module in network.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                yield tensor
+
+
+class Fingerprint:
+    """Tells whether the tensors of a network are what they were.
+
+    Versions and addresses tell of every change but one: writing into `parameter.data`, as some training code does.
+    A few values of each tensor are compared for that.
+    """
+
+    def __init__(self, tensors: list[Tensor]):
+        self._identity = self._identify(tensors)
+        self._samples = [t.detach().flatten()[:: max(1, t.numel() // 4)][:4] for t in tensors if t.is_contiguous()]
+        self._values = torch.cat([sample.float() for sample in self._samples])
+
+    def fits(self, tensors: list[Tensor]) -> bool:
+        if self._identify(tensors) != self._identity:
+            return False
+        return torch.equal(torch.cat([sample.float() for sample in self._samples]), self._values)
+
+    @staticmethod
+    def _identify(tensors: list[Tensor]) -> list[tuple[Any, ...]]:
+        return [(t.data_ptr(), t._version, t.dtype, t.shape) for t in tensors]
+
+
+def prepare(network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
+    """Prepare a SynthesisNetwork; dtype: of the convolutions."""
+    colours = {}
+    for resolution, module in cast(nn.ModuleDict, network.to_rgb).items():
+        rgb = cast(Conv2d, module)
+        colours[int(resolution)] = (rgb.scaled_weight()[:, :, 0, 0].float(), cast(Tensor, rgb.scaled_bias()).float())
+    layers = [_prepare_layer(cast(SynthesisLayer, layer), dtype) for layer in cast(nn.ModuleList, network.layers)]
+    return PreparedNetwork(layers, colours)
+
+
+def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
+    channels, source = len(layer.bias), layer.source
+    features, convolution = None, None
+    if isinstance(source, LearnedConstant):
+        features = source.const.float().permute(0, 2, 3, 1).contiguous()
+    elif isinstance(source, DenseInput):
+        weight = source.dense.scaled_weight().float()
+        features = weight.reshape(channels, 16, -1).transpose(0, 1).reshape(16 * channels, -1).contiguous()
+    else:
+        assert isinstance(source, Conv2d)
+        convolution = _prepare_convolution(source, layer.resolution, dtype)
+    style_weight, style_bias = None, None
+    if layer.style is not None:
+        style_weight = layer.style.scaled_weight().float()
+        style_bias = cast(Tensor, layer.style.scaled_bias()).float().clone()
+        style_bias[:channels] += 1
+    return PreparedLayer(
+        resolution=layer.resolution,
+        channels=channels,
+        input=features,
+        convolution=convolution,
+        blur_taps=None if layer.blur_kernel is None else _separate(layer.blur_kernel),
+        noise_strength=None if layer.noise_strength is None else layer.noise_strength.float(),
+        bias=layer.bias.float(),
+        negative_slope=0.2 if layer.activate is ops.leaky_relu else 0.0,
+        epsilon=layer.instance_norm_epsilon if layer.use_instance_norm else None,
+        style_weight=style_weight,
+        style_bias=style_bias,
+    )
+
+
+def _prepare_convolution(source: Conv2d, resolution: int, dtype: torch.dtype) -> Convolution:
+    weight = source.scaled_weight().float()
+    up = source.convolve is ops.upscale_conv2d
+    if up:
+        window = _WINDOW.to(weight)
+        weight = torch.einsum("ayk,bxl,oikl->aboiyx", window, window, weight).flatten(0, 2)
+    weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
+    return Convolution(weight, _pack(weight, resolution // 2 if up else resolution), up)
+
+
+def _pack(weight: Tensor, resolution: int) -> Tensor:
+    """The weight as oneDNN reads it for features of that size, so that no call has to reorder it."""
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or _packed_conv2d is None:
+        return weight
+    size = [1, weight.shape[1], min(resolution, 32) + 2, resolution]
+    dense = weight.contiguous().to_mkldnn()
+    return torch._C._nn.mkldnn_reorder_conv2d_weight(dense, [0, 1], [1, 1], [1, 1], 1, size)  # type: ignore[call-arg]
+
+
+def _separate(kernel: Tensor) -> tuple[float, float, float]:
+    """The three taps of a normalized separable kernel [1, 1, 3, 3]."""
+    left, middle, right = kernel[0, 0].float().sum(dim=0).tolist()
+    return left, middle, right

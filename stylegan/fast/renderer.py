@@ -1,0 +1,224 @@
+"""Images from ws: for each layer, a band of rows at a time, normalize -> convolve -> epilogue.
+
+A layer leaves its features activated but not normalized: their statistics are known only when the last band is done.
+The next layer normalizes them, band by band, as it reads them. So features go to memory and back once a layer, and all
+else happens in bands that fit the caches.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from . import kernels
+from .prepared import Convolution, Fingerprint, PreparedLayer, PreparedNetwork, parameters_and_buffers, prepare
+from .workspace import Workspace, WorkspacePool
+
+# Bytes of a band of features: small enough for the caches, large enough for a convolution (measured: 2 to 8 MiB).
+BAND_BYTES = 2**22
+
+# Pixels of the images that go through the layers together: memory does not grow with the batch beyond that.
+GROUP_PIXELS = 2**18
+
+
+@dataclass
+class Features:
+    """x [N, R, R, C], and what the next reader makes of it: (x - mean) * scale + shift; these are [N, C]."""
+
+    x: Tensor
+    mean: Tensor
+    scale: Tensor
+    shift: Tensor
+
+
+@dataclass(frozen=True)
+class Band:
+    """Some rows of some images."""
+
+    images: slice
+    start: int
+    stop: int
+    rows: int  # Of the whole image.
+
+    @property
+    def first(self) -> bool:
+        return self.start == 0
+
+    @property
+    def last(self) -> bool:
+        return self.stop == self.rows
+
+
+class Renderer:
+    """The fast path of one synthesis network."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._prepared: tuple[Fingerprint, PreparedNetwork] | None = None
+        self._workspaces = WorkspacePool()
+
+    # A copy of a network, here or in another process, prepares its own.
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
+        return Renderer()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Renderer, ()
+
+    def release(self) -> None:
+        """Give the prepared weights and the buffers back; the next call makes them again."""
+        with self._lock:
+            self._prepared = None
+        self._workspaces.release()
+
+    def __call__(
+        self, network: nn.Module, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]
+    ) -> list[Tensor]:
+        """The images at these resolutions, ascending, each [N, img_channels, R, R], float32.
+
+        network: the SynthesisNetwork; ws: [N, num_ws, w_dim]; noise: for each layer [N or 1, 1, R, R] or None.
+        """
+        # Buffers and prepared weights outlive the call, and inference tensors could not be written to outside.
+        with torch.inference_mode(False), torch.no_grad():
+            prepared = self._prepare(network, ws.dtype)
+            size = max(1, GROUP_PIXELS // resolutions[-1] ** 2)
+            with self._workspaces.lend() as workspace:
+                groups = [
+                    _render(
+                        prepared,
+                        ws[i : i + size].float(),
+                        [n if n is None or len(n) == 1 else n[i : i + size] for n in noise],
+                        resolutions,
+                        workspace,
+                    )
+                    for i in range(0, len(ws), size)
+                ]
+        return groups[0] if len(groups) == 1 else [torch.cat(images) for images in zip(*groups, strict=True)]
+
+    def _prepare(self, network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
+        tensors = list(parameters_and_buffers(network))
+        with self._lock:
+            if self._prepared is None or not self._prepared[0].fits(tensors):
+                self._prepared = None
+                self._prepared = Fingerprint(tensors), prepare(network, dtype)
+            return self._prepared[1]
+
+
+def _render(
+    network: PreparedNetwork,
+    ws: Tensor,
+    noise: Sequence[Tensor | None],
+    resolutions: Sequence[int],
+    workspace: Workspace,
+) -> list[Tensor]:
+    images = []
+    features: Features | None = None
+    for i, layer in enumerate(network.layers):
+        if layer.resolution > resolutions[-1]:
+            break
+        w = ws[:, min(i, ws.shape[1] - 1)]
+        own_noise = noise[i]
+        features = _run_layer(layer, features, w, None if own_noise is None else own_noise[:, 0].float(), workspace)
+        if i % 2 == 1 and layer.resolution in resolutions:
+            images.append(_rgb(features, *network.to_rgb[layer.resolution]))
+    return images
+
+
+def _run_layer(
+    layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None, workspace: Workspace
+) -> Features:
+    n, size, device = len(w), layer.resolution, w.device
+    sums = torch.zeros(2, n, layer.channels, dtype=torch.float64, device=device)
+    # A layer that keeps the size writes over its own input, a band behind its reading.
+    name = "features of an even power" if size.bit_length() % 2 else "features of an odd power"
+    out = workspace.take(name, (n, size, size, layer.channels), torch.float32, device)
+    if layer.convolution is None:
+        assert layer.input is not None
+        x = layer.input if layer.input.ndim == 4 else F.linear(w, layer.input).view(n, 4, 4, -1)
+        sums += torch.stack(kernels.epilogue(layer, x.expand(n, -1, -1, -1).clone(), noise, out))
+    else:
+        assert before is not None
+        for band, x in _normalized_bands(before, layer.convolution, workspace):
+            sums[:, band.images] += _convolve(layer, layer.convolution, x, band, noise, out)
+    return Features(out, *_normalization(layer, sums, w))
+
+
+def _convolve(
+    layer: PreparedLayer, convolution: Convolution, x: Tensor, band: Band, noise: Tensor | None, out: Tensor
+) -> Tensor:
+    """Convolution and epilogue of a band (of the input) into its rows of out; returns the sums, [2, N, C]."""
+    factor = 2 if convolution.up else 1
+    rows = slice(band.start * factor, band.stop * factor)
+    own_noise = noise if noise is None else noise[band.images if len(noise) > 1 else slice(None), rows]
+    own_out = out[band.images, rows]
+    y = convolution(x)
+    if convolution.up:
+        sums = kernels.up_epilogue(layer, y, own_noise, own_out, first=band.first, last=band.last)
+    else:
+        sums = kernels.epilogue(layer, y, own_noise, own_out)
+    return torch.stack(sums)
+
+
+def _normalized_bands(
+    before: Features, convolution: Convolution, workspace: Workspace
+) -> Iterator[tuple[Band, Tensor]]:
+    """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
+    n, size, _, channels = before.x.shape
+    dtype = convolution.weight.dtype
+    count, height = _band_shape(size, channels, convolution)
+    for i in range(0, n, count):
+        images = slice(i, min(i + count, n))
+        x, mean, scale, shift = (t[images] for t in (before.x, before.mean, before.scale, before.shift))
+        buffer = workspace.take("band", (len(x), height + 2, size, channels), dtype, x.device)
+        # Rows are normalized once; the two that the next band needs again move to the front.
+        done = 0
+        for start in range(0, size, height):
+            band = Band(images, start, min(start + height, size), size)
+            rows = band.stop - start
+            if band.first:
+                buffer[:, 0] = 0
+            else:
+                buffer[:, :2] = buffer[:, height : height + 2]
+            stop = min(band.stop + 1, size)
+            own = buffer[:, done - start + 1 : stop - start + 1]
+            kernels.normalize(x[:, done:stop], mean, scale, shift, out=own)
+            if band.last:
+                buffer[:, rows + 1] = 0
+            done = stop
+            yield band, buffer[:, : rows + 2]
+
+
+def _band_shape(size: int, channels: int, convolution: Convolution) -> tuple[int, int]:
+    """How many images, and how many rows of them, go through a convolution together."""
+    pixel = 4 * max(channels, len(convolution.weight))
+    rows = min(size, max(4, BAND_BYTES // (size * pixel)))
+    return max(1, BAND_BYTES // (size * size * pixel)), rows
+
+
+def _normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Instance normalization and style (equation 1) as mean, scale and shift, from sums of x and x^2: [N, C] each."""
+    mean, square = sums / layer.resolution**2
+    scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
+    if layer.style_weight is not None:
+        scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
+    if layer.epsilon is None:
+        mean = torch.zeros_like(mean)
+    else:
+        scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
+    return mean.float(), scale.float(), shift.float()
+
+
+def _rgb(features: Features, weight: Tensor, bias: Tensor) -> Tensor:
+    """The 1x1 convolution to RGB, with normalization and style folded into it."""
+    n, size, _, channels = features.x.shape
+    own_weight = weight * features.scale[:, None]  # [N, img_channels, C]
+    own_bias = F.linear(features.shift - features.mean * features.scale, weight, bias)  # [N, img_channels]
+    img = features.x.new_empty(n, len(bias), size, size)
+    height = max(1, BAND_BYTES // (size * channels * 4))
+    for start in range(0, size, height):
+        rows = slice(start, start + height)
+        kernels.to_rgb(features.x[:, rows], own_weight, own_bias, img[:, :, rows])
+    return img
