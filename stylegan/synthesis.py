@@ -130,10 +130,11 @@ class SynthesisNetwork(nn.Module):
         # The last image, and the one before it if the two are blended.
         last = self.img_resolution >> int(lod)
         resolutions = [last // 2, last] if lod % 1 else [last]
-        if self.path != "plain" and fast.takes_fast_path(self, [ws, *(m for m in maps if m is not None)]):
-            images = self._fast(self, ws, maps, resolutions)
-        else:
+        kernels = fast.kernels_for(self.path, self, [ws, *(m for m in maps if m is not None)])
+        if kernels is None:
             images = self._images(ws, maps, resolutions)
+        else:
+            images = self._fast(self, ws, maps, resolutions, kernels)
         rgb = images[-1]
         if lod % 1:
             rgb = torch.lerp(rgb, ops.upscale(images[0]), lod % 1)

@@ -5,12 +5,12 @@
     workspace.py  buffers that calls reuse, one set for each call under way
     renderer.py   a band of rows at a time: normalize -> convolve -> epilogue
     kernels.py    the steps beside the convolution, as operations of torch
-    native.py     the same steps, compiled
+    native.py     the same steps, compiled: kernels.c
 
 The modules in `layers` and `synthesis` stay the definition: what is computed here equals them but for rounding.
 """
 
-from .choice import RENDER_PATHS, RenderPath, check_path, takes_fast_path
+from .choice import RENDER_PATHS, RenderPath, check_path, kernels_for
 from .renderer import Renderer
 
-__all__ = ["RENDER_PATHS", "RenderPath", "Renderer", "check_path", "takes_fast_path"]
+__all__ = ["RENDER_PATHS", "RenderPath", "Renderer", "check_path", "kernels_for"]

@@ -10,17 +10,33 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from .. import ops
 from ..errors import InputError
 from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from .kernels import Kernels, TorchKernels
+from .native import native_kernels
 from .prepared import parameters_and_buffers
 
-RenderPath = Literal["auto", "plain", "fast"]
+RenderPath = Literal["auto", "plain", "fast", "native"]
 RENDER_PATHS: tuple[str, ...] = get_args(RenderPath)
 
 
 def check_path(path: str) -> RenderPath:
-    """Return the path if there is one of that name, else raise InputError."""
+    """Return the path if there is one of that name here, else raise InputError."""
     if path not in RENDER_PATHS:
         raise InputError(f"path must be one of {', '.join(map(repr, RENDER_PATHS))}; got {path!r}")
-    return path  # type: ignore[return-value]
+    if path == "native" and native_kernels() is None:
+        raise InputError(
+            "path 'native' was not compiled when stylegan was installed; use 'auto', or install a C compiler"
+        )
+    return cast(RenderPath, path)
+
+
+def kernels_for(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> Kernels | None:
+    """The kernels that serve a call of a network on that path; None = the plain path.
+
+    inputs: what the call depends on besides the parameters.
+    """
+    if path == "plain" or not takes_fast_path(network, inputs):
+        return None
+    return TorchKernels() if path == "fast" else native_kernels() or TorchKernels()
 
 
 def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:

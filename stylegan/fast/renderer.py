@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import kernels
+from .kernels import Kernels, TorchKernels
 from .prepared import Convolution, Fingerprint, PreparedLayer, PreparedNetwork, parameters_and_buffers, prepare
 from .workspace import Workspace, WorkspacePool
 
@@ -75,7 +75,12 @@ class Renderer:
         self._workspaces.release()
 
     def __call__(
-        self, network: nn.Module, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]
+        self,
+        network: nn.Module,
+        ws: Tensor,
+        noise: Sequence[Tensor | None],
+        resolutions: Sequence[int],
+        kernels: Kernels,
     ) -> list[Tensor]:
         """The images at these resolutions, ascending, each [N, img_channels, R, R], float32.
 
@@ -87,12 +92,11 @@ class Renderer:
             size = max(1, GROUP_PIXELS // resolutions[-1] ** 2)
             with self._workspaces.lend() as workspace:
                 groups = [
-                    _render(
+                    _Call(kernels, workspace).render(
                         prepared,
                         ws[i : i + size].float(),
                         [n if n is None or len(n) == 1 else n[i : i + size] for n in noise],
                         resolutions,
-                        workspace,
                     )
                     for i in range(0, len(ws), size)
                 ]
@@ -107,88 +111,94 @@ class Renderer:
             return self._prepared[1]
 
 
-def _render(
-    network: PreparedNetwork,
-    ws: Tensor,
-    noise: Sequence[Tensor | None],
-    resolutions: Sequence[int],
-    workspace: Workspace,
-) -> list[Tensor]:
-    images = []
-    features: Features | None = None
-    for i, layer in enumerate(network.layers):
-        if layer.resolution > resolutions[-1]:
-            break
-        w = ws[:, min(i, ws.shape[1] - 1)]
-        own_noise = noise[i]
-        features = _run_layer(layer, features, w, None if own_noise is None else own_noise[:, 0].float(), workspace)
-        if i % 2 == 1 and layer.resolution in resolutions:
-            images.append(_rgb(features, *network.to_rgb[layer.resolution]))
-    return images
+@dataclass(frozen=True)
+class _Call:
+    """One call under way: the kernels that it uses and the buffers lent to it."""
 
+    kernels: Kernels
+    workspace: Workspace
 
-def _run_layer(
-    layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None, workspace: Workspace
-) -> Features:
-    n, size, device = len(w), layer.resolution, w.device
-    sums = torch.zeros(2, n, layer.channels, dtype=torch.float64, device=device)
-    # A layer that keeps the size writes over its own input, a band behind its reading.
-    name = "features of an even power" if size.bit_length() % 2 else "features of an odd power"
-    out = workspace.take(name, (n, size, size, layer.channels), torch.float32, device)
-    if layer.convolution is None:
-        assert layer.input is not None
-        x = layer.input if layer.input.ndim == 4 else F.linear(w, layer.input).view(n, 4, 4, -1)
-        sums += torch.stack(kernels.epilogue(layer, x.expand(n, -1, -1, -1).clone(), noise, out))
-    else:
-        assert before is not None
-        for band, x in _normalized_bands(before, layer.convolution, workspace):
-            sums[:, band.images] += _convolve(layer, layer.convolution, x, band, noise, out)
-    return Features(out, *_normalization(layer, sums, w))
+    def render(
+        self, network: PreparedNetwork, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]
+    ) -> list[Tensor]:
+        images = []
+        features: Features | None = None
+        for i, (layer, given) in enumerate(zip(network.layers, noise, strict=True)):
+            if layer.resolution > resolutions[-1]:
+                break
+            own_noise = None if given is None else given[:, 0].float().contiguous()  # [N or 1, R, R]
+            features = self.layer(layer, features, ws[:, min(i, ws.shape[1] - 1)], own_noise)
+            if i % 2 == 1 and layer.resolution in resolutions:
+                images.append(self.rgb(features, *network.to_rgb[layer.resolution]))
+        return images
 
+    def layer(self, layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None) -> Features:
+        n, size, device = len(w), layer.resolution, w.device
+        sums = torch.zeros(2, n, layer.channels, dtype=torch.float64, device=device)
+        # A layer that keeps the size writes over its own input, a band behind its reading.
+        name = "features of an even power" if size.bit_length() % 2 else "features of an odd power"
+        out = self.workspace.take(name, (n, size, size, layer.channels), torch.float32, device)
+        if layer.convolution is None:
+            assert layer.input is not None
+            x = layer.input if layer.input.ndim == 4 else F.linear(w, layer.input).view(n, 4, 4, -1)
+            # The first layer of a new network is nearly constant: float32 would lose its small variance.
+            sums += TorchKernels().epilogue(layer, x.expand(n, -1, -1, -1).double(), noise, out)
+        else:
+            assert before is not None
+            for band, x in self.normalized_bands(before, layer.convolution):
+                sums[:, band.images] += self.convolve(layer, layer.convolution, x, band, noise, out)
+        return Features(out, *_normalization(layer, sums, w))
 
-def _convolve(
-    layer: PreparedLayer, convolution: Convolution, x: Tensor, band: Band, noise: Tensor | None, out: Tensor
-) -> Tensor:
-    """Convolution and epilogue of a band (of the input) into its rows of out; returns the sums, [2, N, C]."""
-    factor = 2 if convolution.up else 1
-    rows = slice(band.start * factor, band.stop * factor)
-    own_noise = noise if noise is None else noise[band.images if len(noise) > 1 else slice(None), rows]
-    own_out = out[band.images, rows]
-    y = convolution(x)
-    if convolution.up:
-        sums = kernels.up_epilogue(layer, y, own_noise, own_out, first=band.first, last=band.last)
-    else:
-        sums = kernels.epilogue(layer, y, own_noise, own_out)
-    return torch.stack(sums)
+    def normalized_bands(self, before: Features, convolution: Convolution) -> Iterator[tuple[Band, Tensor]]:
+        """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
+        n, size, _, channels = before.x.shape
+        dtype = convolution.weight.dtype
+        count, height = _band_shape(size, channels, convolution)
+        for i in range(0, n, count):
+            images = slice(i, min(i + count, n))
+            x, mean, scale, shift = (t[images] for t in (before.x, before.mean, before.scale, before.shift))
+            buffer = self.workspace.take("band", (len(x), height + 2, size, channels), dtype, x.device)
+            # Rows are normalized once; the two that the next band needs again move to the front.
+            done = 0
+            for start in range(0, size, height):
+                band = Band(images, start, min(start + height, size), size)
+                rows = band.stop - start
+                if band.first:
+                    buffer[:, 0] = 0
+                else:
+                    buffer[:, :2] = buffer[:, height : height + 2]
+                stop = min(band.stop + 1, size)
+                own = buffer[:, done - start + 1 : stop - start + 1]
+                self.kernels.normalize(x[:, done:stop], mean, scale, shift, out=own)
+                if band.last:
+                    buffer[:, rows + 1] = 0
+                done = stop
+                yield band, buffer[:, : rows + 2]
 
+    def convolve(
+        self, layer: PreparedLayer, convolution: Convolution, x: Tensor, band: Band, noise: Tensor | None, out: Tensor
+    ) -> Tensor:
+        """Convolution and epilogue of a band (of the input) into its rows of out; returns the sums, [2, N, C]."""
+        factor = 2 if convolution.up else 1
+        rows = slice(band.start * factor, band.stop * factor)
+        own_noise = noise if noise is None else noise[band.images if len(noise) > 1 else slice(None), rows]
+        own_out = out[band.images, rows]
+        y = convolution(x)
+        if convolution.up:
+            return self.kernels.up_epilogue(layer, y, own_noise, own_out, first=band.first, last=band.last)
+        return self.kernels.epilogue(layer, y, own_noise, own_out)
 
-def _normalized_bands(
-    before: Features, convolution: Convolution, workspace: Workspace
-) -> Iterator[tuple[Band, Tensor]]:
-    """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
-    n, size, _, channels = before.x.shape
-    dtype = convolution.weight.dtype
-    count, height = _band_shape(size, channels, convolution)
-    for i in range(0, n, count):
-        images = slice(i, min(i + count, n))
-        x, mean, scale, shift = (t[images] for t in (before.x, before.mean, before.scale, before.shift))
-        buffer = workspace.take("band", (len(x), height + 2, size, channels), dtype, x.device)
-        # Rows are normalized once; the two that the next band needs again move to the front.
-        done = 0
+    def rgb(self, features: Features, weight: Tensor, bias: Tensor) -> Tensor:
+        """The 1x1 convolution to RGB, with normalization and style folded into it: [N, img_channels, R, R]."""
+        n, size, _, channels = features.x.shape
+        own_weight = weight * features.scale[:, None]  # [N, img_channels, C]
+        own_bias = F.linear(features.shift - features.mean * features.scale, weight, bias)  # [N, img_channels]
+        img = features.x.new_empty(n, len(bias), size, size, dtype=torch.float32)
+        height = max(1, BAND_BYTES // (size * channels * 4))
         for start in range(0, size, height):
-            band = Band(images, start, min(start + height, size), size)
-            rows = band.stop - start
-            if band.first:
-                buffer[:, 0] = 0
-            else:
-                buffer[:, :2] = buffer[:, height : height + 2]
-            stop = min(band.stop + 1, size)
-            own = buffer[:, done - start + 1 : stop - start + 1]
-            kernels.normalize(x[:, done:stop], mean, scale, shift, out=own)
-            if band.last:
-                buffer[:, rows + 1] = 0
-            done = stop
-            yield band, buffer[:, : rows + 2]
+            rows = slice(start, start + height)
+            self.kernels.to_rgb(features.x[:, rows], own_weight, own_bias, img[:, :, rows])
+        return img
 
 
 def _band_shape(size: int, channels: int, convolution: Convolution) -> tuple[int, int]:
@@ -209,16 +219,3 @@ def _normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tenso
     else:
         scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
     return mean.float(), scale.float(), shift.float()
-
-
-def _rgb(features: Features, weight: Tensor, bias: Tensor) -> Tensor:
-    """The 1x1 convolution to RGB, with normalization and style folded into it."""
-    n, size, _, channels = features.x.shape
-    own_weight = weight * features.scale[:, None]  # [N, img_channels, C]
-    own_bias = F.linear(features.shift - features.mean * features.scale, weight, bias)  # [N, img_channels]
-    img = features.x.new_empty(n, len(bias), size, size)
-    height = max(1, BAND_BYTES // (size * channels * 4))
-    for start in range(0, size, height):
-        rows = slice(start, start + height)
-        kernels.to_rgb(features.x[:, rows], own_weight, own_bias, img[:, :, rows])
-    return img
