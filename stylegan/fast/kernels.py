@@ -48,10 +48,10 @@ class TorchKernels:
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
         mean, scale, shift = mean[:, None, None], scale[:, None, None], shift[:, None, None]
-        if out.dtype == x.dtype:
+        if x.dtype == out.dtype == torch.float32:
             torch.addcmul(shift, torch.sub(x, mean, out=out), scale, out=out)
         else:
-            out.copy_(torch.addcmul(shift, x - mean, scale))
+            out.copy_(torch.addcmul(shift, x.float().sub(mean), scale))
 
     def epilogue(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -47,10 +47,11 @@ class Convolution:
 
 @dataclass(frozen=True)
 class PreparedLayer:
-    """One SynthesisLayer. Everything but the convolution is float32."""
+    """One SynthesisLayer. Its tensors are float32, but for those of the convolution."""
 
     resolution: int
     channels: int
+    dtype: torch.dtype  # Of the features that it leaves.
     input: Tensor | None  # Of the first layer: the constant [1, 4, 4, C], or the weight [4 * 4 * C, w_dim] for w.
     convolution: Convolution | None  # Of the others.
     blur_taps: tuple[float, float, float] | None  # Of the separable filter; None = no filter.
@@ -129,6 +130,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
     return PreparedLayer(
         resolution=layer.resolution,
         channels=channels,
+        dtype=dtype if layer.resolution > 4 else torch.float32,
         input=features,
         convolution=convolution,
         blur_taps=None if layer.blur_kernel is None else _separate(layer.blur_kernel),

@@ -137,7 +137,7 @@ class _Call:
         sums = torch.zeros(2, n, layer.channels, dtype=torch.float64, device=device)
         # A layer that keeps the size writes over its own input, a band behind its reading.
         name = "features of an even power" if size.bit_length() % 2 else "features of an odd power"
-        out = self.workspace.take(name, (n, size, size, layer.channels), torch.float32, device)
+        out = self.workspace.take(name, (n, size, size, layer.channels), layer.dtype, device)
         if layer.convolution is None:
             assert layer.input is not None
             x = layer.input if layer.input.ndim == 4 else F.linear(w, layer.input).view(n, 4, 4, -1)
