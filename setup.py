@@ -8,7 +8,8 @@ setup(
     ext_modules=[
         Extension(
             "stylegan.fast._kernels",
-            ["stylegan/fast/kernels.c"],
+            ["stylegan/fast/kernels.c", "stylegan/fast/winograd.c"],
+            depends=["stylegan/fast/common.h"],
             extra_compile_args=[*FLAGS, "-Wno-psabi"],
             optional=True,
         )

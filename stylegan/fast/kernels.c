@@ -7,15 +7,9 @@
  */
 
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
-#if defined(_WIN32)
-#define PUBLIC __declspec(dllexport)
-#else
-#define PUBLIC __attribute__((visibility("default")))
-#endif
+#include "common.h"
 
 /* One function, several instruction sets, chosen when the library is loaded. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
@@ -23,21 +17,12 @@
 #else
 #define DISPATCH
 #endif
-#define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, BLOCK = 64 };
-typedef float vec __attribute__((vector_size(4 * LANES)));
+enum { BLOCK = 64 }; /* Pixels whose sums are added up in float32. */
 typedef float vec8 __attribute__((vector_size(32)));
 typedef float vec4 __attribute__((vector_size(16)));
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
 typedef uint16_t half __attribute__((vector_size(2 * LANES)));
-
-/* Features in memory: float32 or bfloat16. */
-typedef struct {
-    void *data;
-    long image;   /* Values from one image to the next. */
-    int bfloat16;
-} array;
 
 /* Load and store n channels, at most LANES; the others are zero. */
 INLINE vec load(const float *p, long n) {
@@ -85,20 +70,22 @@ static parallel_fn parallel = NULL;
 PUBLIC void stylegan_use_parallel(parallel_fn run) { parallel = run; }
 
 typedef struct {
-    void (*work)(const void *args, long row);
+    work_fn work;
     const void *args;
-    long rows;
+    long count;
     atomic_long next;
+    atomic_int threads;
 } team;
 
 static void share(void *data) {
     team *t = data;
-    for (long row; (row = atomic_fetch_add(&t->next, 1)) < t->rows;) t->work(t->args, row);
+    int thread = atomic_fetch_add(&t->threads, 1);
+    for (long i; (i = atomic_fetch_add(&t->next, 1)) < t->count;) t->work(t->args, i, thread);
 }
 
-static void for_rows(void (*work)(const void *, long), const void *args, long rows, int threads) {
-    team t = {work, args, rows, 0};
-    if (parallel && threads > 1 && rows > 1) parallel(share, &t, threads < rows ? threads : rows, 0);
+void for_each(work_fn work, const void *args, long count, int threads) {
+    team t = {work, args, count, 0, 0};
+    if (parallel && threads > 1 && count > 1) parallel(share, &t, threads < count ? threads : count, 0);
     else share(&t);
 }
 
@@ -135,13 +122,14 @@ INLINE void normalize_row(const normalize_args *a, long row, int x16, int out16,
     }
 }
 
-DISPATCH static void normalize_work(const void *args, long row) {
+DISPATCH static void normalize_work(const void *args, long row, int thread) {
+    (void)thread;
     const normalize_args *a = args;
     SPECIALIZE(normalize_row, a, row)
 }
 
 PUBLIC void stylegan_normalize(const normalize_args *a, long images, int threads) {
-    for_rows(normalize_work, a, images * a->rows, threads);
+    for_each(normalize_work, a, images * a->rows, threads);
 }
 
 /* The epilogue: out = activation(x + noise * strength + bias), and the sums of out and of its square.
@@ -202,7 +190,8 @@ INLINE void activate_row(const epilogue_args *a, const void *x, long start, long
     }
 }
 
-DISPATCH static void epilogue_work(const void *args, long row) {
+DISPATCH static void epilogue_work(const void *args, long row, int thread) {
+    (void)thread;
     const epilogue_args *a = args;
     long start = row / a->rows * a->x.image + row % a->rows * a->width * a->channels;
     SPECIALIZE(activate_row, a, a->x.data, start, row)
@@ -256,7 +245,8 @@ INLINE void up_row(const epilogue_args *a, float *line, long row, int x16, int o
     activate_row(a, line, 0, row, 0, out16, full);
 }
 
-DISPATCH static void up_work(const void *args, long row) {
+DISPATCH static void up_work(const void *args, long row, int thread) {
+    (void)thread;
     const epilogue_args *a = args;
     float *line = malloc((a->width + 2) * a->channels * sizeof *line);
     if (!line) abort();
@@ -265,7 +255,7 @@ DISPATCH static void up_work(const void *args, long row) {
 }
 
 PUBLIC void stylegan_epilogue(const epilogue_args *a, long images, int up, int threads) {
-    for_rows(up ? up_work : epilogue_work, a, images * a->rows, threads);
+    for_each(up ? up_work : epilogue_work, a, images * a->rows, threads);
 }
 
 /* RGB: out[o] = sum over channels of x * weight[o] + bias[o], with the normalization folded into them. */
@@ -306,7 +296,8 @@ INLINE void rgb_row(const rgb_args *a, long row, int x16, int full) {
     }
 }
 
-DISPATCH static void rgb_work(const void *args, long row) {
+DISPATCH static void rgb_work(const void *args, long row, int thread) {
+    (void)thread;
     const rgb_args *a = args;
     int full = a->channels % LANES == 0;
     if (a->x.bfloat16) full ? rgb_row(a, row, 1, 1) : rgb_row(a, row, 1, 0);
@@ -314,5 +305,5 @@ DISPATCH static void rgb_work(const void *args, long row) {
 }
 
 PUBLIC void stylegan_rgb(const rgb_args *a, long images, int threads) {
-    for_rows(rgb_work, a, images * a->rows, threads);
+    for_each(rgb_work, a, images * a->rows, threads);
 }

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .convolution import Convolution
 from .prepared import PreparedLayer
+from .workspace import Workspace
 
 
 class Kernels(Protocol):
@@ -20,6 +22,9 @@ class Kernels(Protocol):
 
         The mean goes first: scale is up to 1e4 where a channel is constant, as the first layer's are in a new network.
         """
+
+    def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
+        """The convolution of a band, by whatever way is the fastest."""
 
     def epilogue(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
         """out = activation(x + noise * strength + bias); returns the sums of it and of its square, [2, N, C].
@@ -52,6 +57,9 @@ class TorchKernels:
             torch.addcmul(shift, torch.sub(x, mean, out=out), scale, out=out)
         else:
             out.copy_(torch.addcmul(shift, x.float().sub(mean), scale))
+
+    def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
+        return convolution(x)
 
     def epilogue(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -12,7 +12,9 @@ import logging
 import torch
 from torch import Tensor
 
+from .convolution import Convolution
 from .prepared import PreparedLayer
+from .workspace import Workspace
 
 _Pointer, _Long, _Int = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
 
@@ -47,11 +49,38 @@ class _Rgb(ctypes.Structure):
     )
 
 
+class _Winograd(ctypes.Structure):
+    _fields_ = (
+        ("x", _Array),
+        *((name, _Pointer) for name in ("weight", "out", "scratch")),
+        *((name, _Long) for name in ("images", "rows", "width", "in", "out_rows", "out_width", "channels")),
+        *(("taps", _Int), ("panel", _Int)),
+    )
+
+
 class NativeKernels:
     """Kernels, compiled. Features may be float32 or bfloat16; all else is float32."""
 
     def __init__(self, library: ctypes.CDLL):
         self._library = library
+        self._has_winograd = bool(library.stylegan_has_winograd())
+        if self._has_winograd:
+            library.stylegan_winograd_scratch.restype = _Long
+
+    def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
+        if not self._has_winograd or not pays_by_winograd(convolution):
+            return convolution(x)
+        n, rows, width, channels = x.shape
+        out = torch.empty(n, rows - convolution.taps + 1, width + convolution.up, convolution.out_channels)
+        args = _Winograd(
+            *(_array(x), convolution.winograd.data_ptr(), out.data_ptr(), None, n, rows, width, channels),
+            *(*out.shape[1:], convolution.taps, convolution.panel),
+        )
+        threads = torch.get_num_threads()
+        scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args)) * threads
+        args.scratch = workspace.take("winograd", (scratch,), torch.float32, x.device).data_ptr()
+        self._library.stylegan_winograd(ctypes.byref(args), threads)
+        return out
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape
@@ -99,6 +128,15 @@ class NativeKernels:
             *(out.stride(0), out.stride(1), rows, width, channels, weight.shape[1]),
         )
         self._library.stylegan_rgb(ctypes.byref(args), _Long(n), torch.get_num_threads())
+
+
+def pays_by_winograd(convolution: Convolution) -> bool:
+    """Whether winograd.c can do it, and faster than oneDNN: small features
+    have too few tiles for the size of the weights, and few channels too little work for the transforms.
+    """
+    whole_vectors = convolution.in_channels % 16 == 0 and convolution.out_channels % 16 == 0
+    many = convolution.resolution >= 32 and min(convolution.in_channels, convolution.out_channels) >= 32
+    return whole_vectors and many and convolution.dtype == torch.float32
 
 
 def _array(x: Tensor) -> _Array:

@@ -1,7 +1,6 @@
 """The weights of a synthesis network as inference wants them.
 
-The constants of the equalized learning rate are folded in, the nearest upscaling goes into the kernels, and the
-convolutions' weights lie as oneDNN reads them. What is prepared holds until a parameter changes.
+What is prepared holds until a parameter changes.
 """
 
 from collections.abc import Iterator
@@ -9,40 +8,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import ops
 from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
-
-# Rows: the two output rows that a window of two input rows gives; columns: its taps; depth: taps of the 3x3 kernel.
-_WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
-
-# torch.compile's convolution: takes packed weights and, unlike torch.mkldnn_convolution, keeps channels_last.
-_packed_conv2d = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A convolution over the columns' border but not the rows': its input has a row more above and below.
-
-    With `up`, each 2x2 window of the input gives a 2x2 block of the output, as 4 * C channels in the order (row,
-    column, channel): `conv2d(upscale(x), w)` has only these four taps a pixel. Window i covers the input rows i - 1
-    and i; its block the output rows 2 * i - 1 and 2 * i.
-    """
-
-    weight: Tensor  # [C, C_in, 3, 3], or [4 * C, C_in, 2, 2] with `up`, channels_last.
-    packed: Tensor  # The same as oneDNN reads it; `weight` itself where there is no oneDNN.
-    up: bool
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """x: [N, rows + 2, W, C_in] -> [N, rows, W, C], or [N, rows + 1, W + 1, 4 * C] with `up`."""
-        x = x.permute(0, 3, 1, 2)
-        if self.packed is self.weight or _packed_conv2d is None:
-            y = F.conv2d(x, self.weight, padding=(0, 1))
-        else:
-            y = _packed_conv2d(x, self.packed, None, (0, 1), (1, 1), (1, 1), 1, "none", [], "")
-        return y.permute(0, 2, 3, 1)
+from .convolution import Convolution
 
 
 @dataclass(frozen=True)
@@ -121,7 +91,9 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         features = weight.reshape(channels, 16, -1).transpose(0, 1).reshape(16 * channels, -1).contiguous()
     else:
         assert isinstance(source, Conv2d)
-        convolution = _prepare_convolution(source, layer.resolution, dtype)
+        up = source.convolve is ops.upscale_conv2d
+        size = layer.resolution // 2 if up else layer.resolution
+        convolution = Convolution(source.weight.detach(), source.weight_gain, size, dtype, up)
     style_weight, style_bias = None, None
     if layer.style is not None:
         style_weight = layer.style.scaled_weight().float()
@@ -141,25 +113,6 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         style_weight=style_weight,
         style_bias=style_bias,
     )
-
-
-def _prepare_convolution(source: Conv2d, resolution: int, dtype: torch.dtype) -> Convolution:
-    weight = source.scaled_weight().float()
-    up = source.convolve is ops.upscale_conv2d
-    if up:
-        window = _WINDOW.to(weight)
-        weight = torch.einsum("ayk,bxl,oikl->aboiyx", window, window, weight).flatten(0, 2)
-    weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
-    return Convolution(weight, _pack(weight, resolution // 2 if up else resolution), up)
-
-
-def _pack(weight: Tensor, resolution: int) -> Tensor:
-    """The weight as oneDNN reads it for features of that size, so that no call has to reorder it."""
-    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or _packed_conv2d is None:
-        return weight
-    size = [1, weight.shape[1], min(resolution, 32) + 2, resolution]
-    dense = weight.contiguous().to_mkldnn()
-    return torch._C._nn.mkldnn_reorder_conv2d_weight(dense, [0, 1], [1, 1], [1, 1], 1, size)  # type: ignore[call-arg]
 
 
 def _separate(kernel: Tensor) -> tuple[float, float, float]:

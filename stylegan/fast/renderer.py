@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .convolution import Convolution
 from .kernels import Kernels, TorchKernels
-from .prepared import Convolution, Fingerprint, PreparedLayer, PreparedNetwork, parameters_and_buffers, prepare
+from .prepared import Fingerprint, PreparedLayer, PreparedNetwork, parameters_and_buffers, prepare
 from .workspace import Workspace, WorkspacePool
 
 # Bytes of a band of features: small enough for the caches, large enough for a convolution (measured: 2 to 8 MiB).
@@ -152,7 +153,7 @@ class _Call:
     def normalized_bands(self, before: Features, convolution: Convolution) -> Iterator[tuple[Band, Tensor]]:
         """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
         n, size, _, channels = before.x.shape
-        dtype = convolution.weight.dtype
+        dtype = convolution.dtype
         count, height = _band_shape(size, channels, convolution)
         for i in range(0, n, count):
             images = slice(i, min(i + count, n))
@@ -183,7 +184,7 @@ class _Call:
         rows = slice(band.start * factor, band.stop * factor)
         own_noise = noise if noise is None else noise[band.images if len(noise) > 1 else slice(None), rows]
         own_out = out[band.images, rows]
-        y = convolution(x)
+        y = self.kernels.convolve(convolution, x, self.workspace)
         if convolution.up:
             return self.kernels.up_epilogue(layer, y, own_noise, own_out, first=band.first, last=band.last)
         return self.kernels.epilogue(layer, y, own_noise, own_out)
@@ -203,7 +204,7 @@ class _Call:
 
 def _band_shape(size: int, channels: int, convolution: Convolution) -> tuple[int, int]:
     """How many images, and how many rows of them, go through a convolution together."""
-    pixel = 4 * max(channels, len(convolution.weight))
+    pixel = 4 * max(channels, convolution.out_channels)
     rows = min(size, max(4, BAND_BYTES // (size * pixel)))
     return max(1, BAND_BYTES // (size * size * pixel)), rows
 
