@@ -72,7 +72,7 @@ PUBLIC void stylegan_use_parallel(parallel_fn run) { parallel = run; }
 typedef struct {
     work_fn work;
     const void *args;
-    long count;
+    long count, step;
     atomic_long next;
     atomic_int threads;
 } team;
@@ -80,11 +80,13 @@ typedef struct {
 static void share(void *data) {
     team *t = data;
     int thread = atomic_fetch_add(&t->threads, 1);
-    for (long i; (i = atomic_fetch_add(&t->next, 1)) < t->count;) t->work(t->args, i, thread);
+    for (long i; (i = atomic_fetch_add(&t->next, t->step)) < t->count;)
+        for (long end = i + t->step < t->count ? i + t->step : t->count; i < end; i++) t->work(t->args, i, thread);
 }
 
 void for_each(work_fn work, const void *args, long count, int threads) {
-    team t = {work, args, count, 0, 0};
+    /* Neighbours go to one thread, in pieces small enough that none waits long for the others. */
+    team t = {work, args, count, 1 + (count - 1) / (8 * threads), 0, 0};
     if (parallel && threads > 1 && count > 1) parallel(share, &t, threads < count ? threads : count, 0);
     else share(&t);
 }
@@ -281,19 +283,17 @@ INLINE float total(vec v) {
 INLINE void rgb_row(const rgb_args *a, long row, int x16, int full) {
     long image = row / a->rows, r = row % a->rows, c = a->channels;
     long start = image * a->x.image + r * a->width * c;
-    for (long o = 0; o < a->img_channels; o++) {
-        const float *weight = a->weight + (image * a->img_channels + o) * c;
-        float bias = a->bias[image * a->img_channels + o];
-        float *out = a->out + image * a->out_image + o * a->out_channel + r * a->width;
-        for (long p = 0; p < a->width; p++) {
+    const float *weight = a->weight + image * a->img_channels * c, *bias = a->bias + image * a->img_channels;
+    float *out = a->out + image * a->out_image + r * a->width;
+    for (long p = 0; p < a->width; p++)
+        for (long o = 0; o < a->img_channels; o++) {
             vec sum = {0};
             for (long k = 0; k < c; k += LANES) {
                 long n = full ? LANES : c - k;
-                sum += load_as(a->x.data, start + p * c + k, n, x16) * load(weight + k, n);
+                sum += load_as(a->x.data, start + p * c + k, n, x16) * load(weight + o * c + k, n);
             }
-            out[p] = total(sum) + bias;
+            out[o * a->out_channel + p] = total(sum) + bias[o];
         }
-    }
 }
 
 DISPATCH static void rgb_work(const void *args, long row, int thread) {

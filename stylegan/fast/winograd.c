@@ -70,24 +70,49 @@ FAST_INLINE void transform_output(vec *m, int step, int taps) {
     }
 }
 
+/* A tile of 2x2 outputs: its image and its place in it, and how many tiles there are. */
+typedef struct {
+    long image, y, x;
+    long left; /* Tiles from this one to the last. */
+} place;
+
+FAST_INLINE place tile_at(const winograd_args *a, long tile) {
+    long across = (a->out_width + 1) / 2, down = (a->out_rows + 1) / 2;
+    return (place){tile / (across * down), tile / across % down * 2, tile % across * 2, across * down * a->images - tile};
+}
+
+FAST_INLINE void advance(const winograd_args *a, place *at) {
+    at->left--;
+    if ((at->x += 2) < a->out_width) return;
+    at->x = 0;
+    if ((at->y += 2) < a->out_rows) return;
+    at->y = 0;
+    at->image++;
+}
+
+/* Where the pixels of a tile are; zeros for those beyond the border. */
+FAST_INLINE void find_pixels(const winograd_args *a, place at, const float *zeros, const float **pixels, int side) {
+    const float *first = (const float *)a->x.data + at.image * a->x.image + (at.y * a->width + at.x - 1) * a->in;
+    int inside = at.left > 0 && at.x > 0 && at.x - 1 + side <= a->width && at.y + side <= a->rows;
+    for (int i = 0; i < side; i++)
+        for (int j = 0; j < side; j++) {
+            long x = at.x - 1 + j;
+            int here = inside || (at.left > 0 && at.y + i < a->rows && x >= 0 && x < a->width);
+            pixels[i * side + j] = here ? first + (i * a->width + j) * a->in : zeros;
+        }
+}
+
 /* v[position][tile][channel] of some tiles, from `first` on. */
 FAST_INLINE void read_tiles(const winograd_args *a, long first, long tiles, const float *zeros, float *v, int taps) {
     const int side = taps + 1;
-    long across = (a->out_width + 1) / 2, down = (a->out_rows + 1) / 2;
-    for (long t = 0; t < tiles; t++) {
-        long tile = first + t, image = tile / (across * down);
-        long y = tile / across % down * 2, x = tile % across * 2 - 1;
-        const float *source[POSITIONS];
-        for (int i = 0; i < side; i++)
-            for (int j = 0; j < side; j++) {
-                int inside = y + i < a->rows && x + j >= 0 && x + j < a->width && tile < across * down * a->images;
-                long at = image * a->x.image + ((y + i) * a->width + x + j) * a->in;
-                source[i * side + j] = inside ? (const float *)a->x.data + at : zeros;
-            }
+    place at = tile_at(a, first);
+    for (long t = 0; t < tiles; t++, advance(a, &at)) {
+        const float *pixels[POSITIONS];
+        find_pixels(a, at, zeros, pixels, side);
         for (long k = 0; k < a->in; k += LANES) {
             vec d[POSITIONS];
 #pragma GCC unroll 16
-            for (int i = 0; i < side * side; i++) memcpy(&d[i], source[i] + k, sizeof(vec));
+            for (int i = 0; i < side * side; i++) memcpy(&d[i], pixels[i] + k, sizeof(vec));
 #pragma GCC unroll 4
             for (int i = 0; i < side; i++) transform_input(d + i * side, 1, taps);
 #pragma GCC unroll 4
@@ -102,10 +127,10 @@ FAST_INLINE void read_tiles(const winograd_args *a, long first, long tiles, cons
 FAST_INLINE void write_tiles(
     const winograd_args *a, long first, long tiles, long channel, const float *m, int taps, int vecs) {
     const int side = taps + 1;
-    long across = (a->out_width + 1) / 2, down = (a->out_rows + 1) / 2;
-    for (long t = 0; t < tiles && first + t < across * down * a->images; t++) {
-        long tile = first + t, image = tile / (across * down);
-        long y = tile / across % down * 2, x = tile % across * 2;
+    place at = tile_at(a, first);
+    for (long t = 0; t < tiles && at.left > 0; t++, advance(a, &at)) {
+        float *out = a->out + ((at.image * a->out_rows + at.y) * a->out_width + at.x) * a->channels + channel;
+        int height = at.y + 1 < a->out_rows ? 2 : 1, width = at.x + 1 < a->out_width ? 2 : 1;
         for (int j = 0; j < vecs; j++) {
             vec d[POSITIONS];
 #pragma GCC unroll 16
@@ -114,11 +139,9 @@ FAST_INLINE void write_tiles(
             for (int i = 0; i < side; i++) transform_output(d + i * side, 1, taps);
 #pragma GCC unroll 2
             for (int i = 0; i < 2; i++) transform_output(d + i, side, taps);
-            for (int dy = 0; dy < 2 && y + dy < a->out_rows; dy++)
-                for (int dx = 0; dx < 2 && x + dx < a->out_width; dx++) {
-                    long at = ((image * a->out_rows + y + dy) * a->out_width + x + dx) * a->channels + channel;
-                    memcpy(a->out + at + j * LANES, &d[dy * side + dx], sizeof(vec));
-                }
+            for (int dy = 0; dy < height; dy++)
+                for (int dx = 0; dx < width; dx++)
+                    memcpy(out + (dy * a->out_width + dx) * a->channels + j * LANES, &d[dy * side + dx], sizeof(vec));
         }
     }
 }
