@@ -2,15 +2,19 @@
 
 import copy
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from stylegan import Generator
+from stylegan import Generator, ops
 from stylegan.errors import InputError
 from stylegan.fast import renderer
+from stylegan.fast.convolution import Convolution
+from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
+from stylegan.fast.workspace import Workspace
 from stylegan.layers import initialize
 
 from .conftest import FAST_PATHS, tiny_generator
@@ -296,5 +300,81 @@ def test_copies_share_nothing(path: str):
 
 
 def test_an_unknown_path_is_refused():
-    with pytest.raises(InputError, match="'auto', 'plain', 'fast'"):
+    with pytest.raises(InputError, match="'auto', 'plain', 'fast', 'native'; got 'quick'"):
         Generator.from_pretrained(path="quick")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(32, 32), (48, 80)])
+@pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
+def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels: int):
+    generator = torch.Generator().manual_seed(0)
+    kernel = torch.randn(out_channels, in_channels, 3, 3, generator=generator)
+    convolution = Convolution(kernel, 0.1, 32, torch.float32, up)
+    assert pays_by_winograd(convolution)
+    # Odd numbers of rows and columns leave half tiles; rows of x beyond the border are zero, as the renderer's are.
+    x = torch.randn(2, 5, 7, in_channels, generator=generator)
+    x[:, 0] = x[:, -1] = 0
+    given = NativeKernels.convolve(native_kernels(), convolution, x, Workspace())
+    img = x[:, 1:-1].permute(0, 3, 1, 2).double()
+    kernel = kernel.double() * convolution.gain
+    if up:
+        blocks = given.view(2, 4, 8, 2, 2, out_channels).permute(0, 5, 1, 3, 2, 4).reshape(2, out_channels, 8, 16)
+        given, expected = blocks[..., 1:-1, 1:-1], ops.conv2d(ops.upscale(img), kernel)
+    else:
+        given, expected = given.permute(0, 3, 1, 2), ops.conv2d(img, kernel)
+    torch.testing.assert_close(given.double(), expected, rtol=0, atol=3e-6 * expected.std().item())
+
+
+def test_bfloat16_stays_near_float32_on_a_trained_network(path: str, faces: Generator):
+    """docs/speed.md publishes these errors: relative to the deviation of the images, 32 of them."""
+    G = copy.deepcopy(faces)
+    ws = G.ws(range(32))
+    expected = on(G, "plain", ws)
+    G.synthesis.bfloat16()
+    error = (on(G, path, ws) - expected).square().mean().sqrt() / expected.std()
+    assert 0.005 < error < 0.03
+
+
+def test_statistics_are_float32_in_low_precision(path: str):
+    """A mean that bfloat16 cannot tell from its neighbours is taken away all the same."""
+    G = generator()
+    for layer in G.synthesis.layers:
+        layer.bias += 100
+    ws = G.ws([1])
+    expected = on(G, "plain", ws)
+    G.synthesis.layers.bfloat16()
+    G.synthesis.to_rgb.bfloat16()
+    error = (on(G, path, ws) - expected).square().mean().sqrt() / expected.std()
+    assert error < 0.5
+
+
+def test_the_number_of_threads_changes_no_bit(path: str):
+    G = generator()
+    ws = G.ws([1, 2])
+    before = torch.get_num_threads()
+    try:
+        images = [torch.set_num_threads(n) or on(G, path, ws) for n in (1, 2)]
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(*images, rtol=0, atol=1e-5)
+
+
+def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(monkeypatch, caplog, tmp_path):
+    damaged = tmp_path / "_kernels.so"
+    damaged.write_bytes(b"no library")
+    for spec, message in ((None, "no compiled kernels"), (SimpleNamespace(origin=str(damaged)), "cannot be loaded")):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+        native_kernels.cache_clear()
+        caplog.clear()
+        with caplog.at_level("INFO"):
+            G = generator()
+            G.path = "auto"
+            img = G.synthesis(G.ws([1]))
+            G.synthesis(G.ws([1]))
+        assert [message in record.message for record in caplog.records] == [True]
+        assert torch.equal(img, on(G, "fast", G.ws([1])))
+        with pytest.raises(InputError, match="C compiler"):
+            G.path = "native"
+    monkeypatch.undo()
+    native_kernels.cache_clear()
