@@ -1,7 +1,7 @@
 /* The steps beside the convolution, each in one pass over memory.
  *
  * A plain C interface for ctypes: it knows nothing of torch or Python. Features are [images, rows, width, channels].
- * Those of a convolution may be float32 or bfloat16; all arithmetic is float32, and statistics are summed in float64.
+ * They may be float32 or bfloat16; all arithmetic is float32, and statistics are summed in float64.
  * Work is shared out by rows to the threads of the caller's OpenMP runtime, if it has handed one over. A row's sums do
  * not depend on who computes it, and are added up in order: results are the same for any number of threads.
  */
@@ -91,17 +91,13 @@ void for_each(work_fn work, const void *args, long count, int threads) {
     else share(&t);
 }
 
-/* A row function for each combination of types, and for channels that fill whole vectors. */
-#define SPECIALIZE(function, a, ...)                                             \
-    switch ((a->x.bfloat16 != 0) * 4 + (a->out.bfloat16 != 0) * 2 + (a->channels % LANES == 0)) { \
-    case 0: function(a, __VA_ARGS__, 0, 0, 0); break;                            \
-    case 1: function(a, __VA_ARGS__, 0, 0, 1); break;                            \
-    case 2: function(a, __VA_ARGS__, 0, 1, 0); break;                            \
-    case 3: function(a, __VA_ARGS__, 0, 1, 1); break;                            \
-    case 4: function(a, __VA_ARGS__, 1, 0, 0); break;                            \
-    case 5: function(a, __VA_ARGS__, 1, 0, 1); break;                            \
-    case 6: function(a, __VA_ARGS__, 1, 1, 0); break;                            \
-    case 7: function(a, __VA_ARGS__, 1, 1, 1); break;                            \
+/* A row function for either type of features, and for channels that fill whole vectors. */
+#define SPECIALIZE(function, type, ...)                                         \
+    switch ((type) * 2 + (a->channels % LANES == 0)) {                          \
+    case 0: function(__VA_ARGS__, 0, 0); break;                                 \
+    case 1: function(__VA_ARGS__, 0, 1); break;                                 \
+    case 2: function(__VA_ARGS__, 1, 0); break;                                 \
+    case 3: function(__VA_ARGS__, 1, 1); break;                                 \
     }
 
 /* Normalization and style: out = (x - mean) * scale + shift. */
@@ -127,7 +123,8 @@ INLINE void normalize_row(const normalize_args *a, long row, int x16, int out16,
 DISPATCH static void normalize_work(const void *args, long row, int thread) {
     (void)thread;
     const normalize_args *a = args;
-    SPECIALIZE(normalize_row, a, row)
+    if (a->x.bfloat16) SPECIALIZE(normalize_row, a->out.bfloat16 != 0, a, row, 1)
+    else SPECIALIZE(normalize_row, a->out.bfloat16 != 0, a, row, 0)
 }
 
 PUBLIC void stylegan_normalize(const normalize_args *a, long images, int threads) {
@@ -141,7 +138,7 @@ PUBLIC void stylegan_normalize(const normalize_args *a, long images, int threads
  */
 
 typedef struct {
-    array x, out;
+    array x, out; /* Of one type. */
     const float *noise; /* [images or 1, rows, width]; NULL = none */
     long noise_image;
     const float *strength, *bias; /* [channels] */
@@ -192,11 +189,15 @@ INLINE void activate_row(const epilogue_args *a, const void *x, long start, long
     }
 }
 
+INLINE void plain_row(const epilogue_args *a, long start, long row, int bfloat16, int full) {
+    activate_row(a, a->x.data, start, row, bfloat16, bfloat16, full);
+}
+
 DISPATCH static void epilogue_work(const void *args, long row, int thread) {
     (void)thread;
     const epilogue_args *a = args;
     long start = row / a->rows * a->x.image + row % a->rows * a->width * a->channels;
-    SPECIALIZE(activate_row, a, a->x.data, start, row)
+    SPECIALIZE(plain_row, a->x.bfloat16 != 0, a, start, row)
 }
 
 /* line[0 .. width + 1] = three rows of the enlarged features, weighted, from the pixel before the border on. */
@@ -236,15 +237,15 @@ INLINE void blur_row(const epilogue_args *a, float *line, long row, int x16, int
     }
 }
 
-INLINE void up_row(const epilogue_args *a, float *line, long row, int x16, int out16, int full) {
+INLINE void up_row(const epilogue_args *a, float *line, long row, int bfloat16, int full) {
     long c = a->channels;
-    if (a->taps) blur_row(a, line, row, x16, full);
+    if (a->taps) blur_row(a, line, row, bfloat16, full);
     else {
         const float middle[3] = {0, 1, 0};
-        sum_rows(a, line, row / a->rows, row % a->rows, middle, x16, full);
+        sum_rows(a, line, row / a->rows, row % a->rows, middle, bfloat16, full);
         line += c;
     }
-    activate_row(a, line, 0, row, 0, out16, full);
+    activate_row(a, line, 0, row, 0, bfloat16, full);
 }
 
 DISPATCH static void up_work(const void *args, long row, int thread) {
@@ -252,7 +253,7 @@ DISPATCH static void up_work(const void *args, long row, int thread) {
     const epilogue_args *a = args;
     float *line = malloc((a->width + 2) * a->channels * sizeof *line);
     if (!line) abort();
-    SPECIALIZE(up_row, a, line, row)
+    SPECIALIZE(up_row, a->x.bfloat16 != 0, a, line, row)
     free(line);
 }
 
@@ -299,9 +300,7 @@ INLINE void rgb_row(const rgb_args *a, long row, int x16, int full) {
 DISPATCH static void rgb_work(const void *args, long row, int thread) {
     (void)thread;
     const rgb_args *a = args;
-    int full = a->channels % LANES == 0;
-    if (a->x.bfloat16) full ? rgb_row(a, row, 1, 1) : rgb_row(a, row, 1, 0);
-    else full ? rgb_row(a, row, 0, 1) : rgb_row(a, row, 0, 0);
+    SPECIALIZE(rgb_row, a->x.bfloat16 != 0, a, row)
 }
 
 PUBLIC void stylegan_rgb(const rgb_args *a, long images, int threads) {

@@ -102,7 +102,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
     return PreparedLayer(
         resolution=layer.resolution,
         channels=channels,
-        dtype=dtype if layer.resolution > 4 else torch.float32,
+        dtype=torch.float32 if convolution is None else dtype,
         input=features,
         convolution=convolution,
         blur_taps=None if layer.blur_kernel is None else _separate(layer.blur_kernel),
