@@ -144,6 +144,11 @@ def test_an_image_is_the_same_in_any_batch(path: str):
         torch.testing.assert_close(together[i : i + 1], G.synthesis(ws[i : i + 1]), rtol=0, atol=1e-5)
 
 
+def test_no_images_are_no_images(path: str):
+    G = generator()
+    assert on(G, path, G.ws([1])[:0]).shape == (0, 3, 32, 32)
+
+
 def test_the_same_call_gives_the_same_bits(path: str):
     G = generator()
     ws = G.ws(range(3))

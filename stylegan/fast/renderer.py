@@ -90,18 +90,17 @@ class Renderer:
         # Buffers and prepared weights outlive the call, and inference tensors could not be written to outside.
         with torch.inference_mode(False), torch.no_grad():
             prepared = self._prepare(network, ws.dtype)
+            images = {}
+            for r in resolutions:
+                images[r] = torch.empty(len(ws), len(prepared.to_rgb[r][1]), r, r, device=ws.device)
             size = max(1, GROUP_PIXELS // resolutions[-1] ** 2)
             with self._workspaces.lend() as workspace:
-                groups = [
-                    _Call(kernels, workspace).render(
-                        prepared,
-                        ws[i : i + size].float(),
-                        [n if n is None or len(n) == 1 else n[i : i + size] for n in noise],
-                        resolutions,
-                    )
-                    for i in range(0, len(ws), size)
-                ]
-        return groups[0] if len(groups) == 1 else [torch.cat(images) for images in zip(*groups, strict=True)]
+                for i in range(0, len(ws), size):
+                    group = slice(i, i + size)
+                    own_noise = [n if n is None or len(n) == 1 else n[group] for n in noise]
+                    own_images = {r: img[group] for r, img in images.items()}
+                    _Call(kernels, workspace).render(prepared, ws[group].float(), own_noise, own_images)
+        return list(images.values())
 
     def _prepare(self, network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
         tensors = list(parameters_and_buffers(network))
@@ -120,18 +119,17 @@ class _Call:
     workspace: Workspace
 
     def render(
-        self, network: PreparedNetwork, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]
-    ) -> list[Tensor]:
-        images = []
+        self, network: PreparedNetwork, ws: Tensor, noise: Sequence[Tensor | None], images: dict[int, Tensor]
+    ) -> None:
+        """Fill in the images, by resolution [N, img_channels, R, R]."""
         features: Features | None = None
         for i, (layer, given) in enumerate(zip(network.layers, noise, strict=True)):
-            if layer.resolution > resolutions[-1]:
+            if layer.resolution > max(images):
                 break
             own_noise = None if given is None else given[:, 0].float().contiguous()  # [N or 1, R, R]
             features = self.layer(layer, features, ws[:, min(i, ws.shape[1] - 1)], own_noise)
-            if i % 2 == 1 and layer.resolution in resolutions:
-                images.append(self.rgb(features, *network.to_rgb[layer.resolution]))
-        return images
+            if i % 2 == 1 and layer.resolution in images:
+                self.rgb(features, *network.to_rgb[layer.resolution], images[layer.resolution])
 
     def layer(self, layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None) -> Features:
         n, size, device = len(w), layer.resolution, w.device
@@ -189,17 +187,15 @@ class _Call:
             return self.kernels.up_epilogue(layer, y, own_noise, own_out, first=band.first, last=band.last)
         return self.kernels.epilogue(layer, y, own_noise, own_out)
 
-    def rgb(self, features: Features, weight: Tensor, bias: Tensor) -> Tensor:
-        """The 1x1 convolution to RGB, with normalization and style folded into it: [N, img_channels, R, R]."""
-        n, size, _, channels = features.x.shape
+    def rgb(self, features: Features, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+        """The 1x1 convolution to RGB, with normalization and style folded into it; out: [N, img_channels, R, R]."""
+        _, size, _, channels = features.x.shape
         own_weight = weight * features.scale[:, None]  # [N, img_channels, C]
         own_bias = F.linear(features.shift - features.mean * features.scale, weight, bias)  # [N, img_channels]
-        img = features.x.new_empty(n, len(bias), size, size, dtype=torch.float32)
         height = max(1, BAND_BYTES // (size * channels * 4))
         for start in range(0, size, height):
             rows = slice(start, start + height)
-            self.kernels.to_rgb(features.x[:, rows], own_weight, own_bias, img[:, :, rows])
-        return img
+            self.kernels.to_rgb(features.x[:, rows], own_weight, own_bias, out[:, :, rows])
 
 
 def _band_shape(size: int, channels: int, convolution: Convolution) -> tuple[int, int]:
