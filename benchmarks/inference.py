@@ -16,13 +16,13 @@ a fresh process that makes three batches, all of it, import included (Linux).
 import ctypes
 import itertools
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import click
 import torch
@@ -46,6 +46,7 @@ class Case:
     seconds: list[float] = field(default_factory=list)  # For a batch, in each round.
     error: float = 0.0
     megabytes: float = 0.0
+    operations: float = 0.0  # Of the convolutions of an image.
 
     @property
     def median(self) -> float:
@@ -76,6 +77,7 @@ def renderer(case: Case, device: torch.device, model: str | None) -> Callable[[]
     """A function that makes a batch of images."""
     G = make_generator(case.resolution, case.dtype, device, model)
     G.path = case.path
+    case.operations = operations(G)
     ws = G.ws(range(case.batch))
 
     def render() -> Tensor:
@@ -143,9 +145,8 @@ def table(cases: Sequence[Case], speeds: dict[str, float]) -> str:
     """The medians as Markdown."""
     lines = ["| size | batch | type | path | ms an image | times as fast | of the roofline | error | peak memory |"]
     lines.append("|---|---|---|---|---|---|---|---|---|")
-    work = {r: operations(Generator(img_resolution=r, seed=None)) for r in {case.resolution for case in cases}}
     for case in cases:
-        roofline = work[case.resolution] * case.batch / speeds[case.dtype]
+        roofline = case.operations * case.batch / speeds[case.dtype]
         cells = [
             *(str(case.resolution), str(case.batch), case.dtype, case.path),
             f"{case.median / case.batch * 1000:.1f}",
@@ -202,7 +203,9 @@ def main(
         render = renderer(Case(int(size), int(count), dtype, check_path(path)), where, model)
         for _ in range(3):
             render()
-        click.echo(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        # VmHWM is of this program alone; getrusage would count the process that it was forked from.
+        status = Path("/proc/self/status").read_text()
+        click.echo(int(status.split("VmHWM:")[1].split()[0]) / 1024)
         return
     cases = [Case(*case) for case in itertools.product(resolutions, batches, types, paths)]
     for resolution, batch in itertools.product(resolutions, batches):
