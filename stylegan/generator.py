@@ -111,7 +111,7 @@ class Generator(nn.Module):
         device: None = the CPU.
         dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
             The mapping network and the images stay float32.
-        path: how images are computed; see `path`.
+        path: how images are computed: "auto" = the fastest way there is; or "plain", "fast", "native". See `path`.
         revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.
         cache_dir: where downloads are kept; None = STYLEGAN_CACHE, or the hub client's cache (HF_HOME).
         token: of the hub; None = that of `hf auth login`, if any; False = none.
@@ -210,11 +210,13 @@ class Generator(nn.Module):
 
     @property
     def path(self) -> RenderPath:
-        """How images are computed where no gradient is needed: "auto", "plain" or "fast".
+        """How images are computed where no gradient is needed: "auto", "plain", "fast" or "native".
 
-        "plain" runs the modules as they stand; "fast" computes the same, but for rounding, several times as fast.
-        "auto" = the fastest that there is. Calls that a path cannot serve take the plain one: those that need
-        gradients, networks in training mode, and options that are no official ones; docs/speed.md lists them.
+        "plain" runs the modules as they stand; the others compute the same, but for rounding, several times as fast:
+        "fast" by operations of torch, "native" by kernels that were compiled at installation. "auto" = the fastest
+        that there is. Calls that these cannot serve take the plain path: those that need gradients, networks in
+        training mode or on a GPU, and options of other implementations; docs/speed.md lists them.
+        Setting it raises InputError for an unknown path, or "native" where nothing was compiled.
         """
         return self.synthesis.path
 

@@ -180,8 +180,24 @@ def change_type(G: Generator) -> None:
     G.synthesis.bfloat16().float()
 
 
+def write_into_data_in_another_memory_format(G: Generator) -> None:
+    weight = G.synthesis.layers[3].source.weight
+    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    G.synthesis(G.ws([1]))
+    weight.data.mul_(-2)
+
+
 @pytest.mark.parametrize(
-    "change", [scale_in_place, write_into_data, load_state, replace_parameter, replace_noise, change_type]
+    "change",
+    [
+        scale_in_place,
+        write_into_data,
+        write_into_data_in_another_memory_format,
+        load_state,
+        replace_parameter,
+        replace_noise,
+        change_type,
+    ],
 )
 def test_changed_parameters_are_noticed(path: str, change):
     G = generator()
@@ -216,6 +232,16 @@ def test_gradients_and_training_take_the_plain_path(path: str):
     assert is_prepared(G)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_other_types_take_the_plain_path(path: str, dtype: torch.dtype):
+    G = generator()
+    G.synthesis.to(dtype)
+    G.path = path
+    img = G.synthesis(G.ws([1]))
+    assert not is_prepared(G)
+    torch.testing.assert_close(img, on(G, "plain", G.ws([1])), rtol=0, atol=0)
+
+
 def test_those_who_look_inside_see_the_plain_path(path: str):
     G = generator()
     G.path = path
@@ -238,10 +264,9 @@ def test_those_who_look_inside_see_the_plain_path(path: str):
 def test_inference_mode_leaves_nothing_behind_that_cannot_be_used_outside(path: str):
     G = generator()
     G.path = path
-    ws = G.ws([1])
     with torch.inference_mode():
-        inside = G.synthesis(ws)
-    assert torch.equal(G.synthesis(ws), inside)
+        inside = G.synthesis(G.ws([1]), noise=G.noise(1))
+    assert torch.equal(G.synthesis(G.ws([1]), noise=G.noise(1)), inside)
 
 
 def test_an_image_is_the_callers_own(path: str):

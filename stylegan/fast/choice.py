@@ -5,6 +5,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.nn.modules.module import _has_any_global_hook
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .. import ops
@@ -43,7 +44,8 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     """Whether a call needs nothing but the numbers, of a network in evaluation mode that the fast paths know."""
     if network.training or not _is_ordinary_call(inputs):
         return False
-    if any(module._forward_hooks or module._forward_pre_hooks for module in network.modules() if module is not network):
+    inner = (module for module in network.modules() if module is not network)
+    if _has_any_global_hook() or any(module._forward_hooks or module._forward_pre_hooks for module in inner):
         return False
     tensors = [*inputs, *parameters_and_buffers(network)]
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
@@ -55,7 +57,8 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
         return False
     if any(t.is_inference() for t in tensors[len(inputs) :]):
         return False
-    return tensors[-1].dtype != torch.float16 and all(map(is_supported, cast(nn.ModuleList, network.layers)))
+    known_dtype = network.dtype in (torch.float32, torch.bfloat16)
+    return known_dtype and all(map(is_supported, cast(nn.ModuleList, network.layers)))
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:

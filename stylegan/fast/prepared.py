@@ -58,7 +58,9 @@ class Fingerprint:
 
     def __init__(self, tensors: list[Tensor]):
         self._identity = self._identify(tensors)
-        self._samples = [t.detach().flatten()[:: max(1, t.numel() // 4)][:4] for t in tensors if t.is_contiguous()]
+        # Held, so that no new tensor gets the address of one that is gone.
+        self._tensors = [t.detach() for t in tensors]
+        self._samples = [t.as_strided((4,), (t.numel() // 4,)) for t in self._tensors if _is_dense(t)]
         self._values = torch.cat([sample.float() for sample in self._samples])
 
     def fits(self, tensors: list[Tensor]) -> bool:
@@ -69,6 +71,12 @@ class Fingerprint:
     @staticmethod
     def _identify(tensors: list[Tensor]) -> list[tuple[Any, ...]]:
         return [(t.data_ptr(), t._version, t.dtype, t.shape) for t in tensors]
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether a tensor's values, four or more, fill a piece of memory in some order."""
+    channels_last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor.numel() >= 4 and (tensor.is_contiguous() or channels_last)
 
 
 def prepare(network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
