@@ -21,6 +21,7 @@ from . import images, latents
 from .architecture import check_labels
 from .direction import Direction, edit
 from .errors import InputError
+from .fast import RenderPath, check_path
 from .files import write_atomically
 from .latents import Layers, Seeds
 from .layers import SynthesisLayer, initialize
@@ -95,6 +96,7 @@ class Generator(nn.Module):
         *,
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
+        path: RenderPath = "auto",
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
@@ -110,6 +112,7 @@ class Generator(nn.Module):
         device: None = the CPU.
         dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
             The mapping network and the images stay float32.
+        path: how images are computed: "auto" = the fastest way there is; or "plain", "fast", "native". See `path`.
         revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.
         cache_dir: where downloads are kept; None = STYLEGAN_CACHE, or the hub client's cache (HF_HOME).
         token: of the hub; None = that of `hf auth login`, if any; False = none.
@@ -124,6 +127,7 @@ class Generator(nn.Module):
         loaded = read_weights(name_or_path, revision=revision, access=access)
         G = build_network(cls, loaded)
         G.metadata, G.source = loaded.checkpoint.metadata, loaded.source
+        G.path = path
         G.synthesis.to(check_dtype(dtype))
         return G.to(check_device(device)).eval().requires_grad_(False)
 
@@ -204,6 +208,26 @@ class Generator(nn.Module):
     def dtype(self) -> torch.dtype:
         """The type that the synthesis network computes in."""
         return self.synthesis.dtype
+
+    @property
+    def path(self) -> RenderPath:
+        """How images are computed where no gradient is needed: "auto", "plain", "fast" or "native".
+
+        "plain" runs the modules as they stand; the others compute the same, but for rounding, several times as fast:
+        "fast" by operations of torch, "native" by kernels that were compiled at installation. "auto" = the fastest
+        that there is. Calls that these cannot serve take the plain path: those that need gradients, networks in
+        training mode or on a GPU, and options of other implementations; docs/speed.md lists them.
+        Setting it raises InputError for an unknown path, or "native" where nothing was compiled.
+        """
+        return self.synthesis.path
+
+    @path.setter
+    def path(self, path: RenderPath) -> None:
+        self.synthesis.path = check_path(path)
+
+    def release_memory(self) -> None:
+        """Give back what the fast paths keep from call to call; the next call makes it again."""
+        self.synthesis.release_memory()
 
     # The steps: seeds -> z -> w -> ws -> img.
 

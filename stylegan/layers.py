@@ -36,7 +36,7 @@ def initialize(network: nn.Module, seed: int) -> None:
 
 
 def _draw(tensor: Tensor, std: float, generator: torch.Generator) -> None:
-    tensor.data.copy_(torch.randn(tensor.shape, generator=generator) * std)
+    tensor.detach().copy_(torch.randn(tensor.shape, generator=generator) * std)
 
 
 class _Equalized(nn.Module):
@@ -54,7 +54,7 @@ class _Equalized(nn.Module):
     def reset_parameters(self, generator: torch.Generator) -> None:
         _draw(self.weight, self._init_std, generator)
         if self.bias is not None:
-            self.bias.data.zero_()
+            self.bias.detach().zero_()
 
     def scaled_weight(self) -> Tensor:
         return self.weight * self.weight_gain
@@ -128,7 +128,7 @@ class LearnedConstant(nn.Module):
         self.const = nn.Parameter(torch.empty(1, channels, 4, 4))
 
     def reset_parameters(self, generator: torch.Generator) -> None:
-        self.const.data.fill_(1.0)
+        self.const.detach().fill_(1.0)
 
     def forward(self, w: Tensor) -> Tensor:
         return self.const.expand(w.shape[0], -1, -1, -1)
@@ -173,7 +173,7 @@ class SynthesisLayer(nn.Module):
         equalized_lr: bool,
     ):
         super().__init__()
-        self.source = source
+        self.source, self.resolution = source, resolution
         self.activate = activation(nonlinearity)
         self.use_pixel_norm = use_pixel_norm
         self.use_instance_norm = use_instance_norm
@@ -186,9 +186,9 @@ class SynthesisLayer(nn.Module):
         self.style = Dense(w_dim, channels * 2, gain=1.0, equalized_lr=equalized_lr) if use_styles else None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
-        self.bias.data.zero_()
+        self.bias.detach().zero_()
         if self.noise_strength is not None:
-            self.noise_strength.data.zero_()
+            self.noise_strength.detach().zero_()
         if self.noise_const is not None:
             _draw(self.noise_const, 1.0, generator)
 

@@ -6,7 +6,7 @@ from typing import Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from . import ops
+from . import fast, ops
 from .architecture import block_resolutions, check_lod, feature_maps
 from .errors import InputError
 from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
@@ -93,6 +93,8 @@ class SynthesisNetwork(nn.Module):
                 self.to_rgb[str(resolution)] = rgb
             in_channels = channels
         self.layers = nn.ModuleList(layers)
+        self.path: fast.RenderPath = "auto"
+        self._fast = fast.Renderer()
         if seed is not None:
             initialize(self, seed)
 
@@ -125,21 +127,35 @@ class SynthesisNetwork(nn.Module):
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         ws = ws.to(self.dtype)
 
-        # Only the layers that the level of detail shows are computed.
+        # The last image, and the one before it if the two are blended.
         last = self.img_resolution >> int(lod)
-        rgb, previous = None, None
+        resolutions = [last // 2, last] if lod % 1 else [last]
+        kernels = fast.kernels_for(self.path, self, [ws, *(m for m in maps if m is not None)])
+        if kernels is None:
+            images = self._images(ws, maps, resolutions)
+        else:
+            images = self._fast(self, ws, maps, resolutions, kernels)
+        rgb = images[-1]
+        if lod % 1:
+            rgb = torch.lerp(rgb, ops.upscale(images[0]), lod % 1)
+        return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
+
+    def _images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:
+        """The images at these resolutions, ascending: the definition of what every path computes."""
+        images = []
         x = ws[:, 0]
         for i, (layer, (resolution, _)) in enumerate(zip(self.layers, self.noise_shapes, strict=True)):
-            if resolution > last:
+            # Only the layers that the level of detail shows are computed.
+            if resolution > resolutions[-1]:
                 break
-            x = layer(x, ws[:, min(i, self.num_ws - 1)], maps[i])
-            # The last image, and the one before it if the two are blended.
-            if i % 2 == 1 and (resolution == last or (resolution == last // 2 and lod % 1)):
-                previous, rgb = rgb, self.to_rgb[str(resolution)](x).float()
-        assert rgb is not None
-        if previous is not None:
-            rgb = torch.lerp(rgb, ops.upscale(previous), lod % 1)
-        return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
+            x = layer(x, ws[:, min(i, self.num_ws - 1)], noise[i])
+            if i % 2 == 1 and resolution in resolutions:
+                images.append(self.to_rgb[str(resolution)](x).float())
+        return images
+
+    def release_memory(self) -> None:
+        """Give back what the fast paths keep from call to call: prepared weights and buffers."""
+        self._fast.release()
 
     def check_ws(self, ws: Tensor) -> None:
         """Raise InputError if ws is not [N, num_ws, w_dim]."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stylegan import Discriminator, Generator
+from stylegan.fast.native import native_kernels
 from stylegan.weights.loading import build_network, read_weights
 
 from .hub_server import HubServer
@@ -30,6 +31,8 @@ for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "STYLEGAN_CACHE", "ST
     os.environ.pop(name, None)
 
 GOLDEN = Path(__file__).parent / "golden"
+# How images are computed here, besides the plain path.
+FAST_PATHS = ["fast", "native"] if native_kernels() else ["fast"]
 SHARED = Path(__file__).parents[2] / "shared"
 
 

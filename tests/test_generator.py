@@ -13,7 +13,15 @@ from PIL import Image
 from stylegan import Generator, __version__
 from stylegan.errors import InputError
 
-from .conftest import tiny_generator
+from .conftest import FAST_PATHS, tiny_generator
+
+
+@pytest.fixture(scope="module", params=["plain", *FAST_PATHS])
+def faces(request: pytest.FixtureRequest, faces: Generator) -> Generator:
+    """The bundled model, on each path."""
+    G = copy.deepcopy(faces)
+    G.path = request.param
+    return G
 
 
 def low_frequencies(img: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from stylegan import images, ops
 from stylegan.synthesis import SynthesisNetwork
 
-from .conftest import GOLDEN, Golden, load_golden
+from .conftest import FAST_PATHS, GOLDEN, Golden, load_golden
 
 # Official scope -> index of our layer.
 SCOPES = ["4x4/Const", "4x4/Conv"] + [f"{r}x{r}/{c}" for r in (8, 16, 32, 64, 128, 256) for c in ("Conv0_up", "Conv1")]
@@ -41,6 +41,13 @@ def ws_of(golden: Golden) -> Tensor:
     return golden.Gs.broadcast(golden.Gs.mapping(golden["z"], golden.labels))
 
 
+@pytest.fixture(params=["plain", *FAST_PATHS])
+def rendered(request: pytest.FixtureRequest, golden: Golden) -> Golden:
+    """A set on each path to its images."""
+    golden.Gs.path = golden.G.path = request.param
+    return golden
+
+
 def test_w(golden: Golden):
     torch.testing.assert_close(golden.Gs.mapping(golden["z"], golden.labels), golden["w"], rtol=1e-5, atol=1e-5)
     if "G_w" in golden:
@@ -48,37 +55,37 @@ def test_w(golden: Golden):
 
 
 @pytest.mark.parametrize("key", TRUNCATIONS)
-def test_truncation(golden: Golden, key: str):
-    if key not in golden:
+def test_truncation(rendered: Golden, key: str):
+    if key not in rendered:
         pytest.skip("not in this set")
-    G = golden.Gs
+    G = rendered.Gs
     psi, cutoff = TRUNCATIONS[key] or (G.truncation_psi, G.truncation_cutoff)
-    assert_close(G.synthesis(G.truncate(ws_of(golden), psi, cutoff), lod=0), golden[key])
+    assert_close(G.synthesis(G.truncate(ws_of(rendered), psi, cutoff), lod=0), rendered[key])
 
 
 @pytest.mark.parametrize(("key", "psi"), [("img_psi0", 0.0), ("img_psim05", -0.5)])
-def test_truncation_with_the_static_cutoff(golden: Golden, key: str, psi: float):
-    if key not in golden:
+def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: float):
+    if key not in rendered:
         pytest.skip("not in this set")
-    G = golden.Gs
+    G = rendered.Gs
     # A file without a cutoff of its own says psi None; these runs then use the official default of 8 layers.
     cutoff = G.truncation_cutoff or 8
-    assert_close(G.synthesis(G.truncate(ws_of(golden), psi, cutoff), lod=0), golden[key])
+    assert_close(G.synthesis(G.truncate(ws_of(rendered), psi, cutoff), lod=0), rendered[key])
 
 
-def test_other_generator_of_the_file(golden: Golden):
-    if "img_G_default" not in golden:
+def test_other_generator_of_the_file(rendered: Golden):
+    if "img_G_default" not in rendered:
         pytest.skip("not in this set")
-    G = golden.G
-    ws = G.truncate(G.broadcast(golden["G_w"]), G.truncation_psi, G.truncation_cutoff)
-    assert_close(G.synthesis(ws, lod=0), golden["img_G_default"])
+    G = rendered.G
+    ws = G.truncate(G.broadcast(rendered["G_w"]), G.truncation_psi, G.truncation_cutoff)
+    assert_close(G.synthesis(ws, lod=0), rendered["img_G_default"])
 
 
 @pytest.mark.parametrize("key", ["wplus_random", "wplus_mix"])
-def test_one_w_for_each_layer(golden: Golden, key: str):
-    if key not in golden:
+def test_one_w_for_each_layer(rendered: Golden, key: str):
+    if key not in rendered:
         pytest.skip("not in this set")
-    assert_close(golden.Gs.synthesis(golden[key], lod=0), golden[f"img_{key}"])
+    assert_close(rendered.Gs.synthesis(rendered[key], lod=0), rendered[f"img_{key}"])
 
 
 def test_mix_styles_makes_the_official_mixture(golden: Golden):
@@ -91,20 +98,20 @@ def test_mix_styles_makes_the_official_mixture(golden: Golden):
     )
 
 
-def test_given_noise(golden: Golden):
-    if "noise_in/4x4/Const/Noise" not in golden:
+def test_given_noise(rendered: Golden):
+    if "noise_in/4x4/Const/Noise" not in rendered:
         pytest.skip("not in this set")
-    noise = [golden[f"noise_in/{scope}/Noise"] for scope in SCOPES[: golden.Gs.num_ws]]
-    ws = ws_of(golden)[: len(noise[0])]
-    assert_close(golden.Gs.synthesis(ws, noise=noise, lod=0), golden["img_random_noise"])
+    noise = [rendered[f"noise_in/{scope}/Noise"] for scope in SCOPES[: rendered.Gs.num_ws]]
+    ws = ws_of(rendered)[: len(noise[0])]
+    assert_close(rendered.Gs.synthesis(ws, noise=noise, lod=0), rendered["img_random_noise"])
 
 
-def test_levels_of_detail(golden: Golden):
-    G = golden.Gs
-    ws = G.truncate(ws_of(golden), G.truncation_psi, G.truncation_cutoff)
-    for key in golden.arrays:
+def test_levels_of_detail(rendered: Golden):
+    G = rendered.Gs
+    ws = G.truncate(ws_of(rendered), G.truncation_psi, G.truncation_cutoff)
+    for key in rendered.arrays:
         if key.startswith("img_lod"):
-            assert_close(G.synthesis(ws, lod=float(key.removeprefix("img_lod"))), golden[key])
+            assert_close(G.synthesis(ws, lod=float(key.removeprefix("img_lod"))), rendered[key])
 
 
 def test_stored_level_of_detail_is_the_default():

@@ -2,8 +2,10 @@
 
 import ast
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -70,6 +72,23 @@ def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_the_wheel_holds_the_compiled_kernels_and_the_source_archive_their_source(archives):
+    assert any("fast/_kernels" in name for name in zipfile.ZipFile(archives[".whl"]).namelist())
+    with tarfile.open(archives[".gz"]) as archive:
+        sources = {Path(name).name for name in archive.getnames() if "/stylegan/fast/" in name}
+    assert {"kernels.c", "winograd.c", "common.h"} <= sources
+
+
+def test_without_a_compiler_it_installs_and_makes_images_all_the_same(archives, tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", "false")
+    target = tmp_path / "site"
+    target.mkdir()
+    pip_install(archives[".gz"], target)
+    assert not list(target.glob("stylegan/fast/_kernels*"))
+    assert str(target) in python(SAMPLE, target, cwd=tmp_path)
+
+
 @pytest.mark.parametrize("kind", [".whl", ".gz", "zip"])
 def test_installed_archives_make_an_image(archives, checkout: Path, tmp_path, kind: str):
     """The wheel, the source archive, and a zip of the repository."""
@@ -127,7 +146,8 @@ LAYERS = [
     {"files", "memory", "ops", "architecture", "pictures", "placement", "model_card", "seeds", "workers"},
     {"layers", "latents", "images", "weights"},
     {"tensor_files"},
-    {"mapping", "synthesis", "discriminator", "sampling", "direction"},
+    {"mapping", "fast", "discriminator", "sampling", "direction"},
+    {"synthesis"},
     {"generator", "extractors"},
     {"latent_files", "presets", "w_space"},
     {"animation", "demo", "editing", "export", "figures", "jobs", "projection", "training"},

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
+from stylegan.fast import RENDER_PATHS, RenderPath
 from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.latent_files import Latents
 from stylegan.latents import BANDS, Layers
@@ -201,17 +202,18 @@ def choose_faces(
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """--model, --label, --device, --dtype and --batch-size."""
+    """--model, --label, --device, --dtype, --path and --batch-size."""
 
     model: str
     label: int | None
     device: str
     dtype: str
+    path: RenderPath
     batch_size: int | None
 
     def load(self) -> Generator:
         """The generator; tells under which licence its images stand."""
-        G = Generator.from_pretrained(self.model, device=self.device, dtype=self.dtype)
+        G = Generator.from_pretrained(self.model, device=self.device, dtype=self.dtype, path=self.path)
         click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
         return G
 
@@ -236,13 +238,22 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Type that the synthesis network computes in.",
     )
     @click.option(
+        "--path",
+        type=click.Choice(RENDER_PATHS),
+        default="auto",
+        show_default=True,
+        help="How images are computed; all give the same but for rounding.",
+    )
+    @click.option(
         "--batch-size",
         type=click.IntRange(min=1),
         help="Images computed together.  [default: by resolution and free memory]",
     )
     @functools.wraps(command)
-    def wrapper(model: str, label: int | None, device: str, dtype: str, batch_size: int | None, **rest: Any) -> None:
-        command(options=ModelOptions(model, label, device, dtype, batch_size), **rest)
+    def wrapper(
+        model: str, label: int | None, device: str, dtype: str, path: RenderPath, batch_size: int | None, **rest: Any
+    ) -> None:
+        command(options=ModelOptions(model, label, device, dtype, path, batch_size), **rest)
 
     return wrapper
 

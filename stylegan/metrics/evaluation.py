@@ -20,6 +20,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..extractors import Extractor, load_classifier, load_extractor
 from ..generator import Generator
+from ..sampling import steady_batch_size
 from ..training.distributed import World
 from ..version import __version__
 from ..weights.cache import Cache

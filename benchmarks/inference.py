@@ -1,0 +1,226 @@
+"""Speed, memory and error of the paths to an image: python -m benchmarks.inference
+
+A case is a resolution, a batch, a type and a path, of the FFHQ architecture at that resolution with random weights (or
+of a model that --model names). All run in this process, in turn, round after round, so that whatever else the machine
+does hits them alike. The table tells the medians; how many times as fast as the plain float32 path each is; the share
+of the roofline; the RMS error against that path, relative to the deviation of its images; and peak memory.
+
+The roofline is the time that the multiplications of the definition take (4 taps a pixel in the layers that double the
+size) at the speed of one large convolution, measured at the beginning in float32 and, for its cases, in bfloat16.
+Winograd's filtering needs fewer multiplications, so that the share can exceed 100%. Memory is the peak resident size of
+a fresh process that makes three batches, all of it, import included (Linux).
+
+--tune-allocator lets glibc keep freed memory, for all paths alike: that alone makes the plain path about twice as fast.
+"""
+
+import ctypes
+import itertools
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylegan import Generator
+from stylegan.fast import RENDER_PATHS, RenderPath, check_path
+
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass
+class Case:
+    """What is measured, and what came out."""
+
+    resolution: int
+    batch: int
+    dtype: str
+    path: RenderPath
+    seconds: list[float] = field(default_factory=list)  # For a batch, in each round.
+    error: float = 0.0
+    megabytes: float = 0.0
+    operations: float = 0.0  # Of the convolutions of an image.
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+def tune_allocator() -> None:
+    """Let glibc keep all freed memory: M_MMAP_MAX 0, M_TRIM_THRESHOLD without limit."""
+    libc = ctypes.CDLL("libc.so.6")
+    libc.mallopt(-4, 0)
+    libc.mallopt(-1, 2**31 - 1)
+
+
+def make_generator(resolution: int, dtype: str, device: torch.device, model: str | None) -> Generator:
+    """A generator whose noise, biases and constant are not those of new weights."""
+    if model is not None:
+        return Generator.from_pretrained(model, dtype=dtype, device=device)
+    G = Generator(img_resolution=resolution).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in G.state_dict().items():
+        if name.endswith(("bias", "noise_strength", "const")):
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * (1 if name.endswith("const") else 0.1))
+    G.synthesis.to(TYPES[dtype])
+    return G.to(device)
+
+
+def renderer(case: Case, device: torch.device, model: str | None) -> Callable[[], Tensor]:
+    """A function that makes a batch of images."""
+    G = make_generator(case.resolution, case.dtype, device, model)
+    G.path = case.path
+    case.operations = operations(G)
+    ws = G.ws(range(case.batch))
+
+    def render() -> Tensor:
+        img = G.synthesis(ws)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return img
+
+    return render
+
+
+def measure(cases: Sequence[Case], rounds: int, device: torch.device, model: str | None) -> None:
+    """Time every case in turn, round after round; the first call of a case, which prepares things, is not counted."""
+    renderers = [renderer(case, device, model) for case in cases]
+    images = [render() for render in renderers]
+    for case, img in zip(cases, images, strict=True):
+        reference = images[cases.index(plain(cases, case))]
+        case.error = float((img - reference).square().mean().sqrt() / reference.std())
+    del images
+    for _ in range(rounds):
+        for case, render in zip(cases, renderers, strict=True):
+            begun = time.perf_counter()
+            render()
+            case.seconds.append(time.perf_counter() - begun)
+
+
+def plain(cases: Sequence[Case], case: Case) -> Case:
+    """The plain float32 case of the same images."""
+    same = [c for c in cases if (c.resolution, c.batch) == (case.resolution, case.batch)]
+    return next(c for c in same if (c.dtype, c.path) == ("float32", "plain"))
+
+
+def peak_megabytes(case: Case, threads: int) -> float:
+    """Peak resident size of a process of its own that makes three batches."""
+    arguments = ["--alone", f"{case.resolution},{case.batch},{case.dtype},{case.path}", "--threads", str(threads)]
+    command = [sys.executable, "-m", "benchmarks.inference", *arguments]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def convolution_speed(dtype: torch.dtype, device: torch.device) -> float:
+    """Floating-point operations a second of a large convolution, as the layer of 256 features has it at 64x64."""
+    x = torch.randn(1, 256, 64, 64, device=device).to(dtype=dtype, memory_format=torch.channels_last)
+    weight = torch.randn(256, 256, 3, 3, device=device).to(dtype=dtype, memory_format=torch.channels_last)
+    best = float("inf")
+    for _ in range(30):
+        begun = time.perf_counter()
+        F.conv2d(x, weight, padding=1)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - begun)
+    return 2 * 256 * 256 * 9 * 64 * 64 / best
+
+
+def operations(G: Generator) -> float:
+    """Floating-point operations of the convolutions of an image, with 4 taps a pixel where the size doubles."""
+    total = 0.0
+    for i, (layer, (h, w)) in enumerate(zip(G.synthesis.layers, G.synthesis.noise_shapes, strict=True)):
+        weight = layer.source.weight if hasattr(layer.source, "weight") else None
+        if isinstance(weight, Tensor):
+            total += 2 * weight.shape[0] * weight.shape[1] * (9 if i % 2 else 4) * h * w
+    return total
+
+
+def table(cases: Sequence[Case], speeds: dict[str, float]) -> str:
+    """The medians as Markdown."""
+    lines = ["| size | batch | type | path | ms an image | times as fast | of the roofline | error | peak memory |"]
+    lines.append("|---|---|---|---|---|---|---|---|---|")
+    for case in cases:
+        roofline = case.operations * case.batch / speeds[case.dtype]
+        cells = [
+            *(str(case.resolution), str(case.batch), case.dtype, case.path),
+            f"{case.median / case.batch * 1000:.1f}",
+            f"{plain(cases, case).median / case.median:.2f}",
+            f"{roofline / case.median:.0%}",
+            f"{case.error:.1e}",
+            f"{case.megabytes:.0f} MiB" if case.megabytes else "-",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
+    return [int(part) for part in value.split(",")]
+
+
+def words(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    return value.split(",")
+
+
+@click.command()
+@click.option("--resolutions", default="1024", show_default=True, callback=numbers)
+@click.option("--batches", default="1", show_default=True, callback=numbers)
+@click.option("--types", default="float32", show_default=True, callback=words, help="float32,bfloat16,float16")
+@click.option("--paths", default="plain,fast,native", show_default=True, callback=words, help=", ".join(RENDER_PATHS))
+@click.option("--model", help="Any model in place of random weights; its own resolution is the one to name.")
+@click.option("--rounds", default=7, show_default=True)
+@click.option("--memory", is_flag=True, help="Measure peak memory too.")
+@click.option("--tune-allocator", "tuned", is_flag=True, help="Let glibc keep freed memory.")
+@click.option("--threads", type=int, help="Of PyTorch.  [default: one for each CPU]")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--alone", hidden=True, help="resolution,batch,dtype,path: make three batches, tell the peak memory.")
+def main(
+    resolutions: list[int],
+    batches: list[int],
+    types: list[str],
+    paths: list[RenderPath],
+    model: str | None,
+    rounds: int,
+    memory: bool,
+    tuned: bool,
+    threads: int | None,
+    device: str,
+    alone: str | None,
+) -> None:
+    """Measure the paths to an image, the plain float32 one always among them."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if tuned:
+        tune_allocator()
+    where = torch.device(device)
+    if alone is not None:
+        size, count, dtype, path = alone.split(",")
+        render = renderer(Case(int(size), int(count), dtype, check_path(path)), where, model)
+        for _ in range(3):
+            render()
+        # VmHWM is of this program alone; getrusage would count the process that it was forked from.
+        status = Path("/proc/self/status").read_text()
+        click.echo(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+        return
+    cases = [Case(*case) for case in itertools.product(resolutions, batches, types, paths)]
+    for resolution, batch in itertools.product(resolutions, batches):
+        if ("float32", "plain") not in [(c.dtype, c.path) for c in cases]:
+            cases.insert(0, Case(resolution, batch, "float32", "plain"))
+    speeds = {dtype: convolution_speed(TYPES[dtype], where) for dtype in {case.dtype for case in cases}}
+    measure(cases, rounds, where, model)
+    if memory:
+        for case in cases:
+            case.megabytes = peak_megabytes(case, torch.get_num_threads())
+    click.echo(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, device {device}")
+    known = ", ".join(f"{speed / 1e9:.0f} GFLOP/s in {dtype}" for dtype, speed in sorted(speeds.items()))
+    click.echo(f"a large convolution: {known}; medians of {rounds} rounds\n")
+    click.echo(table(cases, speeds))
+
+
+if __name__ == "__main__":
+    main()

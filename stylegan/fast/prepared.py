@@ -1,0 +1,129 @@
+"""The weights of a synthesis network as inference wants them.
+
+What is prepared holds until a parameter changes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from .. import ops
+from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from .convolution import Convolution
+
+
+@dataclass(frozen=True)
+class PreparedLayer:
+    """One SynthesisLayer. Its tensors are float32, but for those of the convolution."""
+
+    resolution: int
+    channels: int
+    dtype: torch.dtype  # Of the features that it leaves.
+    input: Tensor | None  # Of the first layer: the constant [1, 4, 4, C], or the weight [4 * 4 * C, w_dim] for w.
+    convolution: Convolution | None  # Of the others.
+    blur_taps: tuple[float, float, float] | None  # Of the separable filter; None = no filter.
+    noise_strength: Tensor | None  # [C]
+    bias: Tensor  # [C]
+    negative_slope: float  # Of the activation: 0 = relu.
+    epsilon: float | None  # Of the instance normalization; None = no normalization.
+    style_weight: Tensor | None  # [2 * C, w_dim]
+    style_bias: Tensor | None  # [2 * C], with the 1 that the scale is relative to.
+
+
+@dataclass(frozen=True)
+class PreparedNetwork:
+    """All layers, and the RGB weights [img_channels, C] and biases by resolution."""
+
+    layers: list[PreparedLayer]
+    to_rgb: dict[int, tuple[Tensor, Tensor]]
+
+
+def parameters_and_buffers(network: nn.Module) -> Iterator[Tensor]:
+    """All of them, also those that belong to no state dict."""
+    for module in network.modules():
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                yield tensor
+
+
+class Fingerprint:
+    """Tells whether the tensors of a network are what they were.
+
+    Versions and addresses tell of every change but one: writing into `parameter.data`, as some training code does.
+    A few values of each tensor are compared for that.
+    """
+
+    def __init__(self, tensors: list[Tensor]):
+        self._identity = self._identify(tensors)
+        # Held, so that no new tensor gets the address of one that is gone.
+        self._tensors = [t.detach() for t in tensors]
+        self._samples = [t.as_strided((4,), (t.numel() // 4,)) for t in self._tensors if _is_dense(t)]
+        self._values = torch.cat([sample.float() for sample in self._samples])
+
+    def fits(self, tensors: list[Tensor]) -> bool:
+        if self._identify(tensors) != self._identity:
+            return False
+        return torch.equal(torch.cat([sample.float() for sample in self._samples]), self._values)
+
+    @staticmethod
+    def _identify(tensors: list[Tensor]) -> list[tuple[Any, ...]]:
+        return [(t.data_ptr(), t._version, t.dtype, t.shape) for t in tensors]
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether a tensor's values, four or more, fill a piece of memory in some order."""
+    channels_last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor.numel() >= 4 and (tensor.is_contiguous() or channels_last)
+
+
+def prepare(network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
+    """Prepare a SynthesisNetwork; dtype: of the convolutions."""
+    colours = {}
+    for resolution, module in cast(nn.ModuleDict, network.to_rgb).items():
+        rgb = cast(Conv2d, module)
+        colours[int(resolution)] = (rgb.scaled_weight()[:, :, 0, 0].float(), cast(Tensor, rgb.scaled_bias()).float())
+    layers = [_prepare_layer(cast(SynthesisLayer, layer), dtype) for layer in cast(nn.ModuleList, network.layers)]
+    return PreparedNetwork(layers, colours)
+
+
+def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
+    channels, source = len(layer.bias), layer.source
+    features, convolution = None, None
+    if isinstance(source, LearnedConstant):
+        features = source.const.float().permute(0, 2, 3, 1).contiguous()
+    elif isinstance(source, DenseInput):
+        weight = source.dense.scaled_weight().float()
+        features = weight.reshape(channels, 16, -1).transpose(0, 1).reshape(16 * channels, -1).contiguous()
+    else:
+        assert isinstance(source, Conv2d)
+        up = source.convolve is ops.upscale_conv2d
+        size = layer.resolution // 2 if up else layer.resolution
+        convolution = Convolution(source.weight.detach(), source.weight_gain, size, dtype, up)
+    style_weight, style_bias = None, None
+    if layer.style is not None:
+        style_weight = layer.style.scaled_weight().float()
+        style_bias = cast(Tensor, layer.style.scaled_bias()).float().clone()
+        style_bias[:channels] += 1
+    return PreparedLayer(
+        resolution=layer.resolution,
+        channels=channels,
+        dtype=torch.float32 if convolution is None else dtype,
+        input=features,
+        convolution=convolution,
+        blur_taps=None if layer.blur_kernel is None else _separate(layer.blur_kernel),
+        noise_strength=None if layer.noise_strength is None else layer.noise_strength.float(),
+        bias=layer.bias.float(),
+        negative_slope=0.2 if layer.activate is ops.leaky_relu else 0.0,
+        epsilon=layer.instance_norm_epsilon if layer.use_instance_norm else None,
+        style_weight=style_weight,
+        style_bias=style_bias,
+    )
+
+
+def _separate(kernel: Tensor) -> tuple[float, float, float]:
+    """The three taps of a normalized separable kernel [1, 1, 3, 3]."""
+    left, middle, right = kernel[0, 0].float().sum(dim=0).tolist()
+    return left, middle, right

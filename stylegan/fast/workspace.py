@@ -1,0 +1,52 @@
+"""Buffers that calls reuse: fresh ones of this size cost more in page faults than the work done in them."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from math import prod
+
+import torch
+from torch import Tensor
+
+
+class Workspace:
+    """Named buffers of one call under way. A buffer's content is whatever the last user of its name left there."""
+
+    def __init__(self) -> None:
+        self._flat: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """The buffer of that name in this shape, enlarged where it is too small."""
+        key, size = (name, dtype, device), prod(shape)
+        if key not in self._flat or self._flat[key].numel() < size:
+            self._flat[key] = torch.empty(size, dtype=dtype, device=device)
+        return self._flat[key][:size].view(shape)
+
+
+class WorkspacePool:
+    """Lends each call a workspace of its own, so that threads may render at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._free: list[Workspace] = []
+        self._generation = 0
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[Workspace]:
+        """A workspace until the end of the block."""
+        with self._lock:
+            generation = self._generation
+            workspace = self._free.pop() if self._free else Workspace()
+        try:
+            yield workspace
+        finally:
+            with self._lock:
+                # After `release`, what was lent before is dropped.
+                if generation == self._generation:
+                    self._free.append(workspace)
+
+    def release(self) -> None:
+        """Give all memory back."""
+        with self._lock:
+            self._free.clear()
+            self._generation += 1
