@@ -19,6 +19,7 @@ from stylegan import Generator, cli
 from stylegan.animation import interpolate, save_video
 from stylegan.errors import InputError
 from stylegan.images import remember
+from stylegan.latent_files import Latents
 
 needs_av = pytest.mark.skipif(find_spec("av") is None, reason='PyAV is not installed: pip install "stylegan[video]"')
 FORMATS = ["gif", "webp", pytest.param("mp4", marks=needs_av)]
@@ -246,6 +247,18 @@ def test_options_of_the_command_reach_the_walk(run, tmp_path):
     assert stored == {key: str(value) for key, value in expected.settings.items()}
     for frame, image in zip(decoded(tmp_path / "video.webp"), expected, strict=True):
         assert abs(frame - np.asarray(image)).mean() < 8
+
+
+def test_the_command_walks_through_the_latents_of_a_file(run, tmp_path, tiny):
+    Latents.of(tiny, tiny.ws([3, 4], truncation_psi=1)).save("latents.safetensors")
+    options = ["--latents", "latents.safetensors", "--seconds", 1, "--fps", 6, "--size", 64]
+    result = run(*options, "--truncation-psi", 0.7)
+    assert result.exit_code == 0, result.output
+    for frame, image in zip(decoded(tmp_path / "video.webp"), interpolate(tiny, [3, 4], num_frames=6), strict=True):
+        assert abs(frame - np.asarray(image.resize((64, 64)))).mean() < 8
+    result = run(*options, "--seeds", "3")
+    assert result.exit_code == 1
+    assert "two choices of the same faces" in result.output
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,6 @@ animation.save_video(walk, "faces.webp", fps=30)
 
 from .frames import Animation, interpolate
 from .video import save_video
-from .walks import Walk, mix_walks, seed_walk
+from .walks import Walk, mix_walks, seed_walk, ws_walk
 
-__all__ = ["Animation", "Walk", "interpolate", "mix_walks", "save_video", "seed_walk"]
+__all__ = ["Animation", "Walk", "interpolate", "mix_walks", "save_video", "seed_walk", "ws_walk"]

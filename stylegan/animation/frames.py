@@ -13,7 +13,7 @@ from ..generator import Generator, Labels
 from ..images import display_size, grid, remember, resize, to_pil
 from ..latents import Layers, Seeds, check_integers, check_psi, check_seeds
 from .noise import NoisePath, noise_loop
-from .walks import Easing, Space, Walk, mix_walks, seed_walk
+from .walks import Easing, Space, Walk, mix_walks, seed_walk, ws_walk
 
 NoiseKind = Literal["const", "smooth", "none"]
 
@@ -92,8 +92,9 @@ class Animation:
 
 def interpolate(
     G: Generator,
-    seeds: Seeds | Sequence[Seeds],
+    seeds: Seeds | Sequence[Seeds] | None = None,
     *,
+    ws: Tensor | None = None,
     num_frames: int = 120,
     space: Space = "w",
     loop: bool = True,
@@ -115,6 +116,7 @@ def interpolate(
     """An animation that walks from seed to seed; where it is at a seed, the frame is `G.sample` of that seed.
 
     seeds: of one walk, or a list of such for a grid of walks with `columns` in a row (None = about as many as rows).
+    ws: in place of seeds, styles [N, num_ws, w_dim] to walk through in W, such as those of projected pictures.
     num_frames: as many in all, of which a frame of `fps=30` lasts 1/30 s.
     space, loop, easing, labels: see `walks.seed_walk`.
     layers: only these walk (a band, a crossover, a slice or a list, as in `mix_styles`); None = all of them.
@@ -128,20 +130,30 @@ def interpolate(
 
     Raises InputError for settings that do not fit the model.
     """
-    several = _seed_lists(seeds)
+    if (seeds is None) == (ws is None) or (ws is not None and (space != "w" or labels is not None)):
+        raise InputError("an animation needs seeds, or ws in their place, which go with space 'w' and without labels")
     if noise not in get_args(NoiseKind):
         raise InputError(f"noise must be one of {', '.join(map(repr, get_args(NoiseKind)))}; got {noise!r}")
     if base_seeds is not None and layers is None:
         raise InputError("base_seeds are for the layers that do not walk: give layers, such as 'coarse'")
-    walks = [seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels) for some in several]
+
+    def through(some: list[int]) -> Walk:
+        return seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels)
+
+    several = [] if seeds is None else _seed_lists(seeds)
+    if ws is not None:
+        G.synthesis.check_ws(ws)
+        walks, firsts = [ws_walk(ws, loop=loop, easing=easing)], [ws_walk(ws[:1])]
+    else:
+        walks, firsts = [through(some) for some in several], [through(some[:1]) for some in several]
     if layers is not None:
-        others = [some[:1] if base_seeds is None else check_seeds(base_seeds) for some in several]
-        bases = [seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels) for some in others]
+        bases = firsts if base_seeds is None else [through(check_seeds(base_seeds))] * len(walks)
         walks = [mix_walks(G, base, walk, layers) for base, walk in zip(bases, walks, strict=True)]
     # Only whole numbers of them close.
     check_integers([breaths, noise_turns], what="breaths or noise_turns", limit=2**16)
     check_psi([truncation_psi, truncation_psi if breathe_to is None else breathe_to], [(2,)])
-    settings: dict[str, object] = {"seeds": several[0] if len(several) == 1 else several, "num_frames": num_frames}
+    settings: dict[str, object] = {"seeds": several[0] if len(several) == 1 else several or None}
+    settings |= {"num_frames": num_frames}
     settings |= {"space": space, "loop": loop, "easing": easing, "layers": layers, "base_seeds": base_seeds}
     settings |= {"truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff, "labels": labels}
     settings |= {"noise": noise}

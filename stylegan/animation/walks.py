@@ -43,23 +43,37 @@ def seed_walk(
     with torch.no_grad():
         z = G.z(numbers)
         w = G.mapping(z, vectors)
-    starts = torch.arange(len(numbers))
-    ends = starts.roll(-1) if loop else starts[1:]
-    starts = starts[: len(ends)]
-    if len(numbers) == 1:
-        return lambda times: G.broadcast(w.expand(len(times), -1))
-
-    points = w if space == "w" else z
-    boundaries = _boundaries(_lengths(points[starts], points[ends], space) if easing == "constant" else None, len(ends))
+    if space == "w" or len(numbers) == 1:
+        return ws_walk(G.broadcast(w), loop=loop, easing=easing)
+    starts, ends = _stretches(len(numbers), loop)
+    angles = torch.cosine_similarity(z[starts], z[ends], dim=-1).clamp(-1, 1).acos()
+    boundaries = _boundaries(angles if easing == "constant" else None, len(ends))
 
     def walk(times: Tensor) -> Tensor:
         stretch, t = _position(times, boundaries, smooth=easing == "smooth")
         a, b, t = starts[stretch], ends[stretch], t[:, None].to(w)
-        if space == "w":
-            return G.broadcast(torch.lerp(w[a], w[b], t))
         between = None if vectors is None else torch.lerp(vectors[a], vectors[b], t)
         with torch.no_grad():
             return G.broadcast(G.mapping(slerp(z[a], z[b], t), between))
+
+    return walk
+
+
+def ws_walk(ws: Tensor, *, loop: bool = True, easing: Easing = "smooth") -> Walk:
+    """A walk along straight lines between styles, such as those of projected pictures; one alone stands still.
+
+    ws: [N, num_ws, w_dim], not truncated. The other arguments are those of `seed_walk`.
+    """
+    _check_choice("easing", easing, Easing)
+    if len(ws) == 1:
+        return lambda times: ws.expand(len(times), -1, -1)
+    starts, ends = _stretches(len(ws), loop)
+    lengths = (ws[ends] - ws[starts]).flatten(1).norm(dim=1)
+    boundaries = _boundaries(lengths if easing == "constant" else None, len(ends))
+
+    def walk(times: Tensor) -> Tensor:
+        stretch, t = _position(times, boundaries, smooth=easing == "smooth")
+        return torch.lerp(ws[starts[stretch]], ws[ends[stretch]], t[:, None, None].to(ws))
 
     return walk
 
@@ -69,11 +83,10 @@ def mix_walks(G: Generator, base: Walk, other: Walk, layers: Layers) -> Walk:
     return lambda times: G.mix_styles(base(times), other(times), layers)
 
 
-def _lengths(a: Tensor, b: Tensor, space: Space) -> Tensor:
-    """Lengths of stretches [N, dim] -> [N]: distances in W, angles in Z."""
-    if space == "w":
-        return (b - a).norm(dim=-1)
-    return torch.cosine_similarity(a, b, dim=-1).clamp(-1, 1).acos()
+def _stretches(n: int, loop: bool) -> tuple[Tensor, Tensor]:
+    """Where each stretch between n points starts and ends, as indices."""
+    ends = torch.arange(n).roll(-1) if loop else torch.arange(1, n)
+    return torch.arange(len(ends)), ends
 
 
 def _boundaries(lengths: Tensor | None, n: int) -> Tensor:

@@ -176,6 +176,15 @@ class Faces:
         return None if self.noise is None else [noise[order.to(noise.device)] for noise in self.noise]
 
 
+def load_latents(G: Generator, latents: Path, *, label: int | None, option: str = "seeds") -> Latents:
+    """The latents of a file, which stand in place of the seeds of an option."""
+    if click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE:
+        raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
+    if label is not None:
+        raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
+    return Latents.load(latents, G)
+
+
 def choose_faces(
     G: Generator,
     seeds: SeedRanges,
@@ -191,11 +200,7 @@ def choose_faces(
         psi = 0.7 if truncation_psi is None else truncation_psi
         ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
         return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi)
-    if click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE:
-        raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
-    if label is not None:
-        raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
-    loaded = Latents.load(latents, G)
+    loaded = load_latents(G, latents, label=label, option=option)
     psi = 1.0 if truncation_psi is None else truncation_psi
     return Faces(G.truncate(loaded.ws, psi, truncation_cutoff), loaded.noise, loaded.names, psi)
 

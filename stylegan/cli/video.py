@@ -14,6 +14,8 @@ from stylegan.cli.common import (
     ModelOptions,
     SeedsType,
     check_writable,
+    latents_option,
+    load_latents,
     model_options,
     output_option,
     size_option,
@@ -38,6 +40,7 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Any:
     metavar="SEEDS",
     help="Seeds to walk through, such as 1,5,9; repeat the option for a grid of walks.",
 )
+@latents_option("--latents", help="Walk through the faces of a file, as `stylegan project` writes it, not of seeds.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=12.0, show_default=True)
 @click.option("--fps", type=float, default=30.0, show_default=True, help="Frames in a second.")
 @_choice("--space", Space, "w", "Straight lines in w, or great circles in z.")
@@ -62,6 +65,7 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Any:
 @model_options
 def video(
     seeds: tuple[SeedRanges, ...],
+    latents: Path | None,
     seconds: float,
     fps: float,
     space: Space,
@@ -69,7 +73,7 @@ def video(
     loop: bool,
     layers: Layers | None,
     base_seeds: SeedRanges | None,
-    truncation_psi: float,
+    truncation_psi: float | None,
     truncation_cutoff: int | None,
     breathe_to: float | None,
     breaths: int,
@@ -88,14 +92,19 @@ def video(
       stylegan video --seeds 1,5,9 --seconds 12 --fps 30 --out faces.mp4
       stylegan video --seeds 1,5,9 --seeds 2,6,8 --noise smooth --out two.webp
       stylegan video --seeds 3-6 --layers fine --base-seeds 8 --seconds 6 --fps 20 --out colours.gif
+      stylegan video --latents run/latents.safetensors --out friends.webp
       stylegan video --seeds 4 --truncation-psi 1 --breathe-to -1 --out breathe.webp
     """
     check_video(out, fps)
     check_writable(out)
     G = options.load()
+    ws = None if latents is None else load_latents(G, latents, label=options.label).ws
+    if truncation_psi is None:
+        truncation_psi = 0.7 if ws is None else 1.0
     frames = animation.interpolate(
         G,
-        seeds,
+        None if ws is not None else seeds,
+        ws=ws,
         num_frames=max(1, round(seconds * fps)),
         space=space,
         loop=loop,

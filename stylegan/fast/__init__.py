@@ -10,7 +10,7 @@
 The modules in `layers` and `synthesis` stay the definition: what is computed here equals them but for rounding.
 """
 
-from .choice import RENDER_PATHS, RenderPath, check_path, kernels_for
+from .choice import RENDER_PATHS, RenderPath, check_path, kernels_for, resolve_path
 from .renderer import Renderer
 
-__all__ = ["RENDER_PATHS", "RenderPath", "Renderer", "check_path", "kernels_for"]
+__all__ = ["RENDER_PATHS", "RenderPath", "Renderer", "check_path", "kernels_for", "resolve_path"]

@@ -30,6 +30,13 @@ def check_path(path: str) -> RenderPath:
     return cast(RenderPath, path)
 
 
+def resolve_path(path: RenderPath) -> RenderPath:
+    """The path that "auto" stands for on this machine, of calls that the fast paths can serve."""
+    if path != "auto":
+        return path
+    return "fast" if native_kernels() is None else "native"
+
+
 def kernels_for(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> Kernels | None:
     """The kernels that serve a call of a network on that path; None = the plain path.
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..fast import resolve_path
 from ..generator import Generator
 from ..images import display_size, resize
 from ..synthesis import NoiseMode
@@ -67,6 +68,7 @@ class Job:
         return {
             "software": f"stylegan {__version__}",
             "weights_sha256": weights_sha256(self.G),
+            "path": resolve_path(self.G.path),
             "dtype": str(self.G.dtype).removeprefix("torch."),
         } | self.settings()
 

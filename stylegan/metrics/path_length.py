@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import ops
+from .. import latents, ops
 from ..errors import InputError
 from .images import Images, as_rgb
 
@@ -68,11 +68,9 @@ def positions(seed: int, numbers: Sequence[int]) -> Tensor:
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Spherical interpolation (Shoemake 1985) between directions, [N, D] and t [N, 1]: float64 of unit length."""
+    """Spherical interpolation between directions, [N, D] and t [N, 1]: float64 of unit length."""
     a, b = (torch.nn.functional.normalize(x.double(), dim=-1) for x in (a, b))
-    angle = (a * b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos() * t
-    across = torch.nn.functional.normalize(b - (a * b).sum(dim=-1, keepdim=True) * a, dim=-1)
-    return a * angle.cos() + across * angle.sin()
+    return latents.slerp(a, b, t)
 
 
 def view(img: Tensor, face_crop: bool) -> Tensor:
