@@ -1,12 +1,17 @@
 """stylegan demo: the generator in a web page of this computer."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import click
+from torch import Tensor
 
 from stylegan.cli.common import where_is
-from stylegan.generator import DEFAULT_MODEL
+from stylegan.direction import Direction, edit
+from stylegan.editing import bundled_directions
+from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.weights import manifest
 from stylegan.weights.cache import Cache
 
@@ -33,7 +38,24 @@ def demo(models: tuple[str, ...], host: str, port: int, device: str) -> None:
     from stylegan.demo import Studio, serve
 
     named = {_name(model): model for model in models} if models else _models_here()
-    serve(Studio(named, device=device), host=host, port=port, ready=_tell)
+    serve(Studio(named, directions=_directions(named), device=device), host=host, port=port, ready=_tell)
+
+
+def _directions(named: dict[str, str]) -> dict[str, dict[str, Callable[[Tensor, float], Tensor]]]:
+    """The editing directions that ship with models, by the models' names on the page."""
+    known = manifest.entries()
+    bundled = {name: model for name, model in named.items() if model in known and known[model].is_bundled}
+    return {
+        name: {
+            direction.name: functools.partial(_move, direction)
+            for direction in bundled_directions(Generator.from_pretrained(model)).values()
+        }
+        for name, model in bundled.items()
+    }
+
+
+def _move(direction: Direction, ws: Tensor, strength: float) -> Tensor:
+    return edit(ws, direction, strength)
 
 
 def _models_here() -> dict[str, str]:

@@ -159,12 +159,13 @@ class _Page:
             self.label = gr.Slider(
                 0, max(1, G.label_dim - 1), value=0, step=1, label="Class", visible=G.label_dim > 0, elem_id="label"
             )
-            self.sliders = [self._direction_slider(name) for name in self.edits]
+            with gr.Accordion("Edit", open=False, visible=bool(self.edits), elem_id="edit"):
+                self.sliders = [self._direction_slider(name) for name in self.edits]
 
     def _direction_slider(self, name: str) -> Any:
         """The control of an editing direction."""
         visible = name in self.studio.directions.get(self.first, {})
-        return gr.Slider(-3, 3, value=0, step=0.1, label=name, visible=visible)
+        return gr.Slider(-3, 3, value=0, step=0.1, label=name, visible=visible, elem_id=f"edit-{name}")
 
     def _seed(self, label: str, value: int, name: str, *, visible: bool = True) -> Any:
         return gr.Number(
