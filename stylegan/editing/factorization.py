@@ -18,7 +18,7 @@ def sefa(G: Generator, *, n: int = 10, layers: Layers | None = None) -> list[Dir
     """The n directions that change the styles most, named sefa:0, sefa:1...
 
     With A the affine maps from w to the styles of all layers, one below the other, they are the unit eigenvectors of
-    A^T A with the largest eigenvalues: those n for which |A n| is largest. Nothing is sampled, but for the unit of
+    A^T A with the largest eigenvalues: the n that A stretches most. Nothing is sampled, but for the unit of
     strength. Signs: the largest component is positive.
 
     layers: those that are factorized, and that the directions move; None = all, or as in `mix_styles`.
