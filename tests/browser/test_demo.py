@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from stylegan import Generator
+from stylegan.editing import bundled_directions
 
 from .conftest import Browser, pixels
 
@@ -78,6 +79,16 @@ def test_settings_reach_the_picture(page: Browser, faces: Generator):
     settings = {"truncation_psi": -0.5, "truncation_cutoff": 4, "noise_mode": "random", "noise_seed": 0}
     check_same(changed(page, before), faces.sample(seeds=[8], output_type="np", **settings)[0])
     assert page.run("return document.querySelectorAll('.toast-body').length") == 0
+
+
+def test_an_editing_slider_moves_the_face(page: Browser, faces: Generator):
+    before = source(page)
+    page.click("#edit button")
+    slider = "#edit-age input[type=range]"
+    page.wait("sliders", lambda: page.run("return document.querySelector(arguments[0]) !== null", slider))
+    page.put(slider, 2)
+    ws = faces.edit(faces.ws([5]), bundled_directions(faces)["age"], 2)
+    check_same(changed(page, before), faces.render(ws, output_type="np")[0])
 
 
 def test_the_mixing_board_mixes(page: Browser, faces: Generator):
@@ -157,10 +168,11 @@ def ask(address: str, data: list) -> str:
         return response.read().decode()
 
 
-def test_values_of_programs_are_checked(demo_address: str):
-    good = ["face", 5, 2, 9, [0, 1], 6, 21, 0.5, "faces-64", 0.7, 10, "const", 0, 0]
+def test_values_of_programs_are_checked(demo_address: str, faces: Generator):
+    strengths = [0] * len(bundled_directions(faces))
+    good = ["face", 5, 2, 9, [0, 1], 6, 21, 0.5, "faces-64", 0.7, 10, "const", 0, 0, *strengths]
     assert "event: complete" in ask(demo_address, good)
-    wrong = {0: "other", 1: -1, 4: [99], 7: 7, 8: "/etc/passwd", 9: 1e30, 10: 999, 11: "loud", 12: 2**40}
+    wrong = {0: "other", 1: -1, 4: [99], 7: 7, 8: "/etc/passwd", 9: 1e30, 10: 999, 11: "loud", 12: 2**40, 14: 99}
     for i, value in wrong.items():
         what = {4: "mix", 7: "between"}.get(i, "face")
         given = [what, *good[1:]]

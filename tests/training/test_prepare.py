@@ -230,7 +230,7 @@ def test_every_mode_is_converted_and_counted(tmp_path: Path, out: Path) -> None:
     add("h-16.tif", Image.fromarray(np.full((16, 16), 200 * 257 - 100, np.uint16)), (200, 200, 200))
     add("i-CMYK.jpg", Image.new("CMYK", size, (0, 0, 0, 55)), (200, 200, 200))
     add("j-CMYK.tif", Image.new("CMYK", size, (0, 255, 255, 0)), RED)
-    add("k-YCbCr.tif", Image.new("YCbCr", size, (76, 85, 255)), (254, 0, 0))
+    add("k-YCbCr.tif", Image.new("YCbCr", size, (76, 85, 255)), (254, 0, 0), compression="tiff_lzw")
     add("l-YCbCr.jpg", Image.new("RGB", size, (200, 100, 50)), (200, 100, 50))
     add("m-RGB-transparent.png", Image.new("RGB", size, BLUE), (255, 255, 255), transparency=BLUE)
     add("n.bmp", Image.new("RGB", size, GREEN), GREEN)
@@ -252,7 +252,6 @@ def test_every_mode_is_converted_and_counted(tmp_path: Path, out: Path) -> None:
         "mode 1": 1,
         "16-bit": 2,
         "mode CMYK": 2,
-        "mode YCbCr": 1,
     }
 
 
