@@ -10,7 +10,7 @@ import argparse
 import json
 import zipfile
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -108,16 +108,18 @@ class TrainingNetwork(nn.Module):
     def folded(self) -> dict[str, Tensor]:
         """The tensors of the classifier: the convolutions do what the batch norms did, with the statistics kept."""
         tensors = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
-        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        for i, (module, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            conv, norm = cast(nn.Conv2d, module), cast(nn.BatchNorm2d, norm)
+            gain = norm.weight / (cast(Tensor, norm.running_var) + norm.eps).sqrt()
             tensors[f"convs.{i}.weight"] = (conv.weight * gain[:, None, None, None]).detach()
-            tensors[f"convs.{i}.bias"] = (norm.bias - norm.running_mean * gain).detach()
+            tensors[f"convs.{i}.bias"] = (norm.bias - cast(Tensor, norm.running_mean) * gain).detach()
         return tensors
 
 
 def fit(classifier: AttributeClassifier, images: Tensor, labels: Tensor, *, epochs: int, seed: int) -> TrainingNetwork:
     """AdamW with a rate that rises over the first tenth and falls to zero."""
-    network = TrainingNetwork(CHANNELS, seed).train().to(memory_format=torch.channels_last)
+    network = TrainingNetwork(CHANNELS, seed).train()
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     targets = (labels - classifier.mean) / classifier.std
     steps = epochs * (len(images) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.02)

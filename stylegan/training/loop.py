@@ -27,7 +27,7 @@ from ..errors import CheckpointError, DivergenceError, InputError
 from .config import TrainingConfig
 from .dataset import ImageDataset, shuffled_indices
 from .distributed import World, connect, disconnect, own_device
-from .log import append_log, plot_losses, read_log, rewind_log
+from .log import append_log, plot_curves, read_log, rewind_log
 from .reals import shrink
 from .schedule import Phase
 from .signals import StopSignals
@@ -262,7 +262,7 @@ class _Run:
         folder, name = self.out / "snapshots", f"{int(self.state.kimg):06d}"
         self.save_fakes(folder / f"fakes-{name}.png", phase)
         save_network(self.state.Gs, folder / f"network-{name}.safetensors", lod=phase.lod, metadata=self.metadata())
-        plot_losses(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+        plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
         self.logged_at += time.monotonic() - begun
 
     def save_fakes(self, path: Path, phase: Phase) -> None:
@@ -296,7 +296,7 @@ class _Run:
         phase = self.schedule.at(self.state.kimg)
         self.save_fakes(self.out / "fakes.png", phase)
         save_network(self.state.Gs, self.out / "network.safetensors", lod=phase.lod, metadata=self.metadata())
-        plot_losses(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+        plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
 
     def close(self) -> None:
         """Leave the terminal and the files of TensorBoard in order, however the run ended."""

@@ -19,7 +19,7 @@ import stylegan.files
 from stylegan.errors import CheckpointError, DivergenceError, InputError
 from stylegan.generator import Generator
 from stylegan.training import TrainingConfig, loop, new_state, state, step, train, train_step
-from stylegan.training.log import append_log, plot_losses, read_log
+from stylegan.training.log import append_log, plot_curves, read_log
 from stylegan.training.state import list_checkpoints, load_state, resume_state, save_state
 
 from .tiny import TinyImages, files, tiny_config
@@ -422,9 +422,9 @@ def test_the_log_survives_a_cut_line_and_rewinds(tmp_path):
 
 def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path):
     entries = [{"kimg": i, "D_loss": i % 7, "G_loss": 1.0, "resolution": 8 if i < 500 else 16} for i in range(1000)]
-    plot_losses(entries[:1], tmp_path / "a.png")
+    plot_curves(entries[:1], tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
-    plot_losses(entries, tmp_path / "b.png")
+    plot_curves(entries, tmp_path / "b.png")
     assert len(Image.open(tmp_path / "b.png").getcolors(1 << 16)) > 4
 
 

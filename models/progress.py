@@ -1,0 +1,84 @@
+"""How near a run comes to held-out pictures: a Frechet distance for each of its snapshots, at the resolution it had.
+
+    python models/progress.py RUN held-out.zip
+
+writes progress.jsonl and progress.png into RUN; snapshots that are in progress.jsonl already are not measured again.
+Distances of different resolutions are not comparable: at each of them, the curve should fall.
+"""
+
+from pathlib import Path
+
+import click
+import torch
+from tqdm import tqdm
+
+from stylegan import Generator
+from stylegan.extractors import Extractor, load_extractor
+from stylegan.images import from_uint8, to_uint8
+from stylegan.metrics import frechet_distance
+from stylegan.training.dataset import ImageDataset
+from stylegan.training.log import append_log, plot_curves, read_log
+from stylegan.training.reals import process_reals, shrink
+
+BATCH = 32
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("held_out", type=click.Path(path_type=Path, exists=True))
+@click.option("--extractor", "name", default="st-lpips-alex", show_default=True)
+@click.option("--images", type=int, default=2000, show_default=True, help="Generated for each snapshot.")
+def main(run: Path, held_out: Path, name: str, images: int) -> None:
+    """Measure the snapshots of RUN against the pictures of HELD_OUT."""
+    log, extractor = run / "progress.jsonl", load_extractor(name)
+    measured = {entry["snapshot"] for entry in read_log(log)}
+    for path in sorted((run / "snapshots").glob("network-*.safetensors")):
+        if path.name in measured:
+            continue
+        G = Generator.from_pretrained(path)
+        dataset = ImageDataset(held_out, resolution=G.img_resolution)
+        with torch.no_grad():
+            real = real_features(dataset, extractor, G)
+            fake = fake_features(G, extractor, images)
+        entry = {
+            "snapshot": path.name,
+            "kimg": G.metadata["kimg"],
+            "lod": G.synthesis.lod,
+            "resolution": shown_resolution(G),
+            "distance": frechet_distance(real, fake),
+            "extractor": name,
+            "generated": images,
+            "held_out": len(dataset),
+        }
+        append_log(log, entry)
+        click.echo(f"{entry['kimg']:7.1f} kimg  {entry['resolution']:3d} px  {entry['distance']:.4g}")
+    plot_curves(read_log(log), run / "progress.png", {"distance": "#1f77b4"})
+
+
+def shown_resolution(G: Generator) -> int:
+    """The highest resolution that a snapshot's level of detail shows."""
+    return G.img_resolution >> int(G.synthesis.lod)
+
+
+def real_features(dataset: ImageDataset, extractor: Extractor, G: Generator) -> torch.Tensor:
+    """Features of all pictures as the discriminator of that time would see them: [N, D]."""
+    rows = []
+    for indices in tqdm(torch.arange(len(dataset)).split(BATCH), desc="held-out", disable=None, leave=False):
+        img, _ = dataset.batch(indices.tolist())
+        reals = process_reals(shrink(img, shown_resolution(G)), G.synthesis.lod, enlarge=False)
+        rows.append(extractor.features(reals))
+    return torch.cat(rows)
+
+
+def fake_features(G: Generator, extractor: Extractor, n: int) -> torch.Tensor:
+    """Features of the images of the seeds 0 to n - 1, without truncation, as 8 bits hold them: [n, D]."""
+    rows = []
+    for seeds in tqdm(torch.arange(n).split(BATCH), desc="generated", disable=None, leave=False):
+        ws = G.ws(seeds.tolist(), truncation_psi=1.0)
+        img = G.synthesis(ws, lod=G.synthesis.lod, enlarge=False)
+        rows.append(extractor.features(from_uint8(to_uint8(img))))
+    return torch.cat(rows)
+
+
+if __name__ == "__main__":
+    main()
