@@ -13,7 +13,7 @@ from ..generator import Generator, Labels
 from ..images import display_size, grid, remember, resize, to_pil
 from ..latents import Layers, Seeds, check_integers, check_psi, check_seeds
 from .noise import NoisePath, noise_loop
-from .walks import Easing, Space, Walk, mix_walks, seed_walk, ws_walk
+from .walks import Easing, Space, Walk, mix_walks, seed_walk, stay, ws_walk
 
 NoiseKind = Literal["const", "smooth", "none"]
 
@@ -143,11 +143,12 @@ def interpolate(
     several = [] if seeds is None else _seed_lists(seeds)
     if ws is not None:
         G.synthesis.check_ws(ws)
-        walks, firsts = [ws_walk(ws, loop=loop, easing=easing)], [ws_walk(ws[:1])]
+        walks = [ws_walk(ws, loop=loop, easing=easing)]
     else:
-        walks, firsts = [through(some) for some in several], [through(some[:1]) for some in several]
+        walks = [through(some) for some in several]
     if layers is not None:
-        bases = firsts if base_seeds is None else [through(check_seeds(base_seeds))] * len(walks)
+        stays = [stay(walk) for walk in walks]
+        bases = stays if base_seeds is None else [through(check_seeds(base_seeds))] * len(walks)
         walks = [mix_walks(G, base, walk, layers) for base, walk in zip(bases, walks, strict=True)]
     # Only whole numbers of them close.
     check_integers([breaths, noise_turns], what="breaths or noise_turns", limit=2**16)

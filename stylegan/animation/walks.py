@@ -78,6 +78,11 @@ def ws_walk(ws: Tensor, *, loop: bool = True, easing: Easing = "smooth") -> Walk
     return walk
 
 
+def stay(walk: Walk) -> Walk:
+    """Stand where a walk begins."""
+    return lambda times: walk(torch.zeros_like(times))
+
+
 def mix_walks(G: Generator, base: Walk, other: Walk, layers: Layers) -> Walk:
     """Style mixing along time: the styles of `layers` follow `other`, all else `base`; see `latents.mix_styles`."""
     return lambda times: G.mix_styles(base(times), other(times), layers)

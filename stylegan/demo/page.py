@@ -216,7 +216,8 @@ class _Page:
         changed = [self.licence, self.cutoff, self.layers, self.label, *self.sliders]
         choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
         self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
-        self.blocks.load(**show).then(**suggest)
+        self.blocks.load(**show)
+        self.blocks.load(**suggest)
 
     def _connect_buttons(self, show: dict[str, Any]) -> None:
         """What sets a control first, and then shows the picture."""
