@@ -37,6 +37,12 @@ def job() -> Job:
     return Job(G=G)
 
 
+def plain_generator() -> Generator:
+    G = tiny_generator()
+    G.path = "plain"
+    return G
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -61,6 +67,16 @@ def test_a_folder_holds_the_picture_of_each_seed(job: Job, tmp_path):
             assert (np.asarray(picture) == image).all()
             assert picture.text["seed"] == str(seed)
     assert len(list((tmp_path / "out").iterdir())) == 10
+
+
+def test_pictures_can_be_larger_and_resuming_knows_their_size(job: Job, tmp_path):
+    larger = Job(G=job.G, size=2 * job.G.img_resolution)
+    write_folder(larger, TEN, tmp_path)
+    with Image.open(tmp_path / "seed0003.png") as picture:
+        assert picture.width == larger.width == 2 * job.G.img_resolution
+        assert picture.text["seed"] == "3"
+    assert write_folder(larger, TEN, tmp_path, resume=True) == 0
+    assert write_folder(job, TEN, tmp_path, resume=True) == 10
 
 
 def test_resume_makes_what_is_missing_or_different_and_nothing_else(job: Job, tmp_path):
@@ -326,6 +342,8 @@ def test_two_workers_on_one_shard_make_the_same_bytes(job: Job, tmp_path):
     [
         ({"truncation_psi": 0.5}, "truncation_psi is 0.7 there and 0.5 here"),
         ({"noise_mode": "none"}, "noise_mode is 'const' there"),
+        ({"size": 32}, "size is None there and 32 here"),
+        ({"G": plain_generator()}, "path is '(fast|native)' there and 'plain' here"),
         ({"G": tiny_generator(synthesis={"lod": 1.0})}, "weights_sha256"),
         ({"batch_size": 3}, "batch_size"),
         ({"image_format": "jpg"}, "image_format is 'png' there and 'jpg' here"),
@@ -335,7 +353,7 @@ def test_two_workers_on_one_shard_make_the_same_bytes(job: Job, tmp_path):
 def test_tars_of_another_job_are_not_mixed_in(job: Job, tmp_path, options: dict, difference: str):
     write_tars(job, TEN, tmp_path)
     before = contents(tmp_path)
-    names = ("G", "truncation_psi", "noise_mode")
+    names = ("G", "truncation_psi", "noise_mode", "size")
     other = Job(**({"G": job.G} | {name: options[name] for name in names if name in options}))
     with pytest.raises(InputError, match=difference):
         write_tars(other, TEN, tmp_path, **{name: value for name, value in options.items() if name not in names})
