@@ -8,7 +8,7 @@ setup(
     ext_modules=[
         Extension(
             "stylegan.fast._kernels",
-            ["stylegan/fast/kernels.c", "stylegan/fast/winograd.c"],
+            ["stylegan/fast/kernels.c", "stylegan/fast/winograd.c", "stylegan/fast/gradients.c"],
             depends=["stylegan/fast/common.h"],
             extra_compile_args=[*FLAGS, "-Wno-psabi"],
             optional=True,

@@ -189,12 +189,13 @@ class _Block(nn.Module):
         self.conv0 = Conv2d(in_channels, mid_channels, 3, equalized_lr=equalized_lr)
         self.conv1 = Conv2d(mid_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
         self.activate = activation(nonlinearity)
+        self.blur = ops.blur  # Training puts a faster one that does the same in its place.
         self.register_buffer("blur_kernel", ops.blur_kernel(blur_filter) if blur_filter else None, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.activate(self.conv0(x))
         if self.blur_kernel is not None:
-            x = ops.blur(x, self.blur_kernel)
+            x = self.blur(x, self.blur_kernel)
         return self.activate(self.conv1(x))
 
 

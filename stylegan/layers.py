@@ -115,9 +115,7 @@ class Conv2d(_Equalized):
         }[scale]
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.convolve(x, self.scaled_weight())
-        bias = self.scaled_bias()
-        return x if bias is None else x + bias[:, None, None]
+        return self.convolve(x, self.scaled_weight(), self.scaled_bias())
 
 
 class LearnedConstant(nn.Module):
@@ -175,6 +173,8 @@ class SynthesisLayer(nn.Module):
         super().__init__()
         self.source, self.resolution = source, resolution
         self.activate = activation(nonlinearity)
+        # Training puts faster ones that do the same in their places.
+        self.blur, self.epilogue = ops.blur, epilogue
         self.use_pixel_norm = use_pixel_norm
         self.use_instance_norm = use_instance_norm
         self.instance_norm_epsilon = instance_norm_epsilon
@@ -195,23 +195,27 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """x: [N, C_in, H, W], or w itself for an input; w: [N, w_dim]; noise: [N or 1, 1, R, R] or None."""
         x = self.source(x)  # [N, C, R, R]
-        bias = self.bias[:, None, None]  # [C, 1, 1]
         if self.blur_kernel is not None:
-            x = ops.blur(x, self.blur_kernel)
-            if self.bias_before_blur:
-                bias = ops.blur(bias.expand(1, *x.shape[1:]), self.blur_kernel)  # [1, C, R, R]
+            x = self.blur(x, self.blur_kernel)
+        return self.epilogue(self, x, w, noise)
 
-        if self.noise_strength is not None and noise is not None:
-            x = x + noise * self.noise_strength[:, None, None]
-        x = self.activate(x + bias)
 
-        if self.use_pixel_norm:
-            x = ops.pixel_norm(x)
-        if self.use_instance_norm:
-            x = ops.instance_norm(x, self.instance_norm_epsilon)
+def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+    """What comes after the convolution and the filter; the arguments are those of the layer."""
+    bias = layer.bias[:, None, None]  # [C, 1, 1]
+    if layer.bias_before_blur and layer.blur_kernel is not None:
+        bias = ops.blur(bias.expand(1, *x.shape[1:]), layer.blur_kernel)  # [1, C, R, R]
+    if layer.noise_strength is not None and noise is not None:
+        x = x + noise * layer.noise_strength[:, None, None]
+    x = layer.activate(x + bias)
 
-        # Adaptive instance normalization (equation 1), with the scale stored as its difference from 1.
-        if self.style is not None:
-            scale, shift = self.style(w)[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
-            x = x * (scale + 1) + shift
-        return x
+    if layer.use_pixel_norm:
+        x = ops.pixel_norm(x)
+    if layer.use_instance_norm:
+        x = ops.instance_norm(x, layer.instance_norm_epsilon)
+
+    # Adaptive instance normalization (equation 1), with the scale stored as its difference from 1.
+    if layer.style is not None:
+        scale, shift = layer.style(w)[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
+        x = x * (scale + 1) + shift
+    return x

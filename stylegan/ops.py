@@ -30,7 +30,8 @@ def instance_norm(x: Tensor, epsilon: float = EPSILON) -> Tensor:
 
     The statistics are float32 whatever the dtype of x.
     """
-    return F.instance_norm(x.float(), eps=epsilon).to(x.dtype)
+    # On maps as rows: for a single image in channels_last, torch 2.13 gets the gradient on the CPU wrong.
+    return F.instance_norm(x.float().flatten(2), eps=epsilon).view(x.shape).to(x.dtype)
 
 
 def blur_kernel(taps: Sequence[float]) -> Tensor:
@@ -65,24 +66,24 @@ def downscale(x: Tensor, factor: int = 2) -> Tensor:
     return F.avg_pool2d(x, factor) if factor > 1 else x
 
 
-def conv2d(x: Tensor, weight: Tensor) -> Tensor:
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolution with zero padding, size unchanged (odd kernels)."""
-    return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
-def upscale_conv2d(x: Tensor, weight: Tensor) -> Tensor:
+def upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`conv2d(upscale(x), weight)` for a 3x3 kernel, as one transposed convolution with 4 taps a pixel."""
-    return F.conv_transpose2d(x, _sum_of_shifts(weight.flip(2, 3)).transpose(0, 1), stride=2, padding=1)
+    return F.conv_transpose2d(x, _sum_of_shifts(weight.flip(2, 3)).transpose(0, 1), bias, stride=2, padding=1)
 
 
-def bilinear_upscale_conv2d(x: Tensor, weight: Tensor) -> Tensor:
+def bilinear_upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolution after bilinear enlargement to twice the size, corner pixels on corner pixels."""
-    return conv2d(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight)
+    return conv2d(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), weight, bias)
 
 
-def conv2d_downscale(x: Tensor, weight: Tensor) -> Tensor:
+def conv2d_downscale(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`downscale(conv2d(x, weight))` for a 3x3 kernel, as one strided 4x4 convolution."""
-    return F.conv2d(x, _sum_of_shifts(weight) * 0.25, stride=2, padding=1)
+    return F.conv2d(x, _sum_of_shifts(weight) * 0.25, bias, stride=2, padding=1)
 
 
 def _sum_of_shifts(weight: Tensor) -> Tensor:

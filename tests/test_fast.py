@@ -13,6 +13,7 @@ from stylegan import Generator, ops
 from stylegan.errors import InputError
 from stylegan.fast import renderer
 from stylegan.fast.convolution import Convolution
+from stylegan.fast.library import load_library
 from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
 from stylegan.fast.workspace import Workspace
 from stylegan.layers import initialize
@@ -395,6 +396,7 @@ def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(monkey
     damaged.write_bytes(b"no library")
     for spec, message in ((None, "no compiled kernels"), (SimpleNamespace(origin=str(damaged)), "cannot be loaded")):
         monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+        load_library.cache_clear()
         native_kernels.cache_clear()
         caplog.clear()
         with caplog.at_level("INFO"):
@@ -407,4 +409,5 @@ def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(monkey
         with pytest.raises(InputError, match="C compiler"):
             G.path = "native"
     monkeypatch.undo()
+    load_library.cache_clear()
     native_kernels.cache_clear()

@@ -97,6 +97,20 @@ def test_instance_norm_keeps_float32_statistics():
     torch.testing.assert_close(ops.instance_norm(x), exact, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("n", [1, 2])
+def test_gradient_of_instance_norm(n, layout):
+    x, gradient = torch.randn(2, n, 5, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        own = x.to(dtype, memory_format=layout).detach().clone().requires_grad_(True)
+        std, mean = torch.std_mean(own, (2, 3), correction=0, keepdim=True)
+        y = ops.instance_norm(own) if dtype == torch.float32 else (own - mean) / std
+        y.backward(gradient.to(dtype, memory_format=layout))
+        found.append(own.grad.float())
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("resolution", [8, 16, 32, 128])
 def test_any_power_of_two(resolution: int):
     G, D = PRESETS["F"].build(img_resolution=resolution)

@@ -77,7 +77,7 @@ def test_the_wheel_holds_the_compiled_kernels_and_the_source_archive_their_sourc
     assert any("fast/_kernels" in name for name in zipfile.ZipFile(archives[".whl"]).namelist())
     with tarfile.open(archives[".gz"]) as archive:
         sources = {Path(name).name for name in archive.getnames() if "/stylegan/fast/" in name}
-    assert {"kernels.c", "winograd.c", "common.h"} <= sources
+    assert {"kernels.c", "winograd.c", "gradients.c", "common.h"} <= sources
 
 
 def test_without_a_compiler_it_installs_and_makes_images_all_the_same(archives, tmp_path, monkeypatch):

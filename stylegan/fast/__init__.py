@@ -6,11 +6,27 @@
     renderer.py   a band of rows at a time: normalize -> convolve -> epilogue
     kernels.py    the steps beside the convolution, as operations of torch
     native.py     the same steps, compiled: kernels.c
+    gradients.py  what training needs of the compiled library: gradients.c
+    library.py    the compiled library itself
 
 The modules in `layers` and `synthesis` stay the definition: what is computed here equals them but for rounding.
 """
 
-from .choice import RENDER_PATHS, RenderPath, check_path, kernels_for, resolve_path
+from .choice import RENDER_PATHS, RenderPath, check_path, is_supported, kernels_for, resolve_path
+from .gradients import native_gradients
+from .native import native_kernels
+from .prepared import separate
 from .renderer import Renderer
 
-__all__ = ["RENDER_PATHS", "RenderPath", "Renderer", "check_path", "kernels_for", "resolve_path"]
+__all__ = [
+    "RENDER_PATHS",
+    "RenderPath",
+    "Renderer",
+    "check_path",
+    "is_supported",
+    "kernels_for",
+    "native_gradients",
+    "native_kernels",
+    "resolve_path",
+    "separate",
+]

@@ -10,8 +10,18 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+/* One function, several instruction sets, chosen when the library is loaded. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
+#define DISPATCH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define DISPATCH
+#endif
+
 enum { LANES = 16 };
+enum { BLOCK = 64 }; /* Pixels whose sums are added up in float32. */
 typedef float vec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
+typedef uint16_t half __attribute__((vector_size(2 * LANES)));
 
 /* Features in memory: float32 or bfloat16. */
 typedef struct {
@@ -23,3 +33,59 @@ typedef struct {
 /* Do work(args, 0 .. count - 1, thread), shared out to the threads. */
 typedef void (*work_fn)(const void *args, long i, int thread);
 void for_each(work_fn work, const void *args, long count, int threads);
+
+/* A row function for either type of features, and for channels that fill whole vectors. */
+#define SPECIALIZE(function, type, ...)                                         \
+    switch ((type) * 2 + (a->channels % LANES == 0)) {                          \
+    case 0: function(__VA_ARGS__, 0, 0); break;                                 \
+    case 1: function(__VA_ARGS__, 0, 1); break;                                 \
+    case 2: function(__VA_ARGS__, 1, 0); break;                                 \
+    case 3: function(__VA_ARGS__, 1, 1); break;                                 \
+    }
+
+/* Load and store n channels, at most LANES; the others are zero. */
+INLINE vec load(const float *p, long n) {
+    vec v = {0};
+    if (n >= LANES) memcpy(&v, p, sizeof v);
+    else memcpy(&v, p, 4 * n);
+    return v;
+}
+
+INLINE void store(float *p, vec v, long n) {
+    if (n >= LANES) memcpy(p, &v, sizeof v);
+    else memcpy(p, &v, 4 * n);
+}
+
+INLINE vec load_as(const void *base, long i, long n, int bfloat16) {
+    if (!bfloat16) return load((const float *)base + i, n);
+    half h = {0};
+    memcpy(&h, (const uint16_t *)base + i, n >= LANES ? (long)sizeof h : 2 * n);
+    bits b = __builtin_convertvector(h, bits) << 16;
+    vec v;
+    memcpy(&v, &b, sizeof v);
+    return v;
+}
+
+/* To bfloat16 the nearest, ties to even; NaN stays NaN. */
+INLINE void store_as(void *base, long i, vec v, long n, int bfloat16) {
+    if (!bfloat16) {
+        store((float *)base + i, v, n);
+        return;
+    }
+    bits b;
+    memcpy(&b, &v, sizeof b);
+    bits rounded = (b + 0x7FFF + ((b >> 16) & 1)) >> 16;
+    bits nan = (bits)(v != v);
+    half h = __builtin_convertvector((rounded & ~nan) | (nan & 0x7FC0), half);
+    memcpy((uint16_t *)base + i, &h, n >= LANES ? (long)sizeof h : 2 * n);
+}
+
+/* yes where v is positive, else no. */
+INLINE vec where_positive(vec v, vec yes, vec no) {
+    bits positive = (bits)(v > 0), y, n;
+    memcpy(&y, &yes, sizeof y);
+    memcpy(&n, &no, sizeof n);
+    y = (y & positive) | (n & ~positive);
+    memcpy(&v, &y, sizeof v);
+    return v;
+}

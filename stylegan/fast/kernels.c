@@ -11,55 +11,8 @@
 
 #include "common.h"
 
-/* One function, several instruction sets, chosen when the library is loaded. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
-#define DISPATCH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define DISPATCH
-#endif
-
-enum { BLOCK = 64 }; /* Pixels whose sums are added up in float32. */
 typedef float vec8 __attribute__((vector_size(32)));
 typedef float vec4 __attribute__((vector_size(16)));
-typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
-typedef uint16_t half __attribute__((vector_size(2 * LANES)));
-
-/* Load and store n channels, at most LANES; the others are zero. */
-INLINE vec load(const float *p, long n) {
-    vec v = {0};
-    if (n >= LANES) memcpy(&v, p, sizeof v);
-    else memcpy(&v, p, 4 * n);
-    return v;
-}
-
-INLINE void store(float *p, vec v, long n) {
-    if (n >= LANES) memcpy(p, &v, sizeof v);
-    else memcpy(p, &v, 4 * n);
-}
-
-INLINE vec load_as(const void *base, long i, long n, int bfloat16) {
-    if (!bfloat16) return load((const float *)base + i, n);
-    half h = {0};
-    memcpy(&h, (const uint16_t *)base + i, n >= LANES ? (long)sizeof h : 2 * n);
-    bits b = __builtin_convertvector(h, bits) << 16;
-    vec v;
-    memcpy(&v, &b, sizeof v);
-    return v;
-}
-
-/* To bfloat16 the nearest, ties to even; NaN stays NaN. */
-INLINE void store_as(void *base, long i, vec v, long n, int bfloat16) {
-    if (!bfloat16) {
-        store((float *)base + i, v, n);
-        return;
-    }
-    bits b;
-    memcpy(&b, &v, sizeof b);
-    bits rounded = (b + 0x7FFF + ((b >> 16) & 1)) >> 16;
-    bits nan = (bits)(v != v);
-    half h = __builtin_convertvector((rounded & ~nan) | (nan & 0x7FC0), half);
-    memcpy((uint16_t *)base + i, &h, n >= LANES ? (long)sizeof h : 2 * n);
-}
 
 /* Threads. */
 
@@ -90,15 +43,6 @@ void for_each(work_fn work, const void *args, long count, int threads) {
     if (parallel && threads > 1 && count > 1) parallel(share, &t, threads < count ? threads : count, 0);
     else share(&t);
 }
-
-/* A row function for either type of features, and for channels that fill whole vectors. */
-#define SPECIALIZE(function, type, ...)                                         \
-    switch ((type) * 2 + (a->channels % LANES == 0)) {                          \
-    case 0: function(__VA_ARGS__, 0, 0); break;                                 \
-    case 1: function(__VA_ARGS__, 0, 1); break;                                 \
-    case 2: function(__VA_ARGS__, 1, 0); break;                                 \
-    case 3: function(__VA_ARGS__, 1, 1); break;                                 \
-    }
 
 /* Normalization and style: out = (x - mean) * scale + shift. */
 
@@ -149,17 +93,6 @@ typedef struct {
     int first, last; /* The rows begin, end at the border. */
 } epilogue_args;
 
-INLINE vec leaky_relu(vec v, float slope) {
-    bits positive = (bits)(v > 0);
-    bits b, s;
-    vec scaled = v * slope;
-    memcpy(&b, &v, sizeof b);
-    memcpy(&s, &scaled, sizeof s);
-    b = (b & positive) | (s & ~positive);
-    memcpy(&v, &b, sizeof v);
-    return v;
-}
-
 /* Bias, noise, activation and sums of one row that lies at x, in blocks so that float32 sums stay short. */
 INLINE void activate_row(const epilogue_args *a, const void *x, long start, long row, int x16, int out16, int full) {
     long image = row / a->rows, c = a->channels, w = a->width;
@@ -176,7 +109,7 @@ INLINE void activate_row(const epilogue_args *a, const void *x, long start, long
             for (long p = block; p < end; p++) {
                 vec v = load_as(x, start + p * c + k, n, x16) + bias;
                 if (noise) v += noise[p] * strength;
-                v = leaky_relu(v, a->slope);
+                v = where_positive(v, v, v * a->slope);
                 store_as(a->out.data, out + p * c + k, v, n, out16);
                 sum += v;
                 square += v * v;

@@ -113,7 +113,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         dtype=torch.float32 if convolution is None else dtype,
         input=features,
         convolution=convolution,
-        blur_taps=None if layer.blur_kernel is None else _separate(layer.blur_kernel),
+        blur_taps=None if layer.blur_kernel is None else separate(layer.blur_kernel),
         noise_strength=None if layer.noise_strength is None else layer.noise_strength.float(),
         bias=layer.bias.float(),
         negative_slope=0.2 if layer.activate is ops.leaky_relu else 0.0,
@@ -123,7 +123,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
     )
 
 
-def _separate(kernel: Tensor) -> tuple[float, float, float]:
+def separate(kernel: Tensor) -> tuple[float, float, float]:
     """The three taps of a normalized separable kernel [1, 1, 3, 3]."""
     left, middle, right = kernel[0, 0].float().sum(dim=0).tolist()
     return left, middle, right

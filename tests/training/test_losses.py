@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from stylegan.errors import InputError
+from stylegan.fast import native_gradients
+from stylegan.training.fused import fuse
 from stylegan.training.losses import find_loss, gradient_penalty, squared_gradient
 from stylegan.training.step import MONITORED, Critic, Draws, discriminator_loss, make_fakes
 
@@ -17,10 +19,26 @@ CASES = [(name, key) for name, golden in SETS.items() for key in golden.info["lo
 OURS = {"G_wgan": "wgan", "G_logistic_saturating": "logistic_saturating", "G_logistic_nonsaturating": "logistic"}
 
 
+fused_too = pytest.mark.parametrize(
+    "prepare",
+    [
+        pytest.param(lambda network: None, id="modules"),
+        pytest.param(
+            fuse,
+            id="fused",
+            marks=pytest.mark.skipif(native_gradients() is None, reason="needs the compiled kernels"),
+        ),
+    ],
+)
+
+
+@fused_too
 @pytest.mark.parametrize(("name", "key"), [c for c in CASES if c[1].startswith("G_")])
-def test_generator_loss_matches_official(name, key):
+def test_generator_loss_matches_official(name, key, prepare):
     golden = SETS[name]
     G, D, lod = golden.generator(), golden.discriminator(), golden.info["losses"][key]["lod"]
+    prepare(G.synthesis)
+    prepare(D)
     labels = golden.labels("loss/labels", 4)
     img, _ = make_fakes(G, Draws(golden.tensor("loss/z"), None, None, None), labels, lod)
     loss = find_loss(OURS[key.split("_lod")[0]]).generator(Critic(D, lod)(img, labels))
@@ -48,10 +66,12 @@ def sum_of_terms(terms):
     return sum(value for name, value in terms.items() if name not in MONITORED)
 
 
+@fused_too
 @pytest.mark.parametrize(("name", "key"), [c for c in CASES if c[1].startswith("D_")])
-def test_discriminator_loss_matches_official(name, key):
+def test_discriminator_loss_matches_official(name, key, prepare):
     golden = SETS[name]
     G, D, lod = golden.generator(), golden.discriminator(), golden.info["losses"][key]["lod"]
+    prepare(D)
     labels = golden.labels("real_labels", 4)
     with torch.no_grad():
         ws = G.broadcast(G.mapping(golden.tensor("loss/z"), labels))
@@ -66,12 +86,14 @@ def test_discriminator_loss_matches_official(name, key):
     assert_gradients_match(D, norms, golden.ours("D", f"loss/{key}/grad/"), RTOL)
 
 
+@fused_too
 @pytest.mark.parametrize("key", ["D_logistic", "D_logistic_simplegp", "D_wgan", "D_wgan_gp"])
 @pytest.mark.parametrize("name", ["T", "D"])
-def test_penalties_of_order_one_match_official(name, key):
+def test_penalties_of_order_one_match_official(name, key, prepare):
     """With two kernels of the discriminator enlarged, the penalties weigh as much as the losses."""
     golden, amplified = SETS[name], Golden.read(name, f"{name}_amplified")
     G, D = golden.generator(), golden.discriminator()
+    prepare(D)
     for official, factor in amplified.info["amplified"].items():
         parameter = {"FromRGB_lod0/weight": next(iter(D.from_rgb.values())).conv, "4x4/Dense1/weight": D.head.dense1}
         parameter[official].weight.data *= factor

@@ -1,16 +1,21 @@
 """Adam, the averages and mixing against the official implementation: its draws and three whole steps of training."""
 
 import json
+import re
 
 import pytest
 import torch
 
+from stylegan.fast import native_gradients
 from stylegan.training.averages import ema_beta, update_ema, update_w_avg
+from stylegan.training.fused import fuse
 from stylegan.training.mixing import draw_crossovers, mix
 from stylegan.training.optim import Adam
 from stylegan.training.step import Critic, Draws, discriminator_loss, make_fakes
 
 from .golden_files import FOLDER, Golden, layer_noise
+
+needs_kernels = pytest.mark.skipif(native_gradients() is None, reason="needs the compiled kernels")
 
 
 @pytest.mark.parametrize(("key", "mixed"), [("mix", True), ("nomix", False), ("mix_lod1.5", True)])
@@ -31,10 +36,14 @@ def test_training_images_match_official(name, crossover, key, mixed):
     torch.testing.assert_close(G.w_avg, golden.tensor(f"G_train_{key}_dlatent_avg_after"), rtol=1e-6, atol=1e-7)
 
 
-def test_three_steps_match_official():
+@pytest.mark.parametrize("fused", [False, pytest.param(True, marks=needs_kernels)])
+def test_three_steps_match_official(fused):
     golden, recorded = Golden.read("T", "train3"), json.loads((FOLDER / "train3.json").read_text())
     networks = Golden.read("T")
     G, D, Gs = networks.generator(), networks.discriminator(), networks.generator("Gs").requires_grad_(False)
+    if fused:
+        fuse(G.synthesis)
+        fuse(D)
     G_optimizer, D_optimizer = Adam(G.parameters(), lr=recorded["lr"]), Adam(D.parameters(), lr=recorded["lr"])
     lod, beta = recorded["lod"], ema_beta(recorded["minibatch_in_for_Gs_beta"], 10)
     assert beta == pytest.approx(recorded["Gs_beta"])
@@ -50,14 +59,15 @@ def test_three_steps_match_official():
         return img
 
     def check(after):
-        # Adam divides each gradient by its own size: one that is nearly zero moves its weight all the same, and in a
-        # direction that rounding decides. So weights differ by up to some 1e-4 of their norm.
-        for network, expected_of, rtol in ((D, "D", 2e-6), (G, "G", 3e-4), (Gs, "Gs", 3e-4)):
+        # Adam divides each gradient by its own size: one that is nearly zero, as that of a bias below an instance norm,
+        # moves its weight all the same, and in a direction that rounding decides.
+        for network, expected_of in ((D, "D"), (G, "G"), (Gs, "Gs")):
             expected = golden.ours(expected_of, f"{after}/{expected_of}/")
             ours = network.state_dict()
             for name in expected:
                 error = (ours[name] - expected[name]).norm() / expected[name].norm()
-                assert error < rtol, f"{after} {expected_of} {name}: {error:.1e}"
+                below_norm = re.fullmatch(r"synthesis.layers.\d+.bias", name)
+                assert error < (1e-3 if below_norm else 1e-6), f"{after} {expected_of} {name}: {error:.1e}"
 
     for i in range(3):
         img = fakes(f"step{i}_D/")

@@ -1,0 +1,94 @@
+"""What training needs of the compiled library beside the kernels of inference: gradients.c.
+
+Features are [N, rows, W, C], all of one type, float32 or bfloat16; all else is float32, but for the sums: float64.
+"""
+
+import ctypes
+import functools
+
+import torch
+from torch import Tensor
+
+from .library import Array, Long, Pointer, array, load_library, taps_pointer
+
+
+class _Moments(ctypes.Structure):
+    _fields_ = (
+        *(("gradient", Array), ("y", Array)),
+        *(("mean", Pointer), ("sums", Pointer)),
+        *((name, Long) for name in ("rows", "width", "channels")),
+    )
+
+
+class _Gradient(ctypes.Structure):
+    _fields_ = (
+        *((name, Array) for name in ("gradient", "y", "out")),
+        *((name, Pointer) for name in ("mean", "by_gradient", "by_y", "shift", "noise")),
+        *(("noise_image", Long), ("sums", Pointer)),
+        *((name, Long) for name in ("rows", "width", "channels")),
+        ("slope", ctypes.c_float),
+    )
+
+
+class _Blur(ctypes.Structure):
+    _fields_ = (
+        *(("x", Array), ("out", Array), ("taps", Pointer)),
+        *((name, Long) for name in ("rows", "width", "channels")),
+    )
+
+
+class NativeGradients:
+    """Kernels of training, compiled."""
+
+    def __init__(self, library: ctypes.CDLL):
+        self._library = library
+
+    def moments(self, gradient: Tensor, y: Tensor, mean: Tensor) -> Tensor:
+        """The sums over the pixels of gradient and of gradient * (y - mean): [2, N, C]; mean: [N, C]."""
+        n, rows, width, channels = y.shape
+        sums = torch.empty(n, rows, 2, channels, dtype=torch.float64)
+        args = _Moments(array(gradient), array(y), mean.data_ptr(), sums.data_ptr(), rows, width, channels)
+        self._library.stylegan_moments(ctypes.byref(args), Long(n), torch.get_num_threads())
+        return sums.sum(dim=1).transpose(0, 1)
+
+    def gradient(
+        self,
+        gradient: Tensor,
+        y: Tensor,
+        mean: Tensor,
+        by_gradient: Tensor,
+        by_y: Tensor,
+        shift: Tensor,
+        noise: Tensor | None,
+        slope: float,
+    ) -> tuple[Tensor, Tensor]:
+        """(gradient * by_gradient + (y - mean) * by_y + shift), times the slope where y is not positive.
+
+        y: the activation's output; mean, by_gradient, by_y, shift: [N, C]; noise: [N or 1, rows, W].
+        Returns that, like y, and its sums over the pixels, plain and times the noise: [2, N, C].
+        """
+        n, rows, width, channels = y.shape
+        out, sums = torch.empty_like(y), torch.empty(n, rows, 2, channels, dtype=torch.float64)
+        args = _Gradient(
+            *(array(gradient), array(y), array(out)),
+            *(t.data_ptr() for t in (mean, by_gradient, by_y, shift)),
+            *((None, 0) if noise is None else (noise.data_ptr(), noise.stride(0) if len(noise) > 1 else 0)),
+            *(sums.data_ptr(), rows, width, channels, slope),
+        )
+        self._library.stylegan_gradient(ctypes.byref(args), Long(n), torch.get_num_threads())
+        return out, sums.sum(dim=1).transpose(0, 1)
+
+    def blur(self, x: Tensor, taps: tuple[float, float, float]) -> Tensor:
+        """Filter every channel along both sides, zeros beyond the border."""
+        n, rows, width, channels = x.shape
+        out = torch.empty_like(x)
+        args = _Blur(array(x), array(out), taps_pointer(taps), rows, width, channels)
+        self._library.stylegan_blur(ctypes.byref(args), Long(n), torch.get_num_threads())
+        return out
+
+
+@functools.cache
+def native_gradients() -> NativeGradients | None:
+    """The compiled kernels of training, if there are any here."""
+    library = load_library()
+    return None if library is None else NativeGradients(library)

@@ -1,0 +1,156 @@
+"""Training with compiled kernels gives what the modules give."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stylegan import Discriminator, Generator, ops
+from stylegan.fast import native_gradients
+from stylegan.layers import SynthesisLayer, epilogue
+from stylegan.training import fused, new_state, train_step
+from stylegan.training.fused import fuse, fused_blur, fused_epilogue
+from stylegan.training.step import run_as
+
+from .tiny import TinyImages, tiny_config
+
+pytestmark = pytest.mark.skipif(native_gradients() is None, reason="needs the compiled kernels")
+
+
+def generator(**synthesis) -> Generator:
+    """With noise, biases and features that differ in every channel."""
+    G = Generator(z_dim=16, w_dim=16, img_resolution=16, synthesis={"fmap_base": 192, "fmap_max": 24} | synthesis)
+    draws = torch.Generator().manual_seed(1)
+    for name, p in G.named_parameters():
+        if "noise_strength" in name or name.endswith(("bias", "const")):
+            p.data = torch.randn(p.shape, generator=draws) * 0.3
+        if p.ndim == 4:
+            p.data = p.data.contiguous(memory_format=torch.channels_last)
+    return G
+
+
+def gradients(G: Generator, n: int, *, noise="own", dtype=torch.float32) -> dict[str, torch.Tensor]:
+    """The image, and the gradients of a weighted sum of its pixels by all parameters and by w."""
+    draws = torch.Generator().manual_seed(2)
+    w, weight = torch.randn(n, 16, generator=draws), torch.randn(n, 3, 16, 16, generator=draws)
+    count = {"own": n, "shared": 1, "none": 0}[noise]
+    maps = [torch.randn(count, 1, *size, generator=draws) if count else None for size in G.synthesis.noise_shapes]
+    w.requires_grad_(True)
+    img = run_as(G.synthesis, dtype, G.broadcast(w) if G.num_ws > 1 else w[:, None], noise=maps)
+    (img * weight).sum().backward()
+    found = {name: p.grad for name, p in G.named_parameters() if p.grad is not None}
+    return found | {"img": img.detach(), "w": w.grad}
+
+
+@pytest.mark.parametrize(
+    ("options", "n", "noise"),
+    [
+        ({}, 3, "own"),
+        ({}, 1, "own"),
+        ({}, 3, "shared"),
+        ({}, 2, "none"),
+        ({"fmap_max": 7}, 2, "own"),
+        ({"use_noise": False}, 2, "none"),
+        ({"use_styles": False, "const_input": False}, 2, "own"),
+        ({"use_instance_norm": False}, 2, "own"),
+        ({"nonlinearity": "relu", "blur_filter": None}, 2, "own"),
+        ({"blur_filter": [1, 3, 2]}, 2, "own"),
+        ({"instance_norm_epsilon": 0.1}, 2, "own"),
+        ({"use_pixel_norm": True}, 2, "own"),  # One that the kernels do not know.
+        ({"bias_before_blur": True}, 2, "own"),
+    ],
+)
+def test_images_and_gradients_are_those_of_the_modules(options, n, noise):
+    G = generator(**options)
+    H = deepcopy(G)
+    fuse(H.synthesis)
+    expected, ours = gradients(G, n, noise=noise), gradients(H, n, noise=noise)
+    assert ours.keys() == expected.keys()
+    for name, value in expected.items():
+        # Below a normalization, what is nearly zero is what rounding left of large numbers.
+        assert (ours[name] - value).norm() <= 2e-5 * value.norm() + 1e-3, name
+
+
+def test_bfloat16_is_no_less_exact_than_by_the_modules():
+    G = generator()
+    H = deepcopy(G)
+    fuse(H.synthesis)
+    exact = gradients(deepcopy(G), 4)
+    by_modules, ours = gradients(G, 4, dtype=torch.bfloat16), gradients(H, 4, dtype=torch.bfloat16)
+
+    def error(found):
+        return torch.stack([(found[k] - v).norm() / v.norm() for k, v in exact.items()]).median()
+
+    assert error(ours) < 1.1 * error(by_modules)
+    assert error(ours) < 0.2
+
+
+def test_fuse_reaches_the_layers_that_it_knows():
+    G, D = generator(), Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
+    fuse(G.synthesis)
+    fuse(D)
+    layers = [m for m in G.synthesis.modules() if isinstance(m, SynthesisLayer)]
+    assert [layer.epilogue for layer in layers] == [epilogue] + [fused_epilogue] * 5
+    assert all(block.blur is fused_blur for block in D.blocks.values())
+
+
+def test_without_kernels_nothing_changes(monkeypatch):
+    monkeypatch.setattr(fused, "native_gradients", lambda: None)
+    G = generator()
+    fuse(G.synthesis)
+    assert all(layer.epilogue is epilogue for layer in G.synthesis.layers)
+
+
+@pytest.mark.parametrize("channels", [16, 5])
+def test_the_filter_and_its_gradients(channels):
+    kernel = ops.blur_kernel([1, 3, 2])
+    x = torch.randn(2, channels, 6, 6, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    weight = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
+    found = []
+    for blur in (ops.blur, fused_blur):
+        y = blur(x, kernel)
+        (first,) = torch.autograd.grad((y.square() * weight).sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(first.pow(3).sum(), x)
+        found.append((y, first, second))
+    for expected, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_penalty_of_a_discriminator_has_the_same_gradients():
+    D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
+    E = deepcopy(D)
+    fuse(E)
+    for network in (D, E):
+        img = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+        scores = network(img)
+        (gradient,) = torch.autograd.grad(scores.sum(), img, create_graph=True)
+        (F.softplus(scores).sum() + gradient.square().sum()).backward()
+    for (name, p), q in zip(D.named_parameters(), E.parameters(), strict=True):
+        if p.grad is not None:
+            assert (p.grad - q.grad).norm() <= 1e-5 * p.grad.norm(), name
+
+
+def test_a_second_derivative_of_the_synthesis_network_is_refused():
+    G = generator()
+    fuse(G.synthesis)
+    w = torch.randn(2, G.num_ws, 16, requires_grad=True)
+    (gradient,) = torch.autograd.grad(G.synthesis(w).sum(), w, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_runs_are_fused_and_learn_what_plain_runs_learn(monkeypatch):
+    images, labels = TinyImages().batch(list(range(8)))
+    states = []
+    for fuses in (True, False):
+        if not fuses:
+            monkeypatch.setattr("stylegan.training.state.fuse", lambda network: None)
+        config = tiny_config(initial_resolution=16)
+        state = new_state(config)
+        assert (state.G.synthesis.layers[1].epilogue is fused_epilogue) == fuses
+        assert state.Gs.synthesis.layers[1].epilogue is epilogue
+        train_step(state, config, config.schedule().at(0), images, labels)
+        states.append(state.D.state_dict())
+    for name, expected in states[1].items():
+        torch.testing.assert_close(states[0][name], expected, rtol=0, atol=1e-5, msg=name)
