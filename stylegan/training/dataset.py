@@ -2,7 +2,6 @@
 
 import functools
 import os
-from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +20,6 @@ from .sources import Source, list_files, printable
 MIN_RESOLUTION = 8
 
 _CHUNK = 32  # Pictures that a thread decodes together.
-_MAX_PREFETCHED = 4  # Batches.
 
 
 class ImageDataset:
@@ -51,7 +49,6 @@ class ImageDataset:
         self._source = Source(path)
         self._pool: ThreadPoolExecutor | None = None
         self._threads = threads or default_threads()
-        self._prefetched: OrderedDict[tuple[int, ...], list[Future[np.ndarray]]] = OrderedDict()
         self.names = self._source.names
         self.native_resolution, self.img_channels = self._read_size()
         self.resolution = self.native_resolution if resolution is None else resolution
@@ -94,7 +91,7 @@ class ImageDataset:
         self._check_indices(indices)
         if self._images is not None:
             return torch.from_numpy(self._images[np.asarray(indices, dtype=np.int64)]), self.labels(indices)
-        futures = self._prefetched.pop(tuple(indices), None) or self._submit(indices)
+        futures = self._submit(indices)
         images = [self._image(future, i) for future, i in zip(futures, indices, strict=True)]
         shape = (len(images), self.img_channels, self.resolution, self.resolution)
         return torch.from_numpy(np.array(images, dtype=np.uint8).reshape(shape)), self.labels(indices)
@@ -106,20 +103,6 @@ class ImageDataset:
         """
         self._check_indices(indices)
         return None if self._label_tensor is None else _labels.rows(self._label_tensor, indices, self.label_dim)
-
-    def prefetch(self, indices: Sequence[int]) -> None:
-        """Begin to decode what `batch(indices)` will be asked for next; does nothing where the set is in memory.
-
-        At most 4 batches are kept; the oldest are dropped.
-        """
-        self._check_indices(indices)
-        if self._images is not None or tuple(indices) in self._prefetched:
-            return
-        self._prefetched[tuple(indices)] = self._submit(indices)
-        while len(self._prefetched) > _MAX_PREFETCHED:
-            _, dropped = self._prefetched.popitem(last=False)
-            for future in dropped:
-                future.cancel()
 
     def close(self) -> None:
         """Stop the threads and close the files."""

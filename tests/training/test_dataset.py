@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from stylegan.errors import DatasetError, InputError
-from stylegan.training import dataset as dataset_module
 from stylegan.training.dataset import ImageDataset, box_downscale, shuffled_indices
 
 FACES = Path(__file__).parents[3] / "shared" / "data" / "faces-128.zip"
@@ -157,28 +156,6 @@ def test_damage_that_headers_hide_is_reported_by_batch(folder: Path) -> None:
         ImageDataset(folder)
 
 
-def test_prefetched_batch_is_decoded_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ds = ImageDataset(folder, memory_limit=0)
-    decoded = []
-    real = dataset_module.decode_plain
-    monkeypatch.setattr(dataset_module, "decode_plain", lambda data: decoded.append(1) or real(data))
-    ds.prefetch([1, 2])
-    ds.prefetch([1, 2])
-    img, _ = ds.batch([1, 2])
-    assert len(decoded) == 2
-    np.testing.assert_array_equal(img[1].permute(1, 2, 0).numpy(), noise(seed=2))
-    assert torch.equal(ds.batch([1, 2])[0], img)
-    assert len(decoded) == 4
-
-
-def test_prefetch_keeps_no_more_than_four_batches(folder: Path) -> None:
-    ds = ImageDataset(folder, memory_limit=0)
-    for i in range(N):
-        ds.prefetch([i])
-    assert len(ds._prefetched) == 4
-    np.testing.assert_array_equal(ds.batch([0])[0][0].permute(1, 2, 0).numpy(), noise(seed=0))
-
-
 def test_bmp_and_tiff_can_be_read(tmp_path: Path) -> None:
     for i, suffix in enumerate(("bmp", "tif")):
         Image.fromarray(noise(seed=i)).save(tmp_path / f"{i}.{suffix}")
@@ -191,7 +168,7 @@ def test_bmp_and_tiff_can_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("memory_limit", [2**30, 0])
 def test_indices_outside_are_refused(folder: Path, indices: list[int], memory_limit: int) -> None:
     ds = ImageDataset(folder, memory_limit=memory_limit)
-    for method in (ds.batch, ds.prefetch, ds.labels):
+    for method in (ds.batch, ds.labels):
         with pytest.raises(InputError, match="0 to 9"):
             method(indices)
 
