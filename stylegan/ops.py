@@ -101,6 +101,6 @@ def minibatch_stddev(x: Tensor, group_size: int, num_features: int) -> Tensor:
     n, c, h, w = x.shape
     group_size = min(group_size, n)
     y = x.float().reshape(group_size, -1, num_features, c // num_features, h, w)  # [G, M, F, C/F, H, W]
-    y = (y.var(dim=0, correction=0) + EPSILON).sqrt()  # [M, F, C/F, H, W]
+    y = ((y - y.mean(dim=0)).square().mean(dim=0) + EPSILON).sqrt()  # [M, F, C/F, H, W]
     y = y.mean(dim=(2, 3, 4), keepdim=True).squeeze(2)  # [M, F, 1, 1]
     return torch.cat([x, y.to(x.dtype).repeat(group_size, 1, h, w)], dim=1)
