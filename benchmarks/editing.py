@@ -1,10 +1,13 @@
 """What moving along the directions of attributes does: python -m benchmarks.editing
 
-For faces that the directions were not found with: on how many the classifier's answer rises with every step; how much
-an edit changes the attribute itself, the other attributes and the whole image; and what a random direction of the same
-length in w does, one towards another face and one of random components. Changes of attributes are in standard
-deviations among faces.
+For faces that the directions were not found with: on how many the classifier's answer, as log-odds or in years, rises
+with each of six steps, strictly; how much an edit from end to end changes the attribute itself, the other attributes
+and the whole image; and what a random direction of the same length in w does, one drawn as w varies (the way towards
+another face) and one of random components. Changes of attributes are in standard deviations among faces. Classifiers
+that had no part in finding the directions may look on: --judges, trained with `models/attributes/train.py --seed 1`.
 """
+
+from pathlib import Path
 
 import click
 import torch
@@ -26,9 +29,9 @@ def answers(G: Generator, classifiers: dict[str, torch.nn.Module], ws: Tensor) -
 
 
 def monotonic_share(G: Generator, classifier: torch.nn.Module, ws: Tensor, direction: Direction, most: float) -> float:
-    """The share of faces for which five steps from -most to most each raise the answer."""
+    """The share of faces for which each step between seven strengths from -most to most raises the answer."""
     steps = [
-        answers(G, {"": classifier}, G.edit(ws, direction, s))[0][""] for s in torch.linspace(-most, most, 5).tolist()
+        answers(G, {"": classifier}, G.edit(ws, direction, s))[0][""] for s in torch.linspace(-most, most, 7).tolist()
     ]
     return (torch.stack(steps).diff(dim=0) > 0).all(dim=0).float().mean().item()
 
@@ -68,32 +71,51 @@ def changes(
 @click.option("--directions", "file", help="A file of directions.  [default: those of the package]")
 @click.option("--attributes", default="age,gender", show_default=True)
 @click.option("--samples", default=200, show_default=True)
-@click.option("--strength", default=2.0, show_default=True, help="Edits go from minus to plus so many deviations.")
+@click.option(
+    "--strength", type=float, help="Edits go from minus to plus so many deviations.  [default: the direction's range]"
+)
 @click.option("--extractor", default="st-lpips-alex", show_default=True)
-def main(model: str, file: str | None, attributes: str, samples: int, strength: float, extractor: str) -> None:
+@click.option(
+    "--judges",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with a further classifier for each attribute, age.safetensors, gender.safetensors...",
+)
+def main(
+    model: str,
+    file: str | None,
+    attributes: str,
+    samples: int,
+    strength: float | None,
+    extractor: str,
+    judges: Path | None,
+) -> None:
     """Measure the directions of attributes."""
     G = Generator.from_pretrained(model)
     network = load_extractor(extractor)
-    classifiers: dict[str, torch.nn.Module] = {name: load_classifier(name) for name in attributes.split(",")}
+    names = attributes.split(",")
+    classifiers: dict[str, torch.nn.Module] = {name: load_classifier(name) for name in names}
+    if judges is not None:
+        classifiers |= {f"{name} (judge)": load_classifier(judges / f"{name}.safetensors") for name in names}
     ws = G.ws(range(FIRST_SEED, FIRST_SEED + samples))
     spread = {name: value.std().item() for name, value in answers(G, classifiers, ws)[0].items()}
-    click.echo(f"{samples} faces, from -{strength:g} to {strength:g}; {extractor}, torch {torch.__version__}\n")
+    click.echo(f"{samples} faces; {extractor}, torch {torch.__version__}\n")
     columns = [column for name in classifiers for column in (name, f"{name}, absolute")] + ["distance"]
     click.echo("| moved along | rises at every step | " + " | ".join(columns) + " |")
     click.echo("|---" * (len(columns) + 2) + "|")
-    for name in classifiers:
+    for name in names:
         direction = find_direction(G, name, path=file)
-        share = monotonic_share(G, classifiers[name], ws, direction, strength)
-        along = changes(
-            G, classifiers, network, (G.edit(ws, direction, -strength), G.edit(ws, direction, strength)), spread
-        )
-        row(name, f"{share:.1%}", along, columns)
+        most = direction.strengths[1] if strength is None else strength
+        looking = [classifiers[key] for key in (name, f"{name} (judge)") if key in classifiers]
+        shares = [monotonic_share(G, classifier, ws, direction, most) for classifier in looking]
+        ends = G.edit(ws, direction, -most), G.edit(ws, direction, most)
+        rises = ", judge ".join(f"{share:.1%}" for share in shares)
+        row(f"{name}, {most:g} each way", rises, changes(G, classifiers, network, ends, spread), columns)
         for what, offset in (
             ("as far towards another face", offsets_to_others(G, ws, direction)),
             ("as far in random components", random_offsets(ws, direction)),
         ):
             moved = torch.zeros_like(ws)
-            moved[:, slice(*direction.layers)] = offset * strength
+            moved[:, slice(*direction.layers)] = offset * most
             row(what, "", changes(G, classifiers, network, (ws - moved, ws + moved), spread), columns)
 
 

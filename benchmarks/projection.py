@@ -1,4 +1,4 @@
-"""Quality and time of projection: python -m benchmarks.projection photo.jpg... [--data faces.zip --count 4]
+"""Quality and time of projection: python -m benchmarks.projection photo.jpg... [--data FOLDER|ZIP --count 4]
 
 For photos: the perceptual distance reached after so many steps, beside that of the best of 1,000 random samples and
 that between two random samples. For images that the model made itself: how far w and the image end from the truth, in
@@ -61,7 +61,9 @@ def read_photos(paths: tuple[str, ...], data: str | None, count: int, resolution
 
 @click.command()
 @click.argument("paths", nargs=-1, metavar="PHOTO...")
-@click.option("--data", help="A data set to take further pictures from.")
+@click.option(
+    "--data", help="A folder or zip of further pictures, used whole: better of faces that the model did not learn from."
+)
 @click.option("--count", default=4, show_default=True, help="Of them, and of images of the model's own.")
 @click.option("--model", default="faces-64", show_default=True)
 @click.option("--steps", default="50,100,200,500", show_default=True)

@@ -22,7 +22,7 @@ class Direction:
     std: float  # Standard deviation of the model's w along the vector: the unit of strength.
     w_avg: Tensor  # [w_dim], the average w of the model that it belongs to, by which the model is recognised.
     model: str  # The name of that model, for people.
-    method: str  # How it was found: "sefa", "pca" or "boundary".
+    method: str  # How it was found: "sefa", "pca", "boundary" or "gradient".
     layers: tuple[int, int]  # The layers that it moves: the first, and the one after the last.
     strengths: tuple[float, float] = (-3.0, 3.0)  # The range that is worth looking at.
     facts: dict[str, Any] = field(default_factory=dict)  # What else is known: index, explained variance, accuracy...

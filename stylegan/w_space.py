@@ -10,6 +10,9 @@ from .latents import check_integers
 # For averages, deviations and components of w (Karras et al. 2020, appendix D, takes as many).
 SAMPLES = 10_000
 
+# Of gradients by w far fewer will do: each of them is as many numbers as w has.
+GRADIENT_SAMPLES = 2_000
+
 
 def sample_w(G: Generator, samples: int = SAMPLES) -> Tensor:
     """The w of the seeds 0 to samples - 1, without truncation: [samples, w_dim], float32, on the CPU.

@@ -72,6 +72,13 @@ def test_edit_writes_a_strip_of_the_direction(run, faces: Generator):
     assert settings["directions"] == "['sefa:2']"
 
 
+def test_directions_of_attributes_come_from_gradients(run):
+    result = run("directions", "--method", "gradient", "--samples", 60, "--attribute", "age", "--out", "g.safetensors")
+    ok(result)
+    (age,) = load_directions("g.safetensors").values()
+    assert (age.name, age.method, age.facts["against"]) == ("age", "gradient", ["red", "green", "blue"])
+
+
 def test_edit_takes_files_of_directions_and_layers(run, faces: Generator):
     ok(run("directions", "--method", "sefa", "-n", 1, "--layers", "4:8", "--out", "middle.safetensors"))
     edit = ["edit", "--seeds", "3,4", "--directions", "middle.safetensors", "--strengths", "-2,2"]
@@ -193,6 +200,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
         (["directions", "--out", "d.png"], "must end in .safetensors"),
         (["directions", "-n", "257"], "n must be an integer from 0 to 256"),
         (["directions", "--method", "boundary", "--attribute", "hat"], "unknown classifier 'hat'"),
+        (["directions", "--method", "boundary", "--method", "gradient"], "both name directions by attributes"),
         (["sample", "--latents", "gone.safetensors"], "gone.safetensors: no such file"),
         (["sample", "--latents", "page.html", "--seeds", "1"], "--seeds and a file of latents"),
         (["sample", "--latents", "page.html", "--label", "1"], "--label 1 is for seeds"),

@@ -9,7 +9,7 @@ from stylegan.direction import Direction, save_directions
 from stylegan.errors import InputError
 from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.latents import Layers
-from stylegan.w_space import SAMPLES
+from stylegan.w_space import GRADIENT_SAMPLES, SAMPLES
 
 
 @click.command()
@@ -17,22 +17,25 @@ from stylegan.w_space import SAMPLES
 @click.option(
     "--method",
     "methods",
-    type=click.Choice(["sefa", "pca", "boundary"]),
+    type=click.Choice(["sefa", "pca", "boundary", "gradient"]),
     multiple=True,
     default=["sefa"],
     show_default=True,
-    help="sefa factorizes the style layers, pca takes samples of w apart, boundary finds --attribute. Repeatable.",
+    help="sefa factorizes the style layers, pca takes samples of w apart; boundary and gradient, one of the two, find "
+    "--attribute. Repeatable.",
 )
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="Of sefa and pca, each.")
 @click.option("--layers", type=LayersType(), help="That sefa factorizes and that move: a band, 6, 4:8.  [default: all]")
-@click.option("--samples", type=click.IntRange(min=2), default=SAMPLES, show_default=True, help="Of w.")
+@click.option(
+    "--samples", type=click.IntRange(min=2), help=f"Of w.  [default: {SAMPLES}; {GRADIENT_SAMPLES} for gradient]"
+)
 @click.option(
     "--attribute",
     "attributes",
     multiple=True,
     default=["age", "gender"],
     show_default=True,
-    help="A classifier's name or file, for boundary. Repeatable: each direction leaves the other attributes alone.",
+    help="A classifier's name or file. Repeatable: each direction leaves the other attributes alone.",
 )
 @click.option(
     "--out",
@@ -47,7 +50,7 @@ def directions(
     methods: tuple[str, ...],
     count: int,
     layers: Layers | None,
-    samples: int,
+    samples: int | None,
     attributes: tuple[str, ...],
     out: Path,
     device: str,
@@ -58,10 +61,12 @@ def directions(
     Examples:
       stylegan directions
       stylegan directions ffhq-1024 --method sefa -n 10 --layers coarse --out coarse.safetensors
-      stylegan directions --method boundary --attribute age --attribute gender
+      stylegan directions --method gradient --attribute age --attribute gender
     """
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: a file of directions must end in .safetensors")
+    if {"boundary", "gradient"} <= set(methods):
+        raise InputError("--method boundary and --method gradient both name directions by attributes; give one of them")
     G = Generator.from_pretrained(model, device=device)
     found: list[Direction] = []
     for method in dict.fromkeys(methods):
@@ -77,16 +82,18 @@ def directions(
 
 
 def find(
-    G: Generator, method: str, *, count: int, layers: Layers | None, samples: int, attributes: tuple[str, ...]
+    G: Generator, method: str, *, count: int, layers: Layers | None, samples: int | None, attributes: tuple[str, ...]
 ) -> list[Direction]:
     """The directions of one method."""
-    from stylegan.editing import attribute_directions, pca, sefa
+    from stylegan.editing import COLOURS, attribute_directions, gradient_directions, pca, sefa
 
     if method == "sefa":
         return sefa(G, n=count, layers=layers)
     if method == "pca":
-        return pca(G, n=count, layers=layers, samples=samples)
+        return pca(G, n=count, layers=layers, samples=samples or SAMPLES)
     from stylegan.extractors import load_classifier
 
     classifiers = {Path(name).stem: load_classifier(name, device=G.device) for name in attributes}
-    return attribute_directions(G, classifiers, layers=layers, samples=samples)
+    if method == "gradient":
+        return gradient_directions(G, classifiers, hold=COLOURS, layers=layers, samples=samples or GRADIENT_SAMPLES)
+    return attribute_directions(G, classifiers, layers=layers, samples=samples or SAMPLES)

@@ -6,13 +6,16 @@ from .boundaries import boundary, orthogonalize
 from .components import pca
 from .factorization import sefa
 from .find import bundled_directions, find_direction
+from .gradients import COLOURS, gradient_directions
 
 __all__ = [
+    "COLOURS",
     "Direction",
     "attribute_directions",
     "boundary",
     "bundled_directions",
     "find_direction",
+    "gradient_directions",
     "load_directions",
     "orthogonalize",
     "pca",

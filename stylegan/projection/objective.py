@@ -21,8 +21,8 @@ def learning_rate_factor(step: int, steps: int) -> float:
 
 
 def exploration(step: int, steps: int) -> float:
-    """Deviation of the noise on w, in parts of the deviation of w: 0.05 t^2, t from 1 to 0 in three quarters."""
-    return 0.05 * max(0.0, 1 - step / steps / 0.75) ** 2
+    """Noise on w, in deviations of each principal component: 0.15 t^2, t from 1 to 0 in three quarters."""
+    return 0.15 * max(0.0, 1 - step / steps / 0.75) ** 2
 
 
 def embed_images(img: Tensor, embed: Embed) -> Tensor:
@@ -36,9 +36,14 @@ def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().sum(dim=1)
 
 
-def w_distance(w: Tensor, w_avg: Tensor, deviation: float) -> Tensor:
-    """Squared distance of w [N, layers, w_dim] from the average, in deviations of w, meaned over layers: [N]."""
-    return ((w - w_avg) / deviation).square().sum(dim=2).mean(dim=1)
+def principal_basis(w: Tensor) -> Tensor:
+    """Principal components of samples of w [N, w_dim], each as long as its deviation, in columns: [w_dim, w_dim].
+
+    None is shorter than a thousandth of the longest, so that any w has finite coordinates.
+    """
+    variances, components = torch.linalg.eigh(torch.cov(w.double().T))
+    deviations = variances.clamp(min=0).sqrt()
+    return (components * deviations.clamp(min=1e-3 * deviations.max().item())).float()
 
 
 def noise_regularization(maps: Sequence[Tensor]) -> Tensor:

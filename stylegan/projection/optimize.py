@@ -51,7 +51,7 @@ def project(
     candidates: int = 0,
     seed: int = 0,
     extractor: str | os.PathLike[str] | Perceptual = "st-lpips-vgg",
-    learning_rate: float = 0.1,
+    learning_rate: float = 0.3,
     pixel_weight: float = 1.0,
     w_weight: float = 0.02,
     noise_weight: float = 1e5,
@@ -70,10 +70,10 @@ def project(
     candidates: start each picture from the nearest of so many samples; 0 = from the average w.
     seed: of the noise maps at the start, and of the noise on w at every step.
     extractor: what measures the perceptual distance: a name or file for `load_extractor`, or an object with `embed`.
-    learning_rate: at its highest.
-    pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the squared distance of w from
-        its average (in deviations of w), and of the regularization of noise maps, in the loss; that of the perceptual
-        distance is 1. The paper has the last one alone.
+    learning_rate: at its highest, in deviations of the principal components of w, and of noise.
+    pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the mean squared distance of w
+        from its average (in deviations of each principal component), and of the regularization of noise maps, in the
+        loss; that of the perceptual distance is 1. The paper has the last one alone.
     names: a short text for each picture; None = 0, 1, 2...
     batch_size: pictures computed together, for memory; None = all.
     checkpoint: a .safetensors file where the state is kept every 50 steps; if it is there, the projection goes on from
@@ -81,8 +81,9 @@ def project(
     progress: show a bar; None = on a terminal.
 
     A picture has the same result whatever else is in the batch, up to rounding. The loss is the perceptual distance,
-    at 256x256 or less, plus the weighted other terms; w is explored with noise in the first three quarters; the
-    learning rate rises in the first twentieth and falls in the last quarter.
+    at 256x256 or less, plus the weighted other terms. w is optimized in coordinates along its principal components,
+    each in its own deviations, and explored with noise in the first three quarters; the learning rate rises in the
+    first twentieth and falls in the last quarter.
     Raises InputError for pictures, settings or a checkpoint that do not fit.
     """
     target = _to_target(pictures, G).to(G.device)

@@ -24,7 +24,7 @@ from .objective import (
     noise_regularization,
     normalize_noise,
     perceptual_distance,
-    w_distance,
+    principal_basis,
 )
 from .start import average_start, best_start
 
@@ -87,9 +87,9 @@ class Projector:
         self.batch_size = batch_size or len(target)
         with torch.no_grad():
             self.target_embedding = torch.cat([embed_images(target[i], embed) for i in self._batches()])
-        # The deviation of w from its centre, over all components (appendix D; a thousand samples tell it to 1%).
-        self.w_deviation = (sample_w(G, 1000) - G.w_avg.cpu()).square().sum(dim=1).mean().sqrt().item()
-        self.w = self._start().requires_grad_()  # [N, 1 or num_ws, w_dim]
+        # In these coordinates w varies alike along all: Adam's steps, the noise and the pull to the average fit each.
+        self.basis = principal_basis(sample_w(G)).to(G.device)
+        self.u = self._start().requires_grad_()  # [N, 1 or num_ws, w_dim]
         self.noise = self._start_noise()
         self.optimizer = torch.optim.Adam(self._parameters(), betas=(0.9, 0.999), eps=1e-8)
         self.step = 0
@@ -98,7 +98,7 @@ class Projector:
 
     def ws(self) -> Tensor:
         """[N, num_ws, w_dim]"""
-        return self.w.detach().expand(-1, self.G.num_ws, -1)
+        return self._ws(self.u.detach())
 
     def noise_maps(self) -> list[Tensor] | None:
         """Detached noise maps of all layers; None = those stored in the model."""
@@ -107,7 +107,7 @@ class Projector:
     @torch.no_grad()
     def look(self) -> tuple[Tensor, Tensor]:
         """The images as they are now, [N, C, R, R], and their perceptual distances [N]."""
-        img = torch.cat([self._synthesize(self.w[i], i) for i in self._batches()])
+        img = torch.cat([self._synthesize(self.u[i], i) for i in self._batches()])
         embeddings = [embed_images(img[i], self.embed) for i in self._batches()]
         return img, perceptual_distance(torch.cat(embeddings), self.target_embedding)
 
@@ -119,11 +119,11 @@ class Projector:
         exploring = self._exploration_noise()
         total = 0.0
         for i in self._batches():
-            img = self._synthesize(self.w[i] + exploring, i)
+            img = self._synthesize(self.u[i] + exploring, i)
             distance = perceptual_distance(embed_images(img, self.embed), self.target_embedding[i])
             loss = distance + s.pixel_weight * (img - self.target[i]).square().mean(dim=(1, 2, 3))
-            # Components of w that hardly change the image would drift; this leaves them at the average.
-            loss = loss + s.w_weight * w_distance(self.w[i], self.G.w_avg, self.w_deviation)
+            # Components that hardly change the image would drift; this leaves them at the average.
+            loss = loss + s.w_weight * self.u[i].square().mean(dim=(1, 2))
             if self.noise:
                 loss = loss + s.noise_weight * noise_regularization([noise[i] for noise in self.noise])
             # Pictures do not touch each other's latents, so the gradient of the sum is that of each.
@@ -133,7 +133,7 @@ class Projector:
         normalize_noise(self.noise)
         self.step += 1
         self._keep_frame()
-        return total / len(self.w)
+        return total / len(self.u)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint, complete or not at all."""
@@ -174,7 +174,8 @@ class Projector:
             w, _ = best_start(self.G, self.target_embedding, self.embed, candidates=s.candidates)
         else:
             w = average_start(self.G, n)
-        return w[:, None].repeat(1, self.G.num_ws if s.space == "w+" else 1, 1)
+        u = torch.linalg.solve(self.basis, (w - self.G.w_avg).T).T
+        return u[:, None].repeat(1, self.G.num_ws if s.space == "w+" else 1, 1)
 
     def _start_noise(self) -> list[Tensor]:
         """Maps for each layer, [N, 1, R, R], the same for each picture; none if they are not optimized."""
@@ -186,14 +187,17 @@ class Projector:
         return [noise.requires_grad_() for noise in maps]
 
     def _exploration_noise(self) -> Tensor:
-        """Noise on w, the same for each picture, so that none depends on the others: [1 or num_ws, w_dim]."""
-        draw = np.random.RandomState([self.settings.seed, self.step]).standard_normal(tuple(self.w.shape[1:]))
-        amount = exploration(self.step, self.settings.steps) * self.w_deviation
-        return torch.from_numpy(draw).to(self.w) * amount
+        """Noise on u, the same for each picture, so that none depends on the others: [1 or num_ws, w_dim]."""
+        draw = np.random.RandomState([self.settings.seed, self.step]).standard_normal(tuple(self.u.shape[1:]))
+        return torch.from_numpy(draw).to(self.u) * exploration(self.step, self.settings.steps)
 
-    def _synthesize(self, w: Tensor, rows: slice) -> Tensor:
+    def _ws(self, u: Tensor) -> Tensor:
+        """From coordinates [N, 1 or num_ws, w_dim] to ws [N, num_ws, w_dim]."""
+        return (self.G.w_avg + u @ self.basis.T).expand(-1, self.G.num_ws, -1)
+
+    def _synthesize(self, u: Tensor, rows: slice) -> Tensor:
         maps = [noise[rows] for noise in self.noise] or None
-        return self.G.synthesis(w.expand(-1, self.G.num_ws, -1), noise=maps)
+        return self.G.synthesis(self._ws(u), noise=maps)
 
     def _keep_frame(self) -> None:
         if self.step in frame_steps(self.settings.steps):
@@ -204,7 +208,7 @@ class Projector:
             yield slice(start, min(start + self.batch_size, len(self.target)))
 
     def _named_parameters(self) -> list[tuple[str, Tensor]]:
-        return [("w", self.w), *((f"noise.{i}", noise) for i, noise in enumerate(self.noise))]
+        return [("u", self.u), *((f"noise.{i}", noise) for i, noise in enumerate(self.noise))]
 
     def _parameters(self) -> list[Tensor]:
         return [parameter for _, parameter in self._named_parameters()]

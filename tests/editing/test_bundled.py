@@ -33,24 +33,26 @@ def test_they_are_those_of_the_bundled_model(faces):
         assert kept.std == pytest.approx(fresh.std, rel=1e-4)
 
 
-@pytest.mark.parametrize(("name", "share"), [("age", 0.85), ("gender", 0.7)])
-def test_the_classifier_sees_more_at_every_step_on_most_faces(faces, classifiers, ws, name, share):
-    """On 200 faces 91.0% and 80.5% were measured: docs/editing.md."""
-    assert monotonic_share(faces, classifiers[name], ws, find_direction(faces, name), 0.5) >= share
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(faces, classifiers, ws, name):
+    """Over the whole range of the direction; the numbers of 200 faces are in docs/editing.md."""
+    direction = find_direction(faces, name)
+    assert monotonic_share(faces, classifiers[name], ws, direction, direction.strengths[1]) >= 0.9
 
 
 @pytest.mark.parametrize(("name", "other"), [ATTRIBUTES, ATTRIBUTES[::-1]])
-def test_the_other_attribute_changes_less_than_on_the_way_to_another_face(faces, classifiers, ws, name, other):
-    """For as much change of the attribute itself; and on average hardly at all."""
+def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same_length(
+    faces, classifiers, ws, name, other
+):
     network = load_extractor("random-conv")
     direction = find_direction(faces, name)
     spread = {key: value.std().item() for key, value in answers(faces, classifiers, ws)[0].items()}
-    offset = offsets_to_others(faces, ws, direction) / 2
-    ends = faces.edit(ws, direction, -0.5), faces.edit(ws, direction, 0.5)
+    offset = offsets_to_others(faces, ws, direction)
+    ends = faces.edit(ws, direction, -1), faces.edit(ws, direction, 1)
     along = changes(faces, classifiers, network, ends, spread)
     random = changes(faces, classifiers, network, (ws - offset, ws + offset), spread)
-    assert along[name] > 2 * random[f"{name}, absolute"]
-    assert along[f"{other}, absolute"] / along[name] < 0.8 * random[f"{other}, absolute"] / random[f"{name}, absolute"]
+    assert along[f"{other}, absolute"] < 0.8 * random[f"{other}, absolute"]
+    assert along[name] > random[f"{name}, absolute"]
     assert abs(along[other]) < 0.25 * along[name]
 
 
@@ -58,5 +60,5 @@ def test_the_benchmark_has_rows_for_the_direction_and_a_random_one(faces):
     options = ["--samples", "2", "--attributes", "age", "--extractor", "random-conv"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output
-    assert "| age | " in result.output
+    assert "| age, " in result.output
     assert "| as far in random components |" in result.output

@@ -9,7 +9,7 @@ from stylegan.projection.objective import (
     learning_rate_factor,
     noise_regularization,
     normalize_noise,
-    w_distance,
+    principal_basis,
 )
 
 
@@ -24,8 +24,8 @@ def test_the_learning_rate_ramps_as_in_the_paper():
 
 
 def test_exploration_falls_as_a_square_to_zero_in_three_quarters():
-    assert exploration(0, 1000) == 0.05
-    assert exploration(375, 1000) == pytest.approx(0.05 / 4)
+    assert exploration(0, 1000) == 0.15
+    assert exploration(375, 1000) == pytest.approx(0.15 / 4)
     assert exploration(750, 1000) == exploration(900, 1000) == 0
 
 
@@ -76,7 +76,16 @@ def test_large_and_grey_images_are_embedded_small_and_in_colour():
     assert seen == [(2, 3, 256, 256), (2, 3, 64, 64)]
 
 
-def test_the_distance_of_w_is_in_deviations_and_does_not_grow_with_the_layers():
-    w_avg = torch.arange(4.0)
-    w = w_avg + torch.tensor([3.0, 4.0, 0.0, 0.0]).expand(2, 6, 4)
-    assert w_distance(w, w_avg, 2.5).tolist() == pytest.approx([4.0, 4.0])
+def test_in_principal_coordinates_w_varies_alike_along_all():
+    generator = torch.Generator().manual_seed(0)
+    mix = torch.randn(6, 6, generator=generator) * torch.tensor([5.0, 2.0, 1.0, 0.5, 0.1, 0.05])
+    w = torch.randn(500, 6, generator=generator) @ mix.T
+    basis = principal_basis(w)
+    assert torch.cov(torch.linalg.solve(basis, w.T)).allclose(torch.eye(6), atol=1e-3)
+    gram = basis.T @ basis  # The components are at right angles.
+    assert gram.allclose(gram.diag().diag(), atol=1e-4)
+
+
+def test_components_that_w_has_not_have_finite_coordinates():
+    w = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0, 1.0, 0.0])
+    assert torch.linalg.solve(principal_basis(w), torch.ones(4)).abs().max() < 1e3

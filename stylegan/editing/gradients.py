@@ -1,0 +1,130 @@
+"""Directions of attributes from the gradients of what tells them: one least-squares problem over many faces."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..direction import Direction
+from ..errors import InputError
+from ..generator import Generator
+from ..latents import Layers
+from ..w_space import GRADIENT_SAMPLES, sample_w
+from .space import layer_range, make_direction
+
+# The mean of each channel: what a classifier makes of light and tint is not the attribute.
+COLOURS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "red": lambda img: img[:, 0].mean(dim=(1, 2)),
+    "green": lambda img: img[:, 1].mean(dim=(1, 2)),
+    "blue": lambda img: img[:, 2].mean(dim=(1, 2)),
+}
+
+# A direction's range takes its attribute so many standard deviations up and down.
+_RANGE = 1.5
+
+
+def gradient_directions(
+    G: Generator,
+    classifiers: Mapping[str, Callable[[Tensor], Tensor]],
+    *,
+    hold: Mapping[str, Callable[[Tensor], Tensor]] | None = None,
+    layers: Layers | None = None,
+    samples: int = GRADIENT_SAMPLES,
+    truncation_psi: float = 0.7,
+    caution: float = 0.01,
+    progress: bool | None = None,
+) -> list[Direction]:
+    """For each attribute the direction that raises it alike on every face, and changes the others on none.
+
+    With g_a the gradient of attribute a by w, in its standard deviations among faces, and C the covariance of w, the
+    direction of a is that of the d with the least
+
+        E[(g_a d - 1)^2] + sum over the others E[(g_b d)^2] + caution d^T C^-1 d.
+
+    The first two terms look at every face, not at the mean over faces: at an answer that rises on some and falls on
+    others, and at others that change either way. The last keeps edits likely: without it, d would go where w never
+    goes, and would move the answers of these very classifiers more than those of others.
+
+    classifiers: by attribute, from images [N, C, H, W] in [-1, 1] to a score [N], differentiable; more = further along.
+    hold: further scores, that all directions leave alone and none is wanted of; None = none. See COLOURS.
+    layers: those that the directions move; None = all, or as in `mix_styles`.
+    samples: the seeds 0 to samples - 1. Four fifths of them give the direction; the fact "rises" is the share of the
+        others whose gradient points along it.
+    truncation_psi: of the images that the classifiers see.
+    progress: show a bar; None = on a terminal.
+
+    Raises InputError for scores without a gradient, all alike or out of the layers' reach, or too few samples.
+    """
+    if samples < 50:
+        raise InputError(f"gradients of {samples} samples tell too little; expected 50 or more")
+    if hold and not set(hold).isdisjoint(classifiers):
+        raise InputError(f"{', '.join(set(hold) & set(classifiers))}: both wanted and held; name it once")
+    if not caution > 0:
+        raise InputError(f"caution must be above 0, got {caution}")
+    chosen = layer_range(G, layers)
+    w = sample_w(G, samples)
+    scores = dict(classifiers) | dict(hold or {})
+    gradients = _gradients(G, w, scores, layers=chosen, truncation_psi=truncation_psi, progress=progress)
+    fitted = {name: g[: samples * 4 // 5] for name, g in gradients.items()}
+    # One matrix serves every attribute: expanded, its own term and those of the others are alike in d^2.
+    matrix = sum(g.T @ g / len(g) for g in fitted.values()) + caution * _inverse_covariance(G)
+    found = []
+    for name in classifiers:
+        g = gradients[name]
+        vector = torch.linalg.solve(matrix, fitted[name].mean(dim=0))
+        vector = vector / vector.norm()
+        rises = (g[len(fitted[name]) :] @ vector > 0).double().mean().item()
+        facts = {"rises": rises, "samples": samples, "caution": caution, "against": [n for n in gradients if n != name]}
+        direction = make_direction(G, name, vector, sample_w(G), method="gradient", layers=chosen, facts=facts)
+        rise = (fitted[name].mean(dim=0) @ vector).item() * direction.std
+        if rise < 1e-3:
+            raise InputError(f"the layers {chosen[0]}:{chosen[1]} hardly change {name!r}; choose others")
+        reach = _RANGE / rise
+        found.append(dataclasses.replace(direction, strengths=(-round(reach, 2), round(reach, 2))))
+    return found
+
+
+def _gradients(
+    G: Generator,
+    w: Tensor,
+    functions: Mapping[str, Callable[[Tensor], Tensor]],
+    *,
+    layers: tuple[int, int],
+    truncation_psi: float,
+    progress: bool | None,
+) -> dict[str, Tensor]:
+    """By attribute, the gradients of its score by w in these layers, in deviations: float64 [N, w_dim], on the CPU."""
+    scores: dict[str, list[Tensor]] = {name: [] for name in functions}
+    gradients: dict[str, list[Tensor]] = {name: [] for name in functions}
+    with torch.enable_grad(), tqdm(total=len(w), unit="img", disable=None if progress is None else not progress) as bar:
+        for part in w.to(G.device).split(50):
+            ws = G.truncate(G.broadcast(part), truncation_psi).detach().requires_grad_()
+            img = G.synthesis(ws)
+            for name, function in functions.items():
+                score = function(img)
+                if score.shape != (len(part),) or not score.requires_grad:
+                    raise InputError(
+                        f"the score of {name!r} must be [N] and have a gradient by the images; for one that has none, "
+                        "use attribute_directions"
+                    )
+                (gradient,) = torch.autograd.grad(score.sum(), ws, retain_graph=True)
+                scores[name].append(score.detach().cpu().double())
+                gradients[name].append(gradient[:, slice(*layers)].sum(dim=1).cpu().double())
+            bar.update(len(part))
+    return {name: torch.cat(gradients[name]) / _deviation(name, torch.cat(scores[name])) for name in functions}
+
+
+def _deviation(name: str, scores: Tensor) -> Tensor:
+    deviation = scores.std()
+    if not 0 < deviation < float("inf"):
+        raise InputError(f"the scores of {name!r} must be finite and differ, or there is no way to more of it")
+    return deviation
+
+
+def _inverse_covariance(G: Generator) -> Tensor:
+    """Of w, float64 [w_dim, w_dim]; components that hardly vary count as if they did a little."""
+    covariance = torch.cov(sample_w(G).double().T)
+    floor = 1e-6 * covariance.trace() / G.w_dim
+    return torch.linalg.inv(covariance + floor * torch.eye(G.w_dim, dtype=torch.float64))
