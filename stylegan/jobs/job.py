@@ -68,7 +68,7 @@ class Job:
         return {
             "software": f"stylegan {__version__}",
             "weights_sha256": weights_sha256(self.G),
-            "path": resolve_path(self.G.path),
+            "path": resolve_path(self.G.path, self.G.device),
             "dtype": str(self.G.dtype).removeprefix("torch."),
         } | self.settings()
 
