@@ -17,18 +17,15 @@ _blocks = 0  # Under way, in all threads.
 _was_allowed = False  # Before the first of them.
 
 
-@contextlib.contextmanager
-def full_float32(network: nn.Module, x: Tensor) -> Iterator[None]:
+def full_float32(network: nn.Module, x: Tensor) -> contextlib.AbstractContextManager[None]:
     """Until the end of the block, no convolution of float32 tensors on a GPU takes TF32.
 
     The switch is one of the whole process: it is turned back when the last of all threads leaves its block. It is left
     as it is for other inputs x, for networks in training mode, and while a compiler looks on.
     """
     if network.training or x.dtype != torch.float32 or x.device.type != "cuda" or torch.compiler.is_compiling():
-        yield
-        return
-    with _tf32_off():
-        yield
+        return contextlib.nullcontext()
+    return _tf32_off()
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ class Graphs:
         self._failed = False
 
     def run(self, key: Hashable, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-        """Do the work: as it is at first, which lets libraries set themselves up, and recorded from the second time on.
+        """Do the work: as it is at first, since many calls are never repeated, and recorded from the second time on.
 
         key: what makes this work another than one with tensors of the same shapes.
         """
@@ -96,11 +96,15 @@ class CudaRecorder:
     def record(self, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> Work:
         own_inputs = [t.clone() for t in inputs]
         own_outputs = [torch.empty_like(t) for t in outputs]
-        graph = torch.cuda.CUDAGraph()
+        graph, caller = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
+        # Once as it is: libraries set themselves up for each thread and stream, which a recording does not allow.
+        self._stream.wait_stream(caller)
+        with torch.cuda.stream(self._stream):
+            work(own_inputs, own_outputs)
         # The outer block brings back the caller's stream, also if the recording cannot be ended. Other threads may
         # allocate meanwhile.
         with (
-            torch.cuda.stream(torch.cuda.current_stream(self._device)),
+            torch.cuda.stream(caller),
             torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
         ):
             work(own_inputs, own_outputs)
