@@ -37,6 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegan import Generator
+from stylegan.errors import RenderError
 from stylegan.fast import RENDER_PATHS, RenderPath, check_path
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -55,10 +56,11 @@ class Case:
     megabytes: float = 0.0
     operations: float = 0.0  # Of the convolutions of an image.
     traffic: float = 0.0  # Bytes of the features of an image, written and read once.
+    fault: str = ""  # Why there are no numbers.
 
     @property
     def median(self) -> float:
-        """Not a number where memory was short."""
+        """Not a number where there are none."""
         return statistics.median(self.seconds) if self.seconds else float("nan")
 
 
@@ -114,7 +116,8 @@ def measure(cases: Sequence[Case], rounds: int, device: torch.device, model: str
             render = renderer(case, device, model)
             for _ in range(3 if device.type == "cuda" else 1):
                 img = render()
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, RenderError) as error:
+            case.fault = str(error).splitlines()[0]
             continue
         renderers[i] = render
         reference = img if reference is None else reference
@@ -187,7 +190,7 @@ def table(cases: Sequence[Case], speeds: dict[str, float], bandwidth: float) -> 
     lines.append("|---|---|---|---|---|---|---|---|---|")
     for case in cases:
         if not case.seconds:
-            lines.append(f"| {case.resolution} | {case.batch} | {case.dtype} | {case.path} | out of memory ||||||")
+            lines.append(f"| {case.resolution} | {case.batch} | {case.dtype} | {case.path} | {case.fault} | | | | |")
             continue
         roofline = case.batch * max(case.operations / speeds[case.dtype], case.traffic / bandwidth)
         milliseconds = case.median / case.batch * 1000

@@ -3,6 +3,7 @@
 The tests at the end need a GPU.
 """
 
+import copy
 import threading
 from typing import Any
 
@@ -15,6 +16,7 @@ from stylegan.errors import RenderError
 from stylegan.fast import choice, convolution, graphs, renderer
 from stylegan.fast.graphs import Graphs, Work
 from stylegan.fast.kernels import TorchKernels
+from stylegan.fast.prepared import Fingerprint
 
 from .test_fast import OPTIONS, assert_same, generator, is_prepared, on
 
@@ -276,6 +278,26 @@ def test_float16_holds_features_of_any_size(options: dict[str, Any]):
     G.synthesis.half()
     error = (on(G, "fast", ws) - expected).square().mean().sqrt() / expected.std()
     assert 1e-5 < error < 0.01
+
+
+@pytest.mark.usefixtures("half")
+def test_float16_stays_near_float32_on_a_trained_network(faces: Generator):
+    """docs/speed.md publishes this error."""
+    G = copy.deepcopy(faces)
+    ws = G.ws(range(8))
+    expected = on(G, "plain", ws)
+    G.synthesis.half()
+    error = (on(G, "fast", ws) - expected).square().mean().sqrt() / expected.std()
+    assert 0.0005 < error < 0.003
+
+
+def test_nothing_is_read_from_a_device_to_tell_that_parameters_are_the_same():
+    """Tensors of the device "meta" have no values."""
+    tensors = [torch.empty(8, 4, device="meta"), torch.empty(3, device="meta")]
+    fingerprint = Fingerprint(tensors)
+    assert fingerprint.fits(tensors)
+    tensors[0].mul_(2)
+    assert not fingerprint.fits(tensors)
 
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
