@@ -4,7 +4,9 @@ The tests at the end need a GPU.
 """
 
 import copy
+import sys
 import threading
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -12,11 +14,11 @@ import torch
 from torch import Tensor
 
 from stylegan import Generator
-from stylegan.errors import RenderError
+from stylegan.errors import InputError, RenderError
 from stylegan.fast import choice, convolution, graphs, renderer
 from stylegan.fast.graphs import Graphs, Work
 from stylegan.fast.kernels import TorchKernels
-from stylegan.fast.prepared import Fingerprint
+from stylegan.fast.prepared import Fingerprint, prepare
 
 from .test_fast import OPTIONS, assert_same, generator, is_prepared, on
 
@@ -278,6 +280,54 @@ def test_float16_holds_features_of_any_size(options: dict[str, Any]):
     G.synthesis.half()
     error = (on(G, "fast", ws) - expected).square().mean().sqrt() / expected.std()
     assert 1e-5 < error < 0.01
+
+
+def on_meta(part: Any) -> Any:
+    """A prepared network on the device "meta", whose tensors have no values."""
+    if isinstance(part, Tensor):
+        return part.to("meta")
+    if isinstance(part, list | tuple):
+        return type(part)(on_meta(p) for p in part)
+    if isinstance(part, dict):
+        return {key: on_meta(p) for key, p in part.items()}
+    if is_dataclass(part):
+        return replace(part, **{f.name: on_meta(getattr(part, f.name)) for f in fields(part)})
+    return part
+
+
+@pytest.mark.usefixtures("gpu")
+def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch):
+    """Either would wait for the GPU."""
+    G = generator()
+    network = on_meta(prepare(G.synthesis, torch.float32))
+    ws, img = G.ws([1, 2]).to("meta"), torch.empty(2, 3, 32, 32, device="meta")
+    noise = [m.to("meta") for m in G.noise(1)]
+    for name in ("tensor", "as_tensor", "from_numpy"):
+        monkeypatch.setattr(torch, name, lambda *args, **settings: pytest.fail("sends values"))
+    renderer._Call(TorchKernels(), renderer.Workspace()).render(network, ws, noise, [img])
+
+
+def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setitem(sys.modules, "stylegan.fast.triton_kernels", None)
+    for spec, message in ((None, "no Triton here"), (object(), "cannot be imported")):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+        choice.triton_kernels.cache_clear()
+        caplog.clear()
+        for _ in range(2):
+            assert choice.resolve_path("auto", torch.device("cuda")) == "fast"
+        assert [message in record.message for record in caplog.records] == [True]
+    choice.triton_kernels.cache_clear()
+
+
+def test_a_gpu_with_triton_has_the_path_native_without_a_c_compiler(monkeypatch):
+    monkeypatch.setattr(choice, "native_kernels", lambda: None)
+    monkeypatch.setattr(choice, "triton_kernels", Compiled)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="not compiled"):
+            choice.check_path("native")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choice.check_path("native") == "native"
 
 
 @pytest.mark.usefixtures("half")

@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -110,11 +111,8 @@ class Renderer:
         # Buffers and prepared weights outlive the call, and inference tensors could not be written to outside.
         with torch.inference_mode(False), torch.no_grad(), _device_of(ws):
             prepared = self._prepare(network, ws)
-
-            def proof(kernels: Kernels, ws: Tensor, noise: list[Tensor | None]) -> Tensor:
-                return _render(prepared, kernels, Workspace(), ws, noise, [cast(int, network.img_resolution)])[0]
-
             if on_gpu(ws) and len(ws):
+                proof = partial(_proof, prepared, cast(int, network.img_resolution))
                 kernels = self._trust.choose(able, network, ws, proof, explicit=path != "auto")
                 if kernels is None:
                     return None
@@ -183,6 +181,13 @@ def _render(
         else:
             _Call(kernels, workspace).render(network, ws[group].float(), own_noise, own_images)
     return images
+
+
+def _proof(
+    prepared: _Prepared, resolution: int, kernels: Kernels, ws: Tensor, noise: Sequence[Tensor | None]
+) -> Tensor:
+    """Images to compare with the modules'."""
+    return _render(prepared, kernels, Workspace(), ws, noise, [resolution])[0]
 
 
 def _render_recorded(
