@@ -182,8 +182,7 @@ for name in ("_normalize", "_epilogue", "_up_epilogue", "_to_rgb"):
     types |= {p: "*fp32" for p in FLOATS if p in types} | {p: "constexpr" for p in CONSTANTS if p in types}
     types |= {p: "*bf16" for p in FEATURES if p in types}
     types["out"] = "*fp32" if name == "_to_rgb" else "*bf16"
-    constants = {(i,): CONSTANTS[p] for i, p in enumerate(kernel.arg_names) if p in CONSTANTS}
-    source = ASTSource(fn=kernel, signature=types, constexprs=constants)
+    source = ASTSource(kernel, types, {p: v for p, v in CONSTANTS.items() if p in types})
     assert "cubin" in triton.compile(source, target=GPUTarget("cuda", 80, 32)).asm
 """
 
