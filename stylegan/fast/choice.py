@@ -79,12 +79,13 @@ def candidates(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> li
 
 def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     """Whether a call needs nothing but the numbers, of a network in evaluation mode that the fast paths know."""
-    if network.training or not _is_ordinary_call(inputs):
+    device = inputs[0].device
+    if network.training or network.dtype not in _TYPES.get(device.type, ()) or not _is_ordinary_call(inputs):
         return False
     inner = (module for module in network.modules() if module is not network)
     if _has_any_global_hook() or any(module._forward_hooks or module._forward_pre_hooks for module in inner):
         return False
-    tensors, device = [*inputs, *parameters_and_buffers(network)], inputs[0].device
+    tensors = [*inputs, *parameters_and_buffers(network)]
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return False
     if any(type(t) not in (Tensor, nn.Parameter) or t.device != device or t.layout != torch.strided for t in tensors):
@@ -92,8 +93,7 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     # Changes of inference tensors cannot be noticed.
     if any(t.is_inference() for t in tensors[len(inputs) :]):
         return False
-    known_dtype = network.dtype in _TYPES.get(device.type, ())
-    return known_dtype and all(map(is_supported, cast(nn.ModuleList, network.layers)))
+    return all(map(is_supported, cast(nn.ModuleList, network.layers)))
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:
