@@ -6,9 +6,15 @@ does hits them alike. The table tells the medians; how many times as fast as the
 of the roofline; the RMS error against that path, relative to the deviation of its images; and peak memory.
 
 The roofline is the time that the multiplications of the definition take (4 taps a pixel in the layers that double the
-size) at the speed of one large convolution, measured at the beginning in float32 and, for its cases, in bfloat16.
-Winograd's filtering needs fewer multiplications, so that the share can exceed 100%. Memory is the peak resident size of
-a fresh process that makes three batches, all of it, import included (Linux).
+size) at the speed of one large convolution, measured at the beginning in the type of each case; or the time to write
+and read each layer's features once at the speed of a large copy, if that is longer, as it is on GPUs. Winograd's
+filtering needs fewer multiplications, so that the share can exceed 100%. Memory is the peak of a fresh process that
+makes three batches: its resident size, all of it, import included (Linux); on a GPU, what torch reserves there.
+
+On a GPU every call is waited for, and three are not counted: they compile, prove and record (docs/speed.md). All of it:
+
+    python -m benchmarks.inference --device cuda --resolutions 256,1024 --batches 1,2,4,8,16,32,64 \\
+        --types float32,bfloat16,float16 --memory
 
 --tune-allocator lets glibc keep freed memory, for all paths alike: that alone makes the plain path about twice as fast.
 """
@@ -23,6 +29,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import click
 import torch
@@ -30,6 +37,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegan import Generator
+from stylegan.errors import RenderError
 from stylegan.fast import RENDER_PATHS, RenderPath, check_path
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -47,10 +55,13 @@ class Case:
     error: float = 0.0
     megabytes: float = 0.0
     operations: float = 0.0  # Of the convolutions of an image.
+    traffic: float = 0.0  # Bytes of the features of an image, written and read once.
+    fault: str = ""  # Why there are no numbers.
 
     @property
     def median(self) -> float:
-        return statistics.median(self.seconds)
+        """Not a number where there are none."""
+        return statistics.median(self.seconds) if self.seconds else float("nan")
 
 
 def tune_allocator() -> None:
@@ -77,31 +88,45 @@ def renderer(case: Case, device: torch.device, model: str | None) -> Callable[[]
     """A function that makes a batch of images."""
     G = make_generator(case.resolution, case.dtype, device, model)
     G.path = case.path
-    case.operations = operations(G)
+    case.operations, case.traffic = operations(G), traffic(G)
     ws = G.ws(range(case.batch))
 
     def render() -> Tensor:
         img = G.synthesis(ws)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        wait(device)
         return img
 
     return render
 
 
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def measure(cases: Sequence[Case], rounds: int, device: torch.device, model: str | None) -> None:
-    """Time every case in turn, round after round; the first call of a case, which prepares things, is not counted."""
-    renderers = [renderer(case, device, model) for case in cases]
-    images = [render() for render in renderers]
-    for case, img in zip(cases, images, strict=True):
-        reference = images[cases.index(plain(cases, case))]
+    """Time cases of the same images in turn, round after round, the plain float32 one first among them.
+
+    The first calls of a case, which prepare things, are not counted.
+    """
+    renderers: dict[int, Callable[[], Tensor]] = {}
+    reference: Tensor | None = None
+    for i, case in enumerate(cases):
+        try:
+            render = renderer(case, device, model)
+            for _ in range(3 if device.type == "cuda" else 1):
+                img = render()
+        except (torch.OutOfMemoryError, RenderError) as error:
+            case.fault = str(error).splitlines()[0]
+            continue
+        renderers[i] = render
+        reference = img if reference is None else reference
         case.error = float((img - reference).square().mean().sqrt() / reference.std())
-    del images
     for _ in range(rounds):
-        for case, render in zip(cases, renderers, strict=True):
+        for i, render in renderers.items():
             begun = time.perf_counter()
             render()
-            case.seconds.append(time.perf_counter() - begun)
+            cases[i].seconds.append(time.perf_counter() - begun)
 
 
 def plain(cases: Sequence[Case], case: Case) -> Case:
@@ -110,25 +135,37 @@ def plain(cases: Sequence[Case], case: Case) -> Case:
     return next(c for c in same if (c.dtype, c.path) == ("float32", "plain"))
 
 
-def peak_megabytes(case: Case, threads: int) -> float:
-    """Peak resident size of a process of its own that makes three batches."""
+def peak_megabytes(case: Case, threads: int, device: torch.device) -> float:
+    """Peak memory of a process of its own that makes three batches."""
     arguments = ["--alone", f"{case.resolution},{case.batch},{case.dtype},{case.path}", "--threads", str(threads)]
-    command = [sys.executable, "-m", "benchmarks.inference", *arguments]
+    command = [sys.executable, "-m", "benchmarks.inference", *arguments, "--device", str(device)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def fastest(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the fastest of some runs."""
+    best = float("inf")
+    for _ in range(30):
+        begun = time.perf_counter()
+        work()
+        wait(device)
+        best = min(best, time.perf_counter() - begun)
+    return best
 
 
 def convolution_speed(dtype: torch.dtype, device: torch.device) -> float:
     """Floating-point operations a second of a large convolution, as the layer of 256 features has it at 64x64."""
-    x = torch.randn(1, 256, 64, 64, device=device).to(dtype=dtype, memory_format=torch.channels_last)
+    n = 64 if device.type == "cuda" else 1
+    x = torch.randn(n, 256, 64, 64, device=device).to(dtype=dtype, memory_format=torch.channels_last)
     weight = torch.randn(256, 256, 3, 3, device=device).to(dtype=dtype, memory_format=torch.channels_last)
-    best = float("inf")
-    for _ in range(30):
-        begun = time.perf_counter()
-        F.conv2d(x, weight, padding=1)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        best = min(best, time.perf_counter() - begun)
-    return 2 * 256 * 256 * 9 * 64 * 64 / best
+    return 2 * 256 * 256 * 9 * x[:, 0].numel() / fastest(lambda: F.conv2d(x, weight, padding=1), device)
+
+
+def copy_speed(device: torch.device) -> float:
+    """Bytes a second of a large copy, reading and writing counted."""
+    x = torch.ones(2**28 if device.type == "cuda" else 2**26, device=device)
+    y = torch.empty_like(x)
+    return 2 * x.nbytes / fastest(lambda: y.copy_(x), device)
 
 
 def operations(G: Generator) -> float:
@@ -141,15 +178,25 @@ def operations(G: Generator) -> float:
     return total
 
 
-def table(cases: Sequence[Case], speeds: dict[str, float]) -> str:
+def traffic(G: Generator) -> float:
+    """Bytes of the features of all layers of an image, written and read once."""
+    layers = zip(cast(Any, G.synthesis.layers), G.synthesis.noise_shapes, strict=True)
+    return 2.0 * G.dtype.itemsize * sum(layer.bias.numel() * h * w for layer, (h, w) in layers)
+
+
+def table(cases: Sequence[Case], speeds: dict[str, float], bandwidth: float) -> str:
     """The medians as Markdown."""
     lines = ["| size | batch | type | path | ms an image | times as fast | of the roofline | error | peak memory |"]
     lines.append("|---|---|---|---|---|---|---|---|---|")
     for case in cases:
-        roofline = case.operations * case.batch / speeds[case.dtype]
+        if not case.seconds:
+            lines.append(f"| {case.resolution} | {case.batch} | {case.dtype} | {case.path} | {case.fault} | | | | |")
+            continue
+        roofline = case.batch * max(case.operations / speeds[case.dtype], case.traffic / bandwidth)
+        milliseconds = case.median / case.batch * 1000
         cells = [
             *(str(case.resolution), str(case.batch), case.dtype, case.path),
-            f"{case.median / case.batch * 1000:.1f}",
+            f"{milliseconds:.3g}" if milliseconds < 10 else f"{milliseconds:.1f}",
             f"{plain(cases, case).median / case.median:.2f}",
             f"{roofline / case.median:.0%}",
             f"{case.error:.1e}",
@@ -203,23 +250,32 @@ def main(
         render = renderer(Case(int(size), int(count), dtype, check_path(path)), where, model)
         for _ in range(3):
             render()
+        if where.type == "cuda":
+            click.echo(torch.cuda.max_memory_reserved(where) / 2**20)
+            return
         # VmHWM is of this program alone; getrusage would count the process that it was forked from.
         status = Path("/proc/self/status").read_text()
         click.echo(int(status.split("VmHWM:")[1].split()[0]) / 1024)
         return
-    cases = [Case(*case) for case in itertools.product(resolutions, batches, types, paths)]
+    if where.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # As the networks have it.
+    cases: list[Case] = []
     for resolution, batch in itertools.product(resolutions, batches):
-        if ("float32", "plain") not in [(c.dtype, c.path) for c in cases]:
-            cases.insert(0, Case(resolution, batch, "float32", "plain"))
+        kinds = dict.fromkeys([("float32", "plain"), *itertools.product(types, paths)])
+        same = [Case(resolution, batch, dtype, check_path(path)) for dtype, path in kinds]
+        measure(same, rounds, where, model)
+        cases += same
     speeds = {dtype: convolution_speed(TYPES[dtype], where) for dtype in {case.dtype for case in cases}}
-    measure(cases, rounds, where, model)
+    bandwidth = copy_speed(where)
     if memory:
         for case in cases:
-            case.megabytes = peak_megabytes(case, torch.get_num_threads())
-    click.echo(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, device {device}")
+            if case.seconds:
+                case.megabytes = peak_megabytes(case, torch.get_num_threads(), where)
+    name = torch.cuda.get_device_name(where) if where.type == "cuda" else platform.machine()
+    click.echo(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {name}, device {device}")
     known = ", ".join(f"{speed / 1e9:.0f} GFLOP/s in {dtype}" for dtype, speed in sorted(speeds.items()))
-    click.echo(f"a large convolution: {known}; medians of {rounds} rounds\n")
-    click.echo(table(cases, speeds))
+    click.echo(f"a large convolution: {known}; a copy: {bandwidth / 1e9:.0f} GB/s; medians of {rounds} rounds\n")
+    click.echo(table(cases, speeds, bandwidth))
 
 
 if __name__ == "__main__":

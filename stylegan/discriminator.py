@@ -13,6 +13,7 @@ from .architecture import block_resolutions, check_labels, check_lod, feature_ma
 from .errors import InputError
 from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
 from .placement import check_device
+from .precision import full_float32
 from .weights.checkpoint import Checkpoint, save_checkpoint
 from .weights.hub import Access
 from .weights.loading import build_network, read_weights
@@ -140,14 +141,15 @@ class Discriminator(nn.Module):
         labels = check_labels(labels, len(img), self.label_dim)
 
         # Enter at the resolution that the level of detail names, and blend in the features of the next one.
-        img = ops.downscale(img, img.shape[-1] // resolution)
-        x = self.from_rgb[str(resolution)](img)
-        while resolution > 4:
-            x = self.blocks[str(resolution)](x)
-            resolution //= 2
-            if lod % 1 and resolution == self.img_resolution >> (int(lod) + 1):
-                x = torch.lerp(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod % 1)
-        scores = self.head(x)  # [N, max(label_dim, 1)]
+        with full_float32(self, img):
+            img = ops.downscale(img, img.shape[-1] // resolution)
+            x = self.from_rgb[str(resolution)](img)
+            while resolution > 4:
+                x = self.blocks[str(resolution)](x)
+                resolution //= 2
+                if lod % 1 and resolution == self.img_resolution >> (int(lod) + 1):
+                    x = torch.lerp(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod % 1)
+            scores = self.head(x)  # [N, max(label_dim, 1)]
         if labels is not None:
             scores = (scores * labels.to(scores)).sum(dim=1, keepdim=True)
         return scores

@@ -58,3 +58,7 @@ class DivergenceError(StyleGANError):
 
 class ExportError(StyleGANError):
     """An exported network does not compute what the network itself does."""
+
+
+class RenderError(StyleGANError, RuntimeError):
+    """The path to an image that was asked for does not work on this device."""

@@ -214,10 +214,11 @@ class Generator(nn.Module):
         """How images are computed where no gradient is needed: "auto", "plain", "fast" or "native".
 
         "plain" runs the modules as they stand; the others compute the same, but for rounding, several times as fast:
-        "fast" by operations of torch, "native" by kernels that were compiled at installation. "auto" = the fastest
-        that there is. Calls that these cannot serve take the plain path: those that need gradients, networks in
-        training mode or on a GPU, and options of other implementations; docs/speed.md lists them.
-        Setting it raises InputError for an unknown path, or "native" where nothing was compiled.
+        "fast" by operations of torch, "native" by kernels that were compiled at installation, or by Triton on a GPU.
+        "auto" = the fastest that there is, and on a GPU computes the right images there. Calls that these cannot serve
+        take the plain path: those that need gradients, networks in training mode, and options of other implementations;
+        docs/speed.md lists them. Setting it raises InputError for an unknown path, or "native" where nothing was
+        compiled. A path that is named and does not work on a GPU raises RenderError when it is taken.
         """
         return self.synthesis.path
 
@@ -233,12 +234,12 @@ class Generator(nn.Module):
 
     def z(self, seeds: Seeds) -> Tensor:
         """Draw z from seeds, the same on every device: [N, z_dim], float32. See `latents.z_from_seeds`."""
-        return latents.z_from_seeds(seeds, self.z_dim).to(self.device)
+        return latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
 
     def noise(self, seeds: Seeds) -> list[Tensor]:
         """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
-        maps = [noise.to(self.device) for noise in latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)]
-        return self.synthesis.share_noise(maps)
+        maps = latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)
+        return self.synthesis.share_noise([noise.to(self.device, non_blocking=True) for noise in maps])
 
     def broadcast(self, w: Tensor) -> Tensor:
         """Give every layer the same w: [N, w_dim] -> ws [N, num_ws, w_dim]."""
@@ -355,7 +356,7 @@ class Generator(nn.Module):
             truncation["truncation_cutoff"] = truncation_cutoff
         settings = [{"seed": seed} | truncation for seed in numbers]
         if vectors is not None:
-            settings = [own | {"label": v.tolist()} for own, v in zip(settings, vectors, strict=True)]
+            settings = [own | {"label": v} for own, v in zip(settings, vectors.tolist(), strict=True)]
         return self._render(settings, ws, noise_mode, noise_seed, batch_size, output_type, progress)
 
     def render(
@@ -462,4 +463,4 @@ class Generator(nn.Module):
             vectors = torch.eye(self.label_dim)[indices[0] if isinstance(labels, int) else indices]
         if vectors.ndim == 1:
             vectors = vectors.expand(n, -1)
-        return check_labels(vectors.to(self.device), n, self.label_dim)
+        return check_labels(vectors.to(self.device, non_blocking=True), n, self.label_dim)

@@ -45,7 +45,11 @@ def to_numpy(img: Tensor) -> np.ndarray:
     """Convert float images [N, C, H, W] in [-1, 1] to uint8 [N, H, W, C]."""
     if img.ndim != 4:
         raise InputError(f"img must be [N, C, H, W], got {list(img.shape)}")
-    return to_uint8(img).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    pixels = to_uint8(img).permute(0, 2, 3, 1).contiguous()
+    host = pixels.to("cpu", non_blocking=True)  # From a GPU into pinned memory, which is several times as fast.
+    if pixels.is_cuda:
+        torch.cuda.current_stream(pixels.device).synchronize()
+    return host.numpy()
 
 
 def to_pil(img: Tensor) -> list[Image.Image]:

@@ -101,7 +101,7 @@ def truncate(
         hint = "; broadcast w to all layers first" if ws.ndim == 2 else ""
         raise InputError(f"ws must be [N, num_ws, {w_avg.numel()}], got {list(ws.shape)}{hint}")
     n, num_ws, _ = ws.shape
-    psi = check_psi(truncation_psi, [(), (num_ws,), (n, num_ws)]).to(ws).expand(n, num_ws)
+    psi = check_psi(truncation_psi, [(), (num_ws,), (n, num_ws)]).to(ws, non_blocking=True).expand(n, num_ws)
     if truncation_cutoff is not None:
         if not _is_index(truncation_cutoff):
             raise InputError(f"truncation_cutoff must be a layer index or None, got {truncation_cutoff!r}")

@@ -10,6 +10,7 @@ from . import fast, ops
 from .architecture import block_resolutions, check_lod, feature_maps
 from .errors import InputError
 from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
+from .precision import full_float32
 
 NoiseMode = Literal["const", "random", "none"]
 
@@ -130,11 +131,10 @@ class SynthesisNetwork(nn.Module):
         # The last image, and the one before it if the two are blended.
         last = self.img_resolution >> int(lod)
         resolutions = [last // 2, last] if lod % 1 else [last]
-        kernels = fast.kernels_for(self.path, self, [ws, *(m for m in maps if m is not None)])
-        if kernels is None:
-            images = self._images(ws, maps, resolutions)
-        else:
-            images = self._fast(self, ws, maps, resolutions, kernels)
+        with full_float32(self, ws):
+            images = self._fast(self, ws, maps, resolutions, self.path)
+            if images is None:
+                images = self._images(ws, maps, resolutions)
         rgb = images[-1]
         if lod % 1:
             rgb = torch.lerp(rgb, ops.upscale(images[0]), lod % 1)

@@ -30,6 +30,10 @@ os.environ |= {
 for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "STYLEGAN_CACHE", "STYLEGAN_MANIFEST"):
     os.environ.pop(name, None)
 
+# Where there is no GPU, Triton's kernels run in its interpreter; it asks when it is imported.
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"
+
 GOLDEN = Path(__file__).parent / "golden"
 # How images are computed here, besides the plain path.
 FAST_PATHS = ["fast", "native"] if native_kernels() else ["fast"]

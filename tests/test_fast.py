@@ -243,6 +243,13 @@ def test_other_types_take_the_plain_path(path: str, dtype: torch.dtype):
     torch.testing.assert_close(img, on(G, "plain", G.ws([1])), rtol=0, atol=0)
 
 
+def test_other_devices_take_the_plain_path(path: str):
+    G = generator().to("meta")
+    G.path = path
+    assert G.synthesis(torch.empty(2, G.num_ws, G.w_dim, device="meta")).shape == (2, 3, 32, 32)
+    assert not is_prepared(G)
+
+
 def test_those_who_look_inside_see_the_plain_path(path: str):
     G = generator()
     G.path = path

@@ -216,6 +216,23 @@ def test_jpegs_are_small_and_near(job: Job, tmp_path):
     assert abs(np.asarray(first).astype(int) - job.G.sample(seeds=[3], output_type="np")[0]).mean() < 8
 
 
+def test_on_a_gpu_the_next_batch_is_rendered_meanwhile(job: Job, monkeypatch):
+    expected = [(seed, image.tobytes()) for seed, image in job.render(range(9), 2)]
+    monkeypatch.setattr("stylegan.jobs.job.overlaps", lambda device: True)
+    both = threading.Barrier(2, timeout=10)
+    sample, taken = type(job.G).sample, []
+
+    def together(G, **settings):
+        if settings["seeds"][0] < 4:  # Neither of the first two batches ends before the other has begun.
+            both.wait()
+        return sample(G, **settings)
+
+    monkeypatch.setattr(type(job.G), "sample", together)
+    for i, (seed, image) in enumerate(job.render((taken.append(seed) or seed for seed in range(9)), 2)):
+        assert (seed, image.tobytes()) == expected[i]
+        assert len(taken) <= i // 2 * 2 + 6
+
+
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_any_number_of_shards_makes_the_same_bytes(job: Job, tmp_path, count: int):
     write_tars(job, TEN, tmp_path / "one", samples_per_tar=2)

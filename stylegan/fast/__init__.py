@@ -1,18 +1,21 @@
 """Fast inference: the synthesis network with prepared weights, few passes over memory and reused buffers.
 
     choice.py     which path a call takes: plain, fast or native
+    trust.py      on a GPU, whether that path computes what the modules define
     prepared.py   the weights as inference wants them, made once and again when parameters change
     workspace.py  buffers that calls reuse, one set for each call under way
     renderer.py   a band of rows at a time: normalize -> convolve -> epilogue
     kernels.py    the steps beside the convolution, as operations of torch
-    native.py     the same steps, compiled: kernels.c
+    native.py     the same steps, compiled for CPUs: kernels.c
     gradients.py  what training needs of the compiled library: gradients.c
     library.py    the compiled library itself
+    triton_kernels.py  and for GPUs
+    graphs.py     calls on a GPU recorded once and launched as a whole
 
 The modules in `layers` and `synthesis` stay the definition: what is computed here equals them but for rounding.
 """
 
-from .choice import RENDER_PATHS, RenderPath, check_path, is_supported, kernels_for, resolve_path
+from .choice import RENDER_PATHS, RenderPath, check_path, is_supported, resolve_path
 from .gradients import native_gradients
 from .native import native_kernels
 from .prepared import separate
@@ -24,7 +27,6 @@ __all__ = [
     "Renderer",
     "check_path",
     "is_supported",
-    "kernels_for",
     "native_gradients",
     "native_kernels",
     "resolve_path",

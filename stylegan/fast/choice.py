@@ -1,5 +1,8 @@
 """Which path a call takes."""
 
+import functools
+import importlib.util
+import logging
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -19,37 +22,65 @@ RenderPath = Literal["auto", "plain", "fast", "native"]
 RENDER_PATHS: tuple[str, ...] = get_args(RenderPath)
 
 
+# What features can be stored in. Processors have no arithmetic of float16.
+_TYPES = {
+    "cpu": (torch.float32, torch.bfloat16),
+    "cuda": (torch.float32, torch.bfloat16, torch.float16),
+}
+
+
 def check_path(path: str) -> RenderPath:
     """Return the path if there is one of that name here, else raise InputError."""
     if path not in RENDER_PATHS:
         raise InputError(f"path must be one of {', '.join(map(repr, RENDER_PATHS))}; got {path!r}")
-    if path == "native" and native_kernels() is None:
+    if path == "native" and native_kernels() is None and not (torch.cuda.is_available() and triton_kernels()):
         raise InputError(
             "path 'native' was not compiled when stylegan was installed; use 'auto', or install a C compiler"
         )
     return cast(RenderPath, path)
 
 
-def resolve_path(path: RenderPath) -> RenderPath:
-    """The path that "auto" stands for on this machine, of calls that the fast paths can serve."""
+def compiled_kernels(device: torch.device) -> Kernels | None:
+    """What the path "native" runs on a device, if it is there."""
+    return native_kernels() if device.type == "cpu" else triton_kernels()
+
+
+@functools.cache
+def triton_kernels() -> Kernels | None:
+    """The kernels for GPUs, if Triton is there, which torch brings along where it has CUDA on Linux."""
+    if importlib.util.find_spec("triton") is None:
+        logging.getLogger(__name__).info("no Triton here: images take the path 'fast' on GPUs, not 'native'")
+        return None
+    try:
+        from .triton_kernels import TritonKernels
+    except Exception as error:  # Whatever a version of Triton that does not fit may raise.
+        logging.getLogger(__name__).warning("Triton cannot be imported, the path on GPUs is 'fast': %s", error)
+        return None
+    return TritonKernels()
+
+
+def resolve_path(path: RenderPath, device: torch.device) -> RenderPath:
+    """The path that "auto" stands for on a device of this machine, of calls that the fast paths can serve."""
     if path != "auto":
         return path
-    return "fast" if native_kernels() is None else "native"
+    return "fast" if compiled_kernels(device) is None else "native"
 
 
-def kernels_for(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> Kernels | None:
-    """The kernels that serve a call of a network on that path; None = the plain path.
+def candidates(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> list[Kernels]:
+    """The kernels that can serve a call of a network on that path, the best first; none of them = the plain path.
 
     inputs: what the call depends on besides the parameters.
     """
     if path == "plain" or not takes_fast_path(network, inputs):
-        return None
-    return TorchKernels() if path == "fast" else native_kernels() or TorchKernels()
+        return []
+    compiled = None if path == "fast" else compiled_kernels(inputs[0].device)
+    return [compiled or TorchKernels()] if path != "auto" or compiled is None else [compiled, TorchKernels()]
 
 
 def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     """Whether a call needs nothing but the numbers, of a network in evaluation mode that the fast paths know."""
-    if network.training or not _is_ordinary_call(inputs):
+    device = inputs[0].device
+    if network.training or network.dtype not in _TYPES.get(device.type, ()) or not _is_ordinary_call(inputs):
         return False
     inner = (module for module in network.modules() if module is not network)
     if _has_any_global_hook() or any(module._forward_hooks or module._forward_pre_hooks for module in inner):
@@ -57,23 +88,22 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     tensors = [*inputs, *parameters_and_buffers(network)]
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return False
-    # Changes of inference tensors cannot be noticed.
-    if any(
-        type(t) not in (Tensor, nn.Parameter) or t.device.type != "cpu" or t.layout != torch.strided for t in tensors
-    ):
+    if any(type(t) not in (Tensor, nn.Parameter) or t.device != device or t.layout != torch.strided for t in tensors):
         return False
+    # Changes of inference tensors cannot be noticed.
     if any(t.is_inference() for t in tensors[len(inputs) :]):
         return False
-    known_dtype = network.dtype in (torch.float32, torch.bfloat16)
-    return known_dtype and all(map(is_supported, cast(nn.ModuleList, network.layers)))
+    return all(map(is_supported, cast(nn.ModuleList, network.layers)))
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:
-    """No compiler, tracer, autocast or function transform looks on."""
+    """No compiler, tracer, autocast, function transform or recorder of CUDA graphs looks on."""
+    device = inputs[0].device.type
     return not (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
-        or torch.is_autocast_enabled("cpu")
+        or torch.is_autocast_enabled(device)
+        or (device == "cuda" and torch.cuda.is_current_stream_capturing())
         or _get_current_dispatch_mode() is not None
         or forward_ad._current_level >= 0
         or any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in inputs)

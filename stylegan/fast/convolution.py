@@ -83,5 +83,6 @@ class Convolution:
         """With everything folded in: [C, C_in, 3, 3], or [4 * C, C_in, 2, 2] with `up`."""
         weight = self.kernel.float() * self.gain
         if self.up:
-            weight = torch.einsum("ayk,bxl,oikl->aboiyx", _WINDOW, _WINDOW, weight).flatten(0, 2)
+            window = _WINDOW.to(weight.device)
+            weight = torch.einsum("ayk,bxl,oikl->aboiyx", window, window, weight).flatten(0, 2)
         return weight

@@ -71,15 +71,14 @@ class TorchKernels:
         n, height, width, _ = windows.shape
         blocks = windows.float().view(n, height, width, 2, 2, layer.channels)
         x = blocks.permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * height, 2 * width, layer.channels)
-        if layer.blur_taps is None:
+        if layer.blur_kernel is None:
             return _activate(layer, x[:, 1:-1, 1:-1] + layer.bias, noise, out)
         x[:, :, 0], x[:, :, -1] = 0, 0
         if first:
             x[:, 0] = 0
         if last:
             x[:, -1] = 0
-        taps = torch.tensor(layer.blur_taps, device=x.device)
-        kernel = torch.outer(taps, taps).expand(layer.channels, 1, 3, 3)
+        kernel = layer.blur_kernel.expand(layer.channels, 1, 3, 3)
         x = F.conv2d(x.permute(0, 3, 1, 2), kernel, layer.bias, groups=layer.channels).permute(0, 2, 3, 1)
         return _activate(layer, x, noise, out)
 

@@ -5,6 +5,7 @@ What is prepared holds until a parameter changes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf, log2
 from typing import Any, cast
 
 import torch
@@ -24,11 +25,14 @@ class PreparedLayer:
     dtype: torch.dtype  # Of the features that it leaves.
     input: Tensor | None  # Of the first layer: the constant [1, 4, 4, C], or the weight [4 * 4 * C, w_dim] for w.
     convolution: Convolution | None  # Of the others.
-    blur_taps: tuple[float, float, float] | None  # Of the separable filter; None = no filter.
+    blur_kernel: Tensor | None  # [3, 3]; None = no filter.
+    blur_taps: tuple[float, float, float] | None  # Of the same filter, which is separable.
+    factor: float  # Of the features that it leaves, and of its noise and bias: other than 1 in float16 alone.
     noise_strength: Tensor | None  # [C]
+    noise: Tensor | None  # The network's own map, itself.
     bias: Tensor  # [C]
     negative_slope: float  # Of the activation: 0 = relu.
-    epsilon: float | None  # Of the instance normalization; None = no normalization.
+    epsilon: float | None  # Of the instance normalization, times factor^2; None = no normalization.
     style_weight: Tensor | None  # [2 * C, w_dim]
     style_bias: Tensor | None  # [2 * C], with the 1 that the scale is relative to.
 
@@ -53,20 +57,23 @@ class Fingerprint:
     """Tells whether the tensors of a network are what they were.
 
     Versions and addresses tell of every change but one: writing into `parameter.data`, as some training code does.
-    A few values of each tensor are compared for that.
+    A few values of each tensor are compared for that, on the CPU: to read them from a GPU is to wait for it.
     """
 
     def __init__(self, tensors: list[Tensor]):
         self._identity = self._identify(tensors)
         # Held, so that no new tensor gets the address of one that is gone.
         self._tensors = [t.detach() for t in tensors]
-        self._samples = [t.as_strided((4,), (t.numel() // 4,)) for t in self._tensors if _is_dense(t)]
-        self._values = torch.cat([sample.float() for sample in self._samples])
+        self._samples = [t.as_strided((4,), (t.numel() // 4,)) for t in self._tensors if _is_dense(t) and t.is_cpu]
+        self._values = self._read()
 
     def fits(self, tensors: list[Tensor]) -> bool:
         if self._identify(tensors) != self._identity:
             return False
-        return torch.equal(torch.cat([sample.float() for sample in self._samples]), self._values)
+        return torch.equal(self._read(), self._values)
+
+    def _read(self) -> Tensor:
+        return torch.cat([sample.float() for sample in self._samples]) if self._samples else torch.empty(0)
 
     @staticmethod
     def _identify(tensors: list[Tensor]) -> list[tuple[Any, ...]]:
@@ -91,7 +98,7 @@ def prepare(network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
 
 def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
     channels, source = len(layer.bias), layer.source
-    features, convolution = None, None
+    features, convolution, factor = None, None, 1.0
     if isinstance(source, LearnedConstant):
         features = source.const.float().permute(0, 2, 3, 1).contiguous()
     elif isinstance(source, DenseInput):
@@ -101,7 +108,8 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         assert isinstance(source, Conv2d)
         up = source.convolve is ops.upscale_conv2d
         size = layer.resolution // 2 if up else layer.resolution
-        convolution = Convolution(source.weight.detach(), source.weight_gain, size, dtype, up)
+        factor = _factor(layer, source) if dtype == torch.float16 else 1.0
+        convolution = Convolution(source.weight.detach(), source.weight_gain * factor, size, dtype, up)
     style_weight, style_bias = None, None
     if layer.style is not None:
         style_weight = layer.style.scaled_weight().float()
@@ -113,14 +121,31 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         dtype=torch.float32 if convolution is None else dtype,
         input=features,
         convolution=convolution,
+        blur_kernel=None if layer.blur_kernel is None else layer.blur_kernel[0, 0].float(),
         blur_taps=None if layer.blur_kernel is None else separate(layer.blur_kernel),
-        noise_strength=None if layer.noise_strength is None else layer.noise_strength.float(),
-        bias=layer.bias.float(),
+        factor=factor,
+        noise_strength=None if layer.noise_strength is None else layer.noise_strength.float() * factor,
+        noise=layer.noise_const,
+        bias=layer.bias.float() * factor,
         negative_slope=0.2 if layer.activate is ops.leaky_relu else 0.0,
-        epsilon=layer.instance_norm_epsilon if layer.use_instance_norm else None,
+        epsilon=layer.instance_norm_epsilon * factor**2 if layer.use_instance_norm else None,
         style_weight=style_weight,
         style_bias=style_bias,
     )
+
+
+def _factor(layer: SynthesisLayer, source: Conv2d) -> float:
+    """A power of two that keeps features within float16, which ends at 65504.
+
+    What a convolution gives may be of any size, since it is normalized afterwards; leaky ReLU and the normalization
+    take a factor through unchanged. With this one, no output's kernel has a norm far from 1 or more. So features are of
+    the order of their normalized inputs, at most sqrt(pixels) deviations each.
+    """
+    sizes = [source.weight.float().flatten(1).norm(dim=1) * source.weight_gain, layer.bias.float().abs()]
+    if layer.noise_strength is not None:
+        sizes.append(layer.noise_strength.float().abs())
+    largest = torch.cat(sizes).max().item()
+    return 2.0 ** -round(log2(largest)) if 0 < largest < inf else 1.0
 
 
 def separate(kernel: Tensor) -> tuple[float, float, float]:

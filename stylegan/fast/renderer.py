@@ -5,18 +5,23 @@ The next layer normalizes them, band by band, as it reads them. So features go t
 else happens in bands that fit the caches.
 """
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .choice import RenderPath, candidates
 from .convolution import Convolution
+from .graphs import CudaRecorder, Graphs
 from .kernels import Kernels, TorchKernels
 from .prepared import Fingerprint, PreparedLayer, PreparedNetwork, parameters_and_buffers, prepare
+from .trust import Trust
 from .workspace import Workspace, WorkspacePool
 
 # Bytes of a band of features: small enough for the caches, large enough for a convolution (measured: 2 to 8 MiB).
@@ -24,6 +29,9 @@ BAND_BYTES = 2**22
 
 # Pixels of the images that go through the layers together: memory does not grow with the batch beyond that.
 GROUP_PIXELS = 2**18
+
+# The same on a GPU, where a band is whole images: two of 1024x1024, or 32 of 256x256.
+GPU_GROUP_PIXELS = 2**21
 
 
 @dataclass
@@ -54,13 +62,22 @@ class Band:
         return self.stop == self.rows
 
 
+class _Prepared(NamedTuple):
+    """What a network keeps from call to call until its parameters change."""
+
+    fingerprint: Fingerprint
+    network: PreparedNetwork
+    graphs: Graphs | None  # On a GPU.
+
+
 class Renderer:
     """The fast path of one synthesis network."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._prepared: tuple[Fingerprint, PreparedNetwork] | None = None
+        self._prepared: _Prepared | None = None
         self._workspaces = WorkspacePool()
+        self._trust = Trust()
 
     # A copy of a network, here or in another process, prepares its own.
     def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
@@ -72,7 +89,7 @@ class Renderer:
     def release(self) -> None:
         """Give the prepared weights and the buffers back; the next call makes them again."""
         with self._lock:
-            self._prepared = None
+            self._drop()
         self._workspaces.release()
 
     def __call__(
@@ -81,34 +98,117 @@ class Renderer:
         ws: Tensor,
         noise: Sequence[Tensor | None],
         resolutions: Sequence[int],
-        kernels: Kernels,
-    ) -> list[Tensor]:
-        """The images at these resolutions, ascending, each [N, img_channels, R, R], float32.
+        path: RenderPath,
+    ) -> list[Tensor] | None:
+        """The images at these resolutions, ascending, each [N, img_channels, R, R], float32; None = the plain path
+        serves this call.
 
         network: the SynthesisNetwork; ws: [N, num_ws, w_dim]; noise: for each layer [N or 1, 1, R, R] or None.
         """
+        able = candidates(path, network, [ws, *(n for n in noise if n is not None)])
+        if not able:
+            return None
         # Buffers and prepared weights outlive the call, and inference tensors could not be written to outside.
-        with torch.inference_mode(False), torch.no_grad():
-            prepared = self._prepare(network, ws.dtype)
-            images = {}
-            for r in resolutions:
-                images[r] = torch.empty(len(ws), len(prepared.to_rgb[r][1]), r, r, device=ws.device)
-            size = max(1, GROUP_PIXELS // resolutions[-1] ** 2)
+        with torch.inference_mode(False), torch.no_grad(), _device_of(ws):
+            prepared = self._prepare(network, ws)
+            if on_gpu(ws) and len(ws):
+                proof = partial(_proof, prepared, cast(int, network.img_resolution))
+                kernels = self._trust.choose(able, network, ws, proof, explicit=path != "auto")
+                if kernels is None:
+                    return None
+                # torch keeps freed memory for the next call, and knows which stream has used it.
+                return _render(prepared, kernels, Workspace(), ws, noise, resolutions, record=True)
             with self._workspaces.lend() as workspace:
-                for i in range(0, len(ws), size):
-                    group = slice(i, i + size)
-                    own_noise = [n if n is None or len(n) == 1 else n[group] for n in noise]
-                    own_images = {r: img[group] for r, img in images.items()}
-                    _Call(kernels, workspace).render(prepared, ws[group].float(), own_noise, own_images)
-        return list(images.values())
+                return _render(prepared, able[0], workspace, ws, noise, resolutions)
 
-    def _prepare(self, network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
+    def _prepare(self, network: nn.Module, ws: Tensor) -> _Prepared:
         tensors = list(parameters_and_buffers(network))
         with self._lock:
-            if self._prepared is None or not self._prepared[0].fits(tensors):
-                self._prepared = None
-                self._prepared = Fingerprint(tensors), prepare(network, dtype)
-            return self._prepared[1]
+            if self._prepared is None or not self._prepared.fingerprint.fits(tensors):
+                self._drop()
+                own = prepare(network, ws.dtype)
+                self._prepared = _Prepared(Fingerprint(tensors), own, _graphs_for(own, ws.device))
+            return self._prepared
+
+    def _drop(self) -> None:
+        if self._prepared is not None and self._prepared.graphs is not None:
+            self._prepared.graphs.release()
+        self._prepared = None
+
+
+def on_gpu(x: Tensor) -> bool:
+    """Whether bands are whole images, paths need proof, and calls are recorded."""
+    return x.is_cuda
+
+
+def _device_of(x: Tensor) -> contextlib.AbstractContextManager[Any]:
+    return torch.cuda.device(x.device) if x.is_cuda else contextlib.nullcontext()
+
+
+def _graphs_for(network: PreparedNetwork, device: torch.device) -> Graphs | None:
+    """Recordings, where a device can make them."""
+    if device.type != "cuda":
+        return None
+    # All is there before another stream may read it.
+    for layer in network.layers:
+        if layer.convolution is not None:
+            _ = layer.convolution.packed
+    torch.cuda.synchronize(device)
+    return Graphs(CudaRecorder(device))
+
+
+def _render(
+    prepared: _Prepared,
+    kernels: Kernels,
+    workspace: Workspace,
+    ws: Tensor,
+    noise: Sequence[Tensor | None],
+    resolutions: Sequence[int],
+    *,
+    record: bool = False,
+) -> list[Tensor]:
+    """The images, a group at a time. The other arguments are those of `Renderer`."""
+    network = prepared.network
+    colours = [len(network.to_rgb[r][1]) for r in resolutions]
+    images = [torch.empty(len(ws), c, r, r, device=ws.device) for c, r in zip(colours, resolutions, strict=True)]
+    size = max(1, (GPU_GROUP_PIXELS if on_gpu(ws) else GROUP_PIXELS) // resolutions[-1] ** 2)
+    for i in range(0, len(ws), size):
+        group = slice(i, i + size)
+        own_noise = [n if n is None or len(n) == 1 else n[group] for n in noise]
+        own_images = [img[group] for img in images]
+        if record and prepared.graphs is not None:
+            _render_recorded(prepared.graphs, network, kernels, ws[group], own_noise, own_images)
+        else:
+            _Call(kernels, workspace).render(network, ws[group].float(), own_noise, own_images)
+    return images
+
+
+def _proof(
+    prepared: _Prepared, resolution: int, kernels: Kernels, ws: Tensor, noise: Sequence[Tensor | None]
+) -> Tensor:
+    """Images to compare with the modules'."""
+    return _render(prepared, kernels, Workspace(), ws, noise, [resolution])[0]
+
+
+def _render_recorded(
+    graphs: Graphs,
+    network: PreparedNetwork,
+    kernels: Kernels,
+    ws: Tensor,
+    noise: Sequence[Tensor | None],
+    images: list[Tensor],
+) -> None:
+    """The same of one group, by a CUDA graph from the second time on. The network's own noise is part of the graph."""
+    given = [n is not None and n is not layer.noise for n, layer in zip(noise, network.layers, strict=True)]
+
+    def work(inputs: list[Tensor], outputs: list[Tensor]) -> None:
+        ws, *others = inputs
+        maps = iter(others)
+        own_noise = [next(maps) if new else n for new, n in zip(given, noise, strict=True)]
+        _Call(kernels, Workspace()).render(network, ws.float(), own_noise, outputs)
+
+    key = type(kernels), tuple(given), tuple(n is None for n in noise)
+    graphs.run(key, work, [ws, *(n for n, new in zip(noise, given, strict=True) if new and n is not None)], images)
 
 
 @dataclass(frozen=True)
@@ -119,17 +219,18 @@ class _Call:
     workspace: Workspace
 
     def render(
-        self, network: PreparedNetwork, ws: Tensor, noise: Sequence[Tensor | None], images: dict[int, Tensor]
+        self, network: PreparedNetwork, ws: Tensor, noise: Sequence[Tensor | None], images: Sequence[Tensor]
     ) -> None:
-        """Fill in the images, by resolution [N, img_channels, R, R]."""
+        """Fill in the images, each [N, img_channels, R, R], ascending."""
         features: Features | None = None
+        wanted = {img.shape[-1]: img for img in images}
         for i, (layer, given) in enumerate(zip(network.layers, noise, strict=True)):
-            if layer.resolution > max(images):
+            if layer.resolution > max(wanted):
                 break
             own_noise = None if given is None else given[:, 0].float().contiguous()  # [N or 1, R, R]
             features = self.layer(layer, features, ws[:, min(i, ws.shape[1] - 1)], own_noise)
-            if i % 2 == 1 and layer.resolution in images:
-                self.rgb(features, *network.to_rgb[layer.resolution], images[layer.resolution])
+            if i % 2 == 1 and layer.resolution in wanted:
+                self.rgb(features, *network.to_rgb[layer.resolution], wanted[layer.resolution])
 
     def layer(self, layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None) -> Features:
         n, size, device = len(w), layer.resolution, w.device
@@ -152,7 +253,7 @@ class _Call:
         """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
         n, size, _, channels = before.x.shape
         dtype = convolution.dtype
-        count, height = _band_shape(size, channels, convolution)
+        count, height = _band_shape(before.x, convolution)
         for i in range(0, n, count):
             images = slice(i, min(i + count, n))
             x, mean, scale, shift = (t[images] for t in (before.x, before.mean, before.scale, before.shift))
@@ -192,17 +293,23 @@ class _Call:
         _, size, _, channels = features.x.shape
         own_weight = weight * features.scale[:, None]  # [N, img_channels, C]
         own_bias = F.linear(features.shift - features.mean * features.scale, weight, bias)  # [N, img_channels]
-        height = max(1, BAND_BYTES // (size * channels * 4))
+        height = max(1, _band_bytes(features.x) // (size * channels * 4))
         for start in range(0, size, height):
             rows = slice(start, start + height)
             self.kernels.to_rgb(features.x[:, rows], own_weight, own_bias, out[:, :, rows])
 
 
-def _band_shape(size: int, channels: int, convolution: Convolution) -> tuple[int, int]:
-    """How many images, and how many rows of them, go through a convolution together."""
-    pixel = 4 * max(channels, convolution.out_channels)
-    rows = min(size, max(4, BAND_BYTES // (size * pixel)))
-    return max(1, BAND_BYTES // (size * size * pixel)), rows
+def _band_shape(x: Tensor, convolution: Convolution) -> tuple[int, int]:
+    """How many images, and how many rows of them, go through a convolution together; x: [N, R, R, C]."""
+    size, limit = x.shape[1], _band_bytes(x)
+    pixel = 4 * max(x.shape[3], convolution.out_channels)
+    rows = min(size, max(4, limit // (size * pixel)))
+    return max(1, limit // (size * size * pixel)), rows
+
+
+def _band_bytes(x: Tensor) -> int:
+    """Those of BAND_BYTES, or no limit."""
+    return 2**62 if on_gpu(x) else BAND_BYTES
 
 
 def _normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -212,7 +319,7 @@ def _normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tenso
     if layer.style_weight is not None:
         scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
     if layer.epsilon is None:
-        mean = torch.zeros_like(mean)
+        mean, scale = torch.zeros_like(mean), scale / layer.factor
     else:
         scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
     return mean.float(), scale.float(), shift.float()

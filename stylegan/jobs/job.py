@@ -15,6 +15,7 @@ from ..generator import Generator
 from ..images import display_size, resize
 from ..synthesis import NoiseMode
 from ..version import __version__
+from ..workers import map_in_order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +36,30 @@ class Job:
         return display_size(self.G.img_resolution, self.size or self.G.img_resolution)
 
     def render(self, seeds: Iterable[int], batch_size: int) -> Iterator[tuple[int, Image.Image]]:
-        """Each seed with its image, in order. No more than one batch is rendered ahead."""
-        remaining, width = iter(seeds), self.width
-        while batch := list(islice(remaining, batch_size)):
-            pictures = self.G.sample(
-                seeds=batch,
-                truncation_psi=self.truncation_psi,
-                truncation_cutoff=self.truncation_cutoff,
-                noise_mode=self.noise_mode,
-                noise_seed=self.noise_seed,
-                labels=self.label,
-                batch_size=batch_size,
-                progress=False,
-            )
-            for seed, picture in zip(batch, pictures, strict=True):
-                yield seed, picture if picture.width == width else resize(picture, width)
+        """Each seed with its image, in order. No more than one batch is rendered ahead; two on a GPU.
+
+        There, the next batch is computed while the host waits for one and makes pictures of it.
+        """
+        remaining = iter(seeds)
+        groups = iter(lambda: list(islice(remaining, batch_size)), [])
+        two = overlaps(self.G.device)
+        for batch in map_in_order(self._pictures, groups, threads=2, ahead=1) if two else map(self._pictures, groups):
+            yield from batch
+
+    def _pictures(self, seeds: list[int]) -> list[tuple[int, Image.Image]]:
+        width = self.width
+        pictures = self.G.sample(
+            seeds=seeds,
+            truncation_psi=self.truncation_psi,
+            truncation_cutoff=self.truncation_cutoff,
+            noise_mode=self.noise_mode,
+            noise_seed=self.noise_seed,
+            labels=self.label,
+            batch_size=len(seeds),
+            progress=False,
+        )
+        sized = [p if p.width == width else resize(p, width) for p in pictures]
+        return list(zip(seeds, sized, strict=True))
 
     def settings(self) -> dict[str, Any]:
         """The model and those of the fields that are set, as JSON can hold them."""
@@ -68,9 +78,14 @@ class Job:
         return {
             "software": f"stylegan {__version__}",
             "weights_sha256": weights_sha256(self.G),
-            "path": resolve_path(self.G.path),
+            "path": resolve_path(self.G.path, self.G.device),
             "dtype": str(self.G.dtype).removeprefix("torch."),
         } | self.settings()
+
+
+def overlaps(device: torch.device) -> bool:
+    """Whether host and device work at the same time."""
+    return device.type == "cuda"
 
 
 def weights_sha256(G: Generator) -> str:

@@ -1,0 +1,80 @@
+"""Whether a fast path computes on this GPU what the modules define.
+
+The kernels for CPUs are compiled and tested ahead. Those for GPUs are compiled, or chosen by cuDNN, where they run, on
+hardware and drivers that nobody tested with this version. So the first call of a network renders two images both ways.
+"""
+
+import copy
+import logging
+import threading
+from collections.abc import Callable
+from math import isnan
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RenderError
+from .kernels import Kernels
+
+# RMS error that a path may have against the modules in float32, relative to the images' deviation. Networks with random
+# weights enlarge rounding: 0.05 at 1024x1024 in bfloat16. What is wrong is wrong by far more.
+ERROR_LIMITS = {torch.float32: 0.01, torch.float16: 0.05, torch.bfloat16: 0.25}
+
+# Two images of a network: (kernels, ws, noise) -> img.
+Render = Callable[[Kernels, Tensor, list[Tensor | None]], Tensor]
+
+
+class Trust:
+    """What is known of one network's paths."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._faults: dict[tuple[type, torch.device, torch.dtype], str | None] = {}
+
+    def choose(
+        self, candidates: list[Kernels], network: nn.Module, ws: Tensor, render: Render, *, explicit: bool
+    ) -> Kernels | None:
+        """The first of the kernels that compute the right images; None = only the modules do.
+
+        explicit: this path was asked for by name: raise RenderError rather than take another.
+        """
+        for kernels in candidates:
+            fault = self._fault(kernels, network, ws, render)
+            if fault is None:
+                return kernels
+            if explicit:
+                raise RenderError(f"this path does not work on {ws.device}: {fault}; use path 'auto' or 'plain'")
+        return None
+
+    def _fault(self, kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -> str | None:
+        """What is wrong with kernels; None = nothing. Asked once, and told once."""
+        key = type(kernels), ws.device, ws.dtype
+        with self._lock:
+            if key not in self._faults:
+                self._faults[key] = fault = _compare(kernels, network, ws[:2], render)
+                if fault is not None:
+                    message = "%s are not used for this network on %s: %s"
+                    logging.getLogger(__name__).warning(message, type(kernels).__name__, ws.device, fault)
+            return self._faults[key]
+
+
+def _compare(kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -> str | None:
+    """What is wrong with the images of ws [N, num_ws, w_dim], at full resolution with the network's own noise."""
+    layers = cast(nn.ModuleList, network.layers)
+    noise = [cast(Tensor | None, layer.noise_const) for layer in layers]
+    try:
+        given = render(kernels, ws, noise)
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # Compilers and drivers raise whatever they like.
+        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+    exact = network if ws.dtype == torch.float32 else copy.deepcopy(network).float()
+    maps = [None if n is None else n.float() for n in noise]
+    with torch.no_grad():
+        [expected] = exact._images(ws.float(), maps, [network.img_resolution])  # type: ignore[operator]
+    difference, deviation = (given - expected).square().mean().sqrt().item(), expected.std().item()
+    # Weights or ws that are no finite numbers say nothing of the kernels.
+    if isnan(deviation) or difference <= ERROR_LIMITS[ws.dtype] * deviation:
+        return None
+    return f"its images differ from the modules' by {difference / max(deviation, 1e-30):.2g} of their deviation"
