@@ -9,6 +9,7 @@ import platform
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -36,12 +37,13 @@ def best_of_samples(G: Generator, network: Perceptual, target: Tensor, samples: 
     return least.tolist(), statistics.mean(between)
 
 
-def recovery(G: Generator, network: Perceptual, *, count: int, steps: int) -> tuple[float, float]:
+def recovery(G: Generator, network: Perceptual, *, count: int, steps: int, refine: int) -> tuple[float, float]:
     """Errors of w and of the image for images of the model, in parts of those between random ones."""
     truth = G.ws(range(500, 500 + 2 * count))
     img = G.render(truth, output_type="pt")
     target = images.from_uint8(images.to_uint8(img[:count]))
-    found = project(target, G, space="w", optimize_noise=False, steps=steps, candidates=100, extractor=network)
+    options: dict[str, Any] = {"space": "w", "optimize_noise": False, "candidates": 100, "extractor": network}
+    found = project(target, G, steps=steps, refine=refine, **options)
     with torch.no_grad():
         between = perceptual_distance(network.embed(img[:count]), network.embed(img[count:]))
     w_between = (truth[:count, 0] - truth[count:, 0]).norm(dim=1)
@@ -102,9 +104,10 @@ def main(
     least, between = best_of_samples(G, network, found.target, samples)
     show(f"best of {samples} samples", least, "")
     click.echo(f"| two random samples | | {between:.3f} | |\n")
-    w, image = recovery(G, network, count=count, steps=recovery_steps)
-    own = f"{count} images of the model, {recovery_steps} steps in w"
-    click.echo(f"{own}: w error {w:.3f}, distance {image:.4f}, in parts of two random ones'")
+    for refine in (0, 8):
+        w, image = recovery(G, network, count=count, steps=recovery_steps, refine=refine)
+        own = f"{count} images of the model, {recovery_steps} steps in w and {refine} of refinement"
+        click.echo(f"{own}: w error {w:.4f}, distance {image:.2g}, in parts of two random ones'")
 
 
 def show(name: str, distances: list[float], seconds: str) -> None:

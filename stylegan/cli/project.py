@@ -56,6 +56,13 @@ class IntegersType(click.ParamType):
 @click.option("--extractor", default="st-lpips-vgg", show_default=True, help="What measures the perceptual distance.")
 @click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Of the difference of pixels.")
 @click.option("--w-weight", type=float, default=0.02, show_default=True, help="Of the distance of w from its average.")
+@click.option(
+    "--refine",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Steps of least squares afterwards; 8 find the w of an image of the model. Needs --space w --no-noise.",
+)
 @model_options
 def project(
     photos: tuple[Path, ...],
@@ -79,6 +86,7 @@ def project(
       stylegan project photo.jpg --detect --steps 300 --out run
       stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
       stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
+      stylegan project face.png --space w --no-noise --steps 200 --refine 8 --out run
     """
     # The optimization is not loaded for the other commands.
     from stylegan import projection

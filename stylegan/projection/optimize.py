@@ -55,6 +55,7 @@ def project(
     pixel_weight: float = 1.0,
     w_weight: float = 0.02,
     noise_weight: float = 1e5,
+    refine: int = 0,
     names: Sequence[str] | None = None,
     batch_size: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -74,6 +75,9 @@ def project(
     pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the mean squared distance of w
         from its average (in deviations of each principal component), and of the regularization of noise maps, in the
         loss; that of the perceptual distance is 1. The paper has the last one alone.
+    refine: steps of least squares on the pixels afterwards, in w and with the noise maps of the model. 8 of them find
+        the very w of an image that the model made; each takes 2 * w_dim images. A photo they bring nearer by its pixels
+        only.
     names: a short text for each picture; None = 0, 1, 2...
     batch_size: pictures computed together, for memory; None = all.
     checkpoint: a .safetensors file where the state is kept every 50 steps; if it is there, the projection goes on from
@@ -99,6 +103,7 @@ def project(
         pixel_weight=pixel_weight,
         w_weight=w_weight,
         noise_weight=noise_weight,
+        refine=refine,
     )
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
@@ -107,13 +112,16 @@ def project(
     if checkpoint is not None and os.path.exists(checkpoint):
         projector.load(checkpoint)
     with tqdm(
-        total=steps, initial=projector.step, unit="step", disable=None if progress is None else not progress
+        total=settings.all_steps,
+        initial=projector.step,
+        unit="step",
+        disable=None if progress is None else not progress,
     ) as bar:
-        while projector.step < steps:
+        while projector.step < settings.all_steps:
             distance = projector.advance()
             bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
             bar.update()
-            if checkpoint is not None and (projector.step % 50 == 0 or projector.step == steps):
+            if checkpoint is not None and (projector.step % 50 == 0 or projector.step >= steps):
                 projector.save(checkpoint)
     return _result(projector, names)
 

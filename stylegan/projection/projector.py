@@ -26,6 +26,7 @@ from .objective import (
     perceptual_distance,
     principal_basis,
 )
+from .refine import refine_step
 from .start import average_start, best_start
 
 Space = Literal["w", "w+"]
@@ -53,6 +54,7 @@ class Settings:
     pixel_weight: float
     w_weight: float
     noise_weight: float
+    refine: int
 
     def __post_init__(self) -> None:
         if self.space not in get_args(Space):
@@ -61,10 +63,22 @@ class Settings:
         check_seeds(self.seed)
         if check_integers(self.steps, what="steps", limit=10**7) == [0]:
             raise InputError("steps must be 1 or more, got 0")
+        if check_integers(self.refine, what="refine", limit=10**6) != [0] and (
+            self.space != "w" or self.optimize_noise
+        ):
+            given = f"space {self.space!r} and noise maps {'that are fitted' if self.optimize_noise else 'as they are'}"
+            raise InputError(
+                f"refine is for space 'w' and the noise maps of the model (--space w --no-noise); got {given}"
+            )
         for name in ("learning_rate", "pixel_weight", "w_weight", "noise_weight"):
             value = getattr(self, name)
             if not 0 <= value < float("inf") or (name == "learning_rate" and value == 0):
                 raise InputError(f"{name} must be a positive number, got {value!r}")
+
+    @property
+    def all_steps(self) -> int:
+        """Those of Adam, and those of refinement."""
+        return self.steps + self.refine
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -83,6 +97,10 @@ class Projector:
         *,
         batch_size: int | None = None,  # Pictures computed together; None = all.
     ):
+        if settings.refine and G.dtype != torch.float32:
+            raise InputError(
+                f"refine needs a model in float32, got {G.dtype}; differences of images are too small else"
+            )
         self.G, self.target, self.embed, self.settings = G, target, embed, settings
         self.batch_size = batch_size or len(target)
         with torch.no_grad():
@@ -112,8 +130,10 @@ class Projector:
         return img, perceptual_distance(torch.cat(embeddings), self.target_embedding)
 
     def advance(self) -> float:
-        """One step of Adam for every picture; returns their mean perceptual distance before it."""
+        """One step for every picture, of Adam or of refinement; returns their mean perceptual distance before it."""
         s = self.settings
+        if self.step >= s.steps:
+            return self._refine()
         self.optimizer.param_groups[0]["lr"] = s.learning_rate * learning_rate_factor(self.step, s.steps)
         self.optimizer.zero_grad(set_to_none=True)
         exploring = self._exploration_noise()
@@ -134,6 +154,19 @@ class Projector:
         self.step += 1
         self._keep_frame()
         return total / len(self.u)
+
+    def _refine(self) -> float:
+        before = self.look()[1].mean().item()
+        for i, target in enumerate(self.target):
+            self.u.data[i, 0] = refine_step(self._render, self.u.detach()[i, 0], target)
+        self.step += 1
+        self.frames[-1] = to_uint8(self.look()[0]).cpu()
+        return before
+
+    def _render(self, u: Tensor) -> Tensor:
+        """Coordinates [N, w_dim] -> images, in batches."""
+        size = self.G.default_batch_size(len(u))
+        return torch.cat([self.G.synthesis(self._ws(part[:, None])) for part in u.split(size)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint, complete or not at all."""

@@ -41,6 +41,40 @@ def test_projection_recovers_what_the_model_made(gentle, blocks):
         assert error < 0.05 * (others[:, 0] - truth[i, 0]).norm(dim=1).median()
 
 
+def test_refinement_finds_the_very_w_of_an_image(faces: Generator):
+    truth, others = faces.ws([50]), faces.ws(range(60, 70))
+    target = from_uint8(to_uint8(faces.render(truth, output_type="pt")))
+    options = {"space": "w", "optimize_noise": False, "candidates": 100, "extractor": "random-conv", "progress": False}
+    found = stylegan.project(target, faces, steps=30, refine=6, **options)
+    error = (found.latents.ws[0, 0] - truth[0, 0]).norm() / (others[:, 0] - truth[0, 0]).norm(dim=1).median()
+    assert error < 0.05
+    assert found.pixel_errors[0] < 0.004  # What 8 bits leave is 0.0023.
+    assert torch.equal(found.frames[-1], to_uint8(found.img))
+
+
+def test_refinement_never_leads_away(tiny, blocks, pictures):
+    """From pictures that the model cannot make, too."""
+    other = pictures.flip(2)
+    options = {"space": "w", "optimize_noise": False, "steps": 5}
+    errors = [project(other, tiny, blocks, refine=n, **options).pixel_errors for n in (0, 1, 3)]
+    assert (errors[1] <= errors[0]).all()
+    assert (errors[2] <= errors[1]).all()
+    assert (errors[2] < errors[0]).all()
+
+
+@pytest.mark.parametrize("options", [{"space": "w+"}, {"optimize_noise": True}, {"refine": -1}])
+def test_refinement_says_what_it_is_for(tiny, blocks, pictures, options):
+    with pytest.raises(InputError, match="refine"):
+        project(pictures, tiny, blocks, **{"space": "w", "optimize_noise": False, "refine": 2} | options)
+
+
+def test_refinement_in_low_precision_is_refused(blocks, pictures):
+    G = tiny_generator()
+    G.synthesis.bfloat16()
+    with pytest.raises(InputError, match="float32, got torch"):
+        project(pictures, G, blocks, space="w", optimize_noise=False, refine=1)
+
+
 def test_a_real_perceptual_network_leads_to_the_picture(faces: Generator):
     network = load_extractor("random-conv")
     img = faces.sample(seeds=[50, 51, 52, 53], output_type="pt")
@@ -155,9 +189,16 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimize_noise", [True, False])
-def test_an_interrupted_projection_goes_on_exactly(tiny, blocks, pictures, tmp_path, optimize_noise, monkeypatch):
-    options = {"steps": 70, "optimize_noise": optimize_noise, "checkpoint": tmp_path / "state.safetensors"}
+@pytest.mark.parametrize(
+    ("own", "last"),
+    [
+        ({"optimize_noise": True}, 63),
+        ({"optimize_noise": False}, 63),
+        ({"space": "w", "optimize_noise": False, "refine": 3}, 72),
+    ],
+)
+def test_an_interrupted_projection_goes_on_exactly(tiny, blocks, pictures, tmp_path, own, last, monkeypatch):
+    options = own | {"steps": 70, "checkpoint": tmp_path / "state.safetensors"}
     whole = project(pictures, tiny, blocks, **options | {"checkpoint": None})
 
     from stylegan.projection.projector import Projector
@@ -165,7 +206,7 @@ def test_an_interrupted_projection_goes_on_exactly(tiny, blocks, pictures, tmp_p
     advance = Projector.advance
 
     def fail_late(self: Projector) -> float:
-        if self.step == 63:
+        if self.step == last:
             raise Interrupted
         return advance(self)
 
@@ -176,7 +217,7 @@ def test_an_interrupted_projection_goes_on_exactly(tiny, blocks, pictures, tmp_p
     resumed = project(pictures, tiny, blocks, **options)
     assert resumed.latents.ws.equal(whole.latents.ws)
     assert resumed.frames.equal(whole.frames)
-    if optimize_noise:
+    if own["optimize_noise"]:
         assert all(a.equal(b) for a, b in zip(resumed.latents.noise, whole.latents.noise, strict=True))
 
     with pytest.raises(InputError, match="was begun with steps 70, not 50"):

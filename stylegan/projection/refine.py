@@ -1,0 +1,49 @@
+"""Least squares on the pixels: where a picture is an image of the model, it leads to the w that made it."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .objective import MAX_SIZE
+
+# Half of the difference that gives a derivative, in deviations of a principal component of w.
+_DIFFERENCE = 0.02
+
+# Weights of the pull to the average that a step chooses from: with least where the image is all but found.
+_DAMPINGS = tuple(10.0**k for k in range(-5, 3))
+
+# Pixels whose derivatives are in float64 together.
+_PIXELS = 2**14
+
+
+@torch.no_grad()
+def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
+    """One step of Gauss and Newton, damped as by Levenberg and Marquardt: coordinates with which pixels differ less.
+
+    render: from coordinates [N, D] to images [N, C, R, R]; u: [D], the coordinates so far, in deviations each; target:
+    [C, R, R]. The derivatives by all coordinates are differences of 2 D images. Of several dampings, each a pull of
+    another weight to the average, the one whose image is nearest is taken; u itself where none brings it nearer.
+    Images above 256x256 are averaged down.
+    """
+    goal = _pixels(target[None])[0]
+    steps = _DIFFERENCE * torch.eye(len(u), device=u.device)
+    slopes = (_pixels(render(u + steps)) - _pixels(render(u - steps))) / (2 * _DIFFERENCE)  # [D, P]
+    here = _pixels(render(u[None]))[0]
+    matrix = torch.zeros(len(u), len(u), dtype=torch.float64, device=u.device)
+    slope = torch.zeros(len(u), dtype=torch.float64, device=u.device)
+    for part, rest in zip(slopes.split(_PIXELS, dim=1), (goal - here).split(_PIXELS), strict=True):
+        matrix += part.double() @ part.double().T
+        slope += part.double() @ rest.double()
+    eye = torch.eye(len(u), dtype=torch.float64, device=u.device)
+    tried = [u.double() + torch.linalg.solve(matrix + d * eye, slope - d * u.double()) for d in _DAMPINGS]
+    found = torch.stack([u, *(t.to(u) for t in tried)])
+    errors = (_pixels(render(found)) - goal).square().sum(dim=1)
+    return found[errors.nan_to_num(nan=float("inf")).argmin()]
+
+
+def _pixels(img: Tensor) -> Tensor:
+    """[N, C, R, R] -> [N, C * R * R], 256x256 at most."""
+    img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
+    return img.flatten(1)
