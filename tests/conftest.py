@@ -2,6 +2,8 @@
 
 import os
 import tempfile
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,15 @@ GOLDEN = Path(__file__).parent / "golden"
 # How images are computed here, besides the plain path.
 FAST_PATHS = ["fast", "native"] if native_kernels() else ["fast"]
 SHARED = Path(__file__).parents[2] / "shared"
+
+
+def in_threads(work: Callable[[int], None], count: int) -> None:
+    """work(0), work(1)... at the same time."""
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @dataclass

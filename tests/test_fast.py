@@ -1,7 +1,6 @@
 """The fast paths compute what the plain modules define, whatever the options, the threads and the order of calls."""
 
 import copy
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +17,7 @@ from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
 from stylegan.fast.workspace import Workspace
 from stylegan.layers import initialize
 
-from .conftest import FAST_PATHS, tiny_generator
+from .conftest import FAST_PATHS, in_threads, tiny_generator
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "official": {},
@@ -301,11 +300,7 @@ def test_threads_get_their_own_images(path: str):
             if not torch.equal(G.synthesis(ws[i]), expected[i]):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=render, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(render, 4)
     assert not wrong
 
 

@@ -5,7 +5,6 @@ The tests at the end need a GPU.
 
 import copy
 import sys
-import threading
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from stylegan.fast.graphs import Graphs, Work
 from stylegan.fast.kernels import TorchKernels
 from stylegan.fast.prepared import Fingerprint, prepare
 
+from .conftest import in_threads
 from .test_fast import OPTIONS, assert_same, generator, is_prepared, on
 
 
@@ -163,11 +163,7 @@ def test_threads_replay_one_after_the_other(gpu: FakeRecorder):
             if (G.synthesis(ws[i]) - expected[i]).abs().max() > 1e-3:
                 wrong.append(i)
 
-    threads = [threading.Thread(target=render, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(render, 4)
     assert not wrong
     assert gpu.recorded == 1
 
@@ -396,11 +392,7 @@ def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str):
                 if (G.synthesis(ws[i]).cpu() - expected[i]).abs().max() > 1e-2:
                     wrong.append(i)
 
-    threads = [threading.Thread(target=render, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(render, 4)
     assert not wrong
 
 

@@ -89,3 +89,7 @@ INLINE vec where_positive(vec v, vec yes, vec no) {
     memcpy(&v, &y, sizeof v);
     return v;
 }
+
+INLINE void add_to(double *sums, vec v, long n) {
+    for (long i = 0; i < LANES && i < n; i++) sums[i] += v[i];
+}

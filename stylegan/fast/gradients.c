@@ -7,10 +7,6 @@
 
 #include "common.h"
 
-INLINE void add_to(double *sums, vec v, long n) {
-    for (long i = 0; i < LANES && i < n; i++) sums[i] += v[i];
-}
-
 /* The sums of the gradient, and of the gradient times (y - mean). */
 
 typedef struct {

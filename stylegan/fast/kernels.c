@@ -114,10 +114,8 @@ INLINE void activate_row(const epilogue_args *a, const void *x, long start, long
                 sum += v;
                 square += v * v;
             }
-            for (long i = 0; i < LANES && i < n; i++) {
-                sums[k + i] += sum[i];
-                sums[c + k + i] += square[i];
-            }
+            add_to(sums + k, sum, n);
+            add_to(sums + c + k, square, n);
         }
     }
 }
