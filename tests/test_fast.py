@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from stylegan import Generator, ops
 from stylegan.errors import InputError
@@ -263,6 +264,10 @@ def test_those_who_look_inside_see_the_plain_path(path: str):
     G.synthesis(ws)
     handle.remove()
     assert seen == [(1, 16, 8, 8)]
+    handle = register_module_forward_hook(lambda *args: seen.append(args[-1].shape))
+    G.synthesis(ws)
+    handle.remove()
+    assert len(seen) > G.num_ws
     with torch.autocast("cpu", torch.bfloat16):
         G.synthesis(ws)
     assert not is_prepared(G)

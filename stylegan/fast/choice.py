@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
-from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .. import ops
@@ -83,7 +83,9 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     if network.training or network.dtype not in _TYPES.get(device.type, ()) or not _is_ordinary_call(inputs):
         return False
     inner = (module for module in network.modules() if module is not network)
-    if _has_any_global_hook() or any(module._forward_hooks or module._forward_pre_hooks for module in inner):
+    if hooks._global_forward_hooks or hooks._global_forward_pre_hooks:
+        return False
+    if any(module._forward_hooks or module._forward_pre_hooks for module in inner):
         return False
     tensors = [*inputs, *parameters_and_buffers(network)]
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
