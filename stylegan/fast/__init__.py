@@ -18,7 +18,7 @@ The modules in `layers` and `synthesis` stay the definition: what is computed he
 from .choice import RENDER_PATHS, RenderPath, check_path, is_supported, resolve_path
 from .gradients import native_gradients
 from .native import native_kernels
-from .prepared import separate
+from .prepared import negative_slope, separate
 from .renderer import Renderer
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "is_supported",
     "native_gradients",
     "native_kernels",
+    "negative_slope",
     "resolve_path",
     "separate",
 ]

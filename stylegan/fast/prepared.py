@@ -127,7 +127,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         noise_strength=None if layer.noise_strength is None else layer.noise_strength.float() * factor,
         noise=layer.noise_const,
         bias=layer.bias.float() * factor,
-        negative_slope=0.2 if layer.activate is ops.leaky_relu else 0.0,
+        negative_slope=negative_slope(layer),
         epsilon=layer.instance_norm_epsilon * factor**2 if layer.use_instance_norm else None,
         style_weight=style_weight,
         style_bias=style_bias,
@@ -146,6 +146,11 @@ def _factor(layer: SynthesisLayer, source: Conv2d) -> float:
         sizes.append(layer.noise_strength.float().abs())
     largest = torch.cat(sizes).max().item()
     return 2.0 ** -round(log2(largest)) if 0 < largest < inf else 1.0
+
+
+def negative_slope(layer: SynthesisLayer) -> float:
+    """Of the activation: 0 = relu."""
+    return 0.2 if layer.activate is ops.leaky_relu else 0.0
 
 
 def separate(kernel: Tensor) -> tuple[float, float, float]:

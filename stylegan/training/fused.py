@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..fast import is_supported, native_gradients, native_kernels, separate
+from ..fast import is_supported, native_gradients, native_kernels, negative_slope, separate
 from ..layers import Conv2d, SynthesisLayer, epilogue
-from ..ops import blur, leaky_relu
+from ..ops import blur
 
 
 def fuse(network: nn.Module) -> None:
@@ -46,7 +46,7 @@ def fused_epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | 
     if layer.style is not None:
         scale, shift = layer.style(w).float().chunk(2, dim=1)  # [N, C] each
     epsilon = layer.instance_norm_epsilon if layer.use_instance_norm else None
-    slope = 0.2 if layer.activate is leaky_relu else 0.0
+    slope = negative_slope(layer)
     strength = None if layer.noise_strength is None or noise is None else layer.noise_strength.float()
     return cast(Tensor, _Epilogue.apply(x, noise, strength, layer.bias.float(), scale, shift, slope, epsilon))
 
