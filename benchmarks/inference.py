@@ -19,7 +19,6 @@ On a GPU every call is waited for, and three are not counted: they compile, prov
 --tune-allocator lets glibc keep freed memory, for all paths alike: that alone makes the plain path about twice as fast.
 """
 
-import ctypes
 import itertools
 import platform
 import statistics
@@ -39,6 +38,7 @@ from torch import Tensor
 from stylegan import Generator
 from stylegan.errors import RenderError
 from stylegan.fast import RENDER_PATHS, RenderPath, check_path
+from stylegan.memory import keep_freed_memory
 
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -62,13 +62,6 @@ class Case:
     def median(self) -> float:
         """Not a number where there are none."""
         return statistics.median(self.seconds) if self.seconds else float("nan")
-
-
-def tune_allocator() -> None:
-    """Let glibc keep all freed memory: M_MMAP_MAX 0, M_TRIM_THRESHOLD without limit."""
-    libc = ctypes.CDLL("libc.so.6")
-    libc.mallopt(-4, 0)
-    libc.mallopt(-1, 2**31 - 1)
 
 
 def make_generator(resolution: int, dtype: str, device: torch.device, model: str | None) -> Generator:
@@ -243,7 +236,7 @@ def main(
     if threads is not None:
         torch.set_num_threads(threads)
     if tuned:
-        tune_allocator()
+        keep_freed_memory()
     where = torch.device(device)
     if alone is not None:
         size, count, dtype, path = alone.split(",")

@@ -1,5 +1,6 @@
-"""How much memory is free: of a GPU, or of this machine and the containers and batch jobs around this process."""
+"""Memory: how much is free, of a GPU or of this machine and the containers around this process; what is kept of it."""
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,18 @@ def free_host_memory(root: Path = Path("/")) -> int | None:
     """
     known = [*_machine(root), *_unified_groups(root), *_old_groups(root)]
     return max(0, min(known)) if known else None
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, for what it allocates next (glibc; elsewhere nothing happens).
+
+    Large tensors are given back to the system otherwise, and every new one is mapped and cleared page by page: on a CPU
+    that was a quarter of the time of a training step.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-4, 0)  # M_MMAP_MAX: nothing gets a mapping of its own.
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the top of the heap stays.
 
 
 def _machine(root: Path) -> Iterator[int]:

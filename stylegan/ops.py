@@ -73,7 +73,7 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`conv2d(upscale(x), weight)` for a 3x3 kernel, as one transposed convolution with 4 taps a pixel."""
-    return F.conv_transpose2d(x, _sum_of_shifts(weight.flip(2, 3)).transpose(0, 1), bias, stride=2, padding=1)
+    return F.conv_transpose2d(x, (4 * _mean_of_shifts(weight.flip(2, 3))).transpose(0, 1), bias, stride=2, padding=1)
 
 
 def bilinear_upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -83,13 +83,12 @@ def bilinear_upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = Non
 
 def conv2d_downscale(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`downscale(conv2d(x, weight))` for a 3x3 kernel, as one strided 4x4 convolution."""
-    return F.conv2d(x, _sum_of_shifts(weight) * 0.25, bias, stride=2, padding=1)
+    return F.conv2d(x, _mean_of_shifts(weight), bias, stride=2, padding=1)
 
 
-def _sum_of_shifts(weight: Tensor) -> Tensor:
-    """Convolve a kernel with a 2x2 box: [out, in, 3, 3] -> [out, in, 4, 4]."""
-    padded = F.pad(weight, [1, 1, 1, 1])
-    return padded[..., 1:, 1:] + padded[..., :-1, 1:] + padded[..., 1:, :-1] + padded[..., :-1, :-1]
+def _mean_of_shifts(weight: Tensor) -> Tensor:
+    """Convolve a kernel with a 2x2 box of sum 1: [out, in, 3, 3] -> [out, in, 4, 4]. Fast in its gradients, too."""
+    return F.avg_pool2d(weight, 2, stride=1, padding=1)
 
 
 def minibatch_stddev(x: Tensor, group_size: int, num_features: int) -> Tensor:

@@ -23,6 +23,7 @@ from ..discriminator import Discriminator
 from ..errors import CheckpointError
 from ..files import write_atomically
 from ..generator import Generator
+from ..memory import keep_freed_memory
 from .config import TrainingConfig
 from .fused import fuse
 from .optim import Adam
@@ -92,7 +93,9 @@ _ADA_COUNTERS = ("augment_p", "real_signs")  # Checkpoints from before there was
 
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
-    """The state at the start of a run."""
+    """The state at the start of a run. On a CPU, the process keeps freed memory from here on (`keep_freed_memory`)."""
+    if torch.device(config.device).type == "cpu":
+        keep_freed_memory()
     G = config.make_generator(img_channels=img_channels, label_dim=label_dim)
     D = config.make_discriminator(img_channels=img_channels, label_dim=label_dim)
     for network in (G, D):
