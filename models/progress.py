@@ -1,26 +1,35 @@
 """How near a run comes to held-out pictures: a Frechet distance for each of its snapshots, at the resolution it had.
 
+    pip install matplotlib
     python models/progress.py RUN held-out.zip
 
-writes progress.jsonl and progress.png into RUN; snapshots that are in progress.jsonl already are not measured again.
-Distances of different resolutions are not comparable: at each of them, the curve should fall.
+writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.png, the first seeds over time; snapshots
+that are in progress.jsonl already are not measured again. Distances of different resolutions are not comparable: at
+each of them, the curve should fall.
 """
 
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
+from matplotlib.figure import Figure
+from PIL import Image
 from tqdm import tqdm
 
 from stylegan import Generator
 from stylegan.extractors import Extractor, load_extractor
+from stylegan.figures.layout import column, row, text
 from stylegan.images import from_uint8, to_uint8
 from stylegan.metrics import frechet_distance
 from stylegan.training.dataset import ImageDataset
-from stylegan.training.log import append_log, plot_curves, read_log
+from stylegan.training.log import append_log, read_log
 from stylegan.training.reals import process_reals, shrink
 
 BATCH = 32
+SEEDS = 10  # Shown in a row.
+ROWS = 8
 
 
 @click.command()
@@ -52,7 +61,9 @@ def main(run: Path, held_out: Path, name: str, images: int) -> None:
         }
         append_log(log, entry)
         click.echo(f"{entry['kimg']:7.1f} kimg  {entry['resolution']:3d} px  {entry['distance']:.4g}")
-    plot_curves(read_log(log), run / "progress.png", {"distance": "#1f77b4"})
+    entries = sorted(read_log(log), key=lambda entry: entry["kimg"])
+    plot(entries, run / "progress.png")
+    show(entries, run / "snapshots", run / "progress-fakes.png")
 
 
 def shown_resolution(G: Generator) -> int:
@@ -78,6 +89,39 @@ def fake_features(G: Generator, extractor: Extractor, n: int) -> torch.Tensor:
         img = G.synthesis(ws, lod=G.synthesis.lod, enlarge=False)
         rows.append(extractor.features(from_uint8(to_uint8(img))))
     return torch.cat(rows)
+
+
+def plot(entries: list[dict[str, Any]], path: Path) -> None:
+    """The distances over the images seen; a line for each resolution, dotted while it fades in."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    axes = figure.subplots()
+    for i, (resolution, group) in enumerate(groupby(entries, key=lambda entry: entry["resolution"])):
+        points, colour = list(group), f"C{i}"
+        fading = [entry for entry in points if entry["lod"] % 1 > 0]
+        whole = [entry for entry in points if entry["lod"] % 1 == 0]
+        for part, style in ((fading + whole[:1], ":"), (whole, "-")):
+            label = f"{resolution}x{resolution}" if style == "-" else None
+            xy = [(entry["kimg"], entry["distance"]) for entry in part]
+            axes.semilogy(*zip(*xy, strict=True), style, marker="o", markersize=4, color=colour, label=label)
+    axes.set_xlabel("thousands of images seen")
+    axes.set_ylabel(f"Frechet distance, {entries[0]['extractor']}")
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
+def show(entries: list[dict[str, Any]], snapshots: Path, path: Path) -> None:
+    """The images of the first seeds, from the first snapshot to the last."""
+    lines = []
+    for i in range(ROWS):
+        entry = entries[round(i / (ROWS - 1) * (len(entries) - 1))]
+        fakes = Image.open(snapshots / entry["snapshot"].replace("network", "fakes").replace("safetensors", "png"))
+        side = fakes.width // 8  # Grids of 64 images are square.
+        tiles = [
+            fakes.crop((k % 8 * side, k // 8 * side, k % 8 * side + side, k // 8 * side + side)) for k in range(SEEDS)
+        ]
+        lines.append(row([text(f"{entry['kimg']:.0f} kimg", size=13, width=80, height=side), *tiles]))
+    column(lines).save(path)
 
 
 if __name__ == "__main__":

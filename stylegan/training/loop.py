@@ -133,7 +133,7 @@ class _Run:
         )
 
     def start(self, resume: bool) -> None:
-        """Take over the last checkpoint, or the networks to start from; write the first checkpoint."""
+        """Take over the last checkpoint, or the networks to start from; write the first snapshot and checkpoint."""
         found = resume_state(self.state, self.out / "checkpoints") if resume else None
         if found is None and self.config.start_from is not None:
             start_from(self.state, self.config.start_from)
@@ -148,14 +148,15 @@ class _Run:
         self.bar.n = self.bar.initial = self.state.kimg
         self.saved_at = self.logged_at = time.monotonic()
         self.logged_images = self.state.images
+        if self.world.is_first and self.config.tensorboard:
+            self.board = Board(self.out / "tensorboard", images=self.state.images)
         if self.world.is_first and found is None:
             n = self.config.snapshot_images
             save_reals(self.dataset, self.out / "reals.png", n=n, resolution=self.config.img_resolution())
-            self.save()
-        if self.world.is_first and self.config.tensorboard:
-            self.board = Board(self.out / "tensorboard", images=self.state.images)
-            if found is None:
+            if self.board:
                 self.board.add_picture("reals", self.out / "reals.png", 0)
+            self.snapshot(self.schedule.at(self.state.kimg))
+            self.save()
         self.begun_at, self.begun_seconds = time.monotonic(), self.state.seconds
 
     def steps(

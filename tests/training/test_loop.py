@@ -62,6 +62,13 @@ def test_a_run_writes_all_that_it_promises(tmp_path):
     assert len(G.sample(2)) == 2
 
 
+def test_the_first_snapshot_is_of_the_network_before_training(tmp_path):
+    train(tiny_config(), tmp_path, dataset=TinyImages(), minutes=0, progress=False)
+    G = Generator.from_pretrained(tmp_path / "snapshots/network-000000.safetensors")
+    assert (G.metadata["kimg"], G.synthesis.lod) == (0, 1)
+    assert Image.open(tmp_path / "snapshots/fakes-000000.png").tobytes() == Image.open(tmp_path / "fakes.png").tobytes()
+
+
 def test_weights_move_and_averages_follow(tmp_path):
     before = new_state(tiny_config()).tensors()
     after = run(tmp_path).state.tensors()

@@ -54,7 +54,7 @@ def test_numbers_and_pictures_are_those_of_the_files(tmp_path, writers):
     assert (writer.folder, writer.purge_step, writer.open) == (str(tmp_path / "tensorboard"), 1, False)
     assert list(writer.scalars.values()) == read_log(tmp_path / "log.jsonl")
     assert list(writer.scalars) == [8, 16, 24, 32, 40]
-    assert set(writer.pictures) == {("reals", 0), ("fakes", 32), ("fakes", 40)}
+    assert set(writer.pictures) == {("reals", 0), ("fakes", 0), ("fakes", 32), ("fakes", 40)}
     assert writer.pictures["fakes", 40] == (32, 32, 3)
 
 
