@@ -9,6 +9,7 @@ import click
 from stylegan.cli.common import show_table
 from stylegan.files import write_atomically
 from stylegan.generator import DEFAULT_MODEL, Generator
+from stylegan.memory import keep_freed_memory
 
 METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
 
@@ -65,6 +66,7 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
 
     settings = Settings(metrics=parse_metrics(metrics), classifiers=tuple(classifiers.split(",")), **given)
     place = own_device(device)
+    keep_freed_memory()
     G = Generator.from_pretrained(model, device=place)
     world = connect(place)
     try:
