@@ -3,7 +3,7 @@
     pip install matplotlib
     python models/progress.py RUN held-out.zip
 
-writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.png, the first seeds over time; snapshots
+writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.webp, the first seeds over time; snapshots
 that are in progress.jsonl already are not measured again. Distances of different resolutions are not comparable: at
 each of them, the curve should fall.
 """
@@ -63,7 +63,7 @@ def main(run: Path, held_out: Path, name: str, images: int) -> None:
         click.echo(f"{entry['kimg']:7.1f} kimg  {entry['resolution']:3d} px  {entry['distance']:.4g}")
     entries = sorted(read_log(log), key=lambda entry: entry["kimg"])
     plot(entries, run / "progress.png")
-    show(entries, run / "snapshots", run / "progress-fakes.png")
+    show(entries, run / "snapshots", run / "progress-fakes.webp")
 
 
 def shown_resolution(G: Generator) -> int:
@@ -121,7 +121,7 @@ def show(entries: list[dict[str, Any]], snapshots: Path, path: Path) -> None:
             fakes.crop((k % 8 * side, k // 8 * side, k % 8 * side + side, k // 8 * side + side)) for k in range(SEEDS)
         ]
         lines.append(row([text(f"{entry['kimg']:.0f} kimg", size=13, width=80, height=side), *tiles]))
-    column(lines).save(path)
+    column(lines).save(path, quality=90)
 
 
 if __name__ == "__main__":

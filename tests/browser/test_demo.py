@@ -48,6 +48,7 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
 def test_it_opens_with_a_face(page: Browser, faces: Generator):
     seed = int(page.run("return document.querySelector('#seed input').value"))
     check_same(pixels(page, PICTURE), faces.sample(seeds=[seed], output_type="np")[0])
+    page.screenshot("demo")
 
 
 def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, faces: Generator, tmp_path):
@@ -104,6 +105,7 @@ def test_the_mixing_board_mixes(page: Browser, faces: Generator):
     check_same(mixed, expected([0, 1, 2, 3]))
     check_same(pixels(page, "#mix-a img"), expected([]))
     check_same(pixels(page, "#mix-b img"), expected(list(range(10))))
+    page.screenshot("demo-mix")
     before = source(page)
     page.click("#band-middle")
     check_same(changed(page, before), expected([4, 5, 6, 7]))

@@ -31,6 +31,11 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
     assert (difference > 0).mean() < 1 / 200
 
 
+def test_it_opens_with_two_faces_mixed(page: Browser):
+    assert not (pixels(page, "#picture-a") == pixels(page, "#picture-b")).all()
+    page.screenshot("web")
+
+
 @pytest.mark.parametrize("seed", [5, 0, 4294967295])
 def test_a_seed_shows_the_library_s_picture(page: Browser, faces: Generator, seed: int):
     page.type("#seed-a", seed)
