@@ -39,9 +39,12 @@ ROWS = 8
 @click.option("--images", type=int, default=2000, show_default=True, help="Generated for each snapshot.")
 def main(run: Path, held_out: Path, name: str, images: int) -> None:
     """Measure the snapshots of RUN against the pictures of HELD_OUT."""
+    paths = sorted((run / "snapshots").glob("network-*.safetensors"))
+    if not paths:
+        raise click.UsageError(f"{run} has no snapshots; expected the folder of a run of stylegan train")
     log, extractor = run / "progress.jsonl", load_extractor(name)
     measured = {entry["snapshot"] for entry in read_log(log)}
-    for path in sorted((run / "snapshots").glob("network-*.safetensors")):
+    for path in paths:
         if path.name in measured:
             continue
         G = Generator.from_pretrained(path)
@@ -101,8 +104,8 @@ def plot(entries: list[dict[str, Any]], path: Path) -> None:
         whole = [entry for entry in points if entry["lod"] % 1 == 0]
         for part, style in ((fading + whole[:1], ":"), (whole, "-")):
             label = f"{resolution}x{resolution}" if style == "-" else None
-            xy = [(entry["kimg"], entry["distance"]) for entry in part]
-            axes.semilogy(*zip(*xy, strict=True), style, marker="o", markersize=4, color=colour, label=label)
+            x, y = [entry["kimg"] for entry in part], [entry["distance"] for entry in part]
+            axes.semilogy(x, y, style, marker="o", markersize=4, color=colour, label=label)
     axes.set_xlabel("thousands of images seen")
     axes.set_ylabel(f"Frechet distance, {entries[0]['extractor']}")
     axes.legend()

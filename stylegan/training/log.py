@@ -40,9 +40,9 @@ LOSSES = {"D_loss": "#1f77b4", "G_loss": "#d62728", "r1": "#2ca02c", "D_real": "
 _WIDTH, _HEIGHT, _MARGIN = 960, 480, 64
 
 
-def plot_curves(entries: list[dict[str, Any]], path: Path, colours: Mapping[str, str] = LOSSES) -> None:
-    """Draw the losses, or other fields, over thousands of images, with a line where the resolution changes."""
-    curves = {name: [(e["kimg"], e[name]) for e in entries if e.get(name) is not None] for name in colours}
+def plot_curves(entries: list[dict[str, Any]], path: Path) -> None:
+    """Draw the losses over thousands of images, with a line where the resolution changes."""
+    curves = {name: [(e["kimg"], e[name]) for e in entries if e.get(name) is not None] for name in LOSSES}
     curves = {name: points for name, points in curves.items() if len(points) > 1}
     if not curves:
         return
@@ -69,8 +69,8 @@ def plot_curves(entries: list[dict[str, Any]], path: Path, colours: Mapping[str,
             draw.line([place(entry["kimg"], y0), place(entry["kimg"], y1)], fill="#dddddd")
             draw.text(place(entry["kimg"], y1), f"{entry['resolution']}", fill="#888888", font=font, anchor="lb")
     for i, (name, points) in enumerate(curves.items()):
-        draw.line([place(x, y) for x, y in _thin(points)], fill=colours[name], width=2)
-        draw.text((_MARGIN + 90 * i, 6), name, fill=colours[name], font=font)
+        draw.line([place(x, y) for x, y in _thin(points)], fill=LOSSES[name], width=2)
+        draw.text((_MARGIN + 90 * i, 6), name, fill=LOSSES[name], font=font)
     draw.text((_WIDTH / 2, _HEIGHT - 8), "thousands of images", fill="black", font=font, anchor="ms")
     for x, y, anchor in ((x0, y0, "lt"), (x1, y0, "rt")):
         px, py = place(x, y)

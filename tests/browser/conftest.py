@@ -80,8 +80,9 @@ class Browser:
         )
 
     def screenshot(self, name: str) -> None:
-        """Keep a picture of the window in the folder SCREENSHOTS, if it is set."""
+        """Keep a picture of the window, from the top of the page, in the folder SCREENSHOTS, if it is set."""
         if folder := os.environ.get("SCREENSHOTS"):
+            self.run("window.scrollTo({top: 0, behavior: 'instant'})")
             data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
             (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(data))
 

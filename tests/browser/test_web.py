@@ -31,7 +31,7 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
     assert (difference > 0).mean() < 1 / 200
 
 
-def test_it_opens_with_two_faces_mixed(page: Browser):
+def test_it_opens_with_two_faces(page: Browser):
     assert not (pixels(page, "#picture-a") == pixels(page, "#picture-b")).all()
     page.screenshot("web")
 
