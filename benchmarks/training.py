@@ -27,7 +27,7 @@ from stylegan.training import TrainingConfig, new_state, train_step
 from stylegan.training.augment import AugmentName
 from stylegan.training.config import Dtype
 
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass

@@ -25,7 +25,7 @@ from .schedule import (
     by_resolution,
 )
 
-Dtype = Literal["auto", "float32", "bfloat16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 @dataclass

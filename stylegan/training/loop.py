@@ -208,7 +208,8 @@ class _Run:
         """Everything that happens between two steps."""
         state, config = self.state, self.config
         if report.skipped:
-            _log.warning("step %d skipped: a loss or gradient is NaN or infinite", state.step)
+            scaled = f"; the loss scale is {state.loss_scale:g} now" if self.dtype == torch.float16 else ""
+            _log.warning("step %d skipped: a loss or gradient is NaN or infinite%s", state.step, scaled)
             if state.skipped_in_a_row >= config.skip_limit:
                 raise DivergenceError(
                     f"{state.skipped_in_a_row} steps in a row gave losses or gradients that are NaN or infinite, at "
@@ -243,6 +244,7 @@ class _Run:
             "r1_gamma": self.config.gamma(phase),
             **means,
             **({"augment_p": round(state.augment_p, 4)} if self.config.augment == "ada" else {}),
+            **({"loss_scale": state.loss_scale} if self.dtype == torch.float16 else {}),
             "skipped": state.skipped,
             "img_per_sec": round(speed, 1),
             "minutes": round(state.seconds / 60, 2),
@@ -309,9 +311,9 @@ class _Run:
 def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
     """The type to compute features in: what is fast on this device, unless it is set."""
     if config.dtype != "auto":
-        return torch.float32 if config.dtype == "float32" else torch.bfloat16
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.dtype]
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32
 

@@ -47,26 +47,32 @@ def d_hinge(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     return F.relu(1 + fake_scores).mean() + F.relu(1 - real_scores).mean()
 
 
-def squared_gradient(scores: Tensor, img: Tensor) -> Tensor:
+def squared_gradient(scores: Tensor, img: Tensor, *, scale: float = 1.0) -> Tensor:
     """Squared norm of the gradient of scores by the images that they were computed from, over C, H and W: [N].
 
     Times gamma / 2, it is the penalty R1 on real images and R2 on generated ones (Mescheder et al. 2018, equation 9).
-    img must have required a gradient when it was scored.
+    img must have required a gradient when it was scored. scale: factor of the gradient on its way, for float16.
     """
-    (gradient,) = torch.autograd.grad(scores.sum(), img, create_graph=True)
-    return gradient.square().sum(dim=(1, 2, 3))
+    (gradient,) = torch.autograd.grad(scores.sum() * scale, img, create_graph=True)
+    return (gradient / scale).square().sum(dim=(1, 2, 3))
 
 
 def gradient_penalty(
-    discriminate: Callable[[Tensor], Tensor], reals: Tensor, fakes: Tensor, mixing: Tensor, *, target: float = 1.0
+    discriminate: Callable[[Tensor], Tensor],
+    reals: Tensor,
+    fakes: Tensor,
+    mixing: Tensor,
+    *,
+    target: float = 1.0,
+    scale: float = 1.0,
 ) -> Tensor:
     """The penalty of WGAN-GP, (|grad| - target)^2 / target^2 between reals and fakes: [N].
 
     mixing: [N, 1, 1, 1], uniform in [0, 1]; where on the line from each real to its fake (Gulrajani et al. 2017). The
-    papers weight it by 10.
+    papers weight it by 10. scale: as in `squared_gradient`.
     """
     mixed = torch.lerp(reals.detach(), fakes.detach(), mixing).requires_grad_(True)
-    norms = squared_gradient(discriminate(mixed), mixed).sqrt()
+    norms = squared_gradient(discriminate(mixed), mixed, scale=scale).sqrt()
     return (norms - target).square() / target**2
 
 

@@ -1,4 +1,4 @@
-"""Adam in the form of TensorFlow, which the published networks were trained with."""
+"""Adam in the form of TensorFlow, which the published networks were trained with; the scale of float16's losses."""
 
 from collections.abc import Callable, Iterable
 from math import sqrt
@@ -6,6 +6,23 @@ from typing import Any
 
 import torch
 from torch import nn
+
+# The factor of losses in float16, which keeps their small gradients above zero: at the start, and at most. It is halved
+# when a gradient overflows, and doubled after so many steps without that.
+LOSS_SCALE, MAX_LOSS_SCALE = 2.0**10, 2.0**24
+SCALE_INTERVAL = 500
+
+
+def next_loss_scale(scale: float, steps: int, overflow: bool) -> tuple[float, int]:
+    """The scale after a step, and the steps with it so far, from those before it.
+
+    As in section 3.2 of Micikevicius et al. 2018, "Mixed Precision Training".
+    """
+    if overflow:
+        return max(scale / 2, 1.0), 0
+    if steps + 1 == SCALE_INTERVAL:
+        return min(scale * 2, MAX_LOSS_SCALE), 0
+    return scale, steps + 1
 
 
 class Adam(torch.optim.Optimizer):

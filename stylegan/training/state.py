@@ -26,7 +26,7 @@ from ..generator import Generator
 from ..memory import keep_freed_memory
 from .config import TrainingConfig
 from .fused import fuse
-from .optim import Adam
+from .optim import LOSS_SCALE, Adam
 
 FORMAT_VERSION = "1"
 
@@ -50,6 +50,8 @@ class TrainingState:
     skipped_in_a_row: int = 0  # and how many of them came last.
     augment_p: float = 0.0  # Probability of each change by ADA,
     real_signs: list[float] = field(default_factory=list)  # and what it follows: see `augment.adapt`.
+    loss_scale: float = LOSS_SCALE  # Of float16, see `optim.next_loss_scale`,
+    steps_at_scale: int = 0  # and the steps since it changed.
 
     @property
     def kimg(self) -> float:
@@ -89,7 +91,8 @@ class TrainingState:
 
 
 COUNTERS = ("step", "images", "resolution", "seconds", "skipped", "skipped_in_a_row")
-_ADA_COUNTERS = ("augment_p", "real_signs")  # Checkpoints from before there was ADA have none.
+# What older checkpoints lack, and its value then.
+_LATER_COUNTERS = {"augment_p": 0.0, "real_signs": [], "loss_scale": LOSS_SCALE, "steps_at_scale": 0}
 
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
@@ -119,7 +122,7 @@ def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise CheckpointError(f"not saved: {name} holds NaN or infinity; the earlier checkpoints are kept")
-    counters = {name: getattr(state, name) for name in COUNTERS + _ADA_COUNTERS}
+    counters = {name: getattr(state, name) for name in (*COUNTERS, *_LATER_COUNTERS)}
     counters["optimizer_steps"] = {name: o.param_groups[0]["step"] for name, (o, _) in state.optimizers().items()}
     header = {"stylegan_training_version": FORMAT_VERSION, "counters": json.dumps(counters)}
     path = folder / f"step-{state.step:09d}.safetensors"
@@ -162,7 +165,8 @@ def load_state(state: TrainingState, path: Path) -> None:
     try:
         for name in COUNTERS:
             setattr(state, name, counters[name])
-        state.augment_p, state.real_signs = counters.get("augment_p", 0.0), counters.get("real_signs", [])
+        for name, value in _LATER_COUNTERS.items():
+            setattr(state, name, counters.get(name, value))
         for name, (optimizer, _) in state.optimizers().items():
             optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
     except (KeyError, TypeError) as error:

@@ -17,6 +17,7 @@ from .config import TrainingConfig
 from .distributed import World
 from .losses import find_loss, gradient_penalty, squared_gradient
 from .mixing import draw_crossovers, mix
+from .optim import next_loss_scale
 from .reals import process_reals
 from .schedule import Phase
 from .state import TrainingState
@@ -120,6 +121,7 @@ def discriminator_loss(
     gp_mixing: Tensor | None = None,  # [N, 1, 1, 1], uniform in [0, 1].
     augment_reals: Augment = keep,
     augment_fakes: Augment = keep,
+    scale: float = 1.0,  # Of the gradients by images on their way, for float16.
 ) -> dict[str, Tensor]:
     """The terms of the discriminator's loss, by name: means over the batch, to be added up.
 
@@ -131,13 +133,12 @@ def discriminator_loss(
     real_scores, fake_scores = critic(seen_reals, labels), critic(seen_fakes, labels)
     terms = {"D_loss": find_loss(loss).discriminator(real_scores, fake_scores)}
     if r1_gamma > 0:
-        terms["r1"] = r1_gamma / 2 * squared_gradient(real_scores, reals).mean()
+        terms["r1"] = r1_gamma / 2 * squared_gradient(real_scores, reals, scale=scale).mean()
     if r2_gamma > 0:
-        terms["r2"] = r2_gamma / 2 * squared_gradient(fake_scores, fakes).mean()
+        terms["r2"] = r2_gamma / 2 * squared_gradient(fake_scores, fakes, scale=scale).mean()
     if gp_weight > 0 and gp_mixing is not None:
-        terms["gradient_penalty"] = (
-            gp_weight * gradient_penalty(lambda img: critic(img, labels), seen_reals, seen_fakes, gp_mixing).mean()
-        )
+        penalty = gradient_penalty(lambda img: critic(img, labels), seen_reals, seen_fakes, gp_mixing, scale=scale)
+        terms["gradient_penalty"] = gp_weight * penalty.mean()
     real_scores, fake_scores = real_scores.detach(), fake_scores.detach()
     return terms | {"D_real": real_scores.mean(), "D_fake": fake_scores.mean(), "real_sign": real_scores.sign().mean()}
 
@@ -167,6 +168,7 @@ def train_step(
         mirror = draws[samples] < 0.5
     reals = process_reals(img.to(device), phase.lod, mirror=mirror, enlarge=False)
     critic = Critic(D, phase.lod, dtype, config.channels_last)
+    scale = state.loss_scale if dtype == torch.float16 else 1.0
     report = StepReport()
     _set_learning_rate(state, phase)
 
@@ -200,10 +202,11 @@ def train_step(
         gp_mixing=gp_mixing,
         augment_reals=augmentation(_AUGMENT_REALS),
         augment_fakes=augmentation(_AUGMENT_FAKES),
+        scale=scale,
     )
     terms = [value for name, value in report.losses.items() if name not in MONITORED]
-    torch.stack(terms).sum().backward()
-    report.skipped = not _apply(state.D_optimizer, D, world)
+    (torch.stack(terms).sum() * scale).backward()
+    report.skipped = not _apply(state.D_optimizer, D, world, scale)
     D.requires_grad_(False)
     D.zero_grad(set_to_none=True)
 
@@ -216,14 +219,16 @@ def train_step(
             world.average([w_mean])
         loss = find_loss(config.loss_name()).generator(critic(augmentation(_AUGMENT_FOR_G)(fakes), labels))
         report.losses["G_loss"] = loss.detach()
-        loss.backward()
-        report.skipped = not _apply(state.G_optimizer, G, world)
+        (loss * scale).backward()
+        report.skipped = not _apply(state.G_optimizer, G, world, scale)
         if not config.share_fakes and not report.skipped:
             update_w_avg(G, w_mean)
         G.zero_grad(set_to_none=True)
 
     if config.augment == "ada":
         _adapt(state, config, phase, report, world)
+    if dtype == torch.float16:
+        state.loss_scale, state.steps_at_scale = next_loss_scale(scale, state.steps_at_scale, report.skipped)
     report.losses = {name: value.detach() for name, value in report.losses.items()}
     state.step += 1
     state.images += phase.batch
@@ -257,12 +262,17 @@ def _set_learning_rate(state: TrainingState, phase: Phase) -> None:
     state.resolution = phase.resolution
 
 
-def _apply(optimizer: torch.optim.Optimizer, network: nn.Module, world: World) -> bool:
-    """Average the gradients over the processes and step, unless one of them is no finite number; returns whether."""
+def _apply(optimizer: torch.optim.Optimizer, network: nn.Module, world: World, scale: float) -> bool:
+    """Average the gradients over the processes, divide them by the scale of the loss and step.
+
+    Unless one of them is no finite number; returns whether.
+    """
     grads = [p.grad for p in network.parameters() if p.grad is not None]
     world.average(grads)
     # A sum of norms is finite only if every one of them is.
     if not torch.stack(torch._foreach_norm(grads)).sum().isfinite():
         return False
+    if scale != 1:
+        torch._foreach_div_(grads, scale)
     optimizer.step()
     return True
