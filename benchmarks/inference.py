@@ -39,8 +39,7 @@ from stylegan import Generator
 from stylegan.errors import RenderError
 from stylegan.fast import RENDER_PATHS, RenderPath, check_path
 from stylegan.memory import keep_freed_memory
-
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+from stylegan.placement import check_dtype
 
 
 @dataclass
@@ -73,7 +72,7 @@ def make_generator(resolution: int, dtype: str, device: torch.device, model: str
     for name, tensor in G.state_dict().items():
         if name.endswith(("bias", "noise_strength", "const")):
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * (1 if name.endswith("const") else 0.1))
-    G.synthesis.to(TYPES[dtype])
+    G.synthesis.to(check_dtype(dtype))
     return G.to(device)
 
 
@@ -258,7 +257,7 @@ def main(
         same = [Case(resolution, batch, dtype, check_path(path)) for dtype, path in kinds]
         measure(same, rounds, where, model)
         cases += same
-    speeds = {dtype: convolution_speed(TYPES[dtype], where) for dtype in {case.dtype for case in cases}}
+    speeds = {dtype: convolution_speed(check_dtype(dtype), where) for dtype in {case.dtype for case in cases}}
     bandwidth = copy_speed(where)
     if memory:
         for case in cases:

@@ -23,11 +23,10 @@ from pathlib import Path
 import click
 import torch
 
+from stylegan.placement import check_dtype
 from stylegan.training import TrainingConfig, new_state, train_step
 from stylegan.training.augment import AugmentName
 from stylegan.training.config import Dtype
-
-TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass
@@ -107,7 +106,7 @@ def prepare(case: Case, *, batch: int, device: torch.device, settings: dict[str,
 
     def steps(count: int) -> None:
         for _ in range(count):
-            train_step(state, config, phase, img, None, dtype=TYPES[case.dtype])
+            train_step(state, config, phase, img, None, dtype=check_dtype(case.dtype))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import CheckpointError, DivergenceError, InputError
+from ..placement import check_dtype
 from .config import TrainingConfig
 from .dataset import ImageDataset, shuffled_indices
 from .distributed import World, connect, disconnect, own_device
@@ -311,7 +312,7 @@ class _Run:
 def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
     """The type to compute features in: what is fast on this device, unless it is set."""
     if config.dtype != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[config.dtype]
+        return check_dtype(config.dtype)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()

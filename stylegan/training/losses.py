@@ -54,7 +54,7 @@ def squared_gradient(scores: Tensor, img: Tensor, *, scale: float = 1.0) -> Tens
     img must have required a gradient when it was scored. scale: factor of the gradient on its way, for float16.
     """
     (gradient,) = torch.autograd.grad(scores.sum() * scale, img, create_graph=True)
-    return (gradient / scale).square().sum(dim=(1, 2, 3))
+    return gradient.square().sum(dim=(1, 2, 3)) / scale**2
 
 
 def gradient_penalty(

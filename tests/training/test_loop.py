@@ -18,22 +18,11 @@ from safetensors.torch import load_file, save_file
 import stylegan.files
 from stylegan.errors import CheckpointError, DivergenceError, InputError
 from stylegan.generator import Generator
-from stylegan.training import TrainingConfig, loop, new_state, state, step, train, train_step
+from stylegan.training import TrainingConfig, new_state, state, train, train_step
 from stylegan.training.log import append_log, plot_curves, read_log
-from stylegan.training.optim import next_loss_scale
 from stylegan.training.state import list_checkpoints, load_state, resume_state, save_state
 
-from .tiny import TinyImages, files, tiny_config
-
-
-def run(out, *, dataset=None, resume=False, **settings):
-    return train(tiny_config(**settings), out, dataset=dataset or TinyImages(), resume=resume, progress=False)
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name in a:
-        assert torch.equal(a[name], b[name]), name
+from .tiny import TinyImages, assert_same, files, run, tiny_config
 
 
 def test_a_run_writes_all_that_it_promises(tmp_path):
@@ -165,88 +154,6 @@ def test_gamma_follows_the_resolution():
     config.r1_gamma = {8: 3.0}
     assert config.gamma(config.schedule().at(0)) == 3
     assert config.gamma(config.schedule().at(999)) == pytest.approx(0.0256)
-
-
-def gradients(dtype: torch.dtype, *, weight: float = 1.0, scale: float = 1.0):
-    """All gradients of D and of G, of losses times a weight."""
-    config = tiny_config(fmap_base=256, fmap_max=32, z_dim=32, w_dim=32)
-    s = new_state(config)
-    phase = config.schedule().at(99)
-    draws = step.draw(config, s.G, phase, 0, 0, torch.arange(8))
-    fakes, _ = step.make_fakes(s.G, draws, None, phase.lod, dtype)
-    critic = step.Critic(s.D, phase.lod, dtype)
-    reals = TinyImages().batch(list(range(8)))[0] / 127.5 - 1
-    terms = step.discriminator_loss(critic, reals, fakes, None, r1_gamma=0.1, scale=scale)
-    ((terms["D_loss"] + terms["r1"]) * weight * scale).backward()
-    D_gradient = torch.cat([p.grad.flatten() for p in s.D.parameters() if p.grad is not None])
-    (critic(fakes, None).mean() * weight * scale).backward()
-    G_gradient = torch.cat([p.grad.flatten() for p in s.G.parameters() if p.grad is not None])
-    return D_gradient / (scale * weight), G_gradient / (scale * weight)
-
-
-@pytest.mark.parametrize(
-    ("dtype", "cosine"),
-    [(torch.bfloat16, 0.97), (torch.float16, 0.998)],  # Measured: 0.985 and 0.99906.
-)
-def test_half_precision_gives_nearly_the_same_gradients(dtype, cosine):
-    """Eight and eleven bits of mantissa: the direction agrees, to this cosine."""
-    for exact, rounded in zip(gradients(torch.float32), gradients(dtype), strict=True):
-        assert torch.cosine_similarity(exact, rounded, dim=0) > cosine
-
-
-def test_small_gradients_survive_in_float16_by_the_scale_of_the_loss():
-    """As small as those of large images; without the scale nearly all of the generator's are zero."""
-    exact = gradients(torch.float32)
-    lost, kept = (gradients(torch.float16, weight=1e-4, scale=scale) for scale in (1.0, 1024.0))
-    assert torch.cosine_similarity(exact[1], lost[1], dim=0) < 0.1
-    for a, b in zip(exact, kept, strict=True):
-        assert torch.cosine_similarity(a, b, dim=0) > 0.998
-
-
-@pytest.mark.parametrize("network", ["G", "D"])
-def test_the_scale_of_the_loss_is_taken_out_again(network):
-    """What Adam sees has the size that it has in float32."""
-    squares = []
-    for dtype, scale in [(torch.float32, 8.0), (torch.float16, 1.0), (torch.float16, 8.0)]:
-        s = new_state(config := tiny_config())
-        s.loss_scale = scale
-        img, _ = TinyImages().batch(list(range(8)))
-        assert not train_step(s, config, config.schedule().at(99), img, None, dtype=dtype).skipped
-        tensors = s.tensors()
-        names = sorted(name for name in tensors if name.startswith(f"{network}_optimizer.exp_avg_sq."))
-        squares.append(torch.cat([tensors[name].flatten() for name in names]))
-    for rounded in squares[1:]:
-        assert (rounded - squares[0]).norm() < 0.1 * squares[0].norm()  # Without: 63 times.
-
-
-def test_an_overflow_skips_the_step_and_halves_the_scale(tmp_path):
-    config = tiny_config(dtype="float16")
-    s = new_state(config)
-    before = {name: tensor.clone() for name, tensor in s.tensors().items()}
-    s.loss_scale, s.steps_at_scale = 2.0**24, 7
-    img, _ = TinyImages().batch(list(range(8)))
-    assert train_step(s, config, config.schedule().at(99), img, None, dtype=torch.float16).skipped
-    assert (s.loss_scale, s.steps_at_scale, s.skipped) == (2.0**23, 0, 1)
-    assert_same(before, {name: s.tensors()[name] for name in before})
-    save_state(s, tmp_path)
-    resumed = new_state(config)
-    resume_state(resumed, tmp_path)
-    assert (resumed.loss_scale, resumed.steps_at_scale) == (2.0**23, 0)
-
-
-def test_the_scale_doubles_after_many_good_steps_and_stays_within_bounds():
-    assert next_loss_scale(64.0, 498, overflow=False) == (64, 499)
-    assert next_loss_scale(64.0, 499, overflow=False) == (128, 0)
-    assert next_loss_scale(2.0**24, 499, overflow=False) == (2.0**24, 0)
-    assert next_loss_scale(1.0, 5, overflow=True) == (1, 0)
-
-
-def test_a_run_in_float16_finds_its_scale(tmp_path):
-    outcome = run(tmp_path, dtype="float16", kimg=0.2)
-    entries = read_log(tmp_path / "log.jsonl")
-    assert outcome.state.skipped < 8
-    assert entries[-1]["loss_scale"] == outcome.state.loss_scale == 1024 / 2**outcome.state.skipped
-    assert Generator.from_pretrained(tmp_path / "network.safetensors").sample(1)
 
 
 def test_optimizers_start_afresh_where_the_resolution_changes(tmp_path):
@@ -521,13 +428,3 @@ def test_wrong_settings_are_errors(settings, message):
 def test_a_batch_that_groups_cannot_share_is_an_error(tmp_path):
     with pytest.raises(InputError, match="batch 6 cannot be shared out"):
         run(tmp_path, batch=6)
-
-
-def test_auto_dtype_is_one_of_the_two():
-    assert loop.choose_dtype(tiny_config(dtype="auto"), torch.device("cpu")) in (torch.float32, torch.bfloat16)
-
-
-@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_dtype_is_not_one_that_the_gpu_emulates(monkeypatch, native, dtype):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
-    assert loop.choose_dtype(tiny_config(dtype="auto"), torch.device("cuda")) == dtype

@@ -1,13 +1,13 @@
 """A tiny data set and a tiny run: milliseconds a step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from stylegan.training import TrainingConfig, loop
+from stylegan.training import Outcome, TrainingConfig, loop, train
 
 
 class TinyImages:
@@ -48,6 +48,18 @@ def tiny_config(**settings) -> TrainingConfig:
         "snapshot_images": 4,
     }
     return TrainingConfig.of({**defaults, **settings})
+
+
+def run(out: Path, *, dataset: TinyImages | None = None, resume: bool = False, **settings) -> Outcome:
+    """Train with tiny settings."""
+    return train(tiny_config(**settings), out, dataset=dataset or TinyImages(), resume=resume, progress=False)
+
+
+def assert_same(a: Mapping[str, Tensor], b: Mapping[str, Tensor]) -> None:
+    """The same tensors, bit for bit."""
+    assert a.keys() == b.keys()
+    for name in a:
+        assert torch.equal(a[name], b[name]), name
 
 
 def files(folder: Path) -> set[str]:
