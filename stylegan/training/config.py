@@ -68,6 +68,7 @@ class TrainingConfig:
     # Optimization.
     batch: ByResolution | None = None  # Images in a step, over all processes; None = the official 256 at 8x8 ... 32.
     learning_rate: ByResolution | None = None  # None = the official 0.001, more from 128x128 up.
+    generator_warmup_kimg: float = 0  # Thousands of images in which G's rises from 0, so that D can catch up.
     loss: LossName | None = None  # None = that of the preset.
     r1_gamma: ByResolution | None = None  # Weight of R1; 0 = none; None = 2e-4 x pixels / batch, if the preset has it.
     r1_interval: int = 1  # 1 = R1 in every step, as in the paper; k = in every k-th, as many times stronger: faster.
@@ -103,6 +104,8 @@ class TrainingConfig:
         for name in ("kimg", "ada_kimg", "r1_interval", "skip_limit", "snapshot_images", "keep_checkpoints"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be above 0, got {getattr(self, name)!r}")
+        if not self.generator_warmup_kimg >= 0:
+            raise InputError(f"generator_warmup_kimg must be 0 or more, got {self.generator_warmup_kimg!r}")
         for name in _BY_RESOLUTION:
             value = getattr(self, name)
             numbers = value.values() if isinstance(value, dict) else [] if value is None else [value]

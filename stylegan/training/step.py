@@ -170,7 +170,7 @@ def train_step(
     critic = Critic(D, phase.lod, dtype, config.channels_last)
     scale = state.loss_scale if dtype == torch.float16 else 1.0
     report = StepReport()
-    _set_learning_rate(state, phase)
+    _set_learning_rates(state, config, phase)
 
     def augmentation(purpose: int) -> Augment:
         generator = generator_for(config.seed, state.step, purpose)
@@ -252,13 +252,15 @@ def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: S
         state.real_signs = []
 
 
-def _set_learning_rate(state: TrainingState, phase: Phase) -> None:
-    """The learning rate of the phase; where the resolution changes, the optimizers start afresh."""
-    for optimizer in (state.G_optimizer, state.D_optimizer):
+def _set_learning_rates(state: TrainingState, config: TrainingConfig, phase: Phase) -> None:
+    """The learning rates of the phase; where the resolution changes, the optimizers start afresh."""
+    warmup = config.generator_warmup_kimg
+    shares = {"G_optimizer": min(state.kimg / warmup, 1.0) if warmup else 1.0, "D_optimizer": 1.0}
+    for name, (optimizer, _) in state.optimizers().items():
         if state.resolution not in (0, phase.resolution):
             optimizer.reset()
         for group in optimizer.param_groups:
-            group["lr"] = phase.learning_rate
+            group["lr"] = phase.learning_rate * shares[name]
     state.resolution = phase.resolution
 
 

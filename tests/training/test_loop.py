@@ -162,6 +162,23 @@ def test_optimizers_start_afresh_where_the_resolution_changes(tmp_path):
     assert run(tmp_path, kimg=0.032, resume=True).state.D_optimizer.param_groups[0]["step"] == 1
 
 
+def test_the_generator_warms_up_while_the_discriminator_learns(tmp_path):
+    """Its learning rate rises from 0, to that of the discriminator at 32 images."""
+    config, rates = tiny_config(kimg=0.048, generator_warmup_kimg=0.032, learning_rate=0.002), []
+    first = new_state(config)
+
+    def look(s, report):
+        rates.append([o.param_groups[0]["lr"] for o in (s.G_optimizer, s.D_optimizer)])
+        if s.step == 1:
+            assert_same(dict(s.G.named_parameters()), dict(first.G.named_parameters()))
+            assert not torch.equal(s.D.head.conv.weight, first.D.head.conv.weight)
+
+    train(config, tmp_path, dataset=TinyImages(), progress=False, after_step=look)
+    G_rates, D_rates = zip(*rates, strict=True)
+    assert G_rates == pytest.approx([0, 0.0005, 0.001, 0.0015, 0.002, 0.002])
+    assert set(D_rates) == {0.002}
+
+
 def test_a_folder_with_a_run_is_refused_without_resume(tmp_path):
     run(tmp_path, kimg=0.008)
     with pytest.raises(InputError, match="holds a run already"):
@@ -416,6 +433,7 @@ def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path):
         ({"loss": "lsgan"}, "unknown loss 'lsgan'"),
         ({"batch": "many"}, "batch must be a number or a dictionary"),
         ({"kimg": 0}, "kimg must be above 0"),
+        ({"generator_warmup_kimg": -1}, "generator_warmup_kimg must be 0 or more, got -1"),
         ({"augment": "flip"}, "augment must be one of none, diffaugment, ada; got 'flip'"),
         ({"dtype": "float8"}, "dtype must be one of"),
     ],
