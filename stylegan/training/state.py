@@ -124,10 +124,9 @@ def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
             raise CheckpointError(f"not saved: {name} holds NaN or infinity; the earlier checkpoints are kept")
     counters = {name: getattr(state, name) for name in (*COUNTERS, *_LATER_COUNTERS)}
     counters["optimizer_steps"] = {name: o.param_groups[0]["step"] for name, (o, _) in state.optimizers().items()}
-    header = {"stylegan_training_version": FORMAT_VERSION, "counters": json.dumps(counters)}
     path = folder / f"step-{state.step:09d}.safetensors"
     try:
-        write_atomically(path, safetensors.torch.save(tensors, header))
+        write_atomically(path, safetensors.torch.save(tensors, header(counters)))
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         size = sum(t.numel() * t.element_size() for t in tensors.values())
@@ -140,6 +139,11 @@ def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
     return path
 
 
+def header(counters: Mapping[str, Any]) -> dict[str, str]:
+    """The header of a checkpoint with these counters."""
+    return {"stylegan_training_version": FORMAT_VERSION, "counters": json.dumps(counters)}
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, oldest first."""
     return sorted(p for p in folder.glob("step-*.safetensors") if re.fullmatch(r"step-\d+", p.stem))
@@ -149,11 +153,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the counters of a checkpoint. Raises CheckpointError if it is damaged."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            if header.get("stylegan_training_version") != FORMAT_VERSION:
+            found = file.metadata() or {}
+            if found.get("stylegan_training_version") != FORMAT_VERSION:
                 raise CheckpointError(f"{path}: not a training checkpoint of this version of stylegan")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        return tensors, json.loads(header["counters"])
+        return tensors, json.loads(found["counters"])
     except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
         raise _damaged(path, error) from error
 

@@ -1,18 +1,23 @@
 """Starting from trained networks: all of them, a generator alone, and growing."""
 
 import logging
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from stylegan.errors import InputError, NotFoundError
 from stylegan.generator import Generator
 from stylegan.training import new_state, train
 from stylegan.training.start import start_from
-from stylegan.training.state import load_state
+from stylegan.training.state import list_checkpoints, load_state, resume_state
 
 from ..conftest import SHARED
 from .tiny import TinyImages, tiny_config
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,25 @@ def test_one_checkpoint_of_a_run_will_do(trained):
     state = new_state(tiny_config(resolution=8))
     start_from(state, source / "checkpoints/step-000000000.safetensors")
     assert_same_weights(state.G, new_state(tiny_config(resolution=8)).G)
+
+
+def test_networks_in_half_precision_start_a_run_or_go_on_with_it(trained, tmp_path):
+    source, before = trained
+    main = runpy.run_path(str(ROOT / "models/halve.py"))["main"]
+    result = CliRunner().invoke(main, [str(source), str(tmp_path / "checkpoints")], catch_exceptions=False)
+    assert "MB" in result.output
+    (path,) = list_checkpoints(tmp_path / "checkpoints")
+    assert path.stat().st_size < 0.4 * (source / "checkpoints" / path.name).stat().st_size
+    started, resumed = new_state(tiny_config(resolution=8)), new_state(tiny_config(resolution=8))
+    start_from(started, path)
+    assert resume_state(resumed, tmp_path / "checkpoints") == path
+    for state in (started, resumed):
+        for name, network in state.networks().items():
+            for key, tensor in network.state_dict().items():
+                torch.testing.assert_close(tensor, before.networks()[name].state_dict()[key], rtol=1e-3, atol=1e-6)
+    assert (started.step, resumed.step, resumed.images) == (0, before.step, before.images)
+    # A count that went on without its moments would make the first steps ten times too long.
+    assert resumed.G_optimizer.param_groups[0]["step"] == 0
 
 
 def test_resuming_does_not_start_again(trained, tmp_path):
