@@ -114,11 +114,14 @@ def plot(entries: list[dict[str, Any]], path: Path) -> None:
 
 
 def show(entries: list[dict[str, Any]], snapshots: Path, path: Path) -> None:
-    """The images of the first seeds, from the first snapshot to the last."""
+    """The images of the first seeds, from the first snapshot to the last whose picture is still there."""
+    pictures = [snapshots / e["snapshot"].replace("network", "fakes").replace("safetensors", "png") for e in entries]
+    found = [(entry, picture) for entry, picture in zip(entries, pictures, strict=True) if picture.exists()]
+    rows = min(ROWS, len(found))
     lines = []
-    for i in range(ROWS):
-        entry = entries[round(i / (ROWS - 1) * (len(entries) - 1))]
-        fakes = Image.open(snapshots / entry["snapshot"].replace("network", "fakes").replace("safetensors", "png"))
+    for i in range(rows):
+        entry, picture = found[round(i / max(rows - 1, 1) * (len(found) - 1))]
+        fakes = Image.open(picture)
         side = fakes.width // 8  # Grids of 64 images are square.
         tiles = [
             fakes.crop((k % 8 * side, k // 8 * side, k % 8 * side + side, k // 8 * side + side)) for k in range(SEEDS)
