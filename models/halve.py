@@ -2,9 +2,9 @@
 
     python models/halve.py RUN OUT
 
-writes OUT/step-N.safetensors, which `stylegan train --start-from` reads: to fine-tune the model, to grow it, or to go
-on with it. In RUN/checkpoints, with the run's config.yaml in RUN, --resume goes on at the same step. The moments of the
-optimizers are left out; they settle again within some hundred steps.
+writes OUT/checkpoints/step-N.safetensors. `stylegan train --start-from OUT` takes the networks from there: to fine-tune
+the model, to grow it, or to go on with it. With the run's config.yaml in OUT too, --resume goes on at the same step.
+The moments of the optimizers are left out; they settle again within some hundred steps.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from stylegan.training.state import header, list_checkpoints, read_tensors
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 def main(run: Path, out: Path) -> None:
-    """Write the networks of RUN's last checkpoint into the folder OUT."""
+    """Write the networks of RUN's last checkpoint into OUT/checkpoints."""
     found = list_checkpoints(run / "checkpoints")
     if not found:
         raise click.UsageError(f"{run} has no checkpoints; expected the folder of a run of stylegan train")
@@ -31,7 +31,7 @@ def main(run: Path, out: Path) -> None:
         if not tensor.isfinite().all():
             raise click.ClickException(f"{found[-1]}: {name} does not fit into float16")
     counters["optimizer_steps"] = dict.fromkeys(counters["optimizer_steps"], 0)
-    path = out / found[-1].name
+    path = out / "checkpoints" / found[-1].name
     write_atomically(path, safetensors.torch.save(halves, header(counters)))
     click.echo(f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB")
 

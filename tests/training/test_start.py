@@ -55,12 +55,12 @@ def test_one_checkpoint_of_a_run_will_do(trained):
 def test_networks_in_half_precision_start_a_run_or_go_on_with_it(trained, tmp_path):
     source, before = trained
     main = runpy.run_path(str(ROOT / "models/halve.py"))["main"]
-    result = CliRunner().invoke(main, [str(source), str(tmp_path / "checkpoints")], catch_exceptions=False)
+    result = CliRunner().invoke(main, [str(source), str(tmp_path)], catch_exceptions=False)
     assert "MB" in result.output
     (path,) = list_checkpoints(tmp_path / "checkpoints")
     assert path.stat().st_size < 0.4 * (source / "checkpoints" / path.name).stat().st_size
     started, resumed = new_state(tiny_config(resolution=8)), new_state(tiny_config(resolution=8))
-    start_from(started, path)
+    start_from(started, tmp_path)
     assert resume_state(resumed, tmp_path / "checkpoints") == path
     for state in (started, resumed):
         for name, network in state.networks().items():
