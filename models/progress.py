@@ -117,10 +117,12 @@ def show(entries: list[dict[str, Any]], snapshots: Path, path: Path) -> None:
     """The images of the first seeds, from the first snapshot to the last whose picture is still there."""
     pictures = [snapshots / e["snapshot"].replace("network", "fakes").replace("safetensors", "png") for e in entries]
     found = [(entry, picture) for entry, picture in zip(entries, pictures, strict=True) if picture.exists()]
-    rows = min(ROWS, len(found))
+    last = found[-1][0]["kimg"]
+    nearest = [min(found, key=lambda e: abs(e[0]["kimg"] - i / (ROWS - 1) * last)) for i in range(ROWS)]
     lines = []
-    for i in range(rows):
-        entry, picture = found[round(i / max(rows - 1, 1) * (len(found) - 1))]
+    for i, (entry, picture) in enumerate(nearest):
+        if (entry, picture) in nearest[:i]:  # Fewer pictures than rows.
+            continue
         fakes = Image.open(picture)
         side = fakes.width // 8  # Grids of 64 images are square.
         tiles = [
