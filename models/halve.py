@@ -25,6 +25,8 @@ def main(run: Path, out: Path) -> None:
     found = list_checkpoints(run / "checkpoints")
     if not found:
         raise click.UsageError(f"{run} has no checkpoints; expected the folder of a run of stylegan train")
+    if out.resolve() == run.resolve():
+        raise click.UsageError(f"{out} is the run, whose exact checkpoint would be lost; name another folder")
     tensors, counters = read_tensors(found[-1])
     halves = {name: t.to(torch.float16) for name, t in tensors.items() if name.split(".")[0] in ("G", "D", "Gs")}
     for name, tensor in halves.items():

@@ -253,7 +253,7 @@ def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: S
 
 
 def _set_learning_rates(state: TrainingState, config: TrainingConfig, phase: Phase) -> None:
-    """The learning rates of the phase; where the resolution changes, the optimizers start afresh."""
+    """The learning rates of the phase, G's while it warms up less; at a new resolution, the optimizers start afresh."""
     warmup = config.generator_warmup_kimg
     shares = {"G_optimizer": min(state.kimg / warmup, 1.0) if warmup else 1.0, "D_optimizer": 1.0}
     for name, (optimizer, _) in state.optimizers().items():

@@ -15,7 +15,7 @@ from stylegan.training.start import start_from
 from stylegan.training.state import list_checkpoints, load_state, resume_state
 
 from ..conftest import SHARED
-from .tiny import TinyImages, tiny_config
+from .tiny import TinyImages, assert_same, tiny_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,8 +29,7 @@ def trained(tmp_path_factory):
 
 
 def assert_same_weights(a, b):
-    for name, tensor in a.state_dict().items():
-        assert torch.equal(tensor, b.state_dict()[name]), name
+    assert_same(a.state_dict(), b.state_dict())
 
 
 def test_a_new_run_begins_with_the_weights_of_another(trained, tmp_path):
@@ -69,6 +68,17 @@ def test_networks_in_half_precision_start_a_run_or_go_on_with_it(trained, tmp_pa
     assert (started.step, resumed.step, resumed.images) == (0, before.step, before.images)
     # A count that went on without its moments would make the first steps ten times too long.
     assert resumed.G_optimizer.param_groups[0]["step"] == 0
+
+
+def test_halving_a_run_onto_itself_is_refused(trained):
+    source, before = trained
+    main = runpy.run_path(str(ROOT / "models/halve.py"))["main"]
+    result = CliRunner().invoke(main, [str(source), str(source)])
+    assert result.exit_code == 2
+    assert "whose exact checkpoint would be lost" in " ".join(result.output.split())
+    state = new_state(tiny_config(resolution=8))
+    resume_state(state, source / "checkpoints")
+    assert_same_weights(state.G, before.G)
 
 
 def test_resuming_does_not_start_again(trained, tmp_path):
