@@ -4,6 +4,7 @@ Every process holds all networks. A step has one global batch whatever their num
 of the minibatch standard deviation, and gradients are averaged, so that the result is that of one process.
 """
 
+import importlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,6 +79,9 @@ def connect(device: torch.device) -> World:
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return World()
     if not dist.is_initialized():
+        # The defaults of its functions are the group of the moment of import. Imported later, as the first optimizer
+        # does, it would keep ours, and gloo's threads with it, until the interpreter ends; there they may abort it.
+        importlib.import_module("torch.distributed.nn.functional")
         # After a restart, torchrun's store still holds the addresses of the processes that died.
         store, rank, size = next(dist.rendezvous("env://"))
         store = dist.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)

@@ -20,6 +20,7 @@ ROOT = str(Path(__file__).parents[2])
 # Two steps at 8x8, a fade, and 16x16; both groups of four in one batch of eight.
 SCRIPT = """
 import os, signal, sys
+from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tests.training.tiny import TinyImages, well_conditioned, tiny_config
@@ -31,6 +32,9 @@ def after_step(state, report):
 with well_conditioned():
     config = tiny_config(checkpoint_minutes=0, augment="ada", ada_kimg=0.1, ada_target=-2)
     train(config, out, dataset=TinyImages(), progress=False, after_step=after_step)
+if sys.platform == "linux":  # Threads of gloo that live on may abort the process when the interpreter ends.
+    threads = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]
+    assert not any("gloo" in name for name in threads), threads
 """
 
 
