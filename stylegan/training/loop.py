@@ -232,7 +232,8 @@ class _Run:
 
     def log(self, phase: Phase) -> None:
         """A line of the log: means since the last one."""
-        state, now = self.state, time.monotonic()
+        state, config, now = self.state, self.config, time.monotonic()
+        G_rate = state.G_optimizer.param_groups[0]["lr"]
         speed = (state.images - self.logged_images) / max(now - self.logged_at, 1e-9)
         means = {name: round(torch.stack(values).mean().item(), 5) for name, values in self.losses.items()}
         entry: dict[str, Any] = {
@@ -242,9 +243,10 @@ class _Run:
             "resolution": phase.resolution,
             "batch": phase.batch,
             "learning_rate": phase.learning_rate,
-            "r1_gamma": self.config.gamma(phase),
+            **({"G_learning_rate": round(G_rate, 7)} if config.generator_warmup_kimg else {}),
+            "r1_gamma": config.gamma(phase),
             **means,
-            **({"augment_p": round(state.augment_p, 4)} if self.config.augment == "ada" else {}),
+            **({"augment_p": round(state.augment_p, 4)} if config.augment == "ada" else {}),
             **({"loss_scale": state.loss_scale} if self.dtype == torch.float16 else {}),
             "skipped": state.skipped,
             "img_per_sec": round(speed, 1),

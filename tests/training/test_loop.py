@@ -177,6 +177,9 @@ def test_the_generator_warms_up_while_the_discriminator_learns(tmp_path):
     G_rates, D_rates = zip(*rates, strict=True)
     assert G_rates == pytest.approx([0, 0.0005, 0.001, 0.0015, 0.002, 0.002])
     assert set(D_rates) == {0.002}
+    log = read_log(tmp_path / "log.jsonl")
+    assert [entry["G_learning_rate"] for entry in log] == pytest.approx(G_rates)
+    assert [entry["learning_rate"] for entry in log] == [0.002] * 6
 
 
 def test_a_folder_with_a_run_is_refused_without_resume(tmp_path):
