@@ -5,9 +5,11 @@
 
 writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.webp, the first seeds over time; snapshots
 that are in progress.jsonl already are not measured again. Distances of different resolutions are not comparable: at
-each of them, the curve should fall.
+each of them, the curve should fall. --training training.zip draws how far the pictures learnt from are from those held
+out: nearer than that, the distance says little.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,8 @@ ROWS = 8
 @click.argument("held_out", type=click.Path(path_type=Path, exists=True))
 @click.option("--extractor", "name", default="st-lpips-alex", show_default=True)
 @click.option("--images", type=int, default=2000, show_default=True, help="Generated for each snapshot.")
-def main(run: Path, held_out: Path, name: str, images: int) -> None:
+@click.option("--training", type=click.Path(path_type=Path, exists=True), help="Draw the distance of these pictures.")
+def main(run: Path, held_out: Path, name: str, images: int, training: Path | None) -> None:
     """Measure the snapshots of RUN against the pictures of HELD_OUT."""
     paths = sorted((run / "snapshots").glob("network-*.safetensors"))
     if not paths:
@@ -50,7 +53,7 @@ def main(run: Path, held_out: Path, name: str, images: int) -> None:
         G = Generator.from_pretrained(path)
         dataset = ImageDataset(held_out, resolution=G.img_resolution)
         with torch.no_grad():
-            real = real_features(dataset, extractor, G)
+            real = real_features(dataset, range(len(dataset)), extractor, G)
             fake = fake_features(G, extractor, images)
         entry = {
             "snapshot": path.name,
@@ -65,7 +68,11 @@ def main(run: Path, held_out: Path, name: str, images: int) -> None:
         append_log(log, entry)
         click.echo(f"{entry['kimg']:7.1f} kimg  {entry['resolution']:3d} px  {entry['distance']:.4g}")
     entries = sorted(read_log(log), key=lambda entry: entry["kimg"])
-    plot(entries, run / "progress.png")
+    floor = None
+    if training is not None:
+        floor = training_distance(training, held_out, extractor, Generator.from_pretrained(paths[-1]), images)
+        click.echo(f"training pictures  {floor:.4g}")
+    plot(entries, floor, run / "progress.png")
     show(entries, run / "snapshots", run / "progress-fakes.webp")
 
 
@@ -74,11 +81,21 @@ def shown_resolution(G: Generator) -> int:
     return G.img_resolution >> int(G.synthesis.lod)
 
 
-def real_features(dataset: ImageDataset, extractor: Extractor, G: Generator) -> torch.Tensor:
-    """Features of all pictures as the discriminator of that time would see them: [N, D]."""
+def training_distance(training: Path, held_out: Path, extractor: Extractor, G: Generator, images: int) -> float:
+    """The distance of so many of the training pictures, taken at even steps, to those held out."""
+    learnt, unseen = (ImageDataset(path, resolution=G.img_resolution) for path in (training, held_out))
+    spread = range(0, len(learnt), max(1, len(learnt) // images))[:images]
+    with torch.no_grad():
+        return frechet_distance(
+            real_features(unseen, range(len(unseen)), extractor, G), real_features(learnt, spread, extractor, G)
+        )
+
+
+def real_features(dataset: ImageDataset, indices: Sequence[int], extractor: Extractor, G: Generator) -> torch.Tensor:
+    """Features of pictures as the discriminator of that time would see them: [N, D]."""
     rows = []
-    for indices in tqdm(torch.arange(len(dataset)).split(BATCH), desc="held-out", disable=None, leave=False):
-        img, _ = dataset.batch(indices.tolist())
+    for some in tqdm(torch.tensor(indices).split(BATCH), desc="real", disable=None, leave=False):
+        img, _ = dataset.batch(some.tolist())
         reals = process_reals(shrink(img, shown_resolution(G)), G.synthesis.lod, enlarge=False)
         rows.append(extractor.features(reals))
     return torch.cat(rows)
@@ -94,7 +111,7 @@ def fake_features(G: Generator, extractor: Extractor, n: int) -> torch.Tensor:
     return torch.cat(rows)
 
 
-def plot(entries: list[dict[str, Any]], path: Path) -> None:
+def plot(entries: list[dict[str, Any]], floor: float | None, path: Path) -> None:
     """The distances over the images seen; a line for each resolution, dotted while it fades in."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
@@ -106,6 +123,8 @@ def plot(entries: list[dict[str, Any]], path: Path) -> None:
             label = f"{resolution}x{resolution}" if style == "-" else None
             x, y = [entry["kimg"] for entry in part], [entry["distance"] for entry in part]
             axes.semilogy(x, y, style, marker="o", markersize=4, color=colour, label=label)
+    if floor is not None:
+        axes.axhline(floor, linestyle="--", linewidth=1, color="grey", label="training pictures")
     axes.set_xlabel("thousands of images seen")
     axes.set_ylabel(f"Frechet distance, {entries[0]['extractor']}")
     axes.legend()
