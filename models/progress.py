@@ -3,10 +3,11 @@
     pip install matplotlib
     python models/progress.py RUN held-out.zip
 
-writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.webp, the first seeds over time; snapshots
-that are in progress.jsonl already are not measured again. Distances of different resolutions are not comparable: at
-each of them, the curve should fall. --training training.zip draws how far the pictures learnt from are from those held
-out: nearer than that, the distance says little.
+writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.webp, the first seeds over time. What
+progress.jsonl holds is not measured again, unless by another --extractor or of another number of --images; the curve
+shows the ones asked for. Distances of different resolutions are not comparable: at each of them, the curve should fall.
+--training training.zip draws how far the pictures learnt from are from those held out: nearer than that, the distance
+says little.
 """
 
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
     if not paths:
         raise click.UsageError(f"{run} has no snapshots; expected the folder of a run of stylegan train")
     log, extractor = run / "progress.jsonl", load_extractor(name)
-    measured = {entry["snapshot"] for entry in read_log(log)}
+    measured = {entry["snapshot"] for entry in asked_for(read_log(log), name, images)}
     for path in paths:
         if path.name in measured:
             continue
@@ -67,13 +68,18 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
         }
         append_log(log, entry)
         click.echo(f"{entry['kimg']:7.1f} kimg  {entry['resolution']:3d} px  {entry['distance']:.4g}")
-    entries = sorted(read_log(log), key=lambda entry: entry["kimg"])
+    entries = sorted(asked_for(read_log(log), name, images), key=lambda entry: entry["kimg"])
     floor = None
     if training is not None:
         floor = training_distance(training, held_out, extractor, Generator.from_pretrained(paths[-1]), images)
         click.echo(f"training pictures  {floor:.4g}")
     plot(entries, floor, run / "progress.png")
     show(entries, run / "snapshots", run / "progress-fakes.webp")
+
+
+def asked_for(entries: list[dict[str, Any]], extractor: str, images: int) -> list[dict[str, Any]]:
+    """The measurements by one extractor, of so many images."""
+    return [entry for entry in entries if (entry["extractor"], entry["generated"]) == (extractor, images)]
 
 
 def shown_resolution(G: Generator) -> int:
