@@ -2,7 +2,6 @@
 
 import json
 import runpy
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +20,12 @@ from .tiny import TinyImages, run
 ROOT = Path(__file__).parents[2]
 
 
-def zip_pictures(pictures: torch.Tensor, path: Path) -> Path:
+def write_pictures(pictures: torch.Tensor, folder: Path) -> Path:
     """uint8 [N, 3, R, R] as a data set."""
-    with zipfile.ZipFile(path, "w") as out:
-        for i, img in enumerate(to_pil(from_uint8(pictures))):
-            with out.open(f"{i:05d}.png", "w") as file:
-                img.save(file, "png")
-    return path
+    folder.mkdir()
+    for i, img in enumerate(to_pil(from_uint8(pictures))):
+        img.save(folder / f"{i:05d}.png")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +33,7 @@ def trained(tmp_path_factory):
     """A tiny run: 8x8 until 1 kimg, then fading for two; and two data sets: learnt from, and held out."""
     folder = tmp_path_factory.mktemp("progress")
     pictures = TinyImages().pictures
-    training, held_out = (zip_pictures(pictures[i::2], folder / f"{i}.zip") for i in (0, 1))
+    training, held_out = (write_pictures(pictures[i::2], folder / str(i)) for i in (0, 1))
     growing = {"training_kimg": 1, "transition_kimg": 2, "kimg": 4, "batch": 40}
     run(folder / "run", snapshot_kimg=1, snapshot_images=64, log_kimg=1, **growing)
     return folder / "run", training, held_out, pictures[1::2]
