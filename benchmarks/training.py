@@ -1,10 +1,11 @@
 """Speed and memory of training steps: python -m benchmarks.training
 
 Every case runs in this process, the cases in turn, round after round, so that whatever else the machine does hits them
-alike; the medians are printed as a table. A case is a resolution, a type and an augmentation. CPU time is what a step
-would take alone on the machine, with --threads 1 on a CPU. Memory is what the steps of a case add at their peak to the
-process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken once, apart
-from the times.
+alike; the medians are printed as a table. A case is a resolution, a type and an augmentation. As in the training loop,
+a thread shrinks the next batch of pictures meanwhile, where those of the data set are larger than a case's. CPU time is
+what a step would take alone on the machine, with --threads 1 on a CPU. Memory is what the steps of a case add at their
+peak to the process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken
+once, apart from the times.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from stylegan.placement import check_dtype
 from stylegan.training import TrainingConfig, new_state, train_step
 from stylegan.training.augment import AugmentName
 from stylegan.training.config import Dtype
+from stylegan.training.reals import shrink
 
 
 @dataclass
@@ -84,7 +87,9 @@ def give_memory_back() -> None:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def prepare(case: Case, *, batch: int, device: torch.device, settings: dict[str, int]) -> Callable[[int], None]:
+def prepare(
+    case: Case, *, batch: int, device: torch.device, data_resolution: int, settings: dict[str, int]
+) -> Callable[[int], None]:
     """A function that trains for some steps at full resolution."""
     config = TrainingConfig.of(
         {
@@ -101,12 +106,16 @@ def prepare(case: Case, *, batch: int, device: torch.device, settings: dict[str,
     state.augment_p = 1.0
     phase = config.schedule().at(0)
     generator = torch.Generator().manual_seed(0)
-    size = case.resolution
+    size = max(data_resolution, case.resolution)
     img = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=generator)
+    reader = ThreadPoolExecutor(max_workers=1)
 
     def steps(count: int) -> None:
+        ahead = reader.submit(shrink, img, case.resolution)
         for _ in range(count):
-            train_step(state, config, phase, img, None, dtype=check_dtype(case.dtype))
+            reals = ahead.result()
+            ahead = reader.submit(shrink, img, case.resolution)
+            train_step(state, config, phase, reals, None, dtype=check_dtype(case.dtype))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
@@ -155,6 +164,7 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int]
 @click.option("--fmap-base", default=1024, show_default=True)
 @click.option("--fmap-max", default=128, show_default=True)
 @click.option("--width", default=256, show_default=True, help="Of z, w and the mapping network.")
+@click.option("--data-resolution", default=0, help="Of the pictures, if above that of a case, as while growing.")
 @click.option("--r1-interval", default=4, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--steps", default=4, show_default=True, help="Timed in a round; whole R1 intervals are fair.")
@@ -168,13 +178,14 @@ def main(
     fmap_base: int,
     fmap_max: int,
     width: int,
+    data_resolution: int,
     r1_interval: int,
     rounds: int,
     steps: int,
     threads: int | None,
     device: str,
 ) -> None:
-    """Measure training steps: D, averages, G; without reading data, logging or saving."""
+    """Measure training steps: D, averages, G; without reading files, logging or saving."""
     if threads is not None:
         torch.set_num_threads(threads)
     cases = [
@@ -183,7 +194,8 @@ def main(
     ]
     settings = {"fmap_base": fmap_base, "fmap_max": fmap_max, "r1_interval": r1_interval}
     settings |= {"z_dim": width, "w_dim": width, "hidden_dim": width}
-    measure(cases, rounds=rounds, steps=steps, batch=batch, device=torch.device(device), settings=settings)
+    options = {"batch": batch, "device": torch.device(device), "data_resolution": data_resolution}
+    measure(cases, rounds=rounds, steps=steps, settings=settings, **options)
     click.echo(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, device {device}")
     click.echo(f"batch {batch}, {settings}, medians of {rounds} rounds of {steps} steps\n")
     click.echo(table(cases, batch))

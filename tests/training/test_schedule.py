@@ -1,10 +1,13 @@
 """The schedule and the processing of real images against the official implementation."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from stylegan.errors import InputError
 from stylegan.training.reals import process_reals, shrink
@@ -53,3 +56,36 @@ def test_shrinking_averages_and_rounds():
     img = torch.tensor([[0, 1], [1, 1]], dtype=torch.uint8).view(1, 1, 2, 2)
     assert shrink(img, 1).item() == 1
     assert shrink(img, 2) is img
+
+
+@pytest.mark.parametrize("resolution", [1, 2, 8, 32])
+def test_shrinking_is_an_average_of_blocks(resolution):
+    img = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    means = F.avg_pool2d(img.double(), 64 // resolution)
+    assert torch.equal(shrink(img, resolution), (means + 0.5).to(torch.uint8))
+
+
+COUNT_THREADS = """
+import os, threading
+from concurrent.futures import ThreadPoolExecutor
+import torch
+from stylegan.training.reals import shrink
+
+def native_threads():
+    return len(os.listdir("/proc/self/task")) - threading.active_count()
+
+torch.set_num_threads(2)
+img = torch.zeros(32, 3, 64, 64, dtype=torch.uint8)
+img.float().exp()
+with ThreadPoolExecutor(1) as reader:
+    before = native_threads()
+    reader.submit(shrink, img, 32).result()
+    print(native_threads() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts threads by /proc")
+def test_shrinking_beside_the_training_step_starts_no_team_of_threads():
+    """With a second one, OpenMP's threads sleep between the operations of the step, which is slower."""
+    command = [sys.executable, "-c", COUNT_THREADS]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0\n"
