@@ -47,31 +47,33 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
     if not paths:
         raise click.UsageError(f"{run} has no snapshots; expected the folder of a run of stylegan train")
     log, extractor = run / "progress.jsonl", load_extractor(name)
+    last = Generator.from_pretrained(paths[-1])
+    unseen = ImageDataset(held_out, resolution=last.img_resolution)
     measured = {entry["snapshot"] for entry in asked_for(read_log(log), name, images)}
+    real: dict[float, torch.Tensor] = {}  # Features of the pictures held out, by level of detail.
     for path in paths:
         if path.name in measured:
             continue
         G = Generator.from_pretrained(path)
-        dataset = ImageDataset(held_out, resolution=G.img_resolution)
-        with torch.no_grad():
-            real = real_features(dataset, range(len(dataset)), extractor, G)
-            fake = fake_features(G, extractor, images)
+        lod = G.synthesis.lod
+        if lod not in real:
+            real[lod] = real_features(unseen, range(len(unseen)), extractor, lod)
         entry = {
             "snapshot": path.name,
             "kimg": G.metadata["kimg"],
-            "lod": G.synthesis.lod,
-            "resolution": shown_resolution(G),
-            "distance": frechet_distance(real, fake),
+            "lod": lod,
+            "resolution": G.img_resolution >> int(lod),
+            "distance": frechet_distance(real[lod], fake_features(G, extractor, images)),
             "extractor": name,
             "generated": images,
-            "held_out": len(dataset),
+            "held_out": len(unseen),
         }
         append_log(log, entry)
         click.echo(f"{entry['kimg']:7.1f} kimg  {entry['resolution']:3d} px  {entry['distance']:.4g}")
     entries = sorted(asked_for(read_log(log), name, images), key=lambda entry: entry["kimg"])
     floor = None
     if training is not None:
-        floor = training_distance(training, held_out, extractor, Generator.from_pretrained(paths[-1]), images)
+        floor = training_distance(training, unseen, extractor, last.synthesis.lod, images)
         click.echo(f"training pictures  {floor:.4g}")
     plot(entries, floor, run / "progress.png")
     show(entries, run / "snapshots", run / "progress-fakes.webp")
@@ -82,31 +84,26 @@ def asked_for(entries: list[dict[str, Any]], extractor: str, images: int) -> lis
     return [entry for entry in entries if (entry["extractor"], entry["generated"]) == (extractor, images)]
 
 
-def shown_resolution(G: Generator) -> int:
-    """The highest resolution that a snapshot's level of detail shows."""
-    return G.img_resolution >> int(G.synthesis.lod)
-
-
-def training_distance(training: Path, held_out: Path, extractor: Extractor, G: Generator, images: int) -> float:
+def training_distance(training: Path, unseen: ImageDataset, extractor: Extractor, lod: float, images: int) -> float:
     """The distance of so many of the training pictures, taken at even steps, to those held out."""
-    learnt, unseen = (ImageDataset(path, resolution=G.img_resolution) for path in (training, held_out))
+    learnt = ImageDataset(training, resolution=unseen.resolution)
     spread = range(0, len(learnt), max(1, len(learnt) // images))[:images]
-    with torch.no_grad():
-        return frechet_distance(
-            real_features(unseen, range(len(unseen)), extractor, G), real_features(learnt, spread, extractor, G)
-        )
+    real = real_features(unseen, range(len(unseen)), extractor, lod)
+    return frechet_distance(real, real_features(learnt, spread, extractor, lod))
 
 
-def real_features(dataset: ImageDataset, indices: Sequence[int], extractor: Extractor, G: Generator) -> torch.Tensor:
-    """Features of pictures as the discriminator of that time would see them: [N, D]."""
+@torch.no_grad()
+def real_features(dataset: ImageDataset, indices: Sequence[int], extractor: Extractor, lod: float) -> torch.Tensor:
+    """Features of pictures as the discriminator sees them at a level of detail: [N, D]."""
     rows = []
     for some in tqdm(torch.tensor(indices).split(BATCH), desc="real", disable=None, leave=False):
         img, _ = dataset.batch(some.tolist())
-        reals = process_reals(shrink(img, shown_resolution(G)), G.synthesis.lod, enlarge=False)
+        reals = process_reals(shrink(img, dataset.resolution >> int(lod)), lod, enlarge=False)
         rows.append(extractor.features(reals))
     return torch.cat(rows)
 
 
+@torch.no_grad()
 def fake_features(G: Generator, extractor: Extractor, n: int) -> torch.Tensor:
     """Features of the images of the seeds 0 to n - 1, without truncation, as 8 bits hold them: [n, D]."""
     rows = []
