@@ -1,10 +1,12 @@
 """The settings of a training run: a dataclass, saved as YAML beside the results."""
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
 
@@ -14,7 +16,7 @@ from ..files import write_atomically
 from ..generator import Generator
 from ..presets import PRESETS, Preset
 from .augment import AugmentName
-from .losses import LossName, find_loss
+from .losses import LossName
 from .schedule import (
     OFFICIAL_BATCH,
     OFFICIAL_LEARNING_RATE,
@@ -24,6 +26,7 @@ from .schedule import (
     Schedule,
     by_resolution,
 )
+from .settings import check, setting
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -33,7 +36,7 @@ class TrainingConfig:
     """Everything that a run depends on. The defaults train configuration F of the paper.
 
     Settings of type ByResolution are one number, or a dictionary {resolution: number}; what it does not name has the
-    official value.
+    official value. Raises InputError for values that a setting cannot have.
     """
 
     # Data.
@@ -44,41 +47,41 @@ class TrainingConfig:
 
     # Augmentation of what the discriminator sees, for small data sets.
     augment: AugmentName = "none"  # diffaugment, or ada, whose probability p follows how far D overfits.
-    ada_target: float = 0.6  # Mean sign of the scores of real images that p is steered to.
-    ada_kimg: float = 500  # Thousands of images in which p can go from 0 to 1.
+    ada_target: float = setting(0.6, least=-math.inf)  # Mean sign of the scores of real images that p is steered to.
+    ada_kimg: float = setting(500, above=0)  # Thousands of images in which p can go from 0 to 1.
 
     # Networks.
     start_from: str | None = None  # Run or model to take the weights from at the start; None = initial weights.
     preset: str = "F"  # Configuration A to F of the paper's table 1.
-    resolution: int | None = None  # Height and width of the images; None = that of the data.
-    z_dim: int = 512
-    w_dim: int = 512  # Without a mapping network (A and B), that of its input.
-    hidden_dim: int = 512  # Width of the mapping network.
-    fmap_base: int = 8192  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
+    resolution: int | None = setting(None, least=8)  # Height and width of the images; None = that of the data.
+    z_dim: int = setting(512, least=1)
+    w_dim: int = setting(512, least=1)  # Without a mapping network (A and B), that of its input.
+    hidden_dim: int = setting(512, least=1)  # Width of the mapping network.
+    fmap_base: int = setting(8192, least=1)  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
     fmap_decay: float = 1.0
-    fmap_max: int = 512  # and at most this.
-    mbstd_group_size: int = 4
+    fmap_max: int = setting(512, least=1)  # and at most this.
+    mbstd_group_size: int = setting(4, least=1)
 
     # Length and growing.
-    kimg: float = 25000  # Thousands of real images to show, in all.
-    initial_resolution: int = 8  # Where growing starts; the resolution itself = no growing.
+    kimg: float = setting(25000, above=0)  # Thousands of real images to show, in all.
+    initial_resolution: int = setting(8, least=4)  # Where growing starts; the resolution itself = no growing.
     training_kimg: ByResolution = 600  # At each resolution before the next one is faded in.
     transition_kimg: ByResolution = 600  # To fade a resolution in.
 
     # Optimization.
-    batch: ByResolution | None = None  # Images in a step, over all processes; None = the official 256 at 8x8 ... 32.
+    batch: int | Mapping[int, int] | None = setting(None, least=1)  # Images a step; None = 256 at 8x8 ... 32.
     learning_rate: ByResolution | None = None  # None = the official 0.001, more from 128x128 up.
     generator_warmup_kimg: float = 0  # Thousands of images in which G's rises from 0, so that D can catch up.
     loss: LossName | None = None  # None = that of the preset.
     r1_gamma: ByResolution | None = None  # Weight of R1; 0 = none; None = 2e-4 x pixels / batch, if the preset has it.
-    r1_interval: int = 1  # 1 = R1 in every step, as in the paper; k = in every k-th, as many times stronger: faster.
+    r1_interval: int = setting(1, least=1)  # R1 in every k-th step, as many times stronger; 1 = as in the paper.
     r2_gamma: float = 0.0  # Weight of the same penalty on generated images, in every step.
     gradient_penalty: float | None = None  # Weight of the penalty of WGAN-GP; None = that of the preset.
-    style_mixing_prob: float | None = None  # Share of images made from two latents; None = that of the preset.
+    style_mixing_prob: float | None = setting(None, most=1)  # Share of images of two latents; None = the preset's.
     ema_kimg: float = 10  # Half-life of the averaged weights, in thousands of images.
     share_fakes: bool = False  # False = each network learns from its own fakes; True = from the same: faster.
-    seed: int = 0  # Of the initial weights, the order of the images and all draws.
-    skip_limit: int = 10  # Steps in a row with losses or gradients that are no numbers, before giving up.
+    seed: int = setting(0, most=2**32 - 1)  # Of the initial weights, the order of the images and all draws.
+    skip_limit: int = setting(10, least=1)  # Steps in a row with a loss or gradient that is NaN, before giving up.
 
     # Computing.
     device: str = "cpu"
@@ -88,29 +91,15 @@ class TrainingConfig:
     # Files.
     log_kimg: float = 1  # A line of the log every so many thousand images.
     snapshot_kimg: ByResolution | None = None  # Pictures and averaged generator; None = the official 140 at 8x8 ... 20.
-    snapshot_images: int = 64  # Pictures in the grid.
+    snapshot_images: int = setting(64, least=1)  # Pictures in the grid.
     checkpoint_minutes: float = 10  # What a crash loses at most.
-    keep_checkpoints: int = 3
+    keep_checkpoints: int = setting(3, least=1)
     tensorboard: bool = False  # Log and pictures for TensorBoard too: pip install stylegan[tensorboard].
 
     def __post_init__(self) -> None:
+        check(self)
         if self.preset not in PRESETS:
             raise InputError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
-        find_loss(self.loss_name())
-        if self.dtype not in get_args(Dtype):
-            raise InputError(f"dtype must be one of {', '.join(get_args(Dtype))}; got {self.dtype!r}")
-        if self.augment not in get_args(AugmentName):
-            raise InputError(f"augment must be one of {', '.join(get_args(AugmentName))}; got {self.augment!r}")
-        for name in ("kimg", "ada_kimg", "r1_interval", "skip_limit", "snapshot_images", "keep_checkpoints"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be above 0, got {getattr(self, name)!r}")
-        if not self.generator_warmup_kimg >= 0:
-            raise InputError(f"generator_warmup_kimg must be 0 or more, got {self.generator_warmup_kimg!r}")
-        for name in _BY_RESOLUTION:
-            value = getattr(self, name)
-            numbers = value.values() if isinstance(value, dict) else [] if value is None else [value]
-            if not all(isinstance(x, int | float) and x >= 0 for x in numbers):
-                raise InputError(f"{name} must be a number or a dictionary of resolutions to numbers, got {value!r}")
 
     # What the settings mean.
 
@@ -207,7 +196,7 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, settings: dict[str, Any], where: str = "settings") -> "TrainingConfig":
-        """Make a config from a dictionary. Raises InputError for names that do not exist."""
+        """Make a config from a dictionary. Raises InputError for names that do not exist and values that may not be."""
         known = {field.name for field in dataclasses.fields(cls)}
         for name in settings:
             if name not in known:
@@ -216,11 +205,8 @@ class TrainingConfig:
                 raise InputError(f"{where}: unknown setting {name!r}{hint}")
         try:
             return cls(**settings)
-        except TypeError as error:
-            raise InputError(f"{where}: {str(error)[:200]}") from error
-
-
-_BY_RESOLUTION = ("training_kimg", "transition_kimg", "batch", "learning_rate", "r1_gamma", "snapshot_kimg")
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
 
 
 def _or_official(values: ByResolution | None, official: dict[int, Any]) -> ByResolution:
