@@ -98,7 +98,7 @@ def test_noise_examples_show_the_first_draws_and_the_deviation(tiny: Generator):
 
 
 def test_the_noise_map_is_bright_at_edges_and_hair_and_dark_on_skin(faces: Generator):
-    deviation = noise_deviation(faces, faces.ws([11], truncation_psi=1), noise_seeds=range(40))  # Long dark hair.
+    deviation = noise_deviation(faces, faces.ws([45], truncation_psi=1), noise_seeds=range(40))  # Long dark hair.
     cheeks_and_forehead = np.concatenate([deviation[8:16, 24:40].ravel(), deviation[34:42, 14:22].ravel()])
     beside_the_face = np.concatenate([deviation[40:, :6].ravel(), deviation[40:, -6:].ravel()])
     assert np.median(beside_the_face) > 3 * np.median(cheeks_and_forehead)
