@@ -108,14 +108,14 @@ def prepare(
     generator = torch.Generator().manual_seed(0)
     size = max(data_resolution, case.resolution)
     img = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=generator)
-    reader = ThreadPoolExecutor(max_workers=1)
 
     def steps(count: int) -> None:
-        ahead = reader.submit(shrink, img, case.resolution)
-        for _ in range(count):
-            reals = ahead.result()
+        with ThreadPoolExecutor(max_workers=1) as reader:
             ahead = reader.submit(shrink, img, case.resolution)
-            train_step(state, config, phase, reals, None, dtype=check_dtype(case.dtype))
+            for _ in range(count):
+                reals = ahead.result()
+                ahead = reader.submit(shrink, img, case.resolution)
+                train_step(state, config, phase, reals, None, dtype=check_dtype(case.dtype))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

@@ -11,6 +11,7 @@ says little.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,11 @@ ROWS = 8
 @click.argument("held_out", type=click.Path(path_type=Path, exists=True))
 @click.option("--extractor", "name", default="st-lpips-alex", show_default=True)
 @click.option("--images", type=int, default=2000, show_default=True, help="Generated for each snapshot.")
-@click.option("--training", type=click.Path(path_type=Path, exists=True), help="Draw the distance of these pictures.")
+@click.option(
+    "--training",
+    type=click.Path(path_type=Path, exists=True),
+    help="Draw the distance of these pictures, spread evenly.",
+)
 def main(run: Path, held_out: Path, name: str, images: int, training: Path | None) -> None:
     """Measure the snapshots of RUN against the pictures of HELD_OUT."""
     paths = sorted((run / "snapshots").glob("network-*.safetensors"))
@@ -50,20 +55,23 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
     last = Generator.from_pretrained(paths[-1])
     unseen = ImageDataset(held_out, resolution=last.img_resolution)
     measured = {entry["snapshot"] for entry in asked_for(read_log(log), name, images)}
-    real: dict[float, torch.Tensor] = {}  # Features of the pictures held out, by level of detail.
+
+    @cache
+    def real(lod: float) -> torch.Tensor:
+        """Features of the pictures held out."""
+        return real_features(unseen, range(len(unseen)), extractor, lod)
+
     for path in paths:
         if path.name in measured:
             continue
         G = Generator.from_pretrained(path)
         lod = G.synthesis.lod
-        if lod not in real:
-            real[lod] = real_features(unseen, range(len(unseen)), extractor, lod)
         entry = {
             "snapshot": path.name,
             "kimg": G.metadata["kimg"],
             "lod": lod,
             "resolution": G.img_resolution >> int(lod),
-            "distance": frechet_distance(real[lod], fake_features(G, extractor, images)),
+            "distance": frechet_distance(real(lod), fake_features(G, extractor, images)),
             "extractor": name,
             "generated": images,
             "held_out": len(unseen),
@@ -73,7 +81,9 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
     entries = sorted(asked_for(read_log(log), name, images), key=lambda entry: entry["kimg"])
     floor = None
     if training is not None:
-        floor = training_distance(training, unseen, extractor, last.synthesis.lod, images)
+        learnt, lod = ImageDataset(training, resolution=last.img_resolution), last.synthesis.lod
+        spread = range(0, len(learnt), max(1, len(learnt) // images))[:images]
+        floor = frechet_distance(real(lod), real_features(learnt, spread, extractor, lod))
         click.echo(f"training pictures  {floor:.4g}")
     plot(entries, floor, run / "progress.png")
     show(entries, run / "snapshots", run / "progress-fakes.webp")
@@ -82,14 +92,6 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
 def asked_for(entries: list[dict[str, Any]], extractor: str, images: int) -> list[dict[str, Any]]:
     """The measurements by one extractor, of so many images."""
     return [entry for entry in entries if (entry["extractor"], entry["generated"]) == (extractor, images)]
-
-
-def training_distance(training: Path, unseen: ImageDataset, extractor: Extractor, lod: float, images: int) -> float:
-    """The distance of so many of the training pictures, taken at even steps, to those held out."""
-    learnt = ImageDataset(training, resolution=unseen.resolution)
-    spread = range(0, len(learnt), max(1, len(learnt) // images))[:images]
-    real = real_features(unseen, range(len(unseen)), extractor, lod)
-    return frechet_distance(real, real_features(learnt, spread, extractor, lod))
 
 
 @torch.no_grad()

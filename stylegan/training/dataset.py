@@ -223,8 +223,7 @@ class ImageDataset:
 def box_downscale(pixels: np.ndarray, factor: int) -> np.ndarray:
     """Average blocks of factor x factor pixels, a power of two: uint8 [N, H, W, C] -> [N, H/factor, W/factor, C].
 
-    Exact, in integers; halves are rounded to even, so that the averages of many pictures stay where they were. The
-    coarser levels of official data sets are rounded so, too.
+    Exact, in integers; halves are rounded to even, so that the averages of many pictures stay where they were.
     """
     if factor == 1:
         return pixels

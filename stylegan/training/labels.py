@@ -8,7 +8,6 @@ also be a list of pairs [name, label]. Names are relative to labels.json.
 """
 
 import json
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DatasetError, InputError
+from .settings import is_number
 from .sources import Source, printable
 
 LABELS_FILE = "labels.json"
@@ -156,7 +156,7 @@ def _checked(values: list, classes: Any, names: Sequence[str], where: str) -> La
     if isinstance(known[0][1], list):
         length = len(known[0][1])
         for name, value in known:
-            if not isinstance(value, list) or len(value) != length or not length or not all(map(_is_number, value)):
+            if not isinstance(value, list) or len(value) != length or not length or not all(map(is_number, value)):
                 raise _wrong(where, name, value, f"{length or 1} or more finite numbers, as many for each picture")
         return Labels(values, None)
     if classes is not None and not (isinstance(classes, list) and all(isinstance(c, str) for c in classes)):
@@ -166,13 +166,6 @@ def _checked(values: list, classes: Any, names: Sequence[str], where: str) -> La
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
             raise _wrong(where, name, value, f"a class index from 0 to {limit - 1}")
     return Labels(values, classes or [str(i) for i in range(max(value for _, value in known) + 1)])
-
-
-def _is_number(value: Any) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    # Also refuses what float32 cannot hold.
-    return abs(value) < 3e38 and math.isfinite(value)
 
 
 def _wrong(where: str, name: str, value: Any, expected: str) -> DatasetError:

@@ -84,13 +84,18 @@ def _number(value: Any, whole: bool, limits: Limits) -> float | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         return None
     if whole:
         if value != int(value):
             return None
         value = int(value)
     return value if value in limits else None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number, no bool, that float32 can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3e38
 
 
 def _is_resolution(key: Any) -> bool:
