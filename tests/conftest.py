@@ -105,8 +105,8 @@ def golden_t() -> Golden:
 
 @pytest.fixture(scope="session")
 def faces() -> Generator:
-    """The bundled model."""
-    return Generator.from_pretrained()
+    """The small bundled model."""
+    return Generator.from_pretrained("faces-64")
 
 
 def tiny_generator(**options) -> Generator:

@@ -18,6 +18,12 @@ from stylegan.cli.common import LayersType, SeedsType
 from .conftest import GOLDEN
 
 
+@pytest.fixture(scope="module")
+def faces() -> Generator:
+    """The model that the commands take where none is named."""
+    return Generator.from_pretrained()
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -32,10 +38,10 @@ def ok(result: Result) -> str:
 
 def test_sample_without_arguments_writes_a_grid_and_says_where(run, tmp_path, faces: Generator):
     assert str(tmp_path / "samples.png") in ok(run("sample"))
-    grid = np.asarray(Image.open("samples.png")).astype(int)
-    assert grid.shape == (256, 512, 3)
+    grid, side = np.asarray(Image.open("samples.png")).astype(int), faces.img_resolution
+    assert grid.shape == (4 * side, 8 * side, 3)
     last = faces.sample(seeds=[31], output_type="np")[0]
-    assert abs(grid[-64:, -64:] - last).max() <= 1
+    assert abs(grid[-side:, -side:] - last).max() <= 1
 
 
 def test_sample_to_a_folder_writes_one_picture_for_each_seed(run):
@@ -65,31 +71,32 @@ def test_sample_options(run, faces: Generator):
     assert (np.asarray(Image.open("a.png")) == expected).all()
 
 
-def test_samples_are_enlarged_on_request_and_keep_their_text(run):
-    ok(run("sample", "--seeds", "3", "--size", 128, "--out", "faces/"))
+def test_samples_are_enlarged_on_request_and_keep_their_text(run, faces: Generator):
+    side = faces.img_resolution
+    ok(run("sample", "--seeds", "3", "--size", 2 * side, "--out", "faces/"))
     image = Image.open("faces/seed0003.png")
-    assert (image.size, image.text["seed"]) == ((128, 128), "3")
-    assert "whole multiple of 64" in run("sample", "--size", 100).output
+    assert (image.size, image.text["seed"]) == ((2 * side, 2 * side), "3")
+    assert f"whole multiple of {side}" in run("sample", "--size", 100).output
 
 
 def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, faces: Generator):
     ok(run("mix", "--columns", "1,2", "--rows", "3", "--layers", "coarse"))
-    grid = np.asarray(Image.open("mix.png")).astype(int)
+    grid, side = np.asarray(Image.open("mix.png")).astype(int), faces.img_resolution
     a, b = faces.ws([2]), faces.ws([3])
     cell = faces.render(faces.mix_styles(a, b, "coarse"), output_type="np")[0]
-    assert abs(grid[-64:, -64:] - cell).max() <= 1
-    assert abs(grid[:64, -64:] - faces.sample(seeds=[2], output_type="np")[0]).max() <= 1
-    assert abs(grid[-64:, :64] - faces.sample(seeds=[3], output_type="np")[0]).max() <= 1
+    assert abs(grid[-side:, -side:] - cell).max() <= 1
+    assert abs(grid[:side, -side:] - faces.sample(seeds=[2], output_type="np")[0]).max() <= 1
+    assert abs(grid[-side:, :side] - faces.sample(seeds=[3], output_type="np")[0]).max() <= 1
 
 
 def test_truncate_sweeps_from_left_to_right(run, faces: Generator):
     ok(run("truncate", "--seeds", "4,5", "--truncation-psi", "1,0,-1", "--out", "sweep.png"))
-    grid = np.asarray(Image.open("sweep.png")).astype(int)
-    assert abs(grid[-64:, -64:] - faces.sample(seeds=[5], truncation_psi=-1, output_type="np")[0]).max() <= 1
+    grid, side = np.asarray(Image.open("sweep.png")).astype(int), faces.img_resolution
+    assert abs(grid[-side:, -side:] - faces.sample(seeds=[5], truncation_psi=-1, output_type="np")[0]).max() <= 1
 
 
 def test_info(run):
-    text = ok(run("info"))
+    text = ok(run("info", "faces-64"))
     for part in ("faces-64", "non-commercial research", "1900719", "64", "UTKFace", "limits"):
         assert part in text
     facts = json.loads(ok(run("info", GOLDEN / "T" / "network_nosrc.pkl", "--json")))
@@ -132,8 +139,8 @@ def test_convert(run, target):
         (["sample", "--label", "1"], "unconditional"),
         (["sample", "--noise-seed", "1"], "noise_mode 'random'"),
         (["sample", "--out", "file/faces.png"], "cannot write"),
-        (["mix", "--layers", "11"], "crossover must be from 0 to 10"),
-        (["mix", "--layers", "3,12"], "layers 0 to 9"),
+        (["mix", "--model", "faces-64", "--layers", "11"], "crossover must be from 0 to 10"),
+        (["mix", "--model", "faces-64", "--layers", "3,12"], "layers 0 to 9"),
         (["info", "."], "config.json and model.safetensors"),
         (["convert", "faces-64", "out.txt"], "expected a .safetensors file or a folder"),
         (["convert", "faces-64", "o.safetensors", "--metadata", "x"], "expected KEY=VALUE"),

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from stylegan.weights import manifest
+
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "stylegan").rglob("*.py"))
 
@@ -66,8 +68,9 @@ def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
 
 def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     names = set(zipfile.ZipFile(archives[".whl"]).namelist())
-    assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/weights/faces-64.safetensors"} <= names
-    assert "stylegan/demo/page.css" in names
+    bundled = {entry.files[0].source.location for entry in manifest.entries().values() if entry.is_bundled}
+    assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css"} <= names
+    assert {f"stylegan/{location}" for location in bundled} <= names
     assert "stylegan/editing/faces-64.safetensors" in names
     assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
 

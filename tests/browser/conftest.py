@@ -219,7 +219,7 @@ def web_address(tmp_path_factory) -> Iterator[str]:
     installed = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=folder, capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(f"npm cannot install onnxruntime-web: {installed.stderr.strip().splitlines()[-1]}")
-    export = [sys.executable, "-m", "stylegan", "export", "--noise", "input", "--out", "model"]
+    export = [sys.executable, "-m", "stylegan", "export", "faces-64", "--noise", "input", "--out", "model"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run(export, cwd=folder, env=env, check=True, capture_output=True)
     subprocess.run([npm, "run", "--silent", "build"], cwd=folder, check=True, capture_output=True)
