@@ -206,7 +206,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
         (["edit", "--direction", "age", "--directions", "gone.safetensors"], "gone.safetensors: no such file"),
         (["edit", "--directions", "page.html"], "page.html: not a safetensors file"),
         (["edit", "--strengths", "1", "--latents", "page.html"], "page.html: not a safetensors file"),
-        (["edit", "--layers", "99"], "crossover must be from 0 to "),
+        (["edit", "--model", "faces-64", "--layers", "12"], "crossover must be from 0 to 10"),
         (["directions", "--out", "d.png"], "must end in .safetensors"),
         (["directions", "-n", "257"], "n must be an integer from 0 to 256"),
         (["directions", "--method", "boundary", "--attribute", "hat"], "unknown classifier 'hat'"),
