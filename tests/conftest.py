@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner, Result
 from torch import Tensor
 
-from stylegan import Discriminator, Generator
+from stylegan import Discriminator, Generator, cli
 from stylegan.fast.native import native_kernels
 from stylegan.weights.loading import build_network, read_weights
 
@@ -107,6 +108,26 @@ def golden_t() -> Golden:
 def faces() -> Generator:
     """The small bundled model."""
     return Generator.from_pretrained("faces-64")
+
+
+@pytest.fixture(scope="session")
+def default() -> Generator:
+    """The model that the commands take where none is named."""
+    return Generator.from_pretrained()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Callable[..., Result]:
+    """A command of ours, run in an empty folder with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
+    return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
+
+
+def ok(result: Result) -> str:
+    """What a command said, if it went well."""
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def tiny_generator(**options) -> Generator:

@@ -20,9 +20,9 @@ from stylegan.errors import StyleGANError
 from stylegan.weights.layouts import read_port_file
 from stylegan.weights.manifest import parse_manifest
 
-from . import ports
 from .conftest import GOLDEN, tiny_generator
-from .test_layouts import golden_set
+from .layouts import ports
+from .layouts.golden_sets import golden_set
 from .test_torch_files import save
 
 # Reading a damaged file takes milliseconds; this much would be a hang.

@@ -9,38 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 from PIL import Image
 
 from stylegan import Generator, cli
 from stylegan.cli.common import LayersType, SeedsType
 
-from .conftest import GOLDEN
+from .conftest import GOLDEN, ok
 
 
-@pytest.fixture(scope="module")
-def faces() -> Generator:
-    """The model that the commands take where none is named."""
-    return Generator.from_pretrained()
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
-    return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
-
-
-def ok(result: Result) -> str:
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def test_sample_without_arguments_writes_a_grid_and_says_where(run, tmp_path, faces: Generator):
+def test_sample_without_arguments_writes_a_grid_and_says_where(run, tmp_path, default: Generator):
     assert str(tmp_path / "samples.png") in ok(run("sample"))
-    grid, side = np.asarray(Image.open("samples.png")).astype(int), faces.img_resolution
+    grid, side = np.asarray(Image.open("samples.png")).astype(int), default.img_resolution
     assert grid.shape == (4 * side, 8 * side, 3)
-    last = faces.sample(seeds=[31], output_type="np")[0]
+    last = default.sample(seeds=[31], output_type="np")[0]
     assert abs(grid[-side:, -side:] - last).max() <= 1
 
 
@@ -51,7 +32,7 @@ def test_sample_to_a_folder_writes_one_picture_for_each_seed(run):
     assert (text["seed"], text["truncation_psi"]) == ("7", "0.5")
 
 
-def test_sample_options(run, faces: Generator):
+def test_sample_options(run, default: Generator):
     ok(
         run(
             "sample",
@@ -67,32 +48,32 @@ def test_sample_options(run, faces: Generator):
             "a.png",
         )
     )
-    expected = faces.sample(seeds=[5], noise_mode="random", noise_seed=2, truncation_cutoff=4, output_type="np")[0]
+    expected = default.sample(seeds=[5], noise_mode="random", noise_seed=2, truncation_cutoff=4, output_type="np")[0]
     assert (np.asarray(Image.open("a.png")) == expected).all()
 
 
-def test_samples_are_enlarged_on_request_and_keep_their_text(run, faces: Generator):
-    side = faces.img_resolution
+def test_samples_are_enlarged_on_request_and_keep_their_text(run, default: Generator):
+    side = default.img_resolution
     ok(run("sample", "--seeds", "3", "--size", 2 * side, "--out", "faces/"))
     image = Image.open("faces/seed0003.png")
     assert (image.size, image.text["seed"]) == ((2 * side, 2 * side), "3")
     assert f"whole multiple of {side}" in run("sample", "--size", 100).output
 
 
-def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, faces: Generator):
+def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, default: Generator):
     ok(run("mix", "--columns", "1,2", "--rows", "3", "--layers", "coarse"))
-    grid, side = np.asarray(Image.open("mix.png")).astype(int), faces.img_resolution
-    a, b = faces.ws([2]), faces.ws([3])
-    cell = faces.render(faces.mix_styles(a, b, "coarse"), output_type="np")[0]
+    grid, side = np.asarray(Image.open("mix.png")).astype(int), default.img_resolution
+    a, b = default.ws([2]), default.ws([3])
+    cell = default.render(default.mix_styles(a, b, "coarse"), output_type="np")[0]
     assert abs(grid[-side:, -side:] - cell).max() <= 1
-    assert abs(grid[:side, -side:] - faces.sample(seeds=[2], output_type="np")[0]).max() <= 1
-    assert abs(grid[-side:, :side] - faces.sample(seeds=[3], output_type="np")[0]).max() <= 1
+    assert abs(grid[:side, -side:] - default.sample(seeds=[2], output_type="np")[0]).max() <= 1
+    assert abs(grid[-side:, :side] - default.sample(seeds=[3], output_type="np")[0]).max() <= 1
 
 
-def test_truncate_sweeps_from_left_to_right(run, faces: Generator):
+def test_truncate_sweeps_from_left_to_right(run, default: Generator):
     ok(run("truncate", "--seeds", "4,5", "--truncation-psi", "1,0,-1", "--out", "sweep.png"))
-    grid, side = np.asarray(Image.open("sweep.png")).astype(int), faces.img_resolution
-    assert abs(grid[-side:, -side:] - faces.sample(seeds=[5], truncation_psi=-1, output_type="np")[0]).max() <= 1
+    grid, side = np.asarray(Image.open("sweep.png")).astype(int), default.img_resolution
+    assert abs(grid[-side:, -side:] - default.sample(seeds=[5], truncation_psi=-1, output_type="np")[0]).max() <= 1
 
 
 def test_info(run):

@@ -7,36 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 from PIL import Image
 
-from stylegan import Generator, cli
+from stylegan import Generator
 from stylegan.direction import load_directions
 from stylegan.editing import find_direction
 from stylegan.generator import DEFAULT_MODEL
 from stylegan.latent_files import Latents
 from stylegan.weights import manifest
 
-from .conftest import GOLDEN
+from .conftest import GOLDEN, ok
 
-SIDE = manifest.find(DEFAULT_MODEL).resolution  # Of the model that the commands take where none is named.
-
-
-@pytest.fixture(scope="module")
-def faces() -> Generator:
-    """That model."""
-    return Generator.from_pretrained()
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
-
-
-def ok(result: Result) -> str:
-    assert result.exit_code == 0, result.output
-    return result.output
+SIDE = manifest.find(DEFAULT_MODEL).resolution
 
 
 def same(cell: np.ndarray, image: np.ndarray) -> bool:
@@ -44,20 +26,20 @@ def same(cell: np.ndarray, image: np.ndarray) -> bool:
 
 
 @pytest.fixture(scope="module")
-def latents(faces: Generator, tmp_path_factory) -> Path:
+def latents(default: Generator, tmp_path_factory) -> Path:
     """Two faces with noise of their own."""
     path = tmp_path_factory.mktemp("latents") / "two.safetensors"
-    Latents.of(faces, faces.ws([20, 21]), noise=faces.noise([5, 6]), names=["anna", "../bert"]).save(path)
+    Latents.of(default, default.ws([20, 21]), noise=default.noise([5, 6]), names=["anna", "../bert"]).save(path)
     return path
 
 
 @pytest.fixture(scope="module")
-def two(faces: Generator) -> np.ndarray:
+def two(default: Generator) -> np.ndarray:
     """Their images."""
-    return faces.render(faces.ws([20, 21]), noise=faces.noise([5, 6]), output_type="np").astype(int)
+    return default.render(default.ws([20, 21]), noise=default.noise([5, 6]), output_type="np").astype(int)
 
 
-def test_directions_writes_the_named_directions(run, faces: Generator):
+def test_directions_writes_the_named_directions(run, default: Generator):
     text = ok(
         run(
             "directions", "--method", "pca", "--method", "sefa", "-n", 2, "--layers", "coarse", "--out", "d.safetensors"
@@ -69,12 +51,12 @@ def test_directions_writes_the_named_directions(run, faces: Generator):
     assert load_directions("d.safetensors")["sefa:1"].layers == (0, 4)
 
 
-def test_edit_writes_a_strip_of_the_direction(run, faces: Generator):
+def test_edit_writes_a_strip_of_the_direction(run, default: Generator):
     ok(run("edit", "--seed", 3, "--direction", "sefa:2", "--strengths", "-3:3:7", "--out", "strip.png"))
     strip = np.asarray(Image.open("strip.png"))
-    direction = find_direction(faces, "sefa:2")
-    ends = faces.edit(faces.ws([3, 3]), direction, [0, 3])
-    middle, last = faces.render(ends, output_type="np").astype(int)
+    direction = find_direction(default, "sefa:2")
+    ends = default.edit(default.ws([3, 3]), direction, [0, 3])
+    middle, last = default.render(ends, output_type="np").astype(int)
     assert same(strip[-SIDE:, -SIDE:], last)
     assert same(strip[-SIDE:, -SIDE * 4 - 6 : -SIDE * 3 - 6], middle)
     settings = Image.open("strip.png").text
@@ -89,14 +71,14 @@ def test_directions_of_attributes_come_from_gradients(run):
     assert (age.name, age.method, age.facts["against"]) == ("age", "gradient", ["red", "green", "blue"])
 
 
-def test_edit_takes_files_of_directions_and_layers(run, faces: Generator):
+def test_edit_takes_files_of_directions_and_layers(run, default: Generator):
     ok(run("directions", "--method", "sefa", "-n", 1, "--layers", "4:8", "--out", "middle.safetensors"))
     edit = ["edit", "--seeds", "3,4", "--directions", "middle.safetensors", "--strengths", "-2,2"]
     ok(run(*edit, "--out", "own.png"))
     ok(run(*edit, "--layers", 8, "--out", "fine.png"))
     direction = load_directions("middle.safetensors")["sefa:0"]
     for file, layers in (("own.png", None), ("fine.png", slice(8, None))):
-        expected = faces.render(faces.edit(faces.ws([4]), direction, 2, layers), output_type="np")[0]
+        expected = default.render(default.edit(default.ws([4]), direction, 2, layers), output_type="np")[0]
         assert same(np.asarray(Image.open(file))[-SIDE:, -SIDE:], expected.astype(int))
 
 
@@ -108,9 +90,9 @@ def test_sample_shows_latents_with_their_noise_as_they_are(run, two, latents):
     assert same(np.asarray(Image.open("faces/___bert.png")), two[1])
 
 
-def test_truncation_of_latents_is_asked_for(run, faces: Generator, latents):
+def test_truncation_of_latents_is_asked_for(run, default: Generator, latents):
     ok(run("sample", "--latents", latents, "--truncation-psi", 0, "--noise-mode", "none", "--out", "a.png"))
-    average = faces.render(faces.broadcast(faces.w_avg[None]), noise_mode="none", output_type="np")[0]
+    average = default.render(default.broadcast(default.w_avg[None]), noise_mode="none", output_type="np")[0]
     assert same(np.asarray(Image.open("a.png"))[:, :SIDE], average.astype(int))
 
 
@@ -121,30 +103,30 @@ def test_truncate_and_edit_keep_the_noise_of_latents(run, two, latents):
     assert same(np.asarray(Image.open("strip.png"))[-SIDE:, -SIDE:], two[1])
 
 
-def test_mix_takes_latents_for_rows_and_columns(run, faces: Generator, two, latents):
+def test_mix_takes_latents_for_rows_and_columns(run, default: Generator, two, latents):
     ok(run("mix", "--columns", 1, "--latents", latents, "--layers", "coarse"))
     grid = np.asarray(Image.open("mix.png"))
     assert same(grid[-SIDE:, :SIDE], two[1])
-    mixed = faces.render(faces.mix_styles(faces.ws([1]), faces.ws([21]), "coarse"), output_type="np")[0]
+    mixed = default.render(default.mix_styles(default.ws([1]), default.ws([21]), "coarse"), output_type="np")[0]
     assert same(grid[-SIDE:, -SIDE:], mixed.astype(int))
     ok(run("mix", "--column-latents", latents, "--rows", 1, "--layers", "coarse"))
-    mixed = faces.mix_styles(faces.ws([21]), faces.ws([1]), "coarse")
-    noise = [own[1:] for own in faces.noise([5, 6])]
-    expected = faces.render(mixed, noise=noise, output_type="np")[0]
+    mixed = default.mix_styles(default.ws([21]), default.ws([1]), "coarse")
+    noise = [own[1:] for own in default.noise([5, 6])]
+    expected = default.render(mixed, noise=noise, output_type="np")[0]
     assert same(np.asarray(Image.open("mix.png"))[-SIDE:, -SIDE:], expected.astype(int))
 
 
 @pytest.fixture
-def photo(tmp_path, faces: Generator) -> Path:
+def photo(tmp_path, default: Generator) -> Path:
     path = tmp_path / "my photo.jpg"
-    faces.sample(seeds=[40])[0].resize((200, 200)).crop((0, 0, 200, 180)).save(path, quality=95)
+    default.sample(seeds=[40])[0].resize((200, 200)).crop((0, 0, 200, 180)).save(path, quality=95)
     return path
 
 
 QUICK = ["--extractor", "random-conv", "--steps", 3]
 
 
-def test_project_writes_latents_that_make_its_picture(run, faces: Generator, photo):
+def test_project_writes_latents_that_make_its_picture(run, default: Generator, photo):
     text = ok(run("project", photo, "--out", "run", *QUICK))
     assert "my_photo: distance 0." in text
     names = ["latents.safetensors", "my_photo-target.png", "my_photo.png", "results.json", "way.png"]

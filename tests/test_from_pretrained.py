@@ -30,9 +30,9 @@ from stylegan.weights.cache import Cache
 from stylegan.weights.loading import LicenseWarning
 from stylegan.weights.official_pickle import read_official_pickle
 
-from . import ports
-from .conftest import GOLDEN, HUB, tiny_generator
+from .conftest import GOLDEN, HUB, ok, tiny_generator
 from .hub_server import HubServer, answer, flip
+from .layouts import ports
 
 OFFICIAL = GOLDEN / "T" / "network_nosrc.pkl"
 
@@ -295,11 +295,6 @@ def test_unknown_licences_in_the_card(tiny, tmp_path):
 @pytest.fixture
 def run(server):
     return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
-
-
-def ok(result) -> str:
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_download_list_and_info(run, server, named):

@@ -19,9 +19,9 @@ from stylegan.errors import UnsafeFileError, WeightsError
 from stylegan.weights.layouts import read_port_file
 from stylegan.weights.torch_files import read_torch_file
 
-from . import ports
 from .hostile import calls, payloads
-from .test_layouts import golden_set
+from .layouts import ports
+from .layouts.golden_sets import golden_set
 
 
 def save(value, path: Path, *, legacy: bool = False) -> Path:

@@ -388,3 +388,20 @@ def stylegan_zoo(g: Variables, *, multiplied: bool = True) -> dict[str, Tensor]:
     out = {f"mapping.{k}": v for k, v in podgorskiy_mapping(g, multiplied=multiplied).items()}
     out |= {f"generator.{k}": v for k, v in podgorskiy_generator(g, multiplied=multiplied).items()}
     return out | {f"dlatent_avg.{k}": v for k, v in podgorskiy_average(g).items()}
+
+
+def widened(d: Variables) -> Variables:
+    """Discriminator variables with rosinality's numbers of feature maps: Conv0 changes them, not Conv1_down."""
+    d, generator = dict(d), torch.Generator().manual_seed(0)
+    r = resolution_of(d)
+    while r > 4:
+        after = len(d[f"{r}x{r}/Conv1_down/bias"])
+        for name, before in (("Conv0", d[f"{r}x{r}/Conv0/weight"].shape[2]), ("Conv1_down", after)):
+            if d["lod"].is_meta:
+                d[f"{r}x{r}/{name}/weight"] = torch.empty(3, 3, before, after, device="meta")
+                d[f"{r}x{r}/{name}/bias"] = torch.empty(after, device="meta")
+            else:
+                d[f"{r}x{r}/{name}/weight"] = torch.randn(3, 3, before, after, generator=generator)
+                d[f"{r}x{r}/{name}/bias"] = torch.randn(after, generator=generator)
+        r //= 2
+    return d
