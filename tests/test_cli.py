@@ -93,7 +93,8 @@ def test_info_of_a_model_that_is_not_here_downloads_nothing(run, tmp_path):
 
 def test_list(run):
     text = ok(run("list"))
-    assert re.search(r"faces-64 \* +64x64 +3.8 MB +bundled +known +non-commercial research", text)
+    assert re.search(r"faces-128 \* +128x128 +3.9 MB +bundled +known +non-commercial research", text)
+    assert re.search(r"faces-64 +64x64 +3.8 MB +bundled", text)
     assert re.search(r"ffhq-1024 +1024x1024 +324.7 MB +to download +known +CC BY-NC 4.0", text)
     assert re.search(r"cats-256 +256x256 +unknown +to download +unverified", text)
 

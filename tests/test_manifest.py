@@ -77,7 +77,7 @@ def test_a_whole_entry():
 
 def test_the_manifest_of_the_package():
     entries = manifest.entries()
-    assert list(entries)[:2] == ["faces-64", "ffhq-1024"]
+    assert list(entries)[:3] == ["faces-128", "faces-64", "ffhq-1024"]
     assert entries["cars-512"].content_box == (0, 64, 512, 448)
     assert entries["ffhq-1024"].metrics["fid50k"] == 4.4159
     for entry in entries.values():
@@ -227,7 +227,7 @@ def test_other_peoples_manifests(tmp_path, monkeypatch):
     monkeypatch.setenv("STYLEGAN_MANIFEST", str(path))
     assert list(manifest.entries())[-1] == "cats"
     assert manifest.find("cats").license == "MIT"
-    assert manifest.default_name() == "faces-64"
+    assert manifest.default_name() == "faces-128"
     path.write_bytes(b"{")
     with pytest.raises(WeightsError, match=r"ours\.json: malformed"):
         manifest.entries()

@@ -71,7 +71,7 @@ def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     bundled = {entry.files[0].source.location for entry in manifest.entries().values() if entry.is_bundled}
     assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css"} <= names
     assert {f"stylegan/{location}" for location in bundled} <= names
-    assert "stylegan/editing/faces-64.safetensors" in names
+    assert {"stylegan/editing/faces-64.safetensors", "stylegan/editing/faces-128.safetensors"} <= names
     assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
 
 

@@ -32,7 +32,7 @@ from stylegan.seeds import SeedRanges
     multiple=True,
     default=["sefa:0"],
     show_default=True,
-    help="sefa:N, pca:N, or a name in the file of directions; age and gender for faces-64. Repeatable, a row each.",
+    help="sefa:N, pca:N, or a name in the file of directions (bundled faces: age, gender). Repeatable, a row each.",
 )
 @click.option(
     "--directions",

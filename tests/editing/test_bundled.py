@@ -1,4 +1,4 @@
-"""The directions that come with the bundled model: of that model, and doing what their names say."""
+"""The directions that come with the bundled models: of those models, and doing what their names say."""
 
 import pytest
 import torch
@@ -12,6 +12,12 @@ from stylegan.extractors import load_classifier, load_extractor
 ATTRIBUTES = ["age", "gender"]
 
 
+@pytest.fixture(scope="module", params=["faces-128", "faces-64"])
+def faces(request) -> Generator:
+    """Each of the bundled models that has directions."""
+    return Generator.from_pretrained(request.param)
+
+
 @pytest.fixture(scope="module")
 def classifiers() -> dict:
     return {name: load_classifier(name) for name in ATTRIBUTES}
@@ -23,7 +29,7 @@ def ws(faces: Generator) -> torch.Tensor:
     return faces.ws(range(60_000, 60_030))
 
 
-def test_they_are_those_of_the_bundled_model(faces):
+def test_they_are_those_of_the_model(faces):
     bundled = bundled_directions(faces)
     assert set(bundled) >= {"sefa:0", "sefa:1", "sefa:2", "pca:0", "pca:1", "pca:2", *ATTRIBUTES}
     assert {d.model for d in bundled.values()} == {faces.name}
@@ -56,7 +62,7 @@ def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same
     assert abs(along[other]) < 0.25 * along[name]
 
 
-def test_the_benchmark_has_rows_for_the_direction_and_a_random_one(faces):
+def test_the_benchmark_has_rows_for_the_direction_and_a_random_one():
     options = ["--samples", "2", "--attributes", "age", "--extractor", "random-conv"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output

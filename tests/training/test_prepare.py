@@ -289,7 +289,8 @@ def test_interrupted_run_leaves_nothing(
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Shells have jobs in the background ignore it.
 from stylegan.training import prepare as module
 real = module.decode
 def slow(data, **options):
