@@ -55,7 +55,7 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
 
     \b
     Examples:
-      stylegan evaluate --data faces.zip --out faces-64.json
+      stylegan evaluate --data faces.zip --out faces-128.json
       stylegan evaluate runs/faces --data faces.zip --metrics fid10k --extractor st-lpips-vgg
       stylegan evaluate --metrics ppl_w10k,ppl_z10k,ls20k
     """

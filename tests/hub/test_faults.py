@@ -18,10 +18,7 @@ import huggingface_hub
 import huggingface_hub.file_download
 import pytest
 
-from stylegan.errors import (
-    DownloadError,
-    OfflineError,
-)
+from stylegan.errors import DownloadError, OfflineError
 from stylegan.weights import transfer
 from stylegan.weights.hub import Access, fetch
 from stylegan.weights.sources import Source

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import huggingface_hub
-import huggingface_hub.file_download
 import pytest
 
 from stylegan.errors import (

@@ -7,7 +7,6 @@ import time
 from dataclasses import replace
 
 import huggingface_hub
-import huggingface_hub.file_download
 import huggingface_hub.utils._http as hub_http
 import pytest
 
