@@ -5,7 +5,8 @@ alike; the medians are printed as a table. A case is a resolution, a type and an
 a thread shrinks the next batch of pictures meanwhile, where those of the data set are larger than a case's. CPU time is
 what a step would take alone on the machine, with --threads 1 on a CPU. Memory is what the steps of a case add at their
 peak to the process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken
-once, apart from the times.
+once, apart from the times. On a GPU, steps are recorded and cuDNN times its convolutions, as in the training loop; two
+R1 intervals go by before the times are taken.
 """
 
 import contextlib
@@ -30,6 +31,7 @@ from stylegan.training import TrainingConfig, new_state, train_step
 from stylegan.training.augment import AugmentName
 from stylegan.training.config import Dtype
 from stylegan.training.reals import shrink
+from stylegan.training.recorded import CudaCapture, Recordings
 
 
 @dataclass
@@ -88,7 +90,7 @@ def give_memory_back() -> None:
 
 
 def prepare(
-    case: Case, *, batch: int, device: torch.device, data_resolution: int, settings: dict[str, int]
+    case: Case, *, batch: int, device: torch.device, data_resolution: int, record: bool, settings: dict[str, int]
 ) -> Callable[[int], None]:
     """A function that trains for some steps at full resolution."""
     config = TrainingConfig.of(
@@ -106,6 +108,7 @@ def prepare(
     state.augment_p = 1.0
     phase = config.schedule().at(0)
     generator = torch.Generator().manual_seed(0)
+    recordings = Recordings(CudaCapture(device)) if record and device.type == "cuda" else None
     size = max(data_resolution, case.resolution)
     img = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=generator)
 
@@ -115,21 +118,22 @@ def prepare(
             for _ in range(count):
                 reals = ahead.result()
                 ahead = reader.submit(shrink, img, case.resolution)
-                train_step(state, config, phase, reals, None, dtype=check_dtype(case.dtype))
+                dtype = check_dtype(case.dtype)
+                train_step(state, config, phase, reals, None, dtype=dtype, recordings=recordings)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
     return steps
 
 
-def measure(cases: list[Case], *, rounds: int, steps: int, **options: object) -> None:
-    """Time every case in turn, round after round; the first step of a case, which sets things up, is not counted."""
+def measure(cases: list[Case], *, rounds: int, steps: int, r1_interval: int, **options: object) -> None:
+    """Time every case in turn, round after round; the first steps of a case, which set things up, are not counted."""
     device = options["device"]
     assert isinstance(device, torch.device)
     for _ in range(rounds):
         for case in cases:
             run = prepare(case, **options)  # type: ignore[arg-type]
-            run(1)
+            run(2 * r1_interval if device.type == "cuda" else 1)
             if not case.megabytes:
                 with PeakMemory(device) as memory:
                     run(steps)
@@ -166,6 +170,8 @@ def numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int]
 @click.option("--width", default=256, show_default=True, help="Of z, w and the mapping network.")
 @click.option("--data-resolution", default=0, help="Of the pictures, if above that of a case, as while growing.")
 @click.option("--r1-interval", default=4, show_default=True)
+@click.option("--compile", is_flag=True, help="Let torch compile what comes between the convolutions.")
+@click.option("--no-record", is_flag=True, help="On a GPU, launch kernels one by one.")
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--steps", default=4, show_default=True, help="Timed in a round; whole R1 intervals are fair.")
 @click.option("--threads", type=int, help="Of PyTorch.  [default: one for each CPU]")
@@ -180,6 +186,8 @@ def main(
     width: int,
     data_resolution: int,
     r1_interval: int,
+    compile: bool,
+    no_record: bool,
     rounds: int,
     steps: int,
     threads: int | None,
@@ -193,9 +201,12 @@ def main(
         for case in itertools.product(resolutions, types.split(","), augment.split(","))
     ]
     settings = {"fmap_base": fmap_base, "fmap_max": fmap_max, "r1_interval": r1_interval}
-    settings |= {"z_dim": width, "w_dim": width, "hidden_dim": width}
+    settings |= {"z_dim": width, "w_dim": width, "hidden_dim": width, "compile": compile}
     options = {"batch": batch, "device": torch.device(device), "data_resolution": data_resolution}
-    measure(cases, rounds=rounds, steps=steps, settings=settings, **options)
+    torch.backends.cudnn.benchmark = True
+    measure(
+        cases, rounds=rounds, steps=steps, r1_interval=r1_interval, record=not no_record, settings=settings, **options
+    )
     click.echo(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, device {device}")
     click.echo(f"batch {batch}, {settings}, medians of {rounds} rounds of {steps} steps\n")
     click.echo(table(cases, batch))

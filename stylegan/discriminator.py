@@ -112,13 +112,16 @@ class Discriminator(nn.Module):
         """The arguments that make this network again, with its present level of detail."""
         return self._config | {"lod": self.lod}
 
-    def forward(self, img: Tensor, labels: Tensor | None = None, *, lod: float | None = None) -> Tensor:
+    def forward(
+        self, img: Tensor, labels: Tensor | None = None, *, lod: float | None = None, fade: Tensor | None = None
+    ) -> Tensor:
         """Score images; positive = real.
 
         img: [N, img_channels, img_resolution, img_resolution] in [-1, 1]; N at most, or divisible by, the group size
         of the minibatch standard deviation. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
         lod: level of detail; None = the network's own. img may have the resolution that its integer part names instead,
-        img_resolution / 2^int(lod). Returns logits: [N, 1]. Raises InputError for other shapes.
+        img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], in its place where it is not 0;
+        for recorded training steps. Returns logits: [N, 1]. Raises InputError for other shapes.
         """
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         resolution = self.img_resolution >> int(lod)
@@ -148,7 +151,7 @@ class Discriminator(nn.Module):
                 x = self.blocks[str(resolution)](x)
                 resolution //= 2
                 if lod % 1 and resolution == self.img_resolution >> (int(lod) + 1):
-                    x = torch.lerp(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod % 1)
+                    x = ops.fade(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod, fade)
             scores = self.head(x)  # [N, max(label_dim, 1)]
         if labels is not None:
             scores = (scores * labels.to(scores)).sum(dim=1, keepdim=True)

@@ -66,6 +66,16 @@ def downscale(x: Tensor, factor: int = 2) -> Tensor:
     return F.avg_pool2d(x, factor) if factor > 1 else x
 
 
+def fade(x: Tensor, coarser: Tensor, lod: float, share: Tensor | None = None) -> Tensor:
+    """Blend in the next coarser level of detail, by the fractional part of lod (Karras et al. 2017, figure 2).
+
+    share: that part as a tensor [], which may change while the operations stay: see `training.recorded`.
+    """
+    if share is None:
+        return torch.lerp(x, coarser, lod % 1)
+    return torch.lerp(x.float(), coarser.float(), share).to(x.dtype)
+
+
 def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolution with zero padding, size unchanged (odd kernels)."""
     return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)

@@ -108,6 +108,7 @@ class SynthesisNetwork(nn.Module):
         generator: torch.Generator | None = None,
         lod: float | None = None,
         enlarge: bool = True,
+        fade: Tensor | None = None,
     ) -> Tensor:
         """Make images from intermediate latents.
 
@@ -119,6 +120,7 @@ class SynthesisNetwork(nn.Module):
         generator: source of the "random" noise; None = a new one, seeded by the operating system.
         lod: level of detail; None = the network's own (0 unless it was stored in the middle of growing).
         enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = leave out this last step.
+        fade: the fractional part of lod as a tensor [], in its place where it is not 0; for recorded training steps.
 
         Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
         Raises InputError for wrong shapes or modes.
@@ -137,7 +139,7 @@ class SynthesisNetwork(nn.Module):
                 images = self._images(ws, maps, resolutions)
         rgb = images[-1]
         if lod % 1:
-            rgb = torch.lerp(rgb, ops.upscale(images[0]), lod % 1)
+            rgb = ops.fade(rgb, ops.upscale(images[0]), lod, fade)
         return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
 
     def _images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:

@@ -263,6 +263,6 @@ def test_devices_and_types_that_are_not_there_are_refused(options: dict):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_cuda_gives_the_images_of_the_cpu(faces: Generator):
-    cuda = Generator.from_pretrained(device="cuda")
+    cuda = Generator.from_pretrained("faces-64", device="cuda")
     a, b = (G.sample(8, output_type="np").astype(int) for G in (faces, cuda))
     assert abs(a - b).max() <= 1

@@ -87,6 +87,8 @@ class TrainingConfig:
     device: str = "cpu"
     dtype: Dtype = "auto"  # Type that features are computed in; the weights are float32. auto = what is fast here.
     channels_last: bool = True  # Memory layout of features and kernels: speed, not results.
+    record_steps: bool = True  # On a GPU, launch the kernels of a step as CUDA graphs: speed, not results.
+    compile: bool = False  # What comes between the convolutions, by torch: for GPUs; a minute at each resolution.
 
     # Files.
     log_kimg: float = 1  # A line of the log every so many thousand images.

@@ -9,11 +9,12 @@ A run is a folder:
     network.safetensors    the averaged generator as of the last stop
 """
 
+import contextlib
 import logging
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from .dataset import ImageDataset, shuffled_indices
 from .distributed import World, connect, disconnect, own_device
 from .log import append_log, plot_curves, read_log, rewind_log
 from .reals import shrink
+from .recorded import CudaCapture, Recordings
 from .schedule import Phase
 from .signals import StopSignals
 from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
@@ -93,7 +95,7 @@ def train(
         # Agreed on before the first process writes anything.
         if world.any(not resume and bool(list_checkpoints(out / "checkpoints")), device):
             raise InputError(f"{out} holds a run already; --resume goes on with it, or name another folder")
-        with StopSignals() as signals:
+        with StopSignals() as signals, _timed_convolutions(device):
             run = _Run(config, out, dataset, device, world, progress)
             run.start(resume)
             try:
@@ -121,6 +123,8 @@ class _Run:
         self.config, self.out, self.dataset, self.device, self.world = config, out, dataset, device, world
         self.schedule = config.schedule()
         self.dtype = choose_dtype(config, device)
+        record = config.record_steps and device.type == "cuda"
+        self.recordings = Recordings(CudaCapture(device)) if record else None
         label_dim = dataset.label_dim if config.conditional else 0
         self.state = new_state(config, img_channels=dataset.img_channels, label_dim=label_dim)
         self.labels = first_labels(dataset, config.snapshot_images) if label_dim else None
@@ -177,7 +181,9 @@ class _Run:
                 phase, (img, labels) = self.schedule.at(state.kimg), batch.result()
                 batch = self.read_ahead(reader, state.images + phase.batch)
                 before = state.images
-                report = train_step(state, config, phase, img, labels, dtype=self.dtype, world=self.world)
+                report = train_step(
+                    state, config, phase, img, labels, dtype=self.dtype, world=self.world, recordings=self.recordings
+                )
                 state.seconds = self.begun_seconds + time.monotonic() - self.begun_at
                 self.after(phase, report, before)
                 if after_step is not None:
@@ -309,6 +315,17 @@ class _Run:
         self.bar.close()
         if self.board:
             self.board.close()
+
+
+@contextlib.contextmanager
+def _timed_convolutions(device: torch.device) -> Iterator[None]:
+    """On a GPU, let cuDNN time its ways to convolve at each size and take the fastest: twice as fast as its guesses."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = before or device.type == "cuda"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:

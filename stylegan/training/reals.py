@@ -8,13 +8,16 @@ from ..images import from_uint8
 from .dataset import box_downscale
 
 
-def process_reals(img: Tensor, lod: float, *, mirror: Tensor | None = None, enlarge: bool = True) -> Tensor:
+def process_reals(
+    img: Tensor, lod: float, *, mirror: Tensor | None = None, enlarge: bool = True, fade: Tensor | None = None
+) -> Tensor:
     """Convert real images to what the discriminator sees at a level of detail.
 
     img: uint8 [N, C, R, R], at the resolution of the level of detail's integer part (see `shrink`).
     lod: its fractional part fades out the detail that half the resolution cannot show.
     mirror: [N] of bool, the images to flip left to right; None = none.
     enlarge: repeat pixels by 2^int(lod), to the resolution of the network.
+    fade: as in `ops.fade`.
 
     Returns float32 [N, C, R', R'] in [-1, 1].
     """
@@ -22,7 +25,7 @@ def process_reals(img: Tensor, lod: float, *, mirror: Tensor | None = None, enla
     if mirror is not None:
         x = torch.where(mirror.to(x.device)[:, None, None, None], x.flip(3), x)
     if lod % 1:
-        x = torch.lerp(x, ops.upscale(ops.downscale(x)), lod % 1)
+        x = ops.fade(x, ops.upscale(ops.downscale(x)), lod, fade)
     return ops.upscale(x, 2 ** int(lod)) if enlarge else x
 
 

@@ -24,6 +24,7 @@ from ..errors import CheckpointError
 from ..files import write_atomically
 from ..generator import Generator
 from ..memory import keep_freed_memory
+from .compiled import compile_layers
 from .config import TrainingConfig
 from .fused import fuse
 from .optim import LOSS_SCALE, Adam
@@ -107,7 +108,10 @@ def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int =
             if config.channels_last and parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     Gs = deepcopy(G).eval().requires_grad_(False)
-    if config.channels_last:
+    if config.compile:
+        compile_layers(G.synthesis)
+        compile_layers(D)
+    elif config.channels_last:
         fuse(G.synthesis)
         fuse(D)
     return TrainingState(G, D, Gs, Adam(G.parameters()), Adam(D.parameters()))

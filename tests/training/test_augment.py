@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from stylegan.training import augment, new_state, step, train_step
+from stylegan.training import augment, new_state, passes, step, train_step
 from stylegan.training.augment import Ada, DiffAugment, adapt, draw_augment, keep, recolour, warp
 from stylegan.training.losses import squared_gradient
 
@@ -193,7 +193,7 @@ def test_p_follows_the_signs():
 def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(monkeypatch, name, options):
     """At a coarse level, in a fade and at full resolution; R1, R2 and WGAN-GP go through it."""
     drawn, labels_seen = [], []
-    draw, call = step.draw_augment, step.Critic.__call__
+    draw, call = step.draw_augment, passes.Critic.__call__
 
     def recording_draw(*args, generator, **kwargs):
         drawn.append((args, generator.initial_seed()))
@@ -204,7 +204,7 @@ def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(monkeypatch, name, 
         return call(self, img, labels)
 
     monkeypatch.setattr(step, "draw_augment", recording_draw)
-    monkeypatch.setattr(step.Critic, "__call__", recording_call)
+    monkeypatch.setattr(passes.Critic, "__call__", recording_call)
     config = tiny_config(augment=name, conditional=True, z_dim=8, **options)
     s = new_state(config, label_dim=3)
     s.augment_p = 0.7

@@ -11,7 +11,7 @@ from stylegan.fast import native_gradients
 from stylegan.layers import SynthesisLayer, epilogue
 from stylegan.training import fused, new_state, train_step
 from stylegan.training.fused import fuse, fused_blur, fused_epilogue
-from stylegan.training.step import run_as
+from stylegan.training.passes import run_as
 
 from .tiny import TinyImages, tiny_config
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stylegan.generator import Generator
-from stylegan.training import loop, new_state, step, train_step
+from stylegan.training import loop, new_state, passes, step, train_step
 from stylegan.training.log import read_log
 from stylegan.training.optim import next_loss_scale
 from stylegan.training.state import resume_state, save_state
@@ -18,10 +18,10 @@ def gradients(dtype: torch.dtype, *, weight: float = 1.0, scale: float = 1.0):
     s = new_state(config)
     phase = config.schedule().at(99)
     draws = step.draw(config, s.G, phase, 0, 0, torch.arange(8))
-    fakes, _ = step.make_fakes(s.G, draws, None, phase.lod, dtype)
-    critic = step.Critic(s.D, phase.lod, dtype)
+    fakes, _ = passes.make_fakes(s.G, draws, None, phase.lod, dtype)
+    critic = passes.Critic(s.D, phase.lod, dtype)
     reals = TinyImages().batch(list(range(8)))[0] / 127.5 - 1
-    terms = step.discriminator_loss(critic, reals, fakes, None, r1_gamma=0.1, scale=scale)
+    terms = passes.discriminator_loss(critic, reals, fakes, None, r1_gamma=0.1, scale=scale)
     ((terms["D_loss"] + terms["r1"]) * weight * scale).backward()
     D_gradient = torch.cat([p.grad.flatten() for p in s.D.parameters() if p.grad is not None])
     (critic(fakes, None).mean() * weight * scale).backward()

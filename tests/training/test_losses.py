@@ -7,7 +7,7 @@ from stylegan.errors import InputError
 from stylegan.fast import native_gradients
 from stylegan.training.fused import fuse
 from stylegan.training.losses import find_loss, gradient_penalty, squared_gradient
-from stylegan.training.step import MONITORED, Critic, Draws, discriminator_loss, make_fakes
+from stylegan.training.passes import MONITORED, Critic, Draws, discriminator_loss, make_fakes
 
 from .golden_files import Golden, assert_gradients_match
 

@@ -11,7 +11,7 @@ from stylegan.training.averages import ema_beta, update_ema, update_w_avg
 from stylegan.training.fused import fuse
 from stylegan.training.mixing import draw_crossovers, mix
 from stylegan.training.optim import Adam
-from stylegan.training.step import Critic, Draws, discriminator_loss, make_fakes
+from stylegan.training.passes import Critic, Draws, discriminator_loss, make_fakes
 
 from .golden_files import FOLDER, Golden, layer_noise
 

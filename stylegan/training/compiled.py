@@ -1,0 +1,104 @@
+"""Training on a GPU with what comes between the convolutions compiled by torch: in few passes over memory.
+
+The same as the modules compute, and the same gradients, but for rounding, of which there is less: it is all float32.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..fast import is_supported, negative_slope
+from ..layers import Conv2d, SynthesisLayer
+
+
+def compile_layers(network: nn.Module) -> None:
+    """Let a network compute by compiled code wherever it fits the layers; the first steps at each size compile.
+
+    A synthesis network's gradients cannot be differentiated again then; a discriminator's can, as R1 needs.
+    """
+    for module in network.modules():
+        kernel = getattr(module, "blur_kernel", None)
+        if kernel is not None and kernel.shape[-1] == 3:
+            module.blur = compiled_blur  # type: ignore[assignment]
+        if isinstance(module, SynthesisLayer) and is_supported(module) and isinstance(module.source, Conv2d):
+            module.epilogue = compiled_epilogue
+
+
+def compiled_blur(x: Tensor, kernel: Tensor) -> Tensor:
+    """`ops.blur` for a kernel of 3x3."""
+    return cast(Tensor, _Blur.apply(x, kernel))
+
+
+def compiled_epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+    """`layers.epilogue`."""
+    scale, shift = None, None
+    if layer.style is not None:
+        scale, shift = layer.style(w).float()[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
+    epsilon = layer.instance_norm_epsilon if layer.use_instance_norm else None
+    strength = None if noise is None else layer.noise_strength
+    return _compiled(_epilogue)(x, noise, strength, layer.bias, scale, shift, negative_slope(layer), epsilon)
+
+
+@functools.cache
+def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function, compiled anew for each size and number of features."""
+    # The compiler takes a second to import.
+    import torch._dynamo
+
+    compiled = torch.compile(function, dynamic=False, fullgraph=True)
+
+    def call(*args: Any) -> Tensor:
+        # More sizes than torch allows by default.
+        with torch._dynamo.config.patch(cache_size_limit=256):
+            return compiled(*args)
+
+    return call
+
+
+def _epilogue(
+    x: Tensor,  # [N, C, R, R]
+    noise: Tensor | None,  # [N or 1, 1, R, R]
+    strength: Tensor | None,  # [C]; None = no noise.
+    bias: Tensor,  # [C]
+    scale: Tensor | None,  # [N, C, 1, 1], the difference from 1; None = no style.
+    shift: Tensor | None,  # [N, C, 1, 1]
+    slope: float,
+    epsilon: float | None,  # None = no normalization.
+) -> Tensor:
+    y = x.float()
+    if noise is not None and strength is not None:
+        y = y + noise.float() * strength.float()[:, None, None]
+    y = F.leaky_relu(y + bias.float()[:, None, None], slope)
+    if epsilon is not None:
+        centred = y - y.mean(dim=(2, 3), keepdim=True)
+        y = centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + epsilon)
+    if scale is not None and shift is not None:
+        y = y * (scale + 1) + shift
+    return y.to(x.dtype)
+
+
+def _filter(x: Tensor, kernel: Tensor) -> Tensor:
+    size, taps = x.shape[-1], kernel[0, 0].float()
+    padded = F.pad(x.float(), (1, 1, 1, 1))
+    y = torch.zeros_like(x, dtype=torch.float32)
+    for i in range(3):
+        for j in range(3):
+            y = y + padded[:, :, i : i + size, j : j + size] * taps[i, j]
+    return y.to(x.dtype)
+
+
+class _Blur(torch.autograd.Function):
+    """Its gradient is the filter turned round: it can be differentiated any number of times."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
+        ctx.kernel = kernel
+        return _compiled(_filter)(x, kernel)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return cast(Tensor, _Blur.apply(gradients[0], ctx.kernel.flip(2, 3))), None

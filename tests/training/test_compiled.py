@@ -1,0 +1,78 @@
+"""Training with code that torch compiles gives what the modules give; here it compiles for the CPU."""
+
+import copy
+import shutil
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from stylegan import Discriminator, Generator
+from stylegan.layers import epilogue
+from stylegan.training import new_state
+from stylegan.training.compiled import compile_layers, compiled_epilogue
+
+from .test_fused import generator, gradients
+from .tiny import tiny_config
+
+pytestmark = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
+
+
+def compiled(G: Generator) -> Generator:
+    """A copy, without gradients."""
+    H = copy.deepcopy(G)
+    H.zero_grad(set_to_none=True)
+    compile_layers(H.synthesis)
+    assert H.synthesis.layers[1].epilogue is compiled_epilogue
+    return H
+
+
+@pytest.mark.parametrize(
+    ("options", "n", "noise"),
+    [
+        ({}, 3, "own"),
+        ({"blur_filter": [1, 3, 2]}, 2, "shared"),
+        ({"nonlinearity": "relu", "blur_filter": None, "use_instance_norm": False}, 2, "none"),
+        ({"use_styles": False, "const_input": False}, 2, "own"),
+    ],
+)
+def test_the_synthesis_network_has_the_same_image_and_gradients(options, n, noise):
+    G = generator(**options)
+    expected = gradients(G, n, noise=noise)
+    found = gradients(compiled(G), n, noise=noise)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        if value is not None:
+            assert (found[name] - value).norm() <= 1e-4 * value.norm() + 1e-6, name
+
+
+def test_bfloat16_is_rounded_less_than_by_the_modules():
+    G = generator()
+    exact = gradients(G, 3)
+
+    def error(G: Generator) -> float:
+        found = gradients(G, 3, dtype=torch.bfloat16)
+        return sum((found[name] - exact[name]).square().sum() for name in exact).item()
+
+    assert 0 < error(compiled(G)) < error(generator())
+
+
+def test_the_penalty_of_a_discriminator_has_the_same_gradients():
+    D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8, blur_filter=[1, 3, 2])
+    E = copy.deepcopy(D)
+    compile_layers(E)
+    for network in (D, E):
+        img = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+        scores = network(img)
+        (gradient,) = torch.autograd.grad(scores.sum(), img, create_graph=True)
+        (F.softplus(scores).sum() + gradient.square().sum()).backward()
+    for (name, p), q in zip(D.named_parameters(), E.parameters(), strict=True):
+        if p.grad is not None:
+            assert (p.grad - q.grad).norm() <= 1e-5 * p.grad.norm(), name
+
+
+def test_only_where_it_is_asked_for_and_never_in_the_averaged_generator():
+    state = new_state(tiny_config(compile=True))
+    assert state.G.synthesis.layers[1].epilogue is compiled_epilogue
+    assert state.Gs.synthesis.layers[1].epilogue is epilogue
+    assert new_state(tiny_config()).G.synthesis.layers[1].epilogue is not compiled_epilogue

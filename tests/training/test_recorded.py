@@ -1,0 +1,152 @@
+"""Recorded steps are the steps: shown on the CPU with a capture that works anew, and on a GPU with CUDA graphs."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegan import ops
+from stylegan.training import TrainingConfig, TrainingState, new_state, recorded, train_step
+from stylegan.training.recorded import CudaCapture, Recordings
+
+from .tiny import TinyImages, assert_same, tiny_config
+
+
+def tensors(result) -> list[Tensor]:
+    return [*getattr(result, "losses", {}).values(), *recorded._tensors(result)]
+
+
+class Again:
+    """Does the work again and puts what it gives where a CUDA graph would."""
+
+    def __init__(self):
+        self.recordings = self.replays = self.waits = 0
+
+    def record(self, work):
+        self.recordings += 1
+        result = work()
+
+        def replay():
+            self.replays += 1
+            for old, new in zip(tensors(result), tensors(work()), strict=True):
+                old.detach().copy_(new.detach())
+
+        return result, replay
+
+    def wait(self):
+        self.waits += 1
+
+
+class Unrecorded(Recordings):
+    """The same inputs, and every step as it is."""
+
+    def _record(self, passes, inputs):
+        return None
+
+
+def learn(config: TrainingConfig, recordings: Recordings | None, steps: int = 14, p: float = 0.0) -> TrainingState:
+    """Grow from 8x8 to 16x16."""
+    state = new_state(config, label_dim=3 if config.conditional else 0)
+    state.augment_p = p
+    for _ in range(steps):
+        phase = config.schedule().at(state.kimg)
+        first = state.images % 64
+        pictures = TinyImages(phase.resolution, label_dim=3 if config.conditional else 0)
+        img, labels = pictures.batch(list(range(first, first + phase.batch)))
+        assert not train_step(state, config, phase, img, labels, recordings=recordings).skipped
+    return state
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"transition_kimg": 0.04},
+        {"r1_interval": 1, "conditional": True},
+        {"augment": "ada", "ada_target": -2.0},
+        {"augment": "diffaugment", "preset": "A", "r2_gamma": 0.1, "mirror": False},
+    ],
+    ids=str,
+)
+def test_recorded_steps_give_the_same_bits(options):
+    config, capture = tiny_config(**options), Again()
+    state = learn(config, Recordings(capture), p=0.5)
+    assert capture.replays >= 16  # Two passes a step.
+    plain = learn(config, Unrecorded(SimpleNamespace(wait=lambda: None)), p=0.5)
+    assert_same(state.tensors(), plain.tensors())
+
+
+def test_a_fade_is_recorded_once_for_each_kind_of_step():
+    config, capture = tiny_config(transition_kimg=0.08, training_kimg=0), Again()
+    learn(config, Recordings(capture), steps=9)
+    assert capture.recordings == 4  # With R1 and without, two passes each.
+    assert capture.replays == 2 * (8 - 2)  # The first step is at 8x8; of each kind, one runs as it is.
+
+
+def test_a_step_whose_gradients_are_not_finite_changes_nothing():
+    config = tiny_config(initial_resolution=16, r1_interval=1)
+    recordings, images = Recordings(Again()), TinyImages().batch(list(range(8)))[0]
+    state = new_state(config)
+    for _ in range(3):
+        train_step(state, config, config.schedule().at(0), images, None, recordings=recordings)
+    before = {name: tensor.clone() for name, tensor in state.G.state_dict().items()}
+    state.D.head.dense1.weight.data.fill_(float("inf"))
+    assert train_step(state, config, config.schedule().at(0), images, None, recordings=recordings).skipped
+    assert_same(before, state.G.state_dict())
+
+
+def test_what_cannot_be_recorded_is_told_once_and_runs_as_it_is(caplog):
+    class Failing(Again):
+        def record(self, work):
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    config = tiny_config()
+    state = learn(config, Recordings(Failing()), steps=6)
+    assert caplog.text.count("not recorded as CUDA graphs: operation not permitted") == 1
+    assert all(tensor.isfinite().all() for tensor in state.tensors().values())
+
+
+def test_recordings_that_were_not_used_for_long_are_given_back(monkeypatch):
+    monkeypatch.setattr(recorded, "MAX_RECORDINGS", 2)
+    capture = Again()
+    recordings = Recordings(capture)
+    learn(tiny_config(), recordings)
+    assert len(recordings._known) == 2
+    assert capture.waits > 0
+
+
+def test_losses_of_earlier_steps_stay():
+    config = tiny_config(initial_resolution=16, r1_interval=1)
+    state, recordings = new_state(config), Recordings(Again())
+    images = TinyImages().batch(list(range(8)))[0]
+    phase = config.schedule().at(0)
+    reports = [train_step(state, config, phase, images, None, recordings=recordings) for _ in range(5)]
+    for name in reports[0].losses.keys() - {"real_sign"}:
+        assert len({report.losses[name].item() for report in reports}) == 5, name
+
+
+def test_a_fade_by_a_tensor_is_that_by_a_number(golden_t):
+    share = torch.tensor(0.3)
+    x, coarser = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ops.fade(x, coarser, 1.5, share), ops.fade(x, coarser, 1.3))
+    G, D = golden_t.Gs, golden_t.D
+    labels = torch.eye(G.label_dim)[:2] if G.label_dim else None
+    ws = G.broadcast(G.mapping(torch.randn(2, G.z_dim, generator=torch.Generator().manual_seed(1)), labels))
+    expected = G.synthesis(ws, lod=0.3)
+    torch.testing.assert_close(G.synthesis(ws, lod=0.5, fade=share), expected)
+    torch.testing.assert_close(D(expected, labels, lod=0.5, fade=share), D(expected, labels, lod=0.3))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("options", [{}, {"share_fakes": True}, {"compile": True, "share_fakes": True}], ids=str)
+def test_cuda_graphs_give_the_losses_of_plain_steps(options):
+    """The first steps: rounding differs from run to run, and training enlarges it."""
+    config = tiny_config(device="cuda", initial_resolution=16, r1_interval=2, **options)
+    images, phase = TinyImages().batch(list(range(8)))[0], config.schedule().at(0)
+    found = []
+    for recordings in (Recordings(CudaCapture(torch.device("cuda"))), None):
+        state = new_state(config)
+        reports = [train_step(state, config, phase, images, None, recordings=recordings) for _ in range(6)]
+        found.append([value.item() for report in reports for value in report.losses.values()])
+        assert recordings is None or (len(recordings._known) == 2 and all(recordings._known.values()))
+    assert found[0] == pytest.approx(found[1], rel=1e-3, abs=1e-4)
