@@ -1,8 +1,10 @@
 """Quality and time of projection: python -m benchmarks.projection photo.jpg... [--data FOLDER|ZIP --count 4]
 
 For photos: the perceptual distance reached after so many steps, beside that of the best of 1,000 random samples and
-that between two random samples. For images that the model made itself: how far w and the image end from the truth, in
-parts of what lies between two random images. Photos are cropped by the detector; those of a data set are used whole.
+that between two random samples; and what two judges say of photos and results at 64x64, where models of all resolutions
+compare: the network that was minimized, and one that was not. For images that the model made itself: how far w and the
+image end from the truth, in parts of what lies between two random images. Photos are cropped by the detector; those of
+a data set are used whole.
 """
 
 import platform
@@ -16,12 +18,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylegan import Generator, images, project
+from stylegan import Generator, images, ops, project
 from stylegan.extractors import load_extractor
 from stylegan.projection import cut_face, load_photo
 from stylegan.projection.objective import embed_images, perceptual_distance
 from stylegan.projection.optimize import Perceptual
 from stylegan.training.dataset import ImageDataset
+
+
+@torch.no_grad()
+def judged(judge: Perceptual, img: Tensor, target: Tensor) -> str:
+    """The mean perceptual distance at 64x64."""
+    small = (ops.downscale(x, max(1, x.shape[-1] // 64)) for x in (img, target))
+    return f"{perceptual_distance(*map(judge.embed, small)).mean():.3f}"
 
 
 def best_of_samples(G: Generator, network: Perceptual, target: Tensor, samples: int) -> tuple[list[float], float]:
@@ -45,7 +54,7 @@ def recovery(G: Generator, network: Perceptual, *, count: int, steps: int, refin
     options: dict[str, Any] = {"space": "w", "optimize_noise": False, "candidates": 100, "extractor": network}
     found = project(target, G, steps=steps, refine=refine, **options)
     with torch.no_grad():
-        between = perceptual_distance(network.embed(img[:count]), network.embed(img[count:]))
+        between = perceptual_distance(*(embed_images(half, network.embed) for half in img.split(count)))
     w_between = (truth[:count, 0] - truth[count:, 0]).norm(dim=1)
     w_error = (found.latents.ws[:, 0] - truth[:count, 0]).norm(dim=1)
     return (w_error / w_between).mean().item(), (found.distances / between).mean().item()
@@ -72,6 +81,7 @@ def read_photos(paths: tuple[str, ...], data: str | None, count: int, resolution
 @click.option("--recovery-steps", default=200, show_default=True, help="For images of the model's own, in w.")
 @click.option("--samples", default=1000, show_default=True)
 @click.option("--extractor", default="st-lpips-vgg", show_default=True)
+@click.option("--judge", default="st-lpips-alex", show_default=True, help="Looks at the results; was not minimized.")
 @click.option("--out", type=click.Path(path_type=Path), help="A picture: photos, and the results after so many steps.")
 def main(
     paths: tuple[str, ...],
@@ -82,38 +92,42 @@ def main(
     recovery_steps: int,
     samples: int,
     extractor: str,
+    judge: str,
     out: Path | None,
 ) -> None:
     """Measure projection of photos and of the model's own images."""
     G = Generator.from_pretrained(model)
-    network: Perceptual = load_extractor(extractor)  # type: ignore[assignment]
+    judges: list[Perceptual] = [load_extractor(name) for name in (extractor, judge)]  # type: ignore[misc]
+    network = judges[0]
     photos = read_photos(paths, data, count, G.img_resolution)
     click.echo(f"{len(photos)} photos, {extractor}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    click.echo(f"{platform.machine()}\n\n| | distance of each photo | mean | CPU s a photo |\n|---|---|---|---|")
+    at_64 = " | ".join(f"{name}, 64x64" for name in (extractor, judge))
+    click.echo(f"{platform.machine()}\n\n| | distance of each photo | mean | {at_64} | CPU s a photo |\n{'|---' * 6}|")
     rows, headings = [photos], ["photo"]
     for number in map(int, steps.split(",")):
         begun = time.process_time()
         found = project(photos, G, steps=number, extractor=network)
         seconds = (time.process_time() - begun) / len(photos)
-        show(f"{number} steps", found.distances.tolist(), f"{seconds:.0f}")
+        small = [judged(one, found.img, found.target) for one in judges]
+        show(f"{number} steps", found.distances.tolist(), *small, f"{seconds:.0f}")
         rows.append(images.to_pil(found.img))
         headings.append(f"{number} steps")
         if out is not None:
             tiles = [image for row in rows for image in row]
             images.save(images.grid(tiles, columns=len(photos), row_headings=headings, padding=2), out)
     least, between = best_of_samples(G, network, found.target, samples)
-    show(f"best of {samples} samples", least, "")
-    click.echo(f"| two random samples | | {between:.3f} | |\n")
+    show(f"best of {samples} samples", least, "", "", "")
+    click.echo(f"| two random samples | | {between:.3f} | | | |\n")
     for refine in (0, 8):
         w, image = recovery(G, network, count=count, steps=recovery_steps, refine=refine)
         own = f"{count} images of the model, {recovery_steps} steps in w and {refine} of refinement"
         click.echo(f"{own}: w error {w:.4f}, distance {image:.2g}, in parts of two random ones'")
 
 
-def show(name: str, distances: list[float], seconds: str) -> None:
+def show(name: str, distances: list[float], *more: str) -> None:
     """One row of the table."""
     each = " ".join(f"{distance:.3f}" for distance in distances)
-    click.echo(f"| {name} | {each} | {statistics.mean(distances):.3f} | {seconds} |")
+    click.echo(" | ".join([f"| {name}", each, f"{statistics.mean(distances):.3f}", *more]) + " |")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ Embed = Callable[[Tensor], Tensor]
 # Perceptual networks saw photographs of this size; larger images are averaged down to it.
 MAX_SIZE = 256
 
+# The least that they can be shown: the coarsest size of the pyramid.
+MIN_SIZE = 32
+
 
 def learning_rate_factor(step: int, steps: int) -> float:
     """Part of the full learning rate: up in a line over the first twentieth, down as a cosine over the last quarter."""
@@ -26,9 +29,17 @@ def exploration(step: int, steps: int) -> float:
 
 
 def embed_images(img: Tensor, embed: Embed) -> Tensor:
-    """Embed images [N, C, H, W] in [-1, 1] as the perceptual network takes them: three channels, 256x256 at most."""
+    """Embed images [N, C, H, W] in [-1, 1], at every size of a pyramid: the squared distance is the mean over them.
+
+    The sizes are that of the images, 256x256 at most, and its halves down to 32x32; grey images become three channels.
+    A perceptual network is as wide as some pixels, so at one size alone it sees less of a face the larger the image.
+    """
     img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
-    return embed(img.expand(-1, 3, -1, -1))
+    parts = [embed(img.expand(-1, 3, -1, -1))]
+    while img.shape[-1] >= 2 * MIN_SIZE:
+        img = F.avg_pool2d(img, 2)
+        parts.append(embed(img.expand(-1, 3, -1, -1)))
+    return torch.cat(parts, dim=1) / len(parts) ** 0.5
 
 
 def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Projection:
     latents: Latents  # As `--latents` takes them, once they are saved.
     target: Tensor  # The pictures, [N, C, R, R] in [-1, 1].
     img: Tensor  # What the model makes of the latents, of the same shape.
-    distances: Tensor  # Perceptual distance between the two, [N].
+    distances: Tensor  # Perceptual distance between the two, the mean over sizes, [N].
     pixel_errors: Tensor  # Root mean square difference of the two, in the range [-1, 1], [N].
     frames: Tensor  # The way, uint8 [F, N, C, R, R]; the first is the start, the last is img.
     frame_steps: list[int]  # How many steps had been made at each of them.
@@ -85,9 +85,9 @@ def project(
     progress: show a bar; None = on a terminal.
 
     A picture has the same result whatever else is in the batch, up to rounding. The loss is the perceptual distance,
-    at 256x256 or less, plus the weighted other terms. w is optimized in coordinates along its principal components,
-    each in its own deviations, and explored with noise in the first three quarters; the learning rate rises in the
-    first twentieth and falls in the last quarter.
+    the mean over the model's size (256x256 at most) and its halves down to 32x32, plus the weighted other terms. w is
+    optimized in coordinates along its principal components, each in its own deviations, and explored with noise in the
+    first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
     Raises InputError for pictures, settings or a checkpoint that do not fit.
     """
     target = _to_target(pictures, G).to(G.device)

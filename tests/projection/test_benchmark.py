@@ -15,6 +15,8 @@ def test_every_number_of_steps_has_a_row(tmp_path, faces):
     options = [
         "--extractor",
         "random-conv",
+        "--judge",
+        "random-conv",
         "--steps",
         "1,2",
         "--samples",

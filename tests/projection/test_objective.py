@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from stylegan.projection.objective import (
     embed_images,
@@ -9,6 +10,7 @@ from stylegan.projection.objective import (
     learning_rate_factor,
     noise_regularization,
     normalize_noise,
+    perceptual_distance,
     principal_basis,
 )
 
@@ -69,11 +71,20 @@ def test_normalized_noise_has_no_mean_and_unit_variance():
     assert maps[0].var((1, 2, 3), correction=0).tolist() == pytest.approx([1.0] * 3, abs=1e-5)
 
 
-def test_large_and_grey_images_are_embedded_small_and_in_colour():
+@pytest.mark.parametrize(
+    ("channels", "resolution", "sizes"), [(1, 1024, [256, 128, 64, 32]), (3, 128, [128, 64, 32]), (3, 16, [16])]
+)
+def test_images_are_embedded_at_every_size_down_to_32_and_in_colour(channels, resolution, sizes):
     seen = []
-    embed_images(torch.zeros(2, 1, 1024, 1024), lambda img: seen.append(img.shape) or img.flatten(1))
-    embed_images(torch.zeros(2, 3, 64, 64), lambda img: seen.append(img.shape) or img.flatten(1))
-    assert seen == [(2, 3, 256, 256), (2, 3, 64, 64)]
+    embed_images(torch.zeros(2, channels, resolution, resolution), lambda img: seen.append(img.shape) or img.flatten(1))
+    assert seen == [(2, 3, size, size) for size in sizes]
+
+
+def test_the_perceptual_distance_is_the_mean_over_all_sizes():
+    a, b = torch.randn(2, 3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    expected = sum(F.avg_pool2d(a - b, factor).square().sum((1, 2, 3)) for factor in (1, 2, 4)) / 3
+    distance = perceptual_distance(*(embed_images(img, lambda x: x.flatten(1)) for img in (a, b)))
+    assert distance.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_in_principal_coordinates_w_varies_alike_along_all():
