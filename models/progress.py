@@ -141,6 +141,8 @@ def show(entries: list[dict[str, Any]], snapshots: Path, path: Path) -> None:
     """The images of the first seeds, from the first snapshot to the last whose picture is still there."""
     pictures = [snapshots / e["snapshot"].replace("network", "fakes").replace("safetensors", "png") for e in entries]
     found = [(entry, picture) for entry, picture in zip(entries, pictures, strict=True) if picture.exists()]
+    if not found:
+        return
     last = found[-1][0]["kimg"]
     nearest = [min(found, key=lambda e: abs(e[0]["kimg"] - i / (ROWS - 1) * last)) for i in range(ROWS)]
     lines = []

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..fast import is_supported, negative_slope
-from ..layers import Conv2d, SynthesisLayer
+from ..fast import negative_slope
+from ..layers import SynthesisLayer
+from .fused import replace_parts
 
 
 def compile_layers(network: nn.Module) -> None:
@@ -20,12 +21,7 @@ def compile_layers(network: nn.Module) -> None:
 
     A synthesis network's gradients cannot be differentiated again then; a discriminator's can, as R1 needs.
     """
-    for module in network.modules():
-        kernel = getattr(module, "blur_kernel", None)
-        if kernel is not None and kernel.shape[-1] == 3:
-            module.blur = compiled_blur  # type: ignore[assignment]
-        if isinstance(module, SynthesisLayer) and is_supported(module) and isinstance(module.source, Conv2d):
-            module.epilogue = compiled_epilogue
+    replace_parts(network, compiled_blur, compiled_epilogue)
 
 
 def compiled_blur(x: Tensor, kernel: Tensor) -> Tensor:

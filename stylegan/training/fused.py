@@ -4,6 +4,7 @@ The same as the modules compute, and the same gradients, but for rounding; in bf
 of an epilogue are rounded once.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -20,15 +21,19 @@ def fuse(network: nn.Module) -> None:
 
     A synthesis network's gradients cannot be differentiated again then; a discriminator's can, as R1 needs.
     """
-    if native_gradients() is None:
-        return
+    if native_gradients() is not None:
+        replace_parts(network, fused_blur, fused_epilogue)
+
+
+def replace_parts(network: nn.Module, blur: Callable[..., Tensor], epilogue: Callable[..., Tensor]) -> None:
+    """Put functions in the places of `ops.blur` and `layers.epilogue`, wherever the fast paths know the layers."""
     for module in network.modules():
         kernel = getattr(module, "blur_kernel", None)
         if kernel is not None and kernel.shape[-1] == 3:
-            module.blur = fused_blur  # type: ignore[assignment]
+            module.blur = blur  # type: ignore[assignment]
         # The input's features can be nearly constant: their variance takes more than float32.
         if isinstance(module, SynthesisLayer) and is_supported(module) and isinstance(module.source, Conv2d):
-            module.epilogue = fused_epilogue
+            module.epilogue = epilogue
 
 
 def fused_blur(x: Tensor, kernel: Tensor) -> Tensor:

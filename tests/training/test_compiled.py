@@ -5,14 +5,13 @@ import shutil
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from stylegan import Discriminator, Generator
 from stylegan.layers import epilogue
 from stylegan.training import new_state
 from stylegan.training.compiled import compile_layers, compiled_epilogue
 
-from .test_fused import generator, gradients
+from .test_fused import assert_same_penalty, generator, gradients
 from .tiny import tiny_config
 
 pytestmark = pytest.mark.skipif(shutil.which("c++") is None, reason="needs a C++ compiler")
@@ -61,14 +60,7 @@ def test_the_penalty_of_a_discriminator_has_the_same_gradients():
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8, blur_filter=[1, 3, 2])
     E = copy.deepcopy(D)
     compile_layers(E)
-    for network in (D, E):
-        img = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
-        scores = network(img)
-        (gradient,) = torch.autograd.grad(scores.sum(), img, create_graph=True)
-        (F.softplus(scores).sum() + gradient.square().sum()).backward()
-    for (name, p), q in zip(D.named_parameters(), E.parameters(), strict=True):
-        if p.grad is not None:
-            assert (p.grad - q.grad).norm() <= 1e-5 * p.grad.norm(), name
+    assert_same_penalty(D, E)
 
 
 def test_only_where_it_is_asked_for_and_never_in_the_averaged_generator():

@@ -121,6 +121,11 @@ def test_the_penalty_of_a_discriminator_has_the_same_gradients():
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
     E = deepcopy(D)
     fuse(E)
+    assert_same_penalty(D, E)
+
+
+def assert_same_penalty(D: Discriminator, E: Discriminator) -> None:
+    """R1 and a loss have the same gradients."""
     for network in (D, E):
         img = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
         scores = network(img)
