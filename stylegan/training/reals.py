@@ -17,7 +17,7 @@ def process_reals(
     lod: its fractional part fades out the detail that half the resolution cannot show.
     mirror: [N] of bool, the images to flip left to right; None = none.
     enlarge: repeat pixels by 2^int(lod), to the resolution of the network.
-    fade: as in `ops.fade`.
+    fade: lod's fractional part as a tensor [], in its place where it is not 0: the share of `ops.fade`.
 
     Returns float32 [N, C, R', R'] in [-1, 1].
     """
