@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from stylegan import Generator
+from stylegan.cuda_graphs import MAX_RECORDINGS
 from stylegan.errors import InputError, RenderError
-from stylegan.fast import choice, convolution, graphs, renderer
+from stylegan.fast import choice, convolution, renderer
 from stylegan.fast.graphs import Graphs, Work
 from stylegan.fast.kernels import TorchKernels
 from stylegan.fast.prepared import Fingerprint, prepare
@@ -175,10 +176,10 @@ def test_recordings_are_few_and_given_back(gpu: FakeRecorder):
         for lod in range(3):
             for n in (1, 2, 3, 1, 2, 3):
                 G.synthesis(G.ws(range(n)), lod=lod)
-    kept = G.synthesis._fast._prepared.graphs
-    assert gpu.recorded > len(kept._known) == graphs.MAX_GRAPHS
+    known = G.synthesis._fast._prepared.graphs._kept._known
+    assert gpu.recorded > len(known) == MAX_RECORDINGS
     G.release_memory()
-    assert not kept._known
+    assert not known
     assert not is_prepared(G)
 
 
@@ -369,7 +370,7 @@ def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: s
     G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
     ws = G.ws(range(4))
     images = [G.synthesis(ws) for _ in range(4)]
-    assert all(G.synthesis._fast._prepared.graphs._known.values())
+    assert all(G.synthesis._fast._prepared.graphs._kept._known.values())
     for img in images[1:]:
         assert_same(img, images[0], 1e-6)
     torch.testing.assert_close(images[2], images[3], rtol=0, atol=0)

@@ -3,23 +3,17 @@
 At batch 1 launching them one by one takes longer than the work in them.
 """
 
-import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-# Recordings that a network keeps, those used last. They share memory for what is between inputs and outputs.
-MAX_GRAPHS = 8
+from ..cuda_graphs import KeptRecordings
 
 # Reads inputs, writes outputs.
 Work = Callable[[list[Tensor], list[Tensor]], None]
-
-# Only one recording may be under way in a process.
-_recording = threading.Lock()
 
 
 class Recorder(Protocol):
@@ -33,55 +27,31 @@ class Recorder(Protocol):
 
 
 class Graphs:
-    """The recordings of one prepared network."""
+    """The recordings of one prepared network. They share memory for what is between inputs and outputs."""
 
     def __init__(self, recorder: Recorder):
         self._recorder = recorder
         self._lock = threading.Lock()
-        self._known: OrderedDict[Hashable, Work | None] = OrderedDict()  # None = done once, not recorded yet.
-        self._failed = False
+        self._kept: KeptRecordings[Work] = KeptRecordings("calls", recorder.wait)
 
     def run(self, key: Hashable, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-        """Do the work: as it is at first, since many calls are never repeated, and recorded from the second time on.
+        """Do the work: as it is at first, and recorded from the second time on.
 
         key: what makes this work another than one with tensors of the same shapes.
         """
         key = key, tuple((t.shape, t.dtype) for t in (*inputs, *outputs))
         # Recordings work in the same memory: they are begun one after the other.
         with self._lock:
-            replay = self._recording_of(key, work, inputs, outputs)
+            replay = self._kept.find(key, lambda: self._recorder.record(work, inputs, outputs))
             if replay is not None:
                 replay(inputs, outputs)
         if replay is None:
             work(inputs, outputs)
 
-    def _recording_of(self, key: Hashable, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> Work | None:
-        if self._failed:
-            return None
-        if key not in self._known:
-            self._known[key] = None
-        elif self._known[key] is None:
-            self._known[key] = self._record(work, inputs, outputs)
-        self._known.move_to_end(key)
-        if len(self._known) > MAX_GRAPHS:
-            self._recorder.wait()
-            self._known.popitem(last=False)
-        return self._known[key]
-
-    def _record(self, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> Work | None:
-        try:
-            with _recording:
-                return self._recorder.record(work, inputs, outputs)
-        except Exception as error:  # Drivers, and memory that is short, raise whatever they like.
-            logging.getLogger(__name__).warning("calls are not recorded as CUDA graphs: %s", error)
-            self._failed = True
-            return None
-
     def release(self) -> None:
         """Give the memory back once the device is done with it."""
         with self._lock:
-            self._recorder.wait()
-            self._known.clear()
+            self._kept.clear()
 
 
 class CudaRecorder:

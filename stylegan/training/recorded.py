@@ -4,9 +4,7 @@ Launching the two thousand kernels of a step one by one takes longer than the wo
 """
 
 import copy
-import logging
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from math import floor
 from typing import Any, Protocol, TypeVar
@@ -14,10 +12,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from ..cuda_graphs import KeptRecordings
 from .passes import DiscriminatorPass, GeneratorPass, Inputs, Passes
-
-# Recordings that are kept, those used last: steps with and without R1, with and without ADA, fading or not.
-MAX_RECORDINGS = 8
 
 T = TypeVar("T")
 
@@ -35,39 +31,20 @@ class Capture(Protocol):
 class Recordings:
     """The recordings of one run. The first step of a kind runs as it is, the second is recorded.
 
-    A kind is all that does not change from step to step: shapes, whether R1 is in it, and so on.
+    A kind is all that does not change from step to step: shapes, with R1 or without, with ADA or without, and so on.
     """
 
     def __init__(self, capture: Capture):
         self._capture = capture
-        self._known: OrderedDict[Hashable, Recorded | None] = OrderedDict()  # None = run once, not recorded yet.
-        self._failed = False
+        self._kept: KeptRecordings[Recorded] = KeptRecordings("training steps", capture.wait)
 
     def find(self, passes: Passes, inputs: Inputs) -> "tuple[Passes | Recorded, Inputs]":
         """What to run instead of these passes, and its inputs."""
-        if self._failed:
-            return passes, inputs
         if passes.lod % 1:
             inputs = replace(inputs, fade=torch.tensor(passes.lod % 1, device=inputs.img.device))
             passes = replace(passes, lod=floor(passes.lod) + 0.5)
         key = passes, type(inputs.augment_reals), tuple((t.shape, t.dtype) for t in _tensors(inputs))
-        if key not in self._known:
-            self._known[key] = None
-        elif self._known[key] is None:
-            self._known[key] = self._record(passes, inputs)
-        self._known.move_to_end(key)
-        if len(self._known) > MAX_RECORDINGS:
-            self._capture.wait()
-            self._known.popitem(last=False)
-        return self._known[key] or passes, inputs
-
-    def _record(self, passes: Passes, inputs: Inputs) -> "Recorded | None":
-        try:
-            return Recorded(passes, inputs, self._capture)
-        except Exception as error:  # Drivers, and memory that is short, raise whatever they like.
-            logging.getLogger(__name__).warning("training steps are not recorded as CUDA graphs: %s", error)
-            self._failed = True
-            return None
+        return self._kept.find(key, lambda: Recorded(passes, inputs, self._capture)) or passes, inputs
 
 
 class Recorded:
