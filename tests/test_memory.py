@@ -116,7 +116,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators keep memory as they like")
-@pytest.mark.parametrize("call", ["keep_freed_memory()", "new_state(TrainingConfig(resolution=8, fmap_max=8))"])
+@pytest.mark.parametrize(
+    "call", ["keep_freed_memory()", "new_state(TrainingConfig(resolution=8, fmap_max=8, device='cpu'))"]
+)
 def test_freed_memory_is_used_again(call: str):
     """Fresh from the system, 10 tensors of 32 MB are 80,000 pages (160 if the system makes them large)."""
     faults = {

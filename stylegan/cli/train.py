@@ -23,7 +23,7 @@ from stylegan.presets import PRESETS
 @click.option("--minutes", type=float, metavar="N", help="Stop after that long, saved.  [default: no limit]")
 @click.option("--batch", metavar="N|{RES: N}", help="Images in a step.  [default: 256 at 8x8 ... 32 from 64x64]")
 @click.option("--gamma", metavar="X|{RES: X}", help="Weight of R1.  [default: 0.0002 x pixels / batch]")
-@click.option("--device", help="cpu, cuda, cuda:1...  [default: cpu]")
+@click.option("--device", help="cpu, cuda, cuda:1...  [default: a GPU, if there is one]")
 @click.option("--dtype", help="auto, float32, bfloat16 or float16.  [default: auto]")
 @click.option("--seed", type=int, help="Of everything random.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Settings as YAML.")

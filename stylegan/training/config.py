@@ -84,7 +84,7 @@ class TrainingConfig:
     skip_limit: int = setting(10, least=1)  # Steps in a row with a loss or gradient that is NaN, before giving up.
 
     # Computing.
-    device: str = "cpu"
+    device: str = "auto"  # auto = the GPU, if there is one.
     dtype: Dtype = "auto"  # Type that features are computed in; the weights are float32. auto = what is fast here.
     channels_last: bool = True  # Memory layout of features and kernels: speed, not results.
     record_steps: bool = True  # On a GPU, launch the kernels of a step as CUDA graphs: speed, not results.

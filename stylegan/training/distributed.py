@@ -66,12 +66,19 @@ class World:
 
 
 def own_device(name: str) -> torch.device:
-    """The device of this process: with several GPUs, torchrun gives each process one."""
-    device = check_device(name)
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        device = torch.device("cuda", torch.cuda.current_device())
-    return device
+    """The device of this process: with several GPUs, torchrun gives each process one. auto = a GPU, if there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        index, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if index >= count:
+            raise InputError(
+                f"process {index + 1} of this machine has no GPU of its own, of {count} here; start at most {count} "
+                "processes, or name --device cpu"
+            )
+        torch.cuda.set_device(index)
+        name = f"cuda:{index}"
+    return check_device(name)
 
 
 def connect(device: torch.device) -> World:

@@ -26,6 +26,7 @@ from ..generator import Generator
 from ..memory import keep_freed_memory
 from .compiled import compile_layers
 from .config import TrainingConfig
+from .distributed import own_device
 from .fused import fuse
 from .optim import LOSS_SCALE, Adam
 
@@ -98,12 +99,13 @@ _LATER_COUNTERS = {"augment_p": 0.0, "real_signs": [], "loss_scale": LOSS_SCALE,
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
     """The state at the start of a run. On a CPU, the process keeps freed memory from here on (`keep_freed_memory`)."""
-    if torch.device(config.device).type == "cpu":
+    device = own_device(config.device)
+    if device.type == "cpu":
         keep_freed_memory()
     G = config.make_generator(img_channels=img_channels, label_dim=label_dim)
     D = config.make_discriminator(img_channels=img_channels, label_dim=label_dim)
     for network in (G, D):
-        network.to(config.device)
+        network.to(device)
         for parameter in network.parameters():
             if config.channels_last and parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

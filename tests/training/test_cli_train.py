@@ -9,6 +9,8 @@ from stylegan.training import TrainingConfig, loop
 from .tiny import TinyImages
 
 SMALL = [
+    "--device",
+    "cpu",
     "--set",
     "z_dim=8",
     "--set",

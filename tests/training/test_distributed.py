@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from stylegan.errors import InputError
-from stylegan.training import World, train
+from stylegan.training import World, distributed, train
+from stylegan.training.distributed import own_device
 from stylegan.training.log import read_log
 
 from .tiny import TinyImages, tiny_config, well_conditioned
@@ -97,3 +98,28 @@ def test_every_process_takes_whole_groups(size):
 def test_groups_that_cannot_be_shared_out_are_an_error():
     with pytest.raises(InputError, match="batch 8 cannot be shared out: it must be a multiple of 16"):
         World(0, 4).samples(8, 4)
+
+
+def test_auto_is_a_gpu_if_there_is_one(monkeypatch):
+    monkeypatch.setattr(distributed, "check_device", torch.device)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    for there, expected in ((False, "cpu"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert own_device("auto") == torch.device(expected)
+        assert own_device("cpu") == torch.device("cpu")
+
+
+def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(distributed, "check_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert own_device("cuda") == own_device("auto") == torch.device("cuda:1")
+    assert own_device("cuda:0") == torch.device("cuda:0")
+    assert chosen == [1, 1]
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(InputError, match="process 3 of this machine has no GPU of its own, of 2 here; start at most 2"):
+        own_device("auto")
+    assert own_device("cpu") == torch.device("cpu")

@@ -42,6 +42,7 @@ def tiny_config(**settings) -> TrainingConfig:
         "training_kimg": 0.016,
         "transition_kimg": 0.016,
         "r1_interval": 2,
+        "device": "cpu",
         "dtype": "float32",
         "log_kimg": 0.008,
         "snapshot_kimg": 0.032,
