@@ -2,8 +2,9 @@
 //
 //     node render.mjs OUT COUNT [SIZE] [FIRST]
 //
-// Picture i is the avatar of a hash of i: the same on every machine with the versions in package.json. attributes.json
-// says what each one shows (hair, eyes, clothes, colours).
+// Picture i follows from a hash of i: the same on every machine with the versions in package.json. Its parts are
+// DiceBear's choice; its colours are drawn from ranges in place of DiceBear's short lists, which a small network cannot
+// keep to. attributes.json says what each picture shows (hair, eyes, clothes, colours).
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,10 @@ import { createAvatar } from '@dicebear/core';
 import { toonHead } from '@dicebear/collection';
 import { Resvg } from '@resvg/resvg-js';
 
-const BACKGROUNDS = ['b6e3f4', 'c0aede', 'd1d4f9', 'ffd5dc', 'ffdfbf'];
+// From light to dark, and for hair from cold to warm.
+const SKIN = ['f6d0b0', 'e3a97c', 'b98755', '8a5a35', '5c3829'];
+const COLD_HAIR = ['e5cf98', 'a58558', '5e4a3c', '241d1c'];
+const WARM_HAIR = ['e9a95c', 'b5562a', '7c3a22', '33201c'];
 
 const [out, ...numbers] = process.argv.slice(2);
 const [count, size = 64, first = 0] = numbers.map(Number);
@@ -21,13 +25,45 @@ if (!out || !(count >= 1) || !(size >= 8) || !(first >= 0)) {
   process.exit(2);
 }
 
-// DiceBear draws alike from seeds that are alike: neighbouring numbers would share hair and skin.
-const seedOf = (i) => createHash('sha256').update(String(i)).digest('hex');
+const hash = (text) => createHash('sha256').update(text).digest();
+// Numbers from 0 to 1 that follow from i.
+const drawsOf = (i) => [...new Uint32Array(new Uint8Array(hash(`colours ${i}`)).buffer)].map((word) => word / 2 ** 32);
+const hex = (rgb) => rgb.map((x) => Math.round(x).toString(16).padStart(2, '0')).join('');
+const rgb = (colour) => [0, 2, 4].map((k) => parseInt(colour.slice(k, k + 2), 16));
+const mix = (a, b, t) => a.map((x, k) => x + t * (b[k] - x));
+
+// At t from 0 to 1 along a row of colours.
+function along(colours, t) {
+  const place = t * (colours.length - 1);
+  const k = Math.min(Math.floor(place), colours.length - 2);
+  return mix(rgb(colours[k]), rgb(colours[k + 1]), place - k);
+}
+
+// Hue, saturation and lightness from 0 to 1.
+function hsl(h, s, l) {
+  const channel = (n) => {
+    const k = (n + 12 * h) % 12;
+    return 255 * (l - s * Math.min(l, 1 - l) * Math.max(-1, Math.min(k - 3, 9 - k, 1)));
+  };
+  return [channel(0), channel(8), channel(4)];
+}
+
+function coloursOf(i) {
+  const [skin, hair, warmth, clothes, clothesS, clothesL, background, backgroundL] = drawsOf(i);
+  return {
+    skinColor: [hex(along(SKIN, skin))],
+    hairColor: [hex(mix(along(COLD_HAIR, hair), along(WARM_HAIR, hair), warmth))],
+    clothesColor: [hex(hsl(clothes, 0.3 + 0.5 * clothesS, 0.25 + 0.35 * clothesL))],
+    backgroundColor: [hex(hsl(background, 0.7, 0.84 + 0.1 * backgroundL))],
+  };
+}
 
 mkdirSync(out, { recursive: true });
 const attributes = {};
 for (let i = first; i < first + count; i++) {
-  const avatar = createAvatar(toonHead, { seed: seedOf(i), backgroundColor: BACKGROUNDS, backgroundType: ['solid'] });
+  // DiceBear draws alike from seeds that are alike: neighbouring numbers would share hair and clothes.
+  const seed = hash(String(i)).toString('hex');
+  const avatar = createAvatar(toonHead, { seed, ...coloursOf(i), scale: 115, translateY: 6 });
   const name = `${String(i).padStart(8, '0')}.png`;
   // Drawn at twice the size: `stylegan dataset` scales down with a better filter than a renderer's.
   const png = new Resvg(avatar.toString(), { fitTo: { mode: 'width', value: 2 * size } }).render().asPng();
