@@ -77,11 +77,11 @@ def test_a_whole_entry():
 
 def test_the_manifest_of_the_package():
     entries = manifest.entries()
-    assert list(entries)[:3] == ["faces-128", "faces-64", "ffhq-1024"]
+    assert list(entries)[:4] == ["faces-128", "faces-64", "avatars-64", "ffhq-1024"]
     assert entries["cars-512"].content_box == (0, 64, 512, 448)
     assert entries["ffhq-1024"].metrics["fid50k"] == 4.4159
     for entry in entries.values():
-        assert entry.is_noncommercial == (entry.name != "huggan-animeface-512")
+        assert entry.is_noncommercial == (entry.name not in ("avatars-64", "huggan-animeface-512"))
         assert entry.tried == entry.is_bundled
 
 

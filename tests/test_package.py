@@ -146,7 +146,19 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
-    {"files", "memory", "ops", "architecture", "pictures", "placement", "model_card", "precision", "seeds", "workers"},
+    {
+        "cuda_graphs",
+        "files",
+        "memory",
+        "ops",
+        "architecture",
+        "pictures",
+        "placement",
+        "model_card",
+        "precision",
+        "seeds",
+        "workers",
+    },
     {"layers", "latents", "images", "weights"},
     {"tensor_files"},
     {"mapping", "fast", "discriminator", "sampling", "direction"},
