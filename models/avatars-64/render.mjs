@@ -26,9 +26,7 @@ if (!out || !(count >= 1) || !(size >= 8) || !(first >= 0)) {
 }
 
 const hash = (text) => createHash('sha256').update(text).digest();
-// Numbers from 0 to 1 that follow from i.
-const drawsOf = (i) => [...new Uint32Array(new Uint8Array(hash(`colours ${i}`)).buffer)].map((word) => word / 2 ** 32);
-const hex = (rgb) => rgb.map((x) => Math.round(x).toString(16).padStart(2, '0')).join('');
+const hex = (colour) => colour.map((x) => Math.round(x).toString(16).padStart(2, '0')).join('');
 const rgb = (colour) => [0, 2, 4].map((k) => parseInt(colour.slice(k, k + 2), 16));
 const mix = (a, b, t) => a.map((x, k) => x + t * (b[k] - x));
 
@@ -49,7 +47,9 @@ function hsl(h, s, l) {
 }
 
 function coloursOf(i) {
-  const [skin, hair, warmth, clothes, clothesS, clothesL, background, backgroundL] = drawsOf(i);
+  const bytes = hash(`colours ${i}`);
+  const draws = Array.from({ length: 8 }, (_, k) => bytes.readUInt32LE(4 * k) / 2 ** 32);
+  const [skin, hair, warmth, clothes, clothesS, clothesL, background, backgroundL] = draws;
   return {
     skinColor: [hex(along(SKIN, skin))],
     hairColor: [hex(mix(along(COLD_HAIR, hair), along(WARM_HAIR, hair), warmth))],
