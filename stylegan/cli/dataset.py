@@ -54,10 +54,10 @@ class CropType(click.ParamType):
 @click.option("--max-images", type=click.IntRange(min=1), metavar="N", help="Use the first N pictures only.")
 @click.option(
     "--labels",
-    type=click.Choice(["file", "folders", "none"]),
-    default="file",
+    type=click.Choice(["auto", "file", "folders", "none"]),
+    default="auto",
     show_default=True,
-    help="From SOURCE's labels.json if there is one, a class for each sub-folder, or none.",
+    help="From SOURCE's labels.json or dataset.json, a class for each sub-folder, or none; auto = file, if there.",
 )
 @click.option(
     "--label-field", metavar="NAME", help="Field of the records in SOURCE's labels.json that becomes the class."
@@ -102,8 +102,9 @@ def dataset(
     threads: int | None,
     force: bool,
 ) -> None:
-    """Prepare a data set for training: SOURCE, a folder (with its sub-folders) or a zip of pictures of any size,
-    becomes OUT, a zip of square images of one size, with labels.json if there are labels.
+    """Prepare a data set for training: SOURCE, a folder (with its sub-folders), a zip or a tar of pictures of any size,
+    or TFRecords of an official data set, becomes OUT, a zip of square images of one size, with labels.json if there are
+    labels.
 
     PNG, JPEG, WebP, BMP, GIF and TIFF are read, turned as their EXIF says, laid over white where they are transparent,
     and scaled down with a Lanczos filter. Nothing is written if a picture is damaged, unless --skip-bad.

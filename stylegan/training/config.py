@@ -102,6 +102,8 @@ class TrainingConfig:
         check(self)
         if self.preset not in PRESETS:
             raise InputError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
+        if self.label_field is not None and not self.conditional:
+            raise InputError(f"label_field {self.label_field!r} is for conditional=true: set that too, or leave it out")
 
     # What the settings mean.
 

@@ -1,10 +1,11 @@
-"""Labels of a data set: labels.json, beside the pictures.
+"""Labels of a data set: labels.json, beside the pictures, or dataset.json, as the tools of StyleGAN2-ADA and 3 name it.
 
     {"labels": {"00000000.png": 2, "00000001.png": null}, "classes": ["cat", "dog", "fox"]}
 
 A label is the index of a class, or a vector of numbers (all of one length), or null for a picture without one, as are
 the pictures that are not named. `classes` is optional and gives the number of classes and their names. `labels` may
-also be a list of pairs [name, label]. Names are relative to labels.json.
+also be a list of pairs [name, label]. Names are relative to the file; a backslash in them counts as a slash. Of several
+such files the one nearest to the top counts, and of two in one folder labels.json.
 """
 
 import json
@@ -17,11 +18,14 @@ import torch
 from torch import Tensor
 
 from ..errors import DatasetError, InputError
+from .containers import plain_name
 from .settings import is_number
 from .sources import Source, printable
 
 LABELS_FILE = "labels.json"
+LABELS_FILES = (LABELS_FILE, "dataset.json")  # The first goes before the second.
 MAX_CLASSES = 65_536
+MAX_LABELS_SIZE = 2**27
 
 Label = int | list[float] | None
 
@@ -39,6 +43,10 @@ class Labels:
             return len(self.classes)
         return next(len(value) for value in self.values if isinstance(value, list))
 
+    def differ(self) -> bool:
+        """Whether there is anything to learn: several classes, by name or in use, or vectors that are not all equal."""
+        return len(self.classes or []) > 1 or any(value != self.values[0] for value in self.values)
+
     def tensor(self) -> Tensor:
         """Class indices, int64 [N] with -1 for none, or vectors, float32 [N, label_dim] with zeros for none."""
         if self.classes is not None:
@@ -55,36 +63,55 @@ def rows(labels: Tensor, indices: Sequence[int], label_dim: int) -> Tensor:
     return (chosen[:, None] == torch.arange(label_dim)).float()
 
 
-def read_labels(source: Source, *, field: str | None = None) -> Labels | None:
+def read_labels(source: Source, *, field: str | None = None, required: bool = False) -> Labels | None:
     """The labels of the pictures of a source, in the order of `source.names`; None if it has none.
 
-    field: of a labels.json that holds a record for each picture, {"a.jpg": {"breed": "tabby", "age": 3}}: the field
-    that becomes the class, either an index or a name. None = the format above.
+    field: of a file that holds a record for each picture, {"a.jpg": {"breed": "tabby", "age": 3}}: the field that
+    becomes the class, either an index or a name. None = the format above.
+    required: there must be labels; so it is where a field is named.
 
-    A labels.json of another format is ignored, with a warning. Raises DatasetError if it is malformed.
+    A file of another format, or of other pictures, is ignored, with a warning. Raises InputError, with the reason, if
+    there are no labels but must be, DatasetError if they are malformed.
     """
-    name = min((n for n in source.others if n.split("/")[-1] == LABELS_FILE), key=len, default=None)
-    where = f"{source.path}/{printable(name or LABELS_FILE)}"
-    if name is None:
-        if field is not None:
-            raise InputError(f"{source.path} has no {LABELS_FILE}, so no field {field!r} of it can be used")
+    required = required or field is not None
+    found = sorted((n.count("/"), LABELS_FILES.index(_last(n)), n) for n in source.others if _last(n) in LABELS_FILES)
+    if not found:
+        if required:
+            raise InputError(f"{source.path} has no labels: no {' or '.join(LABELS_FILES)} is in it; {_ADVICE}")
         return None
-    folder = name.removesuffix(LABELS_FILE)
+    name = found[0][2]
+    where = f"{source.path}/{printable(name)}"
+
+    def ignored(reason: str) -> None:
+        if required:
+            raise InputError(f"{where} gives no labels: {reason}; {_ADVICE}")
+        warnings.warn(f"{where} is ignored: {reason}", stacklevel=4)
+
     data = _parse(source, name, where)
-    table = data.get("labels", data if field is not None else None) if isinstance(data, dict) else None
-    if isinstance(table, list):
-        table = _from_pairs(table, where)
-    if not isinstance(table, dict):
-        warnings.warn(f"{where} is ignored: {_why_foreign(data)}", stacklevel=3)
+    listed = data.get("labels", data if field is not None else None) if isinstance(data, dict) else None
+    if not isinstance(listed, dict | list):
+        has_none = isinstance(data, dict) and "labels" in data and data["labels"] is None
+        # That is how the other tools say that there are no labels.
+        if required or not has_none:
+            ignored('its "labels" are null' if has_none else _why_foreign(data))
         return None
-    if not any(n.removeprefix(folder) in table for n in source.names):
-        warnings.warn(f"{where} is ignored: it names none of the pictures", stacklevel=3)
+    table = _by_name(listed, where)
+    names = [n.removeprefix(name.removesuffix(_last(name))) for n in source.names]
+    if not any(n in table for n in names):
+        given = f", which are named like {printable(names[0])!r}, but {printable(next(iter(table)))!r}" if table else ""
+        ignored(f"it names none of the pictures{given}")
         return None
-    values = [table.get(n.removeprefix(folder)) for n in source.names]
-    names = data.get("classes")
+    values, classes = [table.get(n) for n in names], data.get("classes")
     if field is not None:
-        values, names = _from_records(values, field, where)
-    return _checked(values, names, source.names, where)
+        values, classes = _from_records(values, field, where)
+    labels = _checked(values, classes, source.names, where)
+    if labels is None and required:
+        ignored("the label of every picture is null")
+    return labels
+
+
+def _last(name: str) -> str:
+    return name.split("/")[-1]
 
 
 def labels_from_folders(names: Sequence[str]) -> Labels:
@@ -114,17 +141,29 @@ def labels_json(labels: Mapping[str, Label], classes: list[str] | None) -> bytes
 
 def _parse(source: Source, name: str, where: str) -> Any:
     try:
-        return json.loads(source.read(name))
+        return json.loads(source.read(name, limit=MAX_LABELS_SIZE))
     except DatasetError as error:
         raise DatasetError(f"{where} {error}") from error
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where} is no JSON ({error}); repair or remove it") from error
 
 
-def _from_pairs(pairs: list, where: str) -> dict[str, Any]:
+def _by_name(listed: dict[str, Any] | list, where: str) -> dict[str, Any]:
+    """The labels of a dictionary, or of pairs, by the plain names of their pictures."""
+    pairs = listed if isinstance(listed, list) else [[name, value] for name, value in listed.items()]
     if not all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
         raise DatasetError(f"{where}: 'labels' is a list, but not of pairs [name, label]")
-    return dict(pairs)
+    table: dict[str, Any] = {}
+    for name, value in pairs:
+        if table.setdefault(plain_name(name), value) != value:
+            raise DatasetError(f"{where}: {printable(name)} has two labels, {str(value)[:80]!r} is the second")
+    return table
+
+
+_ADVICE = (
+    "train without labels (conditional=false, labels='none'), or make the data set again with `stylegan dataset "
+    "--labels folders`, a class for each folder, or with a labels.json beside the pictures"
+)
 
 
 def _why_foreign(data: Any) -> str:

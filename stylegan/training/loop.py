@@ -84,8 +84,14 @@ def train(
         require_tensorboard()
     resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     if dataset is None:
-        label_field = config.label_field if config.conditional else None
-        dataset = ImageDataset(config.data, resolution=config.resolution, label_field=label_field)
+        dataset = ImageDataset(
+            config.data,
+            resolution=config.resolution,
+            label_field=config.label_field,
+            require_labels=config.conditional,
+        )
+    if config.conditional and dataset.label_dim == 0:
+        raise InputError("conditional=true needs labels, and the data set has none")
     if config.resolution is None:
         config.resolution = dataset.resolution
     if config.resolution > dataset.resolution:

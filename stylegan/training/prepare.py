@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import ceil
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 from PIL import Image
 from tqdm import tqdm
@@ -19,11 +19,11 @@ from ..images import encode
 from ..pictures import Crop, OutputFormat, decode, open_picture, quiet_pillow, square_box, upright_size
 from ..workers import map_in_order
 from .dataset import MIN_RESOLUTION, is_resolution
-from .labels import LABELS_FILE, Label, Labels, labels_from_folders, labels_json, read_labels
+from .labels import LABELS_FILE, LABELS_FILES, Label, Labels, labels_from_folders, labels_json, read_labels
 from .sources import Source, list_files, printable
 
 Split = Literal["all", "train", "test"]
-LabelOrigin = Literal["file", "folders", "none"]
+LabelOrigin = Literal["auto", "file", "folders", "none"]
 
 # Flickr-Faces-HQ: 70,000 images, of which the first 60,000 are for training (Karras et al. 2019, appendix A).
 FFHQ_IMAGES = 70_000
@@ -88,7 +88,7 @@ def prepare(
     split: Split = "all",
     test_every: int | None = None,
     max_images: int | None = None,
-    labels: LabelOrigin = "file",
+    labels: LabelOrigin = "auto",
     label_field: str | None = None,
     animated: Literal["reject", "first"] = "reject",
     allow_upscale: bool = False,
@@ -100,7 +100,7 @@ def prepare(
 ) -> Report:
     """Make a zip of square images, 00000000.png, 00000001.png... in the order of the names in the source.
 
-    source: a folder with its sub-folders, or a zip, which is read in place.
+    source: a folder with its sub-folders, a zip, a tar or TFRecords of an official data set, all read in place.
     out: the zip; complete or not there. The same source and options give the same bytes with the same Pillow.
     resolution: a power of two, 8 or more; None = the largest that no picture is too small for, at most 1024.
     crop: x, y, w, h in the upright picture; None = all of it. The largest centred square is used and resized (Lanczos).
@@ -109,7 +109,8 @@ def prepare(
     split: "train", "test" or "all". Of FFHQ: the first 60,000 images, the last 10,000.
     test_every: of other pictures: every so many-th of them, in the order of the names, is a test picture.
     max_images: use the first pictures only; None = all.
-    labels: "file" = the labels.json of the source, if there is one; "folders" = a class for each sub-folder; "none".
+    labels: "file" = the labels.json or dataset.json of the source; "folders" = a class for each sub-folder; "none";
+        "auto" = "file" if there is one that fits, else "none".
     label_field: the field of the records in the source's labels.json that becomes the class; see `training.labels`.
     animated: "reject" = an animation is a bad file; "first" = use its first frame.
     allow_upscale: enlarge pictures that are too small, which are bad files otherwise.
@@ -143,7 +144,7 @@ def prepare(
         label_dim=table.label_dim if table else 0,
         conversions=written.conversions,
         bad=written.bad,
-        others=[name for name in src.others if name.split("/")[-1] != LABELS_FILE],
+        others=[name for name in src.others if name.split("/")[-1] not in LABELS_FILES],
         is_ffhq=is_ffhq,
         smallest=smallest,
     )
@@ -199,8 +200,8 @@ def _labels(src: Source, origin: LabelOrigin, label_field: str | None, is_ffhq: 
     """The labels of all pictures of the source, so that the classes do not depend on which of them are used."""
     if origin == "none":
         return None
-    if origin == "file":
-        return read_labels(src, field=label_field)
+    if origin in ("auto", "file"):
+        return read_labels(src, field=label_field, required=origin == "file")
     if is_ffhq:
         raise InputError("labels from folders: the folders of FFHQ are numbers, not classes; use labels 'none'")
     return labels_from_folders(src.names)
@@ -326,9 +327,9 @@ def _check_options(
         raise InputError(f"max_images must be 1 or more, got {max_images}")
     if not 0 <= max_bad < 1:
         raise InputError(f"max_bad must be a fraction from 0 to less than 1, got {max_bad}")
-    if labels not in ("file", "folders", "none"):
-        raise InputError(f"labels must be file, folders or none, got {labels!r}")
+    if labels not in get_args(LabelOrigin):
+        raise InputError(f"labels must be auto, file, folders or none, got {labels!r}")
     if animated not in ("reject", "first"):
         raise InputError(f"animated must be reject or first, got {animated!r}")
-    if label_field is not None and labels != "file":
+    if label_field is not None and labels not in ("auto", "file"):
         raise InputError(f"label_field is for labels 'file', got labels {labels!r}")

@@ -1,9 +1,12 @@
 """`stylegan dataset` of zips and folders that may be hostile (D3)."""
 
 import io
+import json
 import os
 import stat
 import struct
+import tarfile
+import tracemalloc
 import warnings
 import zipfile
 from pathlib import Path
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 from stylegan.errors import DatasetError
-from stylegan.training import sources
+from stylegan.training import labels, sources
 from stylegan.training.dataset import ImageDataset
 from stylegan.training.prepare import prepare
 
@@ -111,14 +114,111 @@ def test_bad_checksum_in_a_zip_makes_a_bad_file(tmp_path: Path, out: Path) -> No
         prepare(path, out)
 
 
-def test_file_longer_than_its_header_says_is_not_unpacked(tmp_path: Path) -> None:
-    path = make_zip(tmp_path / "a.zip", {"a.bmp": bytes(50_000_000)}, zipfile.ZIP_DEFLATED)
+@pytest.mark.parametrize("name", ["a.bmp", "labels.json", "dataset.json"])
+def test_file_longer_than_its_header_says_is_not_unpacked(tmp_path: Path, name: str) -> None:
+    """200 MB behind a header that claims 1,000 bytes: what is unpacked, and held, is of the size of the claim."""
+    files = {"picture.png": encoded(noise()), name: b" " * 200_000_000}
+    path = make_zip(tmp_path / "a.zip", files, zipfile.ZIP_DEFLATED)
     data = bytearray(path.read_bytes())
-    central = data.index(b"PK\x01\x02")
+    central = data.rindex(b"PK\x01\x02")
     data[central + 24 : central + 28] = struct.pack("<I", 1000)
     path.write_bytes(data)
-    with sources.Source(path) as source, pytest.raises(DatasetError, match="Bad CRC-32"):
-        source.read("a.bmp")
+    tracemalloc.start()
+    try:
+        with sources.Source(path) as source, pytest.raises(DatasetError, match="Bad CRC-32"):
+            source.read(name)
+        with pytest.raises(DatasetError, match="Bad CRC-32"):
+            prepare(path, tmp_path / "out.zip")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("container", ["folder", "zip"])
+def test_files_above_their_limit_are_not_read(tmp_path: Path, container: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"a.png": encoded(noise()), "labels.json": json.dumps({"labels": {"a.png": 0}}).encode()}
+    path = make_zip(tmp_path / "a.zip", files)
+    if container == "folder":
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(path := tmp_path / "a")
+    monkeypatch.setattr(labels, "MAX_LABELS_SIZE", 10)
+    with pytest.raises(DatasetError, match=r"labels.json larger than"):
+        ImageDataset(path)
+
+
+# Tars
+
+
+def make_tar(path: Path, *entries: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as archive:
+        for info, data in entries:
+            info.size = len(data) if info.isreg() else 0
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def tar_entry(name: str, type: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = type, "/etc/passwd"
+    return info
+
+
+def test_tars_are_read_in_place(tmp_path: Path, out: Path) -> None:
+    entries = [(tar_entry(f"./sub/{i}.png"), encoded(noise(seed=i))) for i in range(3)]
+    named = {"labels": {f"sub/{i}.png": i for i in range(3)}}
+    path = make_tar(
+        tmp_path / "a.tar",
+        (tar_entry("./sub", tarfile.DIRTYPE), b""),
+        *entries,
+        (tar_entry("./labels.json"), json.dumps(named).encode()),
+    )
+    ds = ImageDataset(path, require_labels=True)
+    assert ds.names == ["sub/0.png", "sub/1.png", "sub/2.png"]
+    np.testing.assert_array_equal(ds.batch([2])[0][0].permute(1, 2, 0).numpy(), np.asarray(noise(seed=2)))
+    assert ds.labels([2]).tolist() == [[0, 0, 1]]
+    assert prepare(path, out).label_dim == 3
+
+
+def hostile_tars() -> dict[str, tuple[tarfile.TarInfo, ...]]:
+    sparse = tar_entry("sparse.png")
+    sparse.pax_headers = {"GNU.sparse.map": "0,10", "GNU.sparse.size": "1000000000000"}
+    return {
+        "a path that leads outside": (tar_entry("../evil.png"),),
+        "a path that leads outside ": (tar_entry("/tmp/evil.png"),),
+        "a path that leads outside  ": (tar_entry("a\\..\\..\\evil.png"),),
+        "a link or a special file": (tar_entry("link.png", tarfile.SYMTYPE),),
+        "a link or a special file ": (tar_entry("link.png", tarfile.LNKTYPE),),
+        "a link or a special file  ": (tar_entry("fifo.png", tarfile.FIFOTYPE),),
+        "a link or a special file   ": (sparse,),
+        "a duplicate name": (tar_entry("same.png"), tar_entry("./same.png")),
+    }
+
+
+@pytest.mark.parametrize("reason", hostile_tars())
+def test_hostile_tar_is_refused_from_its_headers(tmp_path: Path, out: Path, reason: str) -> None:
+    good = (tar_entry("good.png"), encoded(noise()))
+    path = make_tar(tmp_path / "a.tar", good, *((info, encoded(noise(seed=1))) for info in hostile_tars()[reason]))
+    with pytest.raises(DatasetError, match=f"unsafe(.|\n)*{reason.strip()}"):
+        prepare(path, out)
+
+
+def test_tar_that_claims_more_than_it_holds_is_refused(tmp_path: Path, out: Path) -> None:
+    path = make_tar(tmp_path / "a.tar", (tar_entry("good.png"), encoded(noise())), (tar_entry("big.png"), b""))
+    data = bytearray(path.read_bytes())
+    start = data.index(b"big.png")
+    data[start + 124 : start + 136] = b"77777777777\0"  # 8 GiB, in octal.
+    data[start + 148 : start + 156] = b" " * 8
+    data[start + 148 : start + 156] = b"%06o\0 " % sum(data[start : start + 512])
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"claims 8,589,934,591 bytes, more than there are|no zip or tar"):
+        prepare(path, out)
+
+
+def test_packed_tars_are_named(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.addfile(tar_entry("a.png"))
+    with pytest.raises(DatasetError, match="compressed as a whole; unpack it first"):
+        ImageDataset(tmp_path / "a.tar.gz")
 
 
 def test_random_damage_to_a_zip_never_raises_anything_else(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""What holds the files of a data set: a folder, a zip or a tar, checked by its headers and read in place."""
+
+import os
+import posixpath
+import re
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from ..errors import DatasetError
+
+T = TypeVar("T")
+
+# Deflate reaches 1032:1 at most. Below the size, nothing can be blown up enough to matter.
+MAX_RATIO = 200
+MAX_RATIO_SIZE = 2**20
+# No picture that Pillow decodes without a warning is larger, uncompressed.
+MAX_FILE_SIZE = 2**29
+
+# What zipfile and tarfile raise on damaged files; ValueError for names in a wrong encoding.
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+    tarfile.TarError,
+)
+
+
+EXPECTED = "expected a folder, a zip or a tar of pictures, or TFRecords of the official data sets"
+
+
+class Container(Protocol):
+    """Files by name, and how to read one of them."""
+
+    names: list[str]
+
+    def read(self, name: str, limit: int) -> bytes:
+        """A file that has at most so many bytes. Raises DatasetError, without its name, for a larger one."""
+
+    def close(self) -> None: ...
+
+
+def printable(name: str) -> str:
+    """A file name that is safe to show: anything that a terminal could take for a command is escaped."""
+    return name if name.isprintable() else ascii(name)
+
+
+def list_files(reasons: Iterable[tuple[str, str]], *, limit: int = 20) -> str:
+    """Files and what is wrong with each, one to a line; of many, the first and how many more there are."""
+    lines = [f"  {printable(name)}: {reason}" for name, reason in reasons]
+    more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
+    return "\n".join(lines[:limit] + more)
+
+
+def plain_name(name: str) -> str:
+    """A relative name as it is compared: with "/" in place of backslashes, and no "." or empty parts."""
+    return posixpath.normpath(name.replace("\\", "/"))
+
+
+class Folder:
+    """The regular files below a folder; linked folders are not entered."""
+
+    def __init__(self, folder: Path) -> None:
+        found = [path for parent, _, files in os.walk(folder) for path in map(Path(parent).joinpath, files)]
+        by_name = [(plain_name(path.relative_to(folder).as_posix()), path) for path in found if path.is_file()]
+        self._paths = dict(by_name)
+        self.names = list(self._paths)
+        if len(self._paths) < len(by_name):
+            twice = next(name for name, count in Counter(name for name, _ in by_name).items() if count > 1)
+            raise DatasetError(f"{folder}: {printable(twice)} is there twice, with a slash and with a backslash")
+
+    def read(self, name: str, limit: int) -> bytes:
+        with self._paths[name].open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            check_size(size, limit)
+            return file.read(size)
+
+    def close(self) -> None:
+        pass
+
+
+class Zip:
+    """A zip whose headers are harmless."""
+
+    def __init__(self, path: Path) -> None:
+        self._archive = _no_damage(lambda: zipfile.ZipFile(path), path)
+        infos = self._archive.infolist()
+        names = Counter(plain_name(info.filename) for info in infos)
+        refused = [(info.filename, reason) for info in infos if (reason := _why_refused(info, names))]
+        # Files that share their bytes: a small zip that claims to hold a large one many times.
+        if sum(info.compress_size for info in infos) > path.stat().st_size:
+            refused.append((path.name, "its files overlap"))
+        if refused:
+            self.close()
+            raise _unsafe(path, refused)
+        self._infos = {plain_name(info.filename): info for info in infos if not info.is_dir()}
+        self.names = list(self._infos)
+
+    def read(self, name: str, limit: int) -> bytes:
+        info = self._infos[name]
+        check_size(info.file_size, limit)
+        # Without a number of bytes, all that the entry unpacks to would be unpacked first, whatever its header says.
+        with self._archive.open(info) as file:
+            return file.read(info.file_size + 1)
+
+    def close(self) -> None:
+        self._archive.close()
+
+
+class Tar:
+    """A tar, not compressed, whose headers are harmless."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+        def members() -> list[tarfile.TarInfo]:
+            with tarfile.open(path, "r:") as archive:
+                return archive.getmembers()
+
+        infos = _no_damage(members, path)
+        names = Counter(plain_name(info.name) for info in infos)
+        end = path.stat().st_size
+        refused = [(info.name, reason) for info in infos if (reason := _why_refused_in_tar(info, names, end))]
+        if refused:
+            raise _unsafe(path, refused)
+        self._places = {plain_name(info.name): (info.offset_data, info.size) for info in infos if info.isreg()}
+        self.names = list(self._places)
+
+    def read(self, name: str, limit: int) -> bytes:
+        start, size = self._places[name]
+        check_size(size, limit)
+        with self._path.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
+
+    def close(self) -> None:
+        pass
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raise DatasetError for a file that is too large."""
+    if size > limit:
+        raise DatasetError(f"larger than {limit >> 20} MiB")
+
+
+def _no_damage(read: Callable[[], T], path: Path) -> T:
+    """What is read from the directory of an archive. Raises DatasetError if that is damaged, or there is none."""
+    try:
+        return read()
+    except READ_ERRORS as error:
+        raise DatasetError(f"{path} is no zip or tar that can be read ({error}); {EXPECTED}") from error
+
+
+def _unsafe(path: Path, refused: list[tuple[str, str]]) -> DatasetError:
+    return DatasetError(f"{path} is unsafe to read; make the archive again, without these:\n{list_files(refused)}")
+
+
+def _why_refused(info: zipfile.ZipInfo, names: Counter[str]) -> str | None:
+    """What is wrong with one header of a zip; None = nothing."""
+    # zipfile cuts a name at NUL; the original shows what another program would see.
+    if reason := _why_no_name(info.orig_filename):
+        return reason
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "a link or a special file"
+    if info.flag_bits & 0x1:
+        return "encrypted"
+    if names[plain_name(info.filename)] > 1:
+        return "a duplicate name"
+    # The other methods of zipfile unpack without a limit.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "neither stored nor deflated"
+    if info.file_size > MAX_FILE_SIZE:
+        return f"claims {info.file_size:,} bytes, expected at most {MAX_FILE_SIZE:,}"
+    if info.file_size > max(MAX_RATIO_SIZE, MAX_RATIO * info.compress_size):
+        return f"compressed more than {MAX_RATIO}:1"
+    return None
+
+
+def _why_refused_in_tar(info: tarfile.TarInfo, names: Counter[str], end: int) -> str | None:
+    """What is wrong with one header of a tar that ends there; None = nothing."""
+    if reason := _why_no_name(info.name):
+        return reason
+    if not (info.isreg() or info.isdir()) or info.issparse():
+        return "a link or a special file"
+    if names[plain_name(info.name)] > 1:
+        return "a duplicate name"
+    if info.isreg() and not 0 <= info.size <= end - info.offset_data:
+        return f"claims {info.size:,} bytes, more than there are"
+    return None
+
+
+def _why_no_name(name: str) -> str | None:
+    """Why a name of an archive is none for a file inside it; None = it is one."""
+    if "\0" in name:
+        return "a name with NUL"
+    if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):
+        return "a path that leads outside"
+    return None
