@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:  # Training is not loaded for the other commands.
-    from stylegan.pictures import Crop, OutputFormat
+    from stylegan.pictures import Crop, Fit, OutputFormat
     from stylegan.training.prepare import LabelOrigin, Report, Split
 
 
@@ -39,10 +39,29 @@ class CropType(click.ParamType):
     "--crop",
     type=CropType(),
     metavar="X,Y,W,H",
-    help="Part of each picture to use, of which the largest centred square is taken.  [default: all]",
+    help="Part of each picture to use.  [default: all]",
+)
+@click.option(
+    "--fit",
+    type=click.Choice(["crop", "pad", "stretch"]),
+    default="crop",
+    show_default=True,
+    help="Of pictures that are no squares, use the centre, or all of them, between black bars or out of proportion.",
 )
 @click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Of the images.")
-@click.option("--channels", type=click.Choice(["3", "1"]), default="3", show_default=True, help="3 = RGB, 1 = grey.")
+@click.option(
+    "--channels",
+    type=click.Choice(["1", "2", "3", "4"]),
+    default="3",
+    show_default=True,
+    help="1 = grey, 3 = RGB, with transparency laid over white; 2 = grey with alpha, 4 = RGBA.",
+)
+@click.option(
+    "--bit-depth",
+    type=click.IntRange(9, 16),
+    metavar="BITS",
+    help="That 16-bit pictures use, as 12 of a camera.  [default: as the files tell, else 16]",
+)
 @click.option(
     "--split",
     type=click.Choice(["all", "train", "test"]),
@@ -88,8 +107,10 @@ def dataset(
     out: Path,
     resolution: int | None,
     crop: "Crop | None",
+    fit: "Fit",
     format: "OutputFormat",
     channels: str,
+    bit_depth: int | None,
     split: "Split",
     test_every: int | None,
     max_images: int | None,
@@ -106,14 +127,17 @@ def dataset(
     or TFRecords of an official data set, becomes OUT, a zip of square images of one size, with labels.json if there are
     labels.
 
-    PNG, JPEG, WebP, BMP, GIF and TIFF are read, turned as their EXIF says, laid over white where they are transparent,
-    and scaled down with a Lanczos filter. Nothing is written if a picture is damaged, unless --skip-bad.
+    PNG, JPEG, WebP, BMP, GIF and TIFF are read, turned as their EXIF says, laid over white where they are transparent
+    (unless --channels keeps alpha), and scaled down with a Lanczos filter. Nothing is written if a picture is damaged,
+    unless --skip-bad.
 
     \b
     Examples:
       stylegan dataset photos/ photos-128.zip --resolution 128
       stylegan dataset animals/ animals.zip --resolution 64 --labels folders --skip-bad
       stylegan dataset img_align_celeba.zip celeba.zip --crop 25,45,128,128 --format jpeg
+      stylegan dataset cars/ cars-512.zip --resolution 512 --fit pad
+      stylegan dataset icons/ icons.zip --channels 4
       stylegan dataset images1024x1024/ ffhq-256.zip --resolution 256 --split train
       stylegan dataset photos/ photos-test.zip --split test --test-every 16
     """
@@ -125,8 +149,10 @@ def dataset(
             out,
             resolution=resolution,
             crop=crop,
+            fit=fit,
             format=format,
             channels=int(channels),
+            bit_depth=bit_depth,
             split=split,
             test_every=test_every,
             max_images=max_images,
@@ -146,6 +172,7 @@ def dataset(
 
 def tell(report: "Report", out: Path) -> None:
     """Say what was made, what was converted and what was left out."""
+    from stylegan.pictures import DARK
     from stylegan.training.sources import list_files
 
     if report.is_ffhq:
@@ -153,7 +180,17 @@ def tell(report: "Report", out: Path) -> None:
     if report.smallest is not None:
         click.echo(f"resolution {report.resolution}: the smallest picture is {report.smallest!r}", err=True)
     for what, count in sorted(report.conversions.items()):
-        click.echo(f"converted: {count} {what}", err=True)
+        if what == DARK:
+            click.echo(
+                f"warning: {count} 16-bit pictures are dark: nothing in them is above a quarter of the range; "
+                "if they hold values of 12 bits, --bit-depth 12 shows them as they are",
+                err=True,
+            )
+        else:
+            click.echo(f"converted: {count} {what}", err=True)
+    if report.cropped:
+        most = f"up to {report.cropped_most:.0%} of a side"
+        click.echo(f"cropped: {report.cropped} to a square ({most}); --fit pad keeps all of them", err=True)
     if report.others:
         others = [(name, "not a picture by its suffix") for name in report.others]
         click.echo(f"left out {len(others)} other files:\n{list_files(others, limit=3)}", err=True)

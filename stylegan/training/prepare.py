@@ -10,13 +10,24 @@ from math import ceil
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, get_args
 
-from PIL import Image
 from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
 from ..files import new_file, remove_strays
 from ..images import encode
-from ..pictures import Crop, OutputFormat, decode, open_picture, quiet_pillow, square_box, upright_size
+from ..pictures import (
+    MODES,
+    Crop,
+    Fit,
+    OutputFormat,
+    crop_box,
+    decode,
+    open_picture,
+    quiet_pillow,
+    side_for,
+    to_square,
+    upright_size,
+)
 from ..workers import map_in_order
 from .dataset import MIN_RESOLUTION, is_resolution
 from .labels import LABELS_FILE, LABELS_FILES, Label, Labels, labels_from_folders, labels_json, read_labels
@@ -41,6 +52,8 @@ class Report:
     resolution: int
     label_dim: int
     conversions: Counter[str]  # What had to be converted, and in how many pictures.
+    cropped: int  # Pictures that were no squares and lost parts of their longer side,
+    cropped_most: float  # and the largest of these parts, 0 to 1.
     bad: list[tuple[str, str]]  # Pictures left out, with the reason.
     others: list[str]  # Files left out because their suffix is not one of a picture.
     is_ffhq: bool
@@ -53,8 +66,10 @@ class _Recipe:
 
     resolution: int
     crop: Crop | None
+    fit: Fit
     format: OutputFormat
     channels: int
+    bit_depth: int | None
     animated: Literal["reject", "first"]
     allow_upscale: bool
 
@@ -65,6 +80,7 @@ class _Result:
 
     data: bytes = b""
     conversions: tuple[str, ...] = ()
+    lost: float = 0.0  # Share of the longer side that was cropped.
     problem: str | None = None
 
 
@@ -74,6 +90,7 @@ class _Written:
 
     labels: dict[str, Label] = field(default_factory=dict)  # By the name in the zip.
     conversions: Counter[str] = field(default_factory=Counter)
+    cropped: list[float] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -83,8 +100,10 @@ def prepare(
     *,
     resolution: int | None = None,
     crop: Crop | None = None,
+    fit: Fit = "crop",
     format: OutputFormat = "png",
     channels: int = 3,
+    bit_depth: int | None = None,
     split: Split = "all",
     test_every: int | None = None,
     max_images: int | None = None,
@@ -103,9 +122,12 @@ def prepare(
     source: a folder with its sub-folders, a zip, a tar or TFRecords of an official data set, all read in place.
     out: the zip; complete or not there. The same source and options give the same bytes with the same Pillow.
     resolution: a power of two, 8 or more; None = the largest that no picture is too small for, at most 1024.
-    crop: x, y, w, h in the upright picture; None = all of it. The largest centred square is used and resized (Lanczos).
-    format: "png", or "jpeg" of quality 95.
-    channels: 3 = RGB, 1 = grey.
+    crop: x, y, w, h in the upright picture; None = all of it. It is resized by a Lanczos filter.
+    fit: what becomes of pictures that are no squares: "crop" = the largest centred square is used; "pad" = all of it,
+        between black bars, which are transparent where there is alpha; "stretch" = all of it, out of proportion.
+    format: "png", or "jpeg" of quality 95, which holds no alpha.
+    channels: 1 = grey, 3 = RGB, both with transparency laid over white; 2 = grey with alpha, 4 = RGBA.
+    bit_depth: bits that 16-bit pictures use, 9 to 16; None = as each file tells, else 16. See `pictures.decode`.
     split: "train", "test" or "all". Of FFHQ: the first 60,000 images, the last 10,000.
     test_every: of other pictures: every so many-th of them, in the order of the names, is a test picture.
     max_images: use the first pictures only; None = all.
@@ -122,7 +144,9 @@ def prepare(
     Raises InputError for options that do not fit, DatasetError with a list of the files for those that are bad.
     """
     source, out = Path(source), Path(out)
-    _check_options(resolution, crop, format, channels, max_images, max_bad, labels, label_field, animated)
+    _check_options(
+        resolution, crop, fit, format, channels, bit_depth, max_images, max_bad, labels, label_field, animated
+    )
     _check_out(source, out, overwrite)
     hidden = None if progress is None else not progress
     with Source(source) as src, quiet_pillow():
@@ -130,8 +154,8 @@ def prepare(
         table = _labels(src, labels, label_field, is_ffhq)
         smallest = None
         if resolution is None:
-            resolution, smallest = _default_resolution(src, names, crop, threads, hidden)
-        recipe = _Recipe(resolution, crop, format, channels, animated, allow_upscale)
+            resolution, smallest = _default_resolution(src, names, crop, fit, threads, hidden)
+        recipe = _Recipe(resolution, crop, fit, format, channels, bit_depth, animated, allow_upscale)
         results = map_in_order(partial(_process, src.read, recipe), names, threads=threads)
         remove_strays(out)
         with new_file(out) as file:
@@ -143,6 +167,8 @@ def prepare(
         resolution=resolution,
         label_dim=table.label_dim if table else 0,
         conversions=written.conversions,
+        cropped=len(written.cropped),
+        cropped_most=max(written.cropped, default=0.0),
         bad=written.bad,
         others=[name for name in src.others if name.split("/")[-1] not in LABELS_FILES],
         is_ffhq=is_ffhq,
@@ -208,16 +234,15 @@ def _labels(src: Source, origin: LabelOrigin, label_field: str | None, is_ffhq: 
 
 
 def _default_resolution(
-    src: Source, names: Sequence[str], crop: Crop | None, threads: int | None, hidden: bool | None
+    src: Source, names: Sequence[str], crop: Crop | None, fit: Fit, threads: int | None, hidden: bool | None
 ) -> tuple[int, str | None]:
     """The largest power of two that no picture is too small for, and the picture that decided it."""
 
     def side(name: str) -> int | None:
         try:
-            left, _, right, _ = square_box(upright_size(open_picture(src.read(name))), crop)
+            return side_for(upright_size(open_picture(src.read(name))), crop, fit)
         except DatasetError:
             return None  # Listed with the other bad files later on.
-        return right - left
 
     sizes = map_in_order(side, names, threads=threads)
     bar = tqdm(sizes, total=len(names), desc=f"measuring {src.path.name}", unit="img", disable=hidden, leave=False)
@@ -236,16 +261,19 @@ def _default_resolution(
 def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Result:
     """Read, decode, crop, resize and encode one picture."""
     try:
-        picture = decode(read(name), channels=recipe.channels, animated=recipe.animated)
-        box = square_box(picture.image.size, recipe.crop)
-        side, conversions = box[2] - box[0], picture.conversions
+        picture = decode(read(name), channels=recipe.channels, animated=recipe.animated, bit_depth=recipe.bit_depth)
+        left, top, right, bottom = crop_box(picture.image.size, recipe.crop)
+        w, h, conversions = right - left, bottom - top, picture.conversions
+        side = side_for(picture.image.size, recipe.crop, recipe.fit)
         if side < recipe.resolution:
             if not recipe.allow_upscale:
                 raise DatasetError(f"a square of {side} is too small for {recipe.resolution} without enlarging it")
             conversions += ("enlarged",)
-        size = (recipe.resolution, recipe.resolution)
-        image = picture.image.resize(size, Image.Resampling.LANCZOS, box=box)
-        return _Result(encode(image, SUFFIXES[recipe.format]), conversions)
+        if w != h and recipe.fit != "crop":
+            conversions += ("padded" if recipe.fit == "pad" else "stretched",)
+        image = to_square(picture.image, recipe.resolution, recipe.crop, recipe.fit)
+        lost = 1 - min(w, h) / max(w, h) if recipe.fit == "crop" else 0.0
+        return _Result(encode(image, SUFFIXES[recipe.format]), conversions, lost)
     except DatasetError as error:
         return _Result(problem=str(error))
 
@@ -266,6 +294,8 @@ def _write(
             archive.writestr(_entry(target), result.data)
             written.labels[target] = label_of.get(name)
             written.conversions.update(result.conversions)
+            if result.lost:
+                written.cropped.append(result.lost)
         if table:
             archive.writestr(_entry(LABELS_FILE), labels_json(written.labels, table.classes))
     return written
@@ -307,8 +337,10 @@ def _check_out(source: Path, out: Path, overwrite: bool) -> None:
 def _check_options(
     resolution: int | None,
     crop: Crop | None,
+    fit: str,
     format: str,
     channels: int,
+    bit_depth: int | None,
     max_images: int | None,
     max_bad: float,
     labels: str,
@@ -321,8 +353,14 @@ def _check_options(
         raise InputError(f"crop must be x, y, w, h with x and y of 0 or more and w and h of 1 or more, got {crop}")
     if format not in ("png", "jpeg"):
         raise InputError(f"format must be png or jpeg, got {format!r}")
-    if channels not in (1, 3):
-        raise InputError(f"channels must be 1 or 3, got {channels}")
+    if fit not in get_args(Fit):
+        raise InputError(f"fit must be crop, pad or stretch, got {fit!r}")
+    if channels not in MODES:
+        raise InputError(f"channels must be 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), got {channels}")
+    if channels in (2, 4) and format == "jpeg":
+        raise InputError(f"format jpeg holds no alpha, so it does not go with channels {channels}; use png")
+    if bit_depth is not None and bit_depth not in range(9, 17):
+        raise InputError(f"bit_depth must be from 9 to 16, got {bit_depth}")
     if max_images is not None and max_images < 1:
         raise InputError(f"max_images must be 1 or more, got {max_images}")
     if not 0 <= max_bad < 1:

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from stylegan.cli import main
 from stylegan.errors import DatasetError
 from stylegan.pictures import decode
+from stylegan.training.dataset import ImageDataset
 from stylegan.training.prepare import prepare
 
 from .pictures import BLUE, GREEN, RED, encoded, images_of, make_zip, noise, nothing_left
@@ -142,6 +145,202 @@ def test_animations_are_bad_or_give_their_first_frame(pictures: Path, out: Path)
 def test_second_view_of_a_camera_is_no_animation() -> None:
     data = encoded(Image.new("RGB", (16, 16), RED), "MPO", save_all=True, append_images=[Image.new("RGB", (16, 16))])
     assert decode(data).conversions == ()
+
+
+# Depth
+
+
+def with_sbit(image: Image.Image, bits: int) -> bytes:
+    """A PNG that says how many bits its values had."""
+    data = encoded(image)
+    chunk = b"sBIT" + bytes([bits])
+    return data[:33] + struct.pack(">I", 1) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+
+
+TWELVE_BITS = (np.arange(256, dtype=np.uint16) * 16 + 15).reshape(16, 16)  # To 4095.
+EIGHT_BITS = np.arange(256).reshape(16, 16)
+
+
+def tiff_of_12_bits() -> bytes:
+    """Two values in three bytes, as scanners write them, which Pillow does not: a TIFF of 8 bits, with other tags."""
+    values = TWELVE_BITS.reshape(-1, 2).astype(int)
+    first, second = values[:, 0], values[:, 1]
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1).astype(np.uint8).tobytes()
+    tags = [(256, 16), (257, 16), (258, 12), (259, 1), (262, 1), (273, 8 + 2 + 9 * 12 + 4), (277, 1), (278, 16)]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in [*tags, (279, len(packed))])
+    return b"II*\0" + struct.pack("<IH", 8, 9) + entries + struct.pack("<I", 0) + packed
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (with_sbit(Image.fromarray(TWELVE_BITS), 12), {}),
+        (tiff_of_12_bits(), {}),
+        (encoded(Image.fromarray(TWELVE_BITS), "TIFF", tiffinfo={281: 4095}), {}),
+        (encoded(Image.fromarray(TWELVE_BITS)), {"bit_depth": 12}),
+        (encoded(Image.fromarray(TWELVE_BITS), "TIFF"), {"bit_depth": 12}),
+        (encoded(Image.fromarray(TWELVE_BITS.astype(np.int32)), "TIFF"), {"bit_depth": 12}),
+    ],
+    ids=["sBIT", "12-bit TIFF", "MaxSampleValue", "PNG", "TIFF", "32-bit TIFF"],
+)
+def test_12_bits_fill_the_range_where_they_are_known(data: bytes, options: dict) -> None:
+    picture = decode(data, channels=1, **options)
+    assert np.abs(np.asarray(picture.image).astype(int) - EIGHT_BITS).max() <= 1
+    assert picture.conversions == ("12-bit",)
+
+
+def test_12_bits_that_nothing_tells_are_counted_as_dark(pictures: Path, out: Path) -> None:
+    Image.fromarray(TWELVE_BITS).save(pictures / "x.png")
+    Image.new("I;16", (16, 16), 0).save(pictures / "y-black.png")
+    report = prepare(pictures, out)
+    assert report.conversions == {"16-bit": 2, "dark 16-bit data": 1}
+    result = CliRunner().invoke(main, ["dataset", str(pictures), str(out), "--force"])
+    assert "warning: 1 16-bit pictures are dark" in result.output
+    assert "--bit-depth 12" in result.output
+    result = CliRunner().invoke(main, ["dataset", str(pictures), str(out), "--force", "--bit-depth", "12"])
+    assert "warning" not in result.output
+    assert images_of(out)[5].getextrema() == ((1, 255),) * 3
+
+
+def test_a_dark_picture_over_all_16_bits_stays_dark() -> None:
+    """PNG wants values of few bits spread over all of 16, the low bits repeating the high ones, or zero."""
+    dark = np.arange(256, dtype=np.uint16).reshape(16, 16) // 2
+    for values in (dark << 4 | dark >> 8, dark << 4):
+        picture = decode(with_sbit(Image.fromarray(values), 12), channels=1)
+        assert np.asarray(picture.image).max() == 8
+    # The largest value of one picture is no range.
+    picture = decode(encoded(Image.fromarray(TWELVE_BITS), "TIFF", tiffinfo={281: 4094}), channels=1)
+    assert np.asarray(picture.image).max() == 16
+
+
+def test_values_above_the_given_depth_are_bad() -> None:
+    with pytest.raises(DatasetError, match="pixels from 15 to 4095, expected 0 to 1023"):
+        decode(encoded(Image.fromarray(TWELVE_BITS)), bit_depth=10)
+
+
+def png_of_16_bit_colours(pixels: np.ndarray) -> bytes:
+    """A PNG as Pillow does not write it: uint16 [H, W, 3]."""
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)), (b"IDAT", zlib.compress(rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in [*chunks, (b"IEND", b"")]
+    )
+
+
+def test_16_bit_colours_are_counted_and_are_dark_where_only_12_bits_are_used(pictures: Path) -> None:
+    bright = np.stack([np.asarray(noise(seed=i))[:, :, 0] for i in range(3)], axis=2).astype(np.uint16) << 8
+    assert decode(png_of_16_bit_colours(bright)).conversions == ("16-bit",)
+    dark = decode(png_of_16_bit_colours(bright >> 4))
+    assert dark.conversions == ("16-bit", "dark 16-bit data")
+    with pytest.raises(DatasetError, match="12 bits in 16, of which Pillow reads the upper 8; make it 8-bit first"):
+        decode(png_of_16_bit_colours(bright >> 4), bit_depth=12)
+    (pictures / "x.png").write_bytes(png_of_16_bit_colours(bright))
+    with pytest.raises(DatasetError, match=r"x.png: 16 bits a channel, expected 8"):
+        ImageDataset(pictures)
+
+
+# Alpha
+
+
+def test_alpha_is_kept_where_it_is_asked_for(tmp_path: Path, out: Path) -> None:
+    size = (16, 16)
+    palette = Image.new("P", size, 1)
+    palette.putpalette([0, 0, 0, 10, 200, 30])
+    kinds = {
+        "a.png": (Image.new("RGBA", size, (255, 0, 0, 51)), (255, 0, 0, 51), {}),
+        "b.png": (Image.new("LA", size, (100, 50)), (100, 100, 100, 50), {}),
+        "c.png": (palette, (10, 200, 30, 0), {"transparency": 1}),
+        "d.png": (Image.new("RGB", size, BLUE), (*BLUE, 0), {"transparency": BLUE}),
+        "e.jpg": (Image.new("L", size, 100), (100, 100, 100, 255), {}),
+        "f.tif": (Image.new("CMYK", size, (0, 255, 255, 0)), (*RED, 255), {}),
+    }
+    folder = tmp_path / "kinds"
+    folder.mkdir()
+    for name, (image, _, options) in kinds.items():
+        image.save(folder / name, **options)
+    report = prepare(folder, out, channels=4)
+    assert report.conversions == {"grey": 1, "mode CMYK": 1, "opaque": 2}
+    for image, (name, (_, color, _)) in zip(images_of(out), kinds.items(), strict=True):
+        assert image.mode == "RGBA"
+        # Colours count where they are seen.
+        assert np.abs(np.subtract(image.getpixel((3, 3)), color))[3 if color[3] == 0 else 0 :].max() <= 2, name
+    ds = ImageDataset(out)
+    assert ds.img_channels == 4
+    assert ds.batch([0])[0][0, :, 0, 0].tolist() == [255, 0, 0, 51]
+    prepare(folder, out, channels=2, overwrite=True)
+    assert ImageDataset(out).img_channels == 2
+    assert images_of(out)[1].getpixel((3, 3)) == (100, 50)
+
+
+def test_scaling_takes_no_colour_from_where_nothing_is_seen(tmp_path: Path, out: Path) -> None:
+    image = Image.new("RGBA", (32, 32), (0, 0, 0, 0))
+    image.paste((255, 0, 0, 255), (0, 0, 17, 32))
+    prepare(make_zip(tmp_path / "a.zip", {"a.png": encoded(image)}), out, channels=4, resolution=8)
+    pixels = np.asarray(images_of(out)[0])
+    assert {tuple(p) for p in pixels[pixels[:, :, 3] > 30][:, :3].tolist()} == {RED}
+
+
+# Fit
+
+
+def wide() -> Image.Image:
+    image = Image.new("RGB", (32, 16), GREEN)
+    image.paste(RED, (0, 0, 8, 16))
+    image.paste(BLUE, (24, 0, 32, 16))
+    return image
+
+
+def test_pad_keeps_all_of_a_picture_between_black_bars(tmp_path: Path, out: Path) -> None:
+    source = make_zip(tmp_path / "a.zip", {"a.png": encoded(wide()), "b.png": encoded(wide().transpose(2))})
+    report = prepare(source, out, fit="pad")
+    assert (report.resolution, report.conversions, report.cropped) == (32, {"padded": 2}, 0)
+    lying, standing = images_of(out)
+    for image in (lying, standing.transpose(4)):
+        assert image.crop((0, 8, 32, 24)).tobytes() == wide().tobytes()
+        assert image.crop((0, 0, 32, 8)).getcolors() == image.crop((0, 24, 32, 32)).getcolors() == [(256, (0, 0, 0))]
+
+
+def test_bars_are_transparent_where_there_is_alpha(tmp_path: Path, out: Path) -> None:
+    source = make_zip(tmp_path / "a.zip", {"a.png": encoded(wide())})
+    prepare(source, out, fit="pad", channels=4)
+    assert images_of(out)[0].getpixel((0, 0)) == (0, 0, 0, 0)
+    assert images_of(out)[0].getpixel((0, 16)) == (*RED, 255)
+
+
+def test_stretch_keeps_all_of_a_picture_out_of_proportion(tmp_path: Path, out: Path) -> None:
+    report = prepare(make_zip(tmp_path / "a.zip", {"a.png": encoded(wide())}), out, fit="stretch")
+    assert (report.resolution, report.conversions) == (16, {"stretched": 1})
+    image = images_of(out)[0]
+    assert [image.getpixel((x, 8)) for x in (0, 8, 15)] == [RED, GREEN, BLUE]
+
+
+def test_padding_needs_pixels_for_the_longer_side_only(pictures: Path, out: Path) -> None:
+    noise(32, 16).save(pictures / "wide.png")
+    with pytest.raises(DatasetError, match=r"6 of 6(.|\n)*square of 16 is too small for 32"):
+        prepare(pictures, out, resolution=32)
+    with pytest.raises(DatasetError, match=r"5 of 6"):
+        prepare(pictures, out, resolution=32, fit="pad")
+
+
+def test_fit_is_of_the_crop_where_there_is_one(tmp_path: Path, out: Path) -> None:
+    source = make_zip(tmp_path / "a.zip", {"a.png": encoded(wide())})
+    report = prepare(source, out, fit="pad", crop=(8, 0, 16, 8))
+    assert report.resolution == 16
+    assert images_of(out)[0].crop((0, 4, 16, 12)).getcolors() == [(128, GREEN)]
+
+
+def test_what_is_cropped_is_counted_and_said(pictures: Path, out: Path) -> None:
+    noise(16, 20).save(pictures / "x.png")
+    noise(32, 18).save(pictures / "y.png")
+    report = prepare(pictures, out)
+    assert (report.cropped, round(report.cropped_most, 4)) == (2, 0.4375)
+    result = CliRunner().invoke(main, ["dataset", str(pictures), str(out), "--force"])
+    assert "cropped: 2 to a square (up to 44% of a side); --fit pad keeps all of them" in result.output
+    result = CliRunner().invoke(main, ["dataset", str(pictures), str(out), "--force", "--fit", "pad"])
+    assert "cropped:" not in result.output
+    assert "converted: 2 padded" in result.output
 
 
 # D2: damaged files
