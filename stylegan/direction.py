@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .errors import InputError
 from .latents import Layers, layer_indices
+from .small_files import check_object
 from .tensor_files import load_tensors, save_tensors
 
 
@@ -85,9 +86,23 @@ def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction
     )
 
 
+_FIELDS = {"model": str, "directions": list[dict[str, Any]]}
+_OWN_FIELDS = {
+    "name": str,
+    "std": float,
+    "method": str,
+    "layers": list[int],
+    "strengths": list[float],
+    "facts": dict[str, Any],
+}
+
+
 def load_directions(path: str | os.PathLike[str]) -> dict[str, Direction]:
     """Read a file of directions: by name, in their order. Raises InputError if it is none."""
-    tensors, description = load_tensors(path, kind="directions")
+    tensors, description = load_tensors(path, kind="directions", fields=_FIELDS)
+    where = f"{path}: the description of its directions is damaged"
+    for own in description["directions"]:
+        check_object(own, _OWN_FIELDS, where=where, error=InputError)
     try:
         directions = [
             Direction(
@@ -98,8 +113,8 @@ def load_directions(path: str | os.PathLike[str]) -> dict[str, Direction]:
             )
             for vector, own in zip(tensors["vectors"], description["directions"], strict=True)
         ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: the description of its directions is damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{where}: {error}") from error
     return {direction.name: direction for direction in directions}
 
 

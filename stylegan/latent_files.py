@@ -16,6 +16,8 @@ from .generator import Generator
 from .latents import check_same_average
 from .tensor_files import load_tensors, save_tensors
 
+_FIELDS = {"model": str, "names": list[str], "facts": dict[str, Any]}
+
 
 @dataclass(frozen=True, eq=False)
 class Latents:
@@ -65,7 +67,7 @@ class Latents:
     @classmethod
     def load(cls, path: str | os.PathLike[str], G: Generator) -> Self:
         """Read latents of this model, onto its device. Raises InputError if there are none, or they do not fit."""
-        tensors, description = load_tensors(path, kind="latents")
+        tensors, description = load_tensors(path, kind="latents", fields=_FIELDS)
         try:
             ws, w_avg = tensors.pop("ws").to(G.device, torch.float32), tensors.pop("w_avg")
             maps = [tensors.pop(f"noise.{i}").to(G.device) for i in range(len(tensors))] or None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .errors import InputError
 from .files import write_atomically
+from .small_files import check_object, parse_json
 
 FORMAT_VERSION = "1"
 
@@ -30,8 +31,12 @@ def save_tensors(
     write_atomically(path, safetensors.torch.save(stored, header))
 
 
-def load_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(
+    path: str | os.PathLike[str], *, kind: str, fields: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote: the tensors, finite, and the description.
+
+    fields: what the description must have, and of which types: see `small_files.check_object`.
 
     Raises InputError if there is no such file, or it is damaged, of another kind or of a newer format.
     """
@@ -52,10 +57,6 @@ def load_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {name!r} holds NaN or infinity")
-    try:
-        description = json.loads(header[kind])
-    except (KeyError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: the description of its {kind} is damaged: {str(error)[:200]}") from error
-    if not isinstance(description, dict):
-        raise InputError(f"{path}: the description of its {kind} is damaged: expected an object")
-    return tensors, description
+    where = f"{path}: the description of its {kind} is damaged"
+    description = parse_json(header.get(kind, ""), where=where, error=InputError)
+    return tensors, check_object(description, fields, where=where, error=InputError)

@@ -157,6 +157,7 @@ LAYERS = [
         "model_card",
         "precision",
         "seeds",
+        "small_files",
         "workers",
     },
     {"layers", "latents", "images", "weights"},

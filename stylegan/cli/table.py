@@ -1,6 +1,5 @@
 """stylegan table: the paper's tables with results of one's own."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,11 @@ import click
 
 from stylegan.errors import InputError
 from stylegan.files import write_atomically
+from stylegan.small_files import check_object, read_json
+
+# What a table shows of a result.
+_FIELDS = {"metrics": dict[str, dict[str, Any]], "settings": dict[str, Any], "format": int}
+_METRIC = {"value": float | None, "images": int | None, "paths": int | None}
 
 
 @click.command()
@@ -43,10 +47,12 @@ def read_result(item: str) -> tuple[str, dict[str, Any]]:
     row, equals, path = item.partition("=")
     if not equals:
         raise InputError(f"{item!r}: expected ROW=RESULT.json")
-    try:
-        result = json.loads(Path(path).read_bytes())
-    except (ValueError, RecursionError):
-        result = None
-    if not isinstance(result, dict) or not {"metrics", "settings", "format"} <= result.keys():
-        raise InputError(f"{path}: not a result that `stylegan evaluate --out` wrote")
+    where = f"{path}: not a result that `stylegan evaluate --out` wrote"
+    result = check_object(read_json(path, error=InputError), _FIELDS, where=where, error=InputError)
+    parts: dict[str, tuple[Any, dict[str, Any]]] = {name: (entry, _METRIC) for name, entry in result["metrics"].items()}
+    parts["settings"] = (result["settings"], {"num_latents": int})
+    about = {"name": str, "sha256": str}
+    parts |= {name: (result[name], about) for name in ("extractor", "distance", "data") if name in result}
+    for name, (entry, fields) in parts.items():
+        check_object(entry, fields, where=f"{where}: {name}", error=InputError)
     return row, result

@@ -10,6 +10,7 @@ import yaml
 
 from stylegan.errors import InputError
 from stylegan.presets import PRESETS
+from stylegan.small_files import parse_yaml
 
 
 @click.command()
@@ -72,10 +73,8 @@ def train(
         name, equals, value = item.partition("=")
         if not equals:
             raise InputError(f"--set {item!r}: expected NAME=VALUE; --show-settings lists the names")
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"--set {item!r}: {value!r} is no YAML value such as 32, true or {{8: 256}}") from None
+        where = f"--set {item!r}: no value such as 32, true or {{8: 256}}"
+        values[name] = parse_yaml(value, where=where, error=InputError)
     chosen = TrainingConfig.of(values)
     if show_settings:
         click.echo(yaml.safe_dump(dataclasses.asdict(chosen), sort_keys=False), nl=False)

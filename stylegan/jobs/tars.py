@@ -25,6 +25,7 @@ from ..files import new_file, remove_strays, write_atomically
 from ..images import encode
 from ..sampling import steady_batch_size
 from ..seeds import SeedRanges
+from ..small_files import check_object, read_json
 from ..weights.cache import sha256_of
 from ..workers import map_in_order
 from .job import Job
@@ -32,6 +33,9 @@ from .job import Job
 ImageFormat = Literal["png", "jpg"]
 
 DEFAULT_SAMPLES_PER_TAR = 1000
+
+# What is read of a line of the manifest.
+_LINE = {"sha256": str, "bytes": int, "seeds": str, "job": dict[str, Any]}
 
 # Temporary files that nobody has written to for so long belong to no one.
 _IDLE_SECONDS = 3600.0
@@ -173,18 +177,18 @@ def _write_line(path: Path, seeds: SeedRanges, identity: dict[str, Any]) -> None
 
 def _is_finished(path: Path, expected: dict[str, Any]) -> bool:
     """Whether a tar is there as its line says. Raises InputError if the line is that of another job."""
+    name = path.with_suffix(".jsonl")
     try:
-        line = json.loads(path.with_suffix(".jsonl").read_bytes())
-        found = {name: line[name] for name in expected}
-        sha256, size = line["sha256"], line["bytes"]
-    except (OSError, ValueError, KeyError, TypeError):
+        line = check_object(read_json(name, error=InputError), _LINE, where=str(name), error=InputError)
+    except InputError:  # It is not there, or no line of ours: the tar is made again.
         return False
+    found = {name: line[name] for name in expected}
     if found != expected:
         raise InputError(
             f"{path} is of another job: {_difference(found, expected)}; "
             "choose another folder, or delete the tars and lines of that job"
         )
-    return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
+    return path.is_file() and path.stat().st_size == line["bytes"] and sha256_of(path) == line["sha256"]
 
 
 def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:

@@ -179,9 +179,10 @@ class Projector:
 
     def load(self, path: str | os.PathLike[str]) -> None:
         """Go on from a checkpoint. Raises InputError if it is of other pictures, settings or another model."""
-        tensors, description = load_tensors(path, kind="projection")
+        fields = {"step": int, "settings": dict[str, Any], "pictures": str}
+        tensors, description = load_tensors(path, kind="projection", fields=fields)
         try:
-            given, step = dict(description["settings"]), int(description["step"])
+            given, step = description["settings"], description["step"]
             check_same_average(
                 self.G.w_avg, tensors["w_avg"], what=f"{path}", next_step="name another folder or file to start anew"
             )

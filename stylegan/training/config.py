@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..files import write_atomically
 from ..generator import Generator
 from ..presets import PRESETS, Preset
+from ..small_files import read_yaml, show
 from .augment import AugmentName
 from .losses import LossName
 from .schedule import (
@@ -190,12 +191,9 @@ class TrainingConfig:
     def load(cls, path: str | Path) -> "TrainingConfig":
         """Read settings from YAML; what is missing has its default. Raises InputError for anything unknown."""
         path = Path(path)
-        try:
-            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid YAML: {str(error)[:200]}") from error
+        settings = read_yaml(path, error=InputError)
         if not isinstance(settings, dict):
-            raise InputError(f"{path}: expected settings as `name: value`, got {str(settings)[:50]!r}")
+            raise InputError(f"{path}: expected settings as `name: value`, got {show(settings)}")
         return cls.of(settings, str(path))
 
     @classmethod

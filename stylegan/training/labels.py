@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DatasetError, InputError
+from ..small_files import TABLE, parse_json
 from .containers import plain_name
 from .settings import is_number
 from .sources import Source, printable
@@ -141,11 +142,10 @@ def labels_json(labels: Mapping[str, Label], classes: list[str] | None) -> bytes
 
 def _parse(source: Source, name: str, where: str) -> Any:
     try:
-        return json.loads(source.read(name, limit=MAX_LABELS_SIZE))
+        data = source.read(name, limit=MAX_LABELS_SIZE)
     except DatasetError as error:
         raise DatasetError(f"{where} {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{where} is no JSON ({error}); repair or remove it") from error
+    return parse_json(data, where=where, error=DatasetError, limits=TABLE)
 
 
 def _by_name(listed: dict[str, Any] | list, where: str) -> dict[str, Any]:

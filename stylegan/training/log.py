@@ -9,16 +9,22 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from .. import images
+from ..errors import CheckpointError
 from ..files import write_atomically
+from ..small_files import check_object, parse_json
+
+# What a plot needs of an entry.
+_FIELDS = {"step": int, "kimg": float, "resolution": int}
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """The entries of a log; a last line that a kill cut short is left out."""
     entries = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            entries.append(json.loads(line))
-        except ValueError:
+            entry = parse_json(line, where=str(path), error=CheckpointError)
+            entries.append(check_object(entry, _FIELDS, where=str(path), error=CheckpointError))
+        except CheckpointError:
             break
     return entries
 

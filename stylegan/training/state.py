@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import safetensors
 import safetensors.torch
@@ -24,6 +24,7 @@ from ..errors import CheckpointError
 from ..files import write_atomically
 from ..generator import Generator
 from ..memory import keep_freed_memory
+from ..small_files import check_object, parse_json
 from .compiled import compile_layers
 from .config import TrainingConfig
 from .distributed import own_device
@@ -95,6 +96,9 @@ class TrainingState:
 COUNTERS = ("step", "images", "resolution", "seconds", "skipped", "skipped_in_a_row")
 # What older checkpoints lack, and its value then.
 _LATER_COUNTERS = {"augment_p": 0.0, "real_signs": [], "loss_scale": LOSS_SCALE, "steps_at_scale": 0}
+_TYPES = get_type_hints(TrainingState)
+_FIELDS = {name: _TYPES[name] for name in COUNTERS} | {"optimizer_steps": dict[str, int]}
+_FIELDS |= {name: _TYPES[name] | None for name in _LATER_COUNTERS}
 
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
@@ -163,9 +167,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if found.get("stylegan_training_version") != FORMAT_VERSION:
                 raise CheckpointError(f"{path}: not a training checkpoint of this version of stylegan")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        return tensors, json.loads(found["counters"])
-    except (safetensors.SafetensorError, OSError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
+    where = f"{path}: its counters are damaged"
+    counters = parse_json(found.get("counters", ""), where=where, error=CheckpointError)
+    return tensors, check_object(counters, _FIELDS, where=where, error=CheckpointError)
 
 
 def load_state(state: TrainingState, path: Path) -> None:
@@ -179,7 +185,7 @@ def load_state(state: TrainingState, path: Path) -> None:
             setattr(state, name, counters.get(name, value))
         for name, (optimizer, _) in state.optimizers().items():
             optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise _damaged(path, error) from error
 
 

@@ -17,14 +17,16 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 from filelock import FileLock, Timeout
 
-from ..errors import DownloadError, UnsafeFileError
+from ..errors import DownloadError, UnsafeFileError, WeightsError
 from ..files import write_atomically
+from ..small_files import check_object, read_json
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,9 @@ class Record:
         except OSError:
             return False
         return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
+
+
+_FIELDS = get_type_hints(Record)
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,33 @@ class Cache:
 
     def recall(self, path: Path) -> Record | None:
         """The record of a file, which may have changed since: see `Record.is_current`."""
-        record = _read_record(self._record_path(path))
-        return record if record is not None and record.path == str(path) else None
+        try:
+            return self._read_record(self._record_path(path))
+        except WeightsError:  # None yet, or not one of ours: the file is read again, and a new one written.
+            return None
 
     def records(self) -> list[Record]:
-        """All records, of files that exist or not."""
-        found = (_read_record(path) for path in sorted((self.own / "records").glob("*.json")))
-        return sorted((record for record in found if record), key=lambda record: record.source)
+        """All records, of files that exist or not; a warning in the log for what is no record."""
+        found = []
+        for path in self._record_files():
+            try:
+                found.append(self._read_record(path))
+            except WeightsError as error:
+                logger.warning("%s; `stylegan cache prune` deletes it", error)
+        return sorted(found, key=lambda record: record.source)
+
+    def _record_files(self) -> list[Path]:
+        return sorted((self.own / "records").glob("*.json"))
+
+    def _read_record(self, path: Path) -> Record:
+        """Raises WeightsError for what is no record, or one of a file that is not in this cache."""
+        found = read_json(path, error=WeightsError)
+        checked = check_object(found, _FIELDS, where=str(path), error=WeightsError)
+        record = Record(**{name: checked[name] for name in _FIELDS})
+        if record.size < 0 or "\0" in record.path or path != self._record_path(Path(record.path)):
+            raise WeightsError(f"{path}: no record of a file of this cache")
+        self.check_inside(Path(record.path))
+        return record
 
     def remove(self, path: Path) -> None:
         """Delete a file of the cache with its record; `path` may be a link of the cache to it."""
@@ -144,12 +169,17 @@ class Cache:
         freed += self.prune_partial(self.own.glob("files/*/.*.part"))
         hour_ago = time.time() - 3600  # Younger ones may be in the making: they have no lock.
         freed += self.prune_partial(p for p in self.own.glob("*/.*.tmp") if p.stat().st_mtime < hour_ago)
-        for record in self.records():
-            path = Path(record.path)
-            if path.is_file() and everything:
-                freed += self._delete(path)
-            if not path.is_file():
-                self._record_path(path).unlink(missing_ok=True)
+        for file in self._record_files():
+            try:
+                path = Path(self._read_record(file).path)
+                if path.is_file() and everything:
+                    freed += self._delete(path)
+                if path.is_file():
+                    continue
+            except WeightsError as error:
+                logger.info("%s: deleted", error)
+            with suppress(OSError):  # A folder stays.
+                file.unlink()
         return freed
 
     def prune_partial(self, paths: Iterator[Path]) -> int:
@@ -202,10 +232,3 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_record(path: Path) -> Record | None:
-    try:
-        return Record(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..errors import WeightsError
 from ..files import write_atomically
+from ..small_files import parse_json, read_json
 
 FORMAT_VERSION = "1"
 
@@ -87,8 +88,7 @@ def config_to_json(checkpoint: Checkpoint) -> str:
 
 def config_from_json(path: Path) -> Checkpoint:
     """Read the config.json of a hub folder: a checkpoint without tensors. Raises WeightsError if it is malformed."""
-    described = _parse_json(path.read_bytes(), path)
-    return _describe(described, path)
+    return _describe(read_json(path, error=WeightsError), path)
 
 
 def _read_header(header: Mapping[str, str], path: Path, config: Checkpoint | None) -> Checkpoint:
@@ -99,7 +99,10 @@ def _read_header(header: Mapping[str, str], path: Path, config: Checkpoint | Non
                 "expected one written by this library, or a folder with config.json beside model.safetensors"
             )
         return config
-    parsed = dict(header) | {key: _parse_json(header.get(key, "{}"), path) for key in ("config", "metadata")}
+    parsed = dict(header) | {
+        key: parse_json(header.get(key, "{}"), where=f"{path}: {key}", error=WeightsError)
+        for key in ("config", "metadata")
+    }
     described = _describe(parsed, path)
     if config is not None and (config.network, config.config) != (described.network, described.config):
         raise WeightsError(f"{path}: its header and {path.with_name('config.json')} describe different networks")
@@ -119,10 +122,3 @@ def _describe(described: Any, path: Path) -> Checkpoint:
     if not isinstance(network, str) or not isinstance(config, dict) or not isinstance(metadata, dict):
         raise WeightsError(f"{path}: malformed header: expected a network name, a config and metadata")
     return Checkpoint(network, config, {}, metadata)
-
-
-def _parse_json(text: str | bytes, path: Path) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path}: malformed JSON in the description of the network: {str(error)[:200]}") from error

@@ -11,7 +11,6 @@ network.
 import difflib
 import functools
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -22,12 +21,12 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from ..errors import IntegrityError, NotFoundError, WeightsError
+from ..small_files import parse_json, read_json
 from .sources import Kind, Source, check_url, is_commit
 
 Format = Literal["safetensors", "official", "port"]
 
 # Far above what a manifest needs; stops a file made to fill the memory.
-MAX_BYTES = 1_000_000
 MAX_MODELS = 1000
 
 _PACKAGE = resources.files("stylegan")
@@ -124,12 +123,9 @@ def open_file(entry: Entry) -> Iterator[Path]:
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Entry]:
     """The models of a manifest file. Raises NotFoundError, WeightsError or UnsafeFileError, naming file and key."""
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise NotFoundError(f"manifest {path}: {error.strerror}; correct or unset STYLEGAN_MANIFEST") from error
-    return parse_manifest(data, where=str(path))
+    if not path.is_file():
+        raise NotFoundError(f"manifest {path}: no such file; correct or unset STYLEGAN_MANIFEST")
+    return _Checker(str(path), bundled=False).models(read_json(path, error=WeightsError))
 
 
 def parse_manifest(data: bytes, *, where: str, bundled: bool = False) -> dict[str, Entry]:
@@ -138,7 +134,7 @@ def parse_manifest(data: bytes, *, where: str, bundled: bool = False) -> dict[st
     Raises UnsafeFileError for a place that is none to load from, WeightsError for everything else that is not as it
     should be; reads and asks nothing.
     """
-    return _Checker(where, bundled).models(_parse_json(data, where))
+    return _Checker(where, bundled).models(parse_json(data, where=where, error=WeightsError))
 
 
 @functools.cache
@@ -147,25 +143,9 @@ def _packaged() -> tuple[str, dict[str, Entry], dict[str, Entry]]:
     where = "weights_manifest.json"
     data = (_PACKAGE / where).read_bytes()
     models = parse_manifest(data, where=where, bundled=True)
-    parsed = json.loads(data)
+    parsed = parse_json(data, where=where, error=WeightsError)
     checker = _Checker(where, bundled=True)
     return parsed["default"], models, {name: checker.entry(name, e) for name, e in parsed["extractors"].items()}
-
-
-def _parse_json(data: bytes, where: str) -> Any:
-    if len(data) > MAX_BYTES:
-        raise WeightsError(f"{where}: more than {MAX_BYTES} bytes; expected a manifest")
-    try:
-        return json.loads(data, object_pairs_hook=_without_duplicates)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{where}: malformed JSON: {str(error)[:200]}") from error
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise ValueError("an object names a key twice")
-    return result
 
 
 class _Checker:
