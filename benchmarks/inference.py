@@ -36,8 +36,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegan import Generator
+from stylegan.choices import RenderPath
 from stylegan.errors import RenderError
-from stylegan.fast import RENDER_PATHS, RenderPath, check_path
+from stylegan.fast import RENDER_PATHS, check_path
 from stylegan.memory import keep_freed_memory
 from stylegan.placement import check_dtype
 

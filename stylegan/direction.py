@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .bands import Layers, layer_indices
 from .errors import InputError
-from .latents import Layers, layer_indices
 from .small_files import check_object
 from .tensor_files import load_tensors, save_tensors
 

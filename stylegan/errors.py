@@ -62,3 +62,7 @@ class ExportError(StyleGANError):
 
 class RenderError(StyleGANError, RuntimeError):
     """The path to an image that was asked for does not work on this device."""
+
+
+class LicenseWarning(UserWarning):
+    """Weights were fetched whose licence forbids commercial use."""

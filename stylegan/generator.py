@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import torch
@@ -19,28 +19,26 @@ from torch import Tensor, nn
 
 from . import images, latents
 from .architecture import check_labels
+from .bands import Layers
+from .choices import NoiseMode, OutputType, RenderPath
 from .direction import Direction, edit
 from .errors import InputError
-from .fast import RenderPath, check_path
+from .fast import check_path
 from .files import write_atomically
-from .latents import Layers, Seeds
+from .latents import Seeds
 from .layers import SynthesisLayer, initialize
 from .mapping import MappingNetwork
 from .model_card import model_card
 from .placement import check_device, check_dtype
 from .sampling import batches, check_noise, choose_noise_seeds, choose_seeds, default_batch_size, rounded
-from .synthesis import NoiseMode, SynthesisNetwork
+from .synthesis import SynthesisNetwork
 from .version import __version__
-from .weights import manifest
 from .weights.checkpoint import Checkpoint, save_checkpoint
 from .weights.hub import Access, upload
 from .weights.loading import build_network, read_weights, save_folder
-
-# The bundled model that is used where none is named.
-DEFAULT_MODEL = manifest.default_name()
+from .weights.manifest import DEFAULT_MODEL
 
 Labels = int | Sequence[int] | Tensor | None
-OutputType = Literal["pil", "np", "pt"]
 
 
 class Generator(nn.Module):

@@ -3,21 +3,19 @@
 Shapes: z [N, z_dim]; w [N, w_dim]; ws [N, num_ws, w_dim], one w for each synthesis layer.
 """
 
-import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .bands import Layers, layer_indices
+from .checks import check_integer, check_integers, check_number, shown
 from .errors import InputError
+from .tensors import check_tensor
 
 Seeds = int | Iterable[int]
-Layers = int | Literal["coarse", "middle", "fine"] | slice | Sequence[int]
-
-# The bands of the paper's style mixing (section 3.1): 4x4 to 8x8, 16x16 to 32x32, and 64x64 up.
-BANDS = {"coarse": slice(0, 4), "middle": slice(4, 8), "fine": slice(8, None)}
 
 
 def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
@@ -29,6 +27,7 @@ def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
     >>> z_from_seeds([0, 1], z_dim=4).shape
     torch.Size([2, 4])
     """
+    check_integer(z_dim, what="z_dim", low=1, high=2**20)
     draws = [np.random.RandomState(seed).randn(z_dim) for seed in check_seeds(seeds)]
     return torch.from_numpy(np.asarray(draws, dtype=np.float32).reshape(len(draws), z_dim))
 
@@ -51,33 +50,10 @@ def check_seeds(seeds: Seeds) -> list[int]:
     return check_integers(seeds, what="a seed", limit=2**32)
 
 
-def check_integers(values: Any, *, what: str, limit: int) -> list[int]:
-    """Return an integer, or some, as a list if all are from 0 to limit - 1, else raise InputError."""
-    given = [values] if _is_index(values) else values
-    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        raise InputError(f"expected an integer or a sequence of integers, got {values!r} for {what}")
-    checked = list(given)
-    for value in checked:
-        if not _is_index(value) or not 0 <= value < limit:
-            raise InputError(f"{what} must be an integer from 0 to {limit - 1}, got {value!r}")
-    return [operator.index(value) for value in checked]
-
-
-def _is_index(value: Any) -> bool:
-    """Whether a value is an integer: Python's, numpy's or a tensor without dimensions, but no bool."""
-    if isinstance(value, bool) or getattr(value, "ndim", 0) > 0:
-        return False
-    try:
-        operator.index(value)
-    except TypeError:
-        return False
-    return True
-
-
 def broadcast(w: Tensor, num_ws: int) -> Tensor:
     """Give every layer the same w: [N, w_dim] -> [N, num_ws, w_dim]."""
-    if w.ndim != 2:
-        raise InputError(f"w must be [N, w_dim], got {list(w.shape)}")
+    check_tensor(w, ("N", "w_dim"), what="w")
+    check_integer(num_ws, what="num_ws", low=1, high=2**10)
     return w[:, None].expand(-1, num_ws, -1)
 
 
@@ -92,37 +68,51 @@ def truncate(
     ws: [N, num_ws, w_dim]; w_avg: [w_dim].
     truncation_psi: 1 changes nothing, 0 gives the average image, below 0 its opposite; or one value for each layer,
         [num_ws] or [N, num_ws].
-    truncation_cutoff: only layers below this index are moved; None = all of them, 0 or less = none.
+    truncation_cutoff: only layers below this index are moved, from 0 = none to num_ws = all; None = all of them.
         (The official code writes cutoff None for "no truncation"; that is psi 1 or cutoff 0 here.)
 
-    Returns ws: [N, num_ws, w_dim]. Raises InputError for wrong shapes.
+    Returns ws: [N, num_ws, w_dim]. Raises InputError for wrong shapes, and a cutoff that the network does not have.
     """
-    if ws.ndim != 3 or ws.shape[-1:] != w_avg.shape:
-        hint = "; broadcast w to all layers first" if ws.ndim == 2 else ""
-        raise InputError(f"ws must be [N, num_ws, {w_avg.numel()}], got {list(ws.shape)}{hint}")
+    check_tensor(w_avg, ("w_dim",), what="w_avg")
+    hint = "; broadcast w to all layers first" if getattr(ws, "ndim", 0) == 2 else ""
+    check_tensor(ws, ("N", "num_ws", len(w_avg)), what="ws", hint=hint)
     n, num_ws, _ = ws.shape
     psi = check_psi(truncation_psi, [(), (num_ws,), (n, num_ws)]).to(ws, non_blocking=True).expand(n, num_ws)
     if truncation_cutoff is not None:
-        if not _is_index(truncation_cutoff):
-            raise InputError(f"truncation_cutoff must be a layer index or None, got {truncation_cutoff!r}")
+        check_cutoff(truncation_cutoff, num_ws)
         below = torch.arange(num_ws, device=ws.device) < truncation_cutoff
         psi = torch.where(below, psi, 1.0)
     # Written so that psi 1 returns ws, and psi 0 the average, to the last bit.
     return torch.lerp(w_avg.to(ws), ws, psi[..., None])
 
 
+def check_cutoff(truncation_cutoff: int | None, num_ws: int) -> None:
+    """Raise InputError unless truncation_cutoff is None or the index of a layer, or num_ws."""
+    if truncation_cutoff is not None:
+        check_integer(truncation_cutoff, what="truncation_cutoff, a layer index or None,", low=0, high=num_ws)
+
+
 def check_psi(truncation_psi: float | Sequence[float] | Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:
     """Return truncation_psi as a float32 tensor if it is finite and has one of these shapes, else raise InputError."""
+    return as_numbers(truncation_psi, shapes, what="truncation_psi", meaning="a number (1 = no truncation)")
+
+
+def as_numbers(value: Any, shapes: Sequence[tuple[int, ...]], *, what: str, meaning: str = "a number") -> Tensor:
+    """Return numbers as a float32 tensor if they are finite and of one of these shapes, else raise InputError."""
     try:
-        psi = torch.as_tensor(truncation_psi, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"truncation_psi must be a number (1 = no truncation), got {truncation_psi!r}") from None
-    if tuple(psi.shape) not in shapes:
+        given: Any = value if isinstance(value, Tensor) else np.asarray(value)
+        numbers = torch.as_tensor(given) if given.dtype != object else None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        numbers = None
+    if numbers is None or numbers.dtype == torch.bool or numbers.is_complex() or numbers.device.type == "meta":
+        raise InputError(f"{what} must be {meaning}, got {shown(value)}")
+    if tuple(numbers.shape) not in shapes:
         expected = " or ".join(str(list(shape)) if shape else "a number" for shape in shapes)
-        raise InputError(f"truncation_psi must be {expected}, got {list(psi.shape)}")
-    if not psi.isfinite().all():
-        raise InputError(f"truncation_psi must be finite, got {truncation_psi!r}")
-    return psi
+        raise InputError(f"{what} must be {expected}, got {list(numbers.shape)}")
+    numbers = numbers.to(torch.float32)
+    if not numbers.isfinite().all():
+        raise InputError(f"{what} must be finite, got {shown(value)}")
+    return numbers
 
 
 def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
@@ -132,8 +122,13 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     the length changes evenly from that of a to that of b; opposite vectors, between which there is no one way, are
     joined by a straight line. Returns [..., dim]. Raises InputError for shapes that do not fit.
     """
-    if a.shape[-1:] != b.shape[-1:]:
-        raise InputError(f"a and b must both be [..., dim], got {list(a.shape)} and {list(b.shape)}")
+    check_tensor(a, ("...", "dim"), what="a")
+    check_tensor(b, ("...", a.shape[-1]), what="b", device=a.device)
+    if isinstance(t, Tensor):
+        check_tensor(t, ("...",), what="t", device=a.device if t.ndim else None)
+    else:
+        t = check_number(t, what="t")
+    _check_broadcast(a=a, b=b, t=torch.as_tensor(t))
     length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
     unit_a, unit_b = a / length_a, b / length_b
     angle = (unit_a * unit_b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
@@ -149,8 +144,9 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
 
     ws_a, ws_b: [..., num_ws, w_dim]; the leading dimensions broadcast: [A, 1, ...] with [1, B, ...] mixes all pairs.
     layers: an integer is a crossover: layers before it come from a, the others from b. "coarse" (4x4 to 8x8),
-        "middle" (16x16 to 32x32), "fine" (64x64 up), a slice or a list of layer indices name the layers of b; with
-        none of them ("fine" of a network below 64x64), the result is ws_a. Call again to cross over more than once.
+        "middle" (16x16 to 32x32), "fine" (64x64 up; for smaller networks see `bands.bands`), a slice, a range or a
+        list of layer indices name the layers of b, and so does their text: "4:8", "4-7", "0,3,5". In slices and lists
+        -1 is the last layer. Of no layers ([]), the result is ws_a. Call again to cross over more than once.
 
     Returns ws: [..., num_ws, w_dim]. Raises InputError for layers that do not exist or shapes that do not fit.
 
@@ -158,42 +154,21 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
     >>> mix_styles(a, b, "coarse")[0, :, 0].tolist()
     [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
     """
-    if ws_a.ndim < 2 or ws_a.shape[-2:] != ws_b.shape[-2:]:
-        raise InputError(
-            f"ws_a and ws_b must both be [..., num_ws, w_dim], got {list(ws_a.shape)} and {list(ws_b.shape)}"
-        )
-    try:
-        torch.broadcast_shapes(ws_a.shape, ws_b.shape)
-    except RuntimeError:
-        raise InputError(
-            f"the batches of ws_a {list(ws_a.shape)} and ws_b {list(ws_b.shape)} do not broadcast"
-        ) from None
+    check_tensor(ws_a, ("...", "num_ws", "w_dim"), what="ws_a")
+    check_tensor(ws_b, ("...", *ws_a.shape[-2:]), what="ws_b", device=ws_a.device)
+    _check_broadcast(ws_a=ws_a, ws_b=ws_b)
     num_ws = ws_a.shape[-2]
     from_b = torch.zeros(num_ws, 1, dtype=torch.bool)
     from_b[layer_indices(layers, num_ws)] = True
     return torch.where(from_b.to(ws_a.device), ws_b, ws_a)
 
 
-def layer_indices(layers: Layers, num_ws: int) -> slice | list[int]:
-    """The layers that an argument `layers` means, as an index; see `mix_styles`. Raises InputError for others."""
-    given: Any = layers
-    if isinstance(given, str):
-        if given not in BANDS:
-            raise InputError(f"unknown band {given!r}; expected one of {', '.join(map(repr, BANDS))}")
-        return BANDS[given]
-    if isinstance(given, slice):
-        return list(range(num_ws))[given]
-    if _is_index(given):
-        if not 0 <= given <= num_ws:
-            raise InputError(f"the crossover must be from 0 to {num_ws}, got {given}")
-        return slice(operator.index(given), None)
-    if not isinstance(given, Iterable):
-        raise InputError(f"layers must be a crossover index, a band, a slice or a list of indices; got {given!r}")
-    indices = list(given)
-    for i in indices:
-        if not _is_index(i) or not -num_ws <= i < num_ws:
-            raise InputError(f"this network has layers 0 to {num_ws - 1}, got {i!r}")
-    return [operator.index(i) for i in indices]
+def _check_broadcast(**tensors: Tensor) -> None:
+    try:
+        torch.broadcast_shapes(*(tensor.shape for tensor in tensors.values()))
+    except RuntimeError:
+        given = " and ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
+        raise InputError(f"the batches of {given} do not broadcast") from None
 
 
 def same_average(w_avg: Tensor, other: Tensor) -> bool:

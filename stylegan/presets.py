@@ -9,10 +9,11 @@ E and F are the same networks: F is trained with mixing regularization (section 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .discriminator import Discriminator
-from .generator import Generator
+if TYPE_CHECKING:  # The table alone needs no torch.
+    from .discriminator import Discriminator
+    from .generator import Generator
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,11 @@ class Preset:
     discriminator: Mapping[str, Any] = field(default_factory=dict)
     style_mixing_prob: float = 0.0  # Probability of mixing two latents in training.
 
-    def build(self, **options: Any) -> tuple[Generator, Discriminator]:
+    def build(self, **options: Any) -> "tuple[Generator, Discriminator]":
         """Make both networks, untrained. options: what both take (img_resolution, img_channels, label_dim)."""
+        from .discriminator import Discriminator
+        from .generator import Generator
+
         return Generator(**self.generator, **options), Discriminator(**self.discriminator, **options)
 
 

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .checks import check_integers
 from .errors import InputError
-from .latents import Seeds, check_integers, check_seeds
+from .latents import Seeds, check_seeds
 from .memory import free_memory
 
 # While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.

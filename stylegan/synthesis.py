@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from . import fast, ops
 from .architecture import block_resolutions, check_lod, feature_maps
+from .choices import NoiseMode, RenderPath
 from .errors import InputError
 from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
 from .precision import full_float32
-
-NoiseMode = Literal["const", "random", "none"]
 
 
 class SynthesisNetwork(nn.Module):
@@ -94,7 +93,7 @@ class SynthesisNetwork(nn.Module):
                 self.to_rgb[str(resolution)] = rgb
             in_channels = channels
         self.layers = nn.ModuleList(layers)
-        self.path: fast.RenderPath = "auto"
+        self.path: RenderPath = "auto"
         self._fast = fast.Renderer()
         if seed is not None:
             initialize(self, seed)

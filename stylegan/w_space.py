@@ -3,15 +3,10 @@
 import torch
 from torch import Tensor
 
+from .checks import check_integers
+from .choices import SAMPLES
 from .errors import InputError
 from .generator import Generator
-from .latents import check_integers
-
-# For averages, deviations and components of w (Karras et al. 2020, appendix D, takes as many).
-SAMPLES = 10_000
-
-# Of gradients by w far fewer will do: each of them is as many numbers as w has.
-GRADIENT_SAMPLES = 2_000
 
 
 def sample_w(G: Generator, samples: int = SAMPLES) -> Tensor:

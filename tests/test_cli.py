@@ -5,8 +5,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from PIL import Image
@@ -175,6 +177,60 @@ def test_seeds_and_layers():
     ]
 
 
+# For each command: is torch loaded when its help has been shown?
+HELP_SCRIPT = """if True:
+    import contextlib, io, sys, click
+    from stylegan import cli
+    def commands(command, path):
+        yield path
+        if isinstance(command, click.Group):
+            for name, own in command.commands.items():
+                yield from commands(own, [*path, name])
+    for path in [["--version"], *([*path, "--help"] for path in commands(cli.main, []))]:
+        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.suppress(SystemExit):
+            cli.main(path)
+        assert "stylegan" in said.getvalue(), path
+        loaded = {"torch", "numpy", "PIL", "huggingface_hub"} & set(sys.modules)
+        assert not loaded, (path, loaded)
+"""
+
+
+def python(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])} | environment
+    return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+
+
+# A command line that ends, and what is loaded then.
+LOADED_SCRIPT = """if True:
+    import sys
+    from stylegan import cli
+    try:
+        cli.main({arguments}, prog_name="stylegan")
+    finally:
+        print(*sys.modules, file=sys.stderr)
+"""
+
+
+def test_help_of_every_command_and_completion_load_no_torch():
+    result = python(HELP_SCRIPT)
+    assert result.returncode == 0, result.stderr
+    asked = {"_STYLEGAN_COMPLETE": "bash_complete", "COMP_WORDS": "stylegan sample --no", "COMP_CWORD": "2"}
+    result = python(LOADED_SCRIPT.format(arguments=[]), **asked)
+    assert "--noise-mode" in result.stdout
+    assert "torch" not in result.stderr.split()
+
+
+def test_every_command_that_takes_seeds_takes_one_seed_by_its_name():
+    def commands(command: click.Command) -> Iterator[click.Command]:
+        yield command
+        for own in command.commands.values() if isinstance(command, click.Group) else ():
+            yield from commands(own)
+
+    takers = [option.opts for command in commands(cli.main) for option in command.params if "--seeds" in option.opts]
+    assert len(takers) == 8
+    assert all("--seed" in names for names in takers)
+
+
 def test_as_a_module(tmp_path):
     result = subprocess.run(
         [sys.executable, "-m", "stylegan", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
@@ -182,7 +238,7 @@ def test_as_a_module(tmp_path):
     assert result.stdout.startswith("stylegan, version")
 
 
-def test_commands_load_no_training():
-    script = "import sys, stylegan.cli; sys.exit('stylegan.training' in sys.modules)"
-    environment = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[2])}
-    assert subprocess.run([sys.executable, "-c", script], env=environment).returncode == 0
+def test_sample_loads_no_training():
+    loaded = python(LOADED_SCRIPT.format(arguments=["sample", "--model", "gone.pkl"])).stderr.split()
+    assert "stylegan.generator" in loaded
+    assert "stylegan.training" not in loaded

@@ -1,7 +1,6 @@
 """The paper's figures: which image stands where, and what their numbers are."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from PIL import Image
 from stylegan import Generator, cli, figures
 from stylegan.errors import InputError
 from stylegan.figures import noise_deviation
-from stylegan.figures.bands import bands
 from stylegan.figures.layout import text
 
 from .conftest import tiny_generator
@@ -52,27 +50,6 @@ def test_style_mixing_takes_one_band_from_the_left_and_all_else_from_above(tiny:
             _, y = find(figure, tiny.render(b)[0])
             mixed = tiny.render(tiny.mix_styles(a, b, layers[name]))
             assert [find(figure, image) for image in mixed] == [(x, y) for x, _ in above]
-
-
-@pytest.mark.parametrize(
-    ("resolution", "expected"),
-    [
-        (1024, {"coarse": range(4), "middle": range(4, 8), "fine": range(8, 18)}),  # section 3.1
-        (64, {"coarse": range(4), "middle": range(4, 8), "fine": range(8, 10)}),
-        (32, {"coarse": range(4), "middle": range(4, 6), "fine": range(6, 8)}),
-        (16, {"coarse": range(2), "middle": range(2, 4), "fine": range(4, 6)}),
-        (8, {"coarse": range(2), "fine": range(2, 4)}),
-    ],
-)
-def test_bands_are_the_papers_from_64_up_and_cover_every_layer_below(resolution, expected):
-    G = SimpleNamespace(
-        img_resolution=resolution, synthesis=SimpleNamespace(num_layers=2 * (resolution.bit_length() - 2))
-    )
-    assert {name: band.layers for name, band in bands(G).items()} == expected
-
-
-def test_bands_name_their_resolutions(faces: Generator):
-    assert [band.resolutions for band in bands(faces).values()] == ["4x4 to 8x8", "16x16 to 32x32", "64x64"]
 
 
 def test_noise_deviation_is_that_of_the_images_at_any_batch_size(tiny: Generator):

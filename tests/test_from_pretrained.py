@@ -20,6 +20,7 @@ from stylegan.errors import (
     DownloadError,
     InputError,
     IntegrityError,
+    LicenseWarning,
     NotFoundError,
     OfflineError,
     UnsafeFileError,
@@ -27,7 +28,6 @@ from stylegan.errors import (
 )
 from stylegan.weights import loading, transfer
 from stylegan.weights.cache import Cache
-from stylegan.weights.loading import LicenseWarning
 from stylegan.weights.official_pickle import read_official_pickle
 
 from .conftest import GOLDEN, HUB, ok, tiny_generator
@@ -226,7 +226,7 @@ def test_a_named_model_tells_its_licence_once(server, named, tiny):
     assert server.requests == []
 
 
-@pytest.mark.filterwarnings("ignore::stylegan.weights.loading.LicenseWarning")
+@pytest.mark.filterwarnings("ignore::stylegan.errors.LicenseWarning")
 def test_the_second_place_is_used_where_the_first_fails(server, named, tiny):
     server.fault("HEAD", "", answer(404, {"X-Error-Code": "RepoNotFound"}), times=99)
     assert same(Generator.from_pretrained("my-cats"), tiny)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from stylegan import mix_styles, truncate, z_from_seeds
+from stylegan.bands import bands, resolutions
 from stylegan.errors import InputError
 from stylegan.latents import noise_from_seeds
 
@@ -68,7 +69,7 @@ def test_cutoff_leaves_the_other_layers():
     torch.testing.assert_close(given[:, :3], (WS[:, :3] + W_AVG) / 2)
     assert torch.equal(given[:, 3:], WS[:, 3:])
     assert torch.equal(truncate(WS, W_AVG, 0.5, 0), WS)
-    assert torch.equal(truncate(WS, W_AVG, 0.5, 99), truncate(WS, W_AVG, 0.5))
+    assert torch.equal(truncate(WS, W_AVG, 0.5, 6), truncate(WS, W_AVG, 0.5))
 
 
 def test_psi_for_each_layer_and_image():
@@ -104,6 +105,15 @@ A, B = torch.zeros(1, 10, 4), torch.ones(1, 10, 4)
         (range(2), [0, 1]),
         ([], []),
         (torch.tensor([2]), [2]),
+        ("6", [6, 7, 8, 9]),
+        ("4:8", [4, 5, 6, 7]),
+        ("4-7", [4, 5, 6, 7]),
+        ("8:", [8, 9]),
+        (":-8", [0, 1]),
+        ("1,3,-1", [1, 3, 9]),
+        ("3,", [3]),
+        (slice(-2, None), [8, 9]),
+        (slice(10, 10), []),
     ],
 )
 def test_mixing_takes_these_layers_from_the_second(layers, from_b):
@@ -113,7 +123,6 @@ def test_mixing_takes_these_layers_from_the_second(layers, from_b):
 def test_mixing_no_layers_returns_the_first_parent_and_all_the_second():
     assert torch.equal(mix_styles(A, B, []), A)
     assert torch.equal(mix_styles(A, B, range(10)), B)
-    assert torch.equal(mix_styles(A[:, :8], B[:, :8], "fine"), A[:, :8])  # A network below 64x64 has no fine layers.
 
 
 def test_mixing_broadcasts_and_can_be_repeated():
@@ -126,14 +135,54 @@ def test_mixing_broadcasts_and_can_be_repeated():
     assert twice[0, :, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]
 
 
-@pytest.mark.parametrize("layers", [-1, 11, 2.5, None, True, "fines", [10], [-11], ["1"]])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        *(-1, 11, 2.5, None, True, "fines", [10], [-11], ["1"], "", "-1", "11", "7-4", "4:8:2", "10,", "1;2", b"4", {}),
+        *(slice(4, 99), slice(99, None), slice(-11, None), slice("a", "b"), slice(0, 4, 0), range(12), "4:99", "4-10"),
+        *(torch.tensor(2.5), torch.tensor(True), np.array("x")),
+    ],
+)
 def test_other_layers_are_refused(layers):
     with pytest.raises(InputError):
         mix_styles(A, B, layers)
 
 
 def test_mixing_refuses_other_shapes():
-    with pytest.raises(InputError, match="must both be"):
+    with pytest.raises(InputError, match=r"ws_b must be \[..., 10, 4\]"):
         mix_styles(A, B[:, :8], 2)
     with pytest.raises(InputError, match="do not broadcast"):
         mix_styles(A.expand(2, -1, -1), B.expand(3, -1, -1), 2)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "expected"),
+    [
+        (1024, {"coarse": range(4), "middle": range(4, 8), "fine": range(8, 18)}),  # section 3.1
+        (64, {"coarse": range(4), "middle": range(4, 8), "fine": range(8, 10)}),
+        (32, {"coarse": range(4), "middle": range(4, 6), "fine": range(6, 8)}),
+        (16, {"coarse": range(2), "middle": range(2, 4), "fine": range(4, 6)}),
+        (8, {"coarse": range(2), "fine": range(2, 4)}),
+    ],
+)
+def test_bands_are_the_papers_from_64_up_and_cover_every_layer_below(resolution, expected):
+    num_layers = 2 * (resolution.bit_length() - 2)
+    assert bands(num_layers) == expected
+    for name, layers in expected.items():  # And mixing takes the same.
+        a, b = torch.zeros(1, num_layers, 4), torch.ones(1, num_layers, 4)
+        assert mix_styles(a, b, name)[0, :, 0].nonzero().flatten().tolist() == list(layers)
+
+
+def test_a_band_that_a_network_does_not_have_is_refused():
+    with pytest.raises(InputError, match="4 layers has no middle band; it has coarse, fine"):
+        mix_styles(A[:, :4], B[:, :4], "middle")
+
+
+def test_bands_name_their_resolutions():
+    assert [resolutions(layers) for layers in bands(10).values()] == ["4x4 to 8x8", "16x16 to 32x32", "64x64"]
+
+
+@pytest.mark.parametrize("cutoff", [-1, -3, 7, 99, 2.5, "3", True, float("nan"), torch.tensor(True), [2]])
+def test_a_cutoff_that_is_no_layer_is_refused(cutoff):
+    with pytest.raises(InputError, match="truncation_cutoff, a layer index or None, must be an integer from 0 to 6"):
+        truncate(WS, W_AVG, 0.5, cutoff)

@@ -134,6 +134,8 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
         sys.dont_write_bytecode = True
         sys.addaudithook(watch)
         import stylegan
+        for name in stylegan.__all__:
+            getattr(stylegan, name)
         assert not touched, touched
         new = {name.split(".")[0] for name in set(sys.modules) - before}
         others = new - {name.split(".")[0] for name in before} - set(sys.stdlib_module_names)
@@ -146,6 +148,8 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 # Each layer may import those before it. `ops <- layers <- networks`, and weights know no networks.
 LAYERS = [
     {"errors", "version"},
+    {"checks", "choices"},
+    {"bands", "tensors"},
     {
         "cuda_graphs",
         "files",
@@ -171,6 +175,22 @@ LAYERS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
+
+
+def test_modules_and_names_are_there_after_import_and_listed():
+    script = """if True:
+        import stylegan
+        assert "torch" not in __import__("sys").modules
+        for name in ("figures", "animation", "editing", "metrics", "training", "projection", *stylegan.__all__):
+            assert name in dir(stylegan), name
+            assert getattr(stylegan, name) is not None
+        assert stylegan.figures.style_mixing and stylegan.animation.interpolate and stylegan.editing.sefa
+        assert stylegan.Generator is stylegan.generator.Generator
+        assert not hasattr(stylegan, "figure")
+        from stylegan import *
+        assert Generator is stylegan.Generator
+    """
+    python(script, ROOT, cwd=ROOT)
 
 
 def imported_units(path: Path) -> set[str]:

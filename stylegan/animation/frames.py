@@ -8,14 +8,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..bands import Layers
+from ..checks import check_integers
+from ..choices import Easing, NoiseKind, Space
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, grid, remember, resize, to_pil
-from ..latents import Layers, Seeds, check_integers, check_psi, check_seeds
+from ..latents import Seeds, check_psi, check_seeds
 from .noise import NoisePath, noise_loop
-from .walks import Easing, Space, Walk, mix_walks, seed_walk, stay, ws_walk
-
-NoiseKind = Literal["const", "smooth", "none"]
+from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
 
 class Animation:

@@ -1,18 +1,18 @@
 """Walks: functions from times [F] in [0, 1] to ws [F, num_ws, w_dim], not truncated."""
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
+from ..bands import Layers
+from ..choices import Easing, Space
 from ..errors import InputError
 from ..generator import Generator, Labels
-from ..latents import Layers, Seeds, check_seeds, slerp
+from ..latents import Seeds, check_seeds, slerp
 
 Walk = Callable[[Tensor], Tensor]
-Space = Literal["w", "z"]
-Easing = Literal["smooth", "linear", "constant"]
 
 
 def seed_walk(

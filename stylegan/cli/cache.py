@@ -6,7 +6,6 @@ import click
 
 from stylegan.cli.common import show_table
 from stylegan.errors import IntegrityError
-from stylegan.weights.cache import Cache
 
 _CACHE_DIR = click.option("--cache-dir", metavar="FOLDER", help="The cache.  [default: STYLEGAN_CACHE, or the hub's]")
 
@@ -32,6 +31,8 @@ def list_files(cache_dir: str | None) -> None:
     Example:
       stylegan cache list
     """
+    from stylegan.weights.cache import Cache
+
     folders = Cache.open(cache_dir)
     rows = [("SIZE", "SHA256", "STATE", "FROM")]
     for record in folders.records():
@@ -53,6 +54,8 @@ def verify(cache_dir: str | None) -> None:
     Example:
       stylegan cache verify
     """
+    from stylegan.weights.cache import Cache
+
     bad = []
     for record, state in Cache.open(cache_dir).verify():
         click.echo(f"{state.ljust(8)} {record.source}")
@@ -74,5 +77,7 @@ def prune(cache_dir: str | None, everything: bool) -> None:
       stylegan cache prune
       stylegan cache prune --all
     """
+    from stylegan.weights.cache import Cache
+
     freed = Cache.open(cache_dir).prune(everything=everything)
     click.echo(f"freed {freed / 1e6:.1f} MB")

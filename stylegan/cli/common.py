@@ -11,23 +11,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
-import numpy as np
 from click.core import ParameterSource
-from torch import Tensor
 
-from stylegan.discriminator import Discriminator
-from stylegan.errors import InputError, StyleGANError
-from stylegan.fast import RENDER_PATHS, RenderPath
-from stylegan.generator import DEFAULT_MODEL, Generator
-from stylegan.latent_files import Latents
-from stylegan.latents import BANDS, Layers
+from stylegan.bands import Layers, parse_layers
+from stylegan.choices import RenderPath
+from stylegan.errors import InputError, LicenseWarning, StyleGANError
 from stylegan.seeds import SeedRanges
-from stylegan.weights import hub, manifest
-from stylegan.weights.cache import Cache
-from stylegan.weights.loading import LicenseWarning, Loaded, build_network
+from stylegan.weights import manifest
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+    from torch import Tensor
+
+    from stylegan.discriminator import Discriminator
+    from stylegan.generator import Generator
+    from stylegan.latent_files import Latents
+    from stylegan.weights.cache import Cache
+    from stylegan.weights.loading import Loaded
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -93,30 +96,30 @@ class NumbersType(click.ParamType):
             if ":" not in value:
                 return [float(part) for part in value.split(",")]
             first, last, count = value.split(":")
-            return np.linspace(float(first), float(last), int(count)).tolist()
+            low, high, steps = float(first), float(last), max(1, int(count) - 1)
+            return [low + (high - low) * i / steps for i in range(int(count))]
         except ValueError:
             self.fail(f"{value!r} is no list of numbers such as 1,0.7,0,-1 or -3:3:7 (from:to:count)", param, ctx)
 
 
 class LayersType(click.ParamType):
-    """A band, a crossover (6), a range (4:8, the end left out) or a list of layers (0,3,5)."""
+    """Layers as `bands.parse_layers` reads them: a band, 6, 4:8, 4-7 or 0,3,5."""
 
     name = "layers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layers:
-        if not isinstance(value, str) or value in BANDS:
+        if not isinstance(value, str):
             return value
         try:
-            if ":" in value:
-                first, last = value.split(":")
-                return slice(int(first) if first else None, int(last) if last else None)
-            return [int(part) for part in value.split(",")] if "," in value else int(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither {', '.join(BANDS)} nor layers like 6, 4:8 or 0,3,5", param, ctx)
+            return parse_layers(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
 
 
 def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
-    """An option that takes seeds."""
+    """An option that takes seeds; what is called --seeds may be written --seed."""
+    if "--seeds" in names:
+        names = (*names, "--seed")
     return click.option(*names, type=SeedsType(), default=default, show_default=True, metavar="SEEDS", help=help)
 
 
@@ -166,27 +169,29 @@ def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
 class Faces:
     """The images that a command begins with."""
 
-    ws: Tensor  # [N, num_ws, w_dim], truncated.
-    noise: list[Tensor] | None  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
+    ws: "Tensor"  # [N, num_ws, w_dim], truncated.
+    noise: "list[Tensor] | None"  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
     names: list[str]  # "seed 3", or the names in the file.
     psi: float  # That they were truncated with.
 
-    def noise_for(self, order: Tensor) -> list[Tensor] | None:
+    def noise_for(self, order: "Tensor") -> "list[Tensor] | None":
         """The noise of the images with these indices."""
         return None if self.noise is None else [noise[order.to(noise.device)] for noise in self.noise]
 
 
-def load_latents(G: Generator, latents: Path, *, label: int | None, option: str = "seeds") -> Latents:
+def load_latents(G: "Generator", latents: Path, *, label: int | None, option: str = "seeds") -> "Latents":
     """The latents of a file, which stand in place of the seeds of an option."""
     if click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE:
         raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
     if label is not None:
         raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
+    from stylegan.latent_files import Latents
+
     return Latents.load(latents, G)
 
 
 def choose_faces(
-    G: Generator,
+    G: "Generator",
     seeds: SeedRanges,
     latents: Path | None,
     *,
@@ -216,8 +221,10 @@ class ModelOptions:
     path: RenderPath
     batch_size: int | None
 
-    def load(self) -> Generator:
+    def load(self) -> "Generator":
         """The generator; tells under which licence its images stand."""
+        from stylegan.generator import Generator
+
         G = Generator.from_pretrained(self.model, device=self.device, dtype=self.dtype, path=self.path)
         click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
         return G
@@ -244,7 +251,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--path",
-        type=click.Choice(RENDER_PATHS),
+        type=click.Choice(get_args(RenderPath)),
         default="auto",
         show_default=True,
         help="How images are computed; all give the same but for rounding.",
@@ -277,15 +284,21 @@ def apply_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[CommandT
     return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
 
 
-def build(loaded: Loaded) -> Generator | Discriminator:
+def build(loaded: "Loaded") -> "Generator | Discriminator":
     """The network of a checkpoint, of whichever class it is."""
+    from stylegan.discriminator import Discriminator
+    from stylegan.generator import Generator
+    from stylegan.weights.loading import build_network
+
     if loaded.checkpoint.network == "Discriminator":
         return build_network(Discriminator, loaded)
     return build_network(Generator, loaded)
 
 
-def where_is(entry: manifest.Entry, cache: Cache) -> str:
+def where_is(entry: manifest.Entry, cache: "Cache") -> str:
     """Where a model of the manifest is: "bundled", "cached" or "to download"."""
+    from stylegan.weights import hub
+
     if entry.is_bundled:
         return "bundled"
     return "cached" if any(hub.cached_path(file.source, cache) for file in entry.files) else "to download"

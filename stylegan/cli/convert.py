@@ -1,15 +1,15 @@
 """stylegan convert: a weight file of another origin -> our checkpoint."""
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from stylegan.cli.common import build
 from stylegan.errors import InputError
-from stylegan.placement import check_dtype
-from stylegan.weights.checkpoint import save_checkpoint
-from stylegan.weights.loading import OfficialName, read_weights, save_folder
+
+if TYPE_CHECKING:
+    from stylegan.weights.loading import OfficialName
 
 
 @click.command()
@@ -43,12 +43,16 @@ def convert(source: str, target: Path, network: str, dtype: str, metadata: tuple
       stylegan convert network.pkl my-model/ --dtype float16 --metadata name=my-model --metadata license=MIT
       stylegan convert network.pkl D.safetensors --network D
     """
+    from stylegan.placement import check_dtype
+    from stylegan.weights.checkpoint import save_checkpoint
+    from stylegan.weights.loading import read_weights, save_folder
+
     if target.suffix not in (".safetensors", ""):
         raise InputError(f"OUT is {target}; expected a .safetensors file or a folder without a suffix")
     written = target if target.suffix else target / "model.safetensors"
     if written.exists() and not force:
         raise InputError(f"{written} exists; --force overwrites it")
-    loaded = read_weights(source, network=cast(OfficialName, network))
+    loaded = read_weights(source, network=cast("OfficialName", network))
     checkpoint = loaded.checkpoint
     for item in metadata:
         key, equals, value = item.partition("=")

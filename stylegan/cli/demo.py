@@ -4,16 +4,18 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from torch import Tensor
 
 from stylegan.cli.common import where_is
-from stylegan.direction import Direction, edit
-from stylegan.editing import bundled_directions
-from stylegan.generator import DEFAULT_MODEL, Generator
 from stylegan.weights import manifest
-from stylegan.weights.cache import Cache
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stylegan.direction import Direction
 
 
 @click.command()
@@ -41,8 +43,11 @@ def demo(models: tuple[str, ...], host: str, port: int, device: str) -> None:
     serve(Studio(named, directions=_directions(named), device=device), host=host, port=port, ready=_tell)
 
 
-def _directions(named: dict[str, str]) -> dict[str, dict[str, Callable[[Tensor, float], Tensor]]]:
+def _directions(named: dict[str, str]) -> "dict[str, dict[str, Callable[[Tensor, float], Tensor]]]":
     """The editing directions that ship with models, by the models' names on the page."""
+    from stylegan.editing import bundled_directions
+    from stylegan.generator import Generator
+
     known = manifest.entries()
     bundled = {name: model for name, model in named.items() if model in known and known[model].is_bundled}
     return {
@@ -54,12 +59,16 @@ def _directions(named: dict[str, str]) -> dict[str, dict[str, Callable[[Tensor, 
     }
 
 
-def _move(direction: Direction, ws: Tensor, strength: float) -> Tensor:
+def _move(direction: "Direction", ws: "Tensor", strength: float) -> "Tensor":
+    from stylegan.direction import edit
+
     return edit(ws, direction, strength)
 
 
 def _models_here() -> dict[str, str]:
     """The models of the manifest that need no download, the default one first."""
+    from stylegan.weights.cache import Cache
+
     cache = Cache.open()
     here = [name for name, entry in manifest.entries().items() if where_is(entry, cache) != "to download"]
     return {name: name for name in sorted(here, key=lambda name: name != DEFAULT_MODEL)}

@@ -1,15 +1,19 @@
 """stylegan directions: find directions in a model's w, and keep them in a file."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from stylegan.bands import Layers
+from stylegan.choices import GRADIENT_SAMPLES, SAMPLES
 from stylegan.cli.common import LayersType, show_table
-from stylegan.direction import Direction, save_directions
 from stylegan.errors import InputError
-from stylegan.generator import DEFAULT_MODEL, Generator
-from stylegan.latents import Layers
-from stylegan.w_space import GRADIENT_SAMPLES, SAMPLES
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from stylegan.direction import Direction
+    from stylegan.generator import Generator
 
 
 @click.command()
@@ -63,6 +67,9 @@ def directions(
       stylegan directions ffhq-1024 --method sefa -n 10 --layers coarse --out coarse.safetensors
       stylegan directions --method gradient --attribute age --attribute gender
     """
+    from stylegan.direction import save_directions
+    from stylegan.generator import Generator
+
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: a file of directions must end in .safetensors")
     if {"boundary", "gradient"} <= set(methods):
@@ -82,8 +89,8 @@ def directions(
 
 
 def find(
-    G: Generator, method: str, *, count: int, layers: Layers | None, samples: int | None, attributes: tuple[str, ...]
-) -> list[Direction]:
+    G: "Generator", method: str, *, count: int, layers: Layers | None, samples: int | None, attributes: tuple[str, ...]
+) -> "list[Direction]":
     """The directions of one method."""
     from stylegan.editing import COLOURS, attribute_directions, gradient_directions, pca, sefa
 

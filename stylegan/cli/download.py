@@ -4,8 +4,6 @@ import click
 
 from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build
 from stylegan.weights import manifest
-from stylegan.weights.hub import Access
-from stylegan.weights.loading import read_weights
 
 
 @click.command()
@@ -25,6 +23,9 @@ def download(
       stylegan download hf:user/repo/model.safetensors@v1
       stylegan download https://example.org/network.pkl --cache-dir /data/weights
     """
+    from stylegan.weights.hub import Access
+    from stylegan.weights.loading import read_weights
+
     access = Access(cache_dir, token, offline, force, verify)
     loaded = read_weights(model, revision=revision, access=access)
     network = build(loaded)  # A file that does not fit its own config is refused here.

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import click
-import torch
 
-from stylegan import images
+from stylegan.bands import Layers
 from stylegan.cli.common import (
     LayersType,
     ModelOptions,
@@ -19,12 +18,11 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.latents import Layers
 from stylegan.seeds import SeedRanges
 
 
 @click.command()
-@seeds_option("3", "--seeds", "--seed", help="Seeds of the faces, a row each.")
+@seeds_option("3", "--seeds", help="Seeds of the faces, a row each.")
 @latents_option("--latents", help="Faces of this file, in place of seeds.")
 @click.option(
     "--direction",
@@ -74,6 +72,9 @@ def edit(
       stylegan edit --seed 3 --direction sefa:2 --strengths -3:3:7 --out strip.png
       stylegan edit --latents run/latents.safetensors --direction age --direction gender
     """
+    import torch
+
+    from stylegan import images
     from stylegan.editing import find_direction
 
     check_output(out)

@@ -8,8 +8,7 @@ import click
 
 from stylegan.cli.common import show_table
 from stylegan.files import write_atomically
-from stylegan.generator import DEFAULT_MODEL, Generator
-from stylegan.memory import keep_freed_memory
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
 
@@ -59,6 +58,8 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
       stylegan evaluate runs/faces --data faces.zip --metrics fid10k --extractor st-lpips-vgg
       stylegan evaluate --metrics ppl_w10k,ppl_z10k,ls20k
     """
+    from stylegan.generator import Generator
+    from stylegan.memory import keep_freed_memory
     from stylegan.metrics.evaluation import Settings
     from stylegan.metrics.evaluation import evaluate as measure
     from stylegan.metrics.names import parse_metrics

@@ -1,11 +1,14 @@
 """stylegan export: a model in a form that other programs run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from stylegan.export import NoiseForm, export_onnx
-from stylegan.generator import DEFAULT_MODEL, Generator
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from stylegan.export import NoiseForm
 
 
 @click.command()
@@ -20,7 +23,7 @@ from stylegan.generator import DEFAULT_MODEL, Generator
     help="const: the stored noise is part of the network. input: the network takes one map for each layer.",
 )
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
-def export(model: str, form: str, out: Path, noise: NoiseForm, force: bool) -> None:
+def export(model: str, form: str, out: Path, noise: "NoiseForm", force: bool) -> None:
     """Export a generator as ONNX: mapping.onnx, synthesis.onnx and model.json, equal to PyTorch within 1e-4.
 
     \b
@@ -28,6 +31,9 @@ def export(model: str, form: str, out: Path, noise: NoiseForm, force: bool) -> N
       stylegan export
       stylegan export faces-64 --format onnx --out faces/ --noise input
     """
+    from stylegan.export import export_onnx
+    from stylegan.generator import Generator
+
     G = Generator.from_pretrained(model)
     paths = export_onnx(G, out, noise=noise, overwrite=force)
     click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from PIL import Image
 
-from stylegan import figures, images
 from stylegan.cli.common import (
     CommandT,
     ModelOptions,
@@ -20,7 +18,11 @@ from stylegan.cli.common import (
     size_option,
     truncation_cutoff_option,
 )
-from stylegan.generator import Generator
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from stylegan.generator import Generator
 
 
 @click.group()
@@ -64,15 +66,17 @@ _noise_seed_option = click.option(
 
 def _figure(
     name: str, *options: Callable[[Any], Any]
-) -> Callable[[Callable[..., Image.Image]], Callable[..., Image.Image]]:
+) -> "Callable[[Callable[..., Image.Image]], Callable[..., Image.Image]]":
     """Make a command of a function that draws a figure: G and the values of the options -> picture."""
 
-    def decorate(draw: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
+    def decorate(draw: "Callable[..., Image.Image]") -> "Callable[..., Image.Image]":
         shared = (size_option(), output_option(f"{name}.png", "The picture file to write."), model_options)
 
         @figure.command(name, help=draw.__doc__)
         @apply_options((*options, *shared))
         def command(out: Path, options: ModelOptions, **settings: Any) -> None:
+            from stylegan import images
+
             check_output(out)
             picture = draw(options.load(), labels=options.label, batch_size=options.batch_size, **settings)
             images.save(picture, out)
@@ -92,11 +96,13 @@ def _figure(
     _psi_option(1.0),
     truncation_cutoff_option,
 )
-def style_mixing(G: Generator, **settings: Any) -> Image.Image:
+def style_mixing(G: "Generator", **settings: Any) -> "Image.Image":
     """Figure 3: styles of one band from the left column, all others from the top row.
 
     For one band alone and without captions, there is `stylegan mix`.
     """
+    from stylegan import figures
+
     return figures.style_mixing(G, **settings)
 
 
@@ -110,8 +116,10 @@ def style_mixing(G: Generator, **settings: Any) -> Image.Image:
     _psi_option(1.0),
     truncation_cutoff_option,
 )
-def noise(G: Generator, **settings: Any) -> Image.Image:
+def noise(G: "Generator", **settings: Any) -> "Image.Image":
     """Figure 4: details under four draws of the noise, and each pixel's standard deviation."""
+    from stylegan import figures
+
     return figures.noise_examples(G, **settings)
 
 
@@ -122,8 +130,10 @@ def noise(G: Generator, **settings: Any) -> Image.Image:
     _psi_option(1.0),
     truncation_cutoff_option,
 )
-def noise_layers(G: Generator, *, batch_size: int | None, **settings: Any) -> Image.Image:
+def noise_layers(G: "Generator", *, batch_size: int | None, **settings: Any) -> "Image.Image":
     """Figure 5: noise in all layers, the fine ones, the coarse ones, and none."""
+    from stylegan import figures
+
     return figures.noise_layers(G, **settings)  # One image at a time: no batch is smaller.
 
 
@@ -140,8 +150,10 @@ def noise_layers(G: Generator, *, batch_size: int | None, **settings: Any) -> Im
     ),
     truncation_cutoff_option,
 )
-def truncation(G: Generator, **settings: Any) -> Image.Image:
+def truncation(G: "Generator", **settings: Any) -> "Image.Image":
     """Figure 8: the same images from psi 1 through the average to the opposite."""
+    from stylegan import figures
+
     return figures.truncation(G, **settings)
 
 
@@ -152,6 +164,8 @@ def truncation(G: Generator, **settings: Any) -> Image.Image:
     _psi_option(0.7),
     _cutoff_option(8),
 )
-def uncurated(G: Generator, **settings: Any) -> Image.Image:
+def uncurated(G: "Generator", **settings: Any) -> "Image.Image":
     """Figure 2: images of consecutive seeds, none left out."""
+    from stylegan import figures
+
     return figures.uncurated(G, **settings)

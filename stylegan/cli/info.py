@@ -2,16 +2,17 @@
 
 import json
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build, where_is
 from stylegan.errors import WeightsError
-from stylegan.generator import DEFAULT_MODEL
 from stylegan.weights import manifest
-from stylegan.weights.hub import Access
-from stylegan.weights.loading import read_weights
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from stylegan.weights.hub import Access
 
 
 @click.command()
@@ -30,6 +31,8 @@ def info(
       stylegan info karras2019stylegan-ffhq-1024x1024.pkl
       stylegan info faces-64 --json
     """
+    from stylegan.weights.hub import Access
+
     access = Access(cache_dir, token, offline)
     entry = manifest.entries().get(model)
     if entry is not None and where_is(entry, access.cache) == "to download":
@@ -59,8 +62,10 @@ def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:
     return facts | entry.facts
 
 
-def _facts_of_weights(model: str, revision: str | None, access: Access) -> dict[str, Any]:
+def _facts_of_weights(model: str, revision: str | None, access: "Access") -> dict[str, Any]:
     """What a weight file says of itself."""
+    from stylegan.weights.loading import read_weights
+
     try:
         loaded = read_weights(model, revision=revision, access=access)
     except WeightsError as error:  # A file that holds a discriminator alone.

@@ -3,9 +3,8 @@
 import click
 
 from stylegan.cli.common import show_table, where_is
-from stylegan.generator import DEFAULT_MODEL
 from stylegan.weights import manifest
-from stylegan.weights.cache import Cache
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 
 @click.command("list")
@@ -16,6 +15,8 @@ def list_models() -> None:
     Example:
       stylegan list
     """
+    from stylegan.weights.cache import Cache
+
     cache = Cache.open()
     rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "SHA256", "LICENCE")]
     for entry in manifest.entries().values():

@@ -4,9 +4,8 @@ import functools
 from pathlib import Path
 
 import click
-import torch
 
-from stylegan import images
+from stylegan.bands import Layers
 from stylegan.cli.common import (
     LayersType,
     ModelOptions,
@@ -19,7 +18,6 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.latents import Layers
 from stylegan.seeds import SeedRanges
 
 
@@ -59,6 +57,10 @@ def mix(
       stylegan mix --layers 4:8
       stylegan mix --latents run/latents.safetensors
     """
+    import torch
+
+    from stylegan import images
+
     check_output(out)
     G = options.load()
     choose = functools.partial(

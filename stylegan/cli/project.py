@@ -5,17 +5,19 @@ import re
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from PIL import Image
 
-from stylegan import images
 from stylegan.cli.common import ModelOptions, model_options
 from stylegan.errors import InputError
 from stylegan.files import write_atomically
-from stylegan.generator import Generator
-from stylegan.pictures import Crop
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from stylegan.generator import Generator
+    from stylegan.pictures import Crop
 
 
 class IntegersType(click.ParamType):
@@ -68,7 +70,7 @@ def project(
     photos: tuple[Path, ...],
     out: Path,
     resume: bool,
-    crop: Crop | None,
+    crop: "Crop | None",
     points: tuple[int, ...] | None,
     detect: bool,
     template: str | None,
@@ -89,7 +91,7 @@ def project(
       stylegan project face.png --space w --no-noise --steps 200 --refine 8 --out run
     """
     # The optimization is not loaded for the other commands.
-    from stylegan import projection
+    from stylegan import images, projection
 
     if sum([crop is not None, points is not None, detect]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
@@ -125,13 +127,13 @@ def project(
 
 def prepare(
     path: Path,
-    G: Generator,
+    G: "Generator",
     *,
-    crop: Crop | None,
+    crop: "Crop | None",
     points: tuple[int, ...] | None,
     detect: bool,
     template: str | None,
-) -> Image.Image:
+) -> "Image.Image":
     """A photo as the model wants it; errors name the photo."""
     from stylegan import projection
 
@@ -155,8 +157,10 @@ def names_of(photos: tuple[Path, ...]) -> list[str]:
     return [stem if counts[stem] == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
 
 
-def way(result: Any, names: list[str]) -> Image.Image:
+def way(result: Any, names: list[str]) -> "Image.Image":
     """A row for each photo: the image at some steps, and the photo itself."""
+    from stylegan import images
+
     frames = [images.to_pil(images.from_uint8(frame)) for frame in result.frames]  # Of each step, all photos.
     columns = [*frames, images.to_pil(result.target)]
     return images.grid(

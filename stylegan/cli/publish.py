@@ -5,8 +5,6 @@ from pathlib import Path
 import click
 
 from stylegan.errors import InputError
-from stylegan.generator import Generator
-from stylegan.placement import check_dtype
 
 
 @click.command()
@@ -37,6 +35,9 @@ def publish(
       stylegan publish my.safetensors me/my-model --metadata license=MIT --metadata dataset="my photographs"
       stylegan publish my.safetensors card/ --dry-run
     """
+    from stylegan.generator import Generator
+    from stylegan.placement import check_dtype
+
     G = Generator.from_pretrained(model, token=token)
     for item in metadata:
         key, equals, value = item.partition("=")

@@ -2,13 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
-from PIL import Image
-from tqdm import tqdm
 
-from stylegan import images
+from stylegan.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat, NoiseMode
 from stylegan.cli.common import (
     PICTURE_SUFFIXES,
     Faces,
@@ -25,9 +23,12 @@ from stylegan.cli.common import (
     truncation_psi_option,
 )
 from stylegan.errors import InputError
-from stylegan.jobs import DEFAULT_SAMPLES_PER_TAR, WHOLE, ImageFormat, Job, Shard, write_folder, write_tars
 from stylegan.seeds import SeedRanges
-from stylegan.synthesis import NoiseMode
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from stylegan.jobs import Job, Shard
 
 Format = Literal["grid", "folder", "tar"]
 
@@ -37,7 +38,9 @@ class ShardType(click.ParamType):
 
     name = "shard"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Shard":
+        from stylegan.jobs import Shard
+
         if isinstance(value, Shard):
             return value
         index, _, count = value.partition("/")
@@ -51,7 +54,7 @@ class ShardType(click.ParamType):
 @latents_option("--latents", help="Faces of this file, in place of seeds: `stylegan project` writes such files.")
 @truncation_psi_option
 @truncation_cutoff_option
-@click.option("--noise-mode", type=click.Choice(["const", "random", "none"]), default="const", show_default=True)
+@click.option("--noise-mode", type=click.Choice(get_args(NoiseMode)), default="const", show_default=True)
 @click.option("--noise-seed", type=int, help="Seed of the random noise.  [default: fresh noise]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
 @size_option("the model's")
@@ -83,7 +86,7 @@ def sample(
     size: int | None,
     out: Path,
     chosen: Format | None,
-    shard: Shard | None,
+    shard: "Shard | None",
     samples_per_tar: int | None,
     image_format: ImageFormat | None,
     resume: bool,
@@ -101,6 +104,10 @@ def sample(
       stylegan sample --seeds 0-9999999 --shard 0/64 --out faces/ --format tar
       stylegan sample --latents run/latents.safetensors
     """
+    from tqdm import tqdm
+
+    from stylegan.jobs import WHOLE, Job, write_folder
+
     format = chosen or ("grid" if out.suffix and not out.is_dir() else "folder")
     given: dict[str, object] = {"--shard": shard, "--samples-per-tar": samples_per_tar}
     given |= {"--image-format": image_format, "--resume": resume or None}
@@ -155,8 +162,12 @@ def _check_options(format: Format, out: Path, given: list[str], latents: Path | 
         raise InputError(f"--out {out}: --format {format} needs a folder; name one, as in --out faces/")
 
 
-def _of_latents(job: Job, faces: Faces, format: Format, out: Path, columns: int | None, options: ModelOptions) -> None:
+def _of_latents(
+    job: "Job", faces: Faces, format: Format, out: Path, columns: int | None, options: ModelOptions
+) -> None:
     """The images of a file of latents: few enough to be held together."""
+    from stylegan import images
+
     rendered = job.G.render(
         faces.ws,
         noise=faces.noise if job.noise_mode == "const" else None,
@@ -175,20 +186,24 @@ def _of_latents(job: Job, faces: Faces, format: Format, out: Path, columns: int 
     click.echo(f"wrote {len(tiles)} images to {out.resolve()}")
 
 
-def _save_grid(tiles: list[Image.Image], out: Path, columns: int | None) -> None:
+def _save_grid(tiles: "list[Image.Image]", out: Path, columns: int | None) -> None:
+    from stylegan import images
+
     images.save(images.grid(tiles, columns=columns or min(8, len(tiles))), out)
     click.echo(f"wrote a grid of {len(tiles)} images to {out.resolve()}")
 
 
 def _tars(
-    job: Job,
+    job: "Job",
     seeds: SeedRanges,
     out: Path,
-    shard: Shard,
+    shard: "Shard",
     samples_per_tar: int | None,
     image_format: ImageFormat | None,
     options: ModelOptions,
 ) -> None:
+    from stylegan.jobs import write_tars
+
     report = write_tars(
         job,
         seeds,

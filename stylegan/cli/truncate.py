@@ -3,9 +3,7 @@
 from pathlib import Path
 
 import click
-import torch
 
-from stylegan import images
 from stylegan.cli.common import (
     ModelOptions,
     NumbersType,
@@ -49,6 +47,10 @@ def truncate(
       stylegan truncate
       stylegan truncate --seeds 5,42 --truncation-psi 1,0,-1 --out sweep.png
     """
+    import torch
+
+    from stylegan import images
+
     check_output(out)
     G = options.load()
     faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)

@@ -5,10 +5,8 @@ from typing import Any, get_args
 
 import click
 
-from stylegan import animation
-from stylegan.animation.frames import NoiseKind
-from stylegan.animation.video import check_video
-from stylegan.animation.walks import Easing, Space
+from stylegan.bands import Layers
+from stylegan.choices import Easing, NoiseKind, Space
 from stylegan.cli.common import (
     LayersType,
     ModelOptions,
@@ -22,7 +20,6 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.latents import Layers
 from stylegan.seeds import SeedRanges
 
 
@@ -33,6 +30,7 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Any:
 @click.command()
 @click.option(
     "--seeds",
+    "--seed",
     type=SeedsType(),
     multiple=True,
     default=["1,5,9"],
@@ -95,6 +93,9 @@ def video(
       stylegan video --latents run/latents.safetensors --out friends.webp
       stylegan video --seeds 4 --truncation-psi 1 --breathe-to -1 --out breathe.webp
     """
+    from stylegan import animation
+    from stylegan.animation.video import check_video
+
     check_video(out, fps)
     check_writable(out)
     G = options.load()

@@ -13,9 +13,9 @@ import gradio as gr
 from PIL import Image
 
 from .. import images
+from ..bands import layer_indices
 from ..errors import StyleGANError
 from ..generator import Generator
-from ..latents import BANDS
 from .studio import Look, Studio
 
 # One picture is computed at a time: how many more may wait, and how many are kept for browsers to fetch.
@@ -357,4 +357,4 @@ def _layer_names(G: Generator) -> list[tuple[str, int]]:
 
 
 def _band(G: Generator, name: str) -> list[int]:
-    return list(range(G.num_ws))[BANDS[name]]
+    return layer_indices(name, G.num_ws)

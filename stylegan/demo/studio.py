@@ -11,10 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from .. import images
+from ..checks import check_integers
+from ..choices import NoiseMode
 from ..errors import InputError
 from ..generator import Generator
-from ..latents import check_integers, check_seeds
-from ..synthesis import NoiseMode
+from ..latents import check_seeds
 
 # Beyond this, images are nothing but artefacts.
 MAX_PSI = 2.0

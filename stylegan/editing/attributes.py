@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..bands import Layers
+from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
-from ..latents import Layers
-from ..w_space import SAMPLES, sample_w
+from ..w_space import sample_w
 from .boundaries import boundary, orthogonalize
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..bands import Layers
 from ..direction import Direction
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
-from ..latents import Layers
 from ..w_space import sample_w
 from .space import layer_range, make_direction
 

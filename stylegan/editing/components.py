@@ -2,10 +2,11 @@
 
 import torch
 
+from ..bands import Layers
+from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
-from ..latents import Layers
-from ..w_space import SAMPLES, sample_w
+from ..w_space import sample_w
 from .space import check_count, fix_signs, layer_range, make_direction
 
 

@@ -5,10 +5,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from ..bands import Layers
 from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
-from ..latents import Layers
 from ..layers import SynthesisLayer
 from ..w_space import sample_w
 from .space import check_count, fix_signs, layer_range, make_direction

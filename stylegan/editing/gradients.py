@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..bands import Layers
+from ..choices import GRADIENT_SAMPLES
 from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
-from ..latents import Layers
-from ..w_space import GRADIENT_SAMPLES, sample_w
+from ..w_space import sample_w
 from .space import layer_range, make_direction
 
 # The mean of each channel: what a classifier makes of light and tint is not the attribute.

@@ -4,10 +4,11 @@ from typing import Any
 
 from torch import Tensor
 
+from ..bands import Layers, layer_indices
+from ..checks import check_integers
 from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
-from ..latents import Layers, check_integers, layer_indices
 
 
 def make_direction(
@@ -37,8 +38,7 @@ def layer_range(G: Generator, layers: Layers | None) -> tuple[int, int]:
     """An argument `layers` as (first, after the last); None = all. Raises InputError if they are not in a row."""
     indices = list(range(G.num_ws))
     if layers is not None:
-        chosen = layer_indices(layers, G.num_ws)
-        indices = sorted(indices[chosen] if isinstance(chosen, slice) else {i % G.num_ws for i in chosen})
+        indices = sorted(set(layer_indices(layers, G.num_ws)))
     if not indices or indices != list(range(indices[0], indices[-1] + 1)):
         raise InputError(f"layers of a direction must be one or more in a row, got {layers!r}: {indices}")
     return indices[0], indices[-1] + 1

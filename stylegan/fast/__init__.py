@@ -15,7 +15,7 @@
 The modules in `layers` and `synthesis` stay the definition: what is computed here equals them but for rounding.
 """
 
-from .choice import RENDER_PATHS, RenderPath, check_path, is_supported, resolve_path
+from .choice import RENDER_PATHS, check_path, is_supported, resolve_path
 from .gradients import native_gradients
 from .native import native_kernels
 from .prepared import negative_slope, separate
@@ -23,7 +23,6 @@ from .renderer import Renderer
 
 __all__ = [
     "RENDER_PATHS",
-    "RenderPath",
     "Renderer",
     "check_path",
     "is_supported",

@@ -3,7 +3,7 @@
 import functools
 import importlib.util
 import logging
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +12,14 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .. import ops
+from ..choices import RenderPath
 from ..errors import InputError
 from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
 from .kernels import Kernels, TorchKernels
 from .native import native_kernels
 from .prepared import parameters_and_buffers
 
-RenderPath = Literal["auto", "plain", "fast", "native"]
 RENDER_PATHS: tuple[str, ...] = get_args(RenderPath)
-
 
 # What features can be stored in. Processors have no arithmetic of float16.
 _TYPES = {

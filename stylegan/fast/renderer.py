@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .choice import RenderPath, candidates
+from ..choices import RenderPath
+from .choice import candidates
 from .convolution import Convolution
 from .graphs import CudaRecorder, Graphs
 from .kernels import Kernels, TorchKernels

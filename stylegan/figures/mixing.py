@@ -3,11 +3,11 @@
 import torch
 from PIL import Image
 
+from ..bands import bands, resolutions
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize
 from ..latents import Seeds, check_seeds
-from .bands import bands
 from .layout import column, finish, gap_size, row, text, text_size, upright
 
 
@@ -44,7 +44,7 @@ def style_mixing(
         raise InputError("a style mixing figure needs at least one seed of sources A and one of sources B")
     if G.num_ws == 1:
         raise InputError("this network has no styles to mix (use_styles=False)")
-    known = bands(G)
+    known = {str(name): layers for name, layers in bands(G.num_ws).items()}
     if missing := sources.keys() - known.keys():
         raise InputError(
             f"this network of {G.img_resolution}x{G.img_resolution} has no {missing.pop()} band: give it no seeds"
@@ -64,9 +64,9 @@ def style_mixing(
     blocks = [text("Source A", size=letters, width=across.width), row([corner, across], gap=2 * gap)]
     for name, seeds in sources.items():
         ws_b = styles(seeds)
-        mixed = tiles(G.mix_styles(ws_a[None], ws_b[:, None], list(known[name].layers)).flatten(0, 1))
+        mixed = tiles(G.mix_styles(ws_a[None], ws_b[:, None], known[name]).flatten(0, 1))
         blocks.append(_block(f"{name.capitalize()} styles from B", tiles(ws_b), mixed, size))
-    explained = ", ".join(f"{name} = {known[name].resolutions}" for name in sources)
+    explained = ", ".join(f"{name} = {resolutions(known[name])}" for name in sources)
     caption = (
         "Style mixing (figure 3). The styles of one band come from source B on the left, all others from source A "
         f"above: {explained}. {G.name}, truncation psi {truncation_psi:g}."

@@ -7,12 +7,12 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from ..bands import bands, resolutions
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize, to_pil
 from ..latents import Seeds, check_seeds
 from ..sampling import batches
-from .bands import bands, resolutions
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
 Box = tuple[int, int, int, int]  # Left, top, right, bottom.
@@ -121,14 +121,12 @@ def noise_layers(
     if not numbers:
         raise InputError("a noise figure needs at least one seed")
     ws = G.ws(numbers, labels=labels, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
-    fine = bands(G)["fine"]
+    fine = bands(G.synthesis.num_layers)["fine"]
     maps, nothing = G.noise(noise_seed), [None] * G.synthesis.num_layers
     choices = {
         "(a) all layers": maps,
-        f"(b) fine, {fine.resolutions}": [noise if i in fine.layers else None for i, noise in enumerate(maps)],
-        f"(c) coarse, {resolutions(range(fine.layers[0]))}": [
-            None if i in fine.layers else noise for i, noise in enumerate(maps)
-        ],
+        f"(b) fine, {resolutions(fine)}": [noise if i in fine else None for i, noise in enumerate(maps)],
+        f"(c) coarse, {resolutions(range(fine[0]))}": [None if i in fine else noise for i, noise in enumerate(maps)],
         "(d) no noise": nothing,
     }
 

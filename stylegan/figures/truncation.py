@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
+from ..bands import resolutions
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize
 from ..latents import Seeds, check_seeds
-from .bands import resolutions
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size, upright
 
 # Of figure 8.
 PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
+# Of figure 2: 4x4 to 32x32, which is all that a smaller network has.
+CUTOFF = 8
 
 
 def truncation(
@@ -63,7 +65,7 @@ def uncurated(
     seeds: Seeds = range(24),
     columns: int = 8,
     truncation_psi: float = 0.7,
-    truncation_cutoff: int | None = 8,
+    truncation_cutoff: int | None = CUTOFF,
     labels: Labels = None,
     size: int | None = None,
     batch_size: int | None = None,
@@ -72,11 +74,14 @@ def uncurated(
     """Images of consecutive seeds, none left out, truncated at 4x4 to 32x32 alone, as in figure 2.
 
     seeds: of the images, row by row; columns: images in a row. truncation_psi, truncation_cutoff: as in `G.truncate`;
-    figure 2 has 0.7 and 8. The other arguments are those of `style_mixing`. Raises InputError likewise.
+    figure 2 has 0.7 and 8, which is all layers of a network below 64x64. The other arguments are those of
+    `style_mixing`. Raises InputError likewise.
     """
     size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
     if columns < 1:
         raise InputError(f"columns must be 1 or more, got {columns}")
+    if truncation_cutoff == CUTOFF:
+        truncation_cutoff = min(CUTOFF, G.num_ws)
     shown = G.sample(
         seeds=numbers,
         n=len(numbers),
@@ -105,7 +110,7 @@ def uncurated(
 
 def _where(G: Generator, truncation_cutoff: int | None) -> str:
     """Where ws are truncated, for a caption."""
-    truncated = range(G.num_ws)[: None if truncation_cutoff is None else max(0, truncation_cutoff)]
+    truncated = range(G.num_ws)[:truncation_cutoff]
     if len(truncated) == G.num_ws:
         return " in all layers"
     return f" at {resolutions(truncated)}" if truncated else " in no layer"

@@ -2,6 +2,6 @@
 
 from .folder import write_folder
 from .job import Job
-from .tars import DEFAULT_SAMPLES_PER_TAR, WHOLE, ImageFormat, Shard, write_tars
+from .tars import WHOLE, Shard, write_tars
 
-__all__ = ["DEFAULT_SAMPLES_PER_TAR", "WHOLE", "ImageFormat", "Job", "Shard", "write_folder", "write_tars"]
+__all__ = ["WHOLE", "Job", "Shard", "write_folder", "write_tars"]

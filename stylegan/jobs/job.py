@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..choices import NoiseMode
 from ..fast import resolve_path
 from ..generator import Generator
 from ..images import display_size, resize
-from ..synthesis import NoiseMode
 from ..version import __version__
 from ..workers import map_in_order
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from PIL import Image
 from tqdm import tqdm
 
+from ..choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat
 from ..errors import InputError
 from ..files import new_file, remove_strays, write_atomically
 from ..images import encode
@@ -29,10 +30,6 @@ from ..small_files import check_object, read_json
 from ..weights.cache import sha256_of
 from ..workers import map_in_order
 from .job import Job
-
-ImageFormat = Literal["png", "jpg"]
-
-DEFAULT_SAMPLES_PER_TAR = 1000
 
 # What is read of a line of the manifest.
 _LINE = {"sha256": str, "bytes": int, "seeds": str, "job": dict[str, Any]}

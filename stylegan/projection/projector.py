@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checks import check_integers
 from ..errors import InputError
 from ..generator import Generator
 from ..images import to_uint8
-from ..latents import check_integers, check_same_average, check_seeds
+from ..latents import check_same_average, check_seeds
 from ..tensor_files import load_tensors, save_tensors
 from ..w_space import sample_w
 from .objective import (

@@ -15,7 +15,7 @@ import safetensors
 import torch
 from torch import Tensor, nn
 
-from ..errors import DownloadError, InputError, NotFoundError, WeightsError
+from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, WeightsError
 from ..files import write_atomically
 from . import hub, manifest
 from .cache import sha256_of
@@ -38,10 +38,6 @@ OfficialName = Literal["G", "D", "Gs"]
 
 # Part of the name of converted files: raise it whenever a reader changes what it returns.
 CONVERSION = 1
-
-
-class LicenseWarning(UserWarning):
-    """Weights were fetched whose licence forbids commercial use."""
 
 
 @dataclass(frozen=True)

@@ -244,3 +244,7 @@ def _is_box(value: Any, resolution: int) -> bool:
         return False
     left, top, right, bottom = value
     return 0 <= left < right <= resolution and 0 <= top < bottom <= resolution
+
+
+# The bundled model that is used where none is named.
+DEFAULT_MODEL = default_name()
