@@ -85,7 +85,7 @@ def test_directions_move_layers_in_a_row(tiny):
     with pytest.raises(InputError, match="in a row"):
         sefa(tiny, layers=[0, 2])
     with pytest.raises(InputError, match="in a row"):
-        sefa(tiny, layers="fine")  # This network has none.
+        sefa(tiny, layers=[])
 
 
 @pytest.fixture(scope="module")
