@@ -44,6 +44,10 @@ class RateLimitError(DownloadError):
     """The server asks to come back later."""
 
 
+class StorageError(StyleGANError, OSError):
+    """A file cannot be written: the disk is full, or the place is none to write to."""
+
+
 class DatasetError(StyleGANError):
     """A data set cannot be used: its files are missing, malformed, unsafe or of the wrong size."""
 

@@ -4,11 +4,13 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -486,3 +488,88 @@ def test_options_that_do_not_fit_are_refused(tmp_path, monkeypatch, arguments: l
 @pytest.mark.parametrize("shard", ["4/4", "1", "a/b", "-1/4", "1/0", "/"])
 def test_what_is_no_shard_is_a_usage_error(shard: str):
     assert CliRunner().invoke(cli.main, ["sample", "--shard", shard]).exit_code == 2
+
+
+# What stands in the place of a picture.
+
+
+def flipped(path: Path) -> None:
+    """Other pixels with the same text, in an intact PNG."""
+    with Image.open(path) as image:
+        other = images.remember(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), dict(image.text))
+    path.write_bytes(images.encode(other, ".png"))
+
+
+def text_bomb(path: Path) -> None:
+    """2 MB of text in 2 KB."""
+    data = path.read_bytes()
+    text = b"x\0\0" + zlib.compress(bytes(2_000_000))
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    path.write_bytes(data[:33] + chunk + data[33:])
+
+
+def bomb(path: Path) -> None:
+    """The header of 400 megapixels."""
+    data = path.read_bytes()
+    header = b"IHDR" + struct.pack(">II", 20_000, 20_000) + data[24:29]
+    path.write_bytes(data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:])
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def another_seed(path: Path) -> None:
+    path.write_bytes(path.with_name("seed0004.png").read_bytes())
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def unreadable(path: Path) -> None:
+    flipped(path)
+    path.chmod(0)
+
+
+@pytest.mark.parametrize(
+    "damage", [flipped, text_bomb, bomb, cut_short, another_seed, a_pipe, a_link, unreadable], ids=lambda d: d.__name__
+)
+def test_resuming_makes_what_is_not_the_picture_again(job: Job, tmp_path, damage):
+    write_folder(job, TEN, tmp_path)
+    before, whole = times(tmp_path), contents(tmp_path)
+    damage(tmp_path / "seed0003.png")
+    assert write_folder(job, TEN, tmp_path, resume=True) == 1
+    assert contents(tmp_path) == whole
+    assert {name for name, time in times(tmp_path).items() if before[name] != time} == {"seed0003.png"}
+
+
+def test_resuming_knows_another_model_of_the_same_name(job: Job, tmp_path):
+    write_folder(job, [1], tmp_path)
+    other = tiny_generator(seed=1)
+    other.metadata["name"] = "tiny"
+    assert write_folder(Job(G=other), [1], tmp_path, resume=True) == 1
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_made(job: Job, tmp_path):
+    (tmp_path / "seed0005.png").mkdir()
+    (tmp_path / "samples-000000.tar").mkdir()
+    for resume in (False, True):
+        with pytest.raises(InputError, match=r"seed0005\.png is a folder, in the place of a file"):
+            write_folder(job, [5], tmp_path, resume=resume)
+    with pytest.raises(InputError, match=r"samples-000000\.tar is a folder"):
+        write_tars(job, TEN, tmp_path)
+
+
+@pytest.mark.parametrize("line", [b"[" * 100_000, b"null", b"{}", b'{"sha256": 3, "bytes": "x"}'])
+def test_odd_lines_of_the_manifest_are_made_again(job: Job, tmp_path, line: bytes):
+    write_tars(job, TEN, tmp_path)
+    (tmp_path / "samples-000000.jsonl").write_bytes(line)
+    assert write_tars(job, TEN, tmp_path).written == ["samples-000000.tar"]
+    assert write_tars(job, TEN, tmp_path).written == []

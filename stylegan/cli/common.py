@@ -19,6 +19,7 @@ from click.core import ParameterSource
 from stylegan.bands import Layers, parse_layers
 from stylegan.choices import RenderPath
 from stylegan.errors import InputError, LicenseWarning, StyleGANError
+from stylegan.files import FULL, why_not_written
 from stylegan.seeds import SeedRanges
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
@@ -50,7 +51,10 @@ class Group(click.Group):
                 warnings.simplefilter("always", LicenseWarning)
                 return super().invoke(ctx)
         except (StyleGANError, OSError) as error:
-            raise click.ClickException(" ".join(str(error).split())) from error
+            text = str(error)
+            if not isinstance(error, StyleGANError) and error.errno in FULL:
+                text = why_not_written(error, error.filename or "the output")
+            raise click.ClickException(" ".join(text.split())) from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One PNG for each seed, in a folder."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,9 +9,24 @@ from PIL import Image
 from tqdm import tqdm
 
 from .. import images
-from ..errors import InputError
+from ..errors import DatasetError, InputError, StorageError
+from ..pictures import open_picture
 from ..workers import map_in_order
-from .job import Job
+from .job import Job, weights_sha256
+
+# What resuming compares of a PNG's text.
+_COMPARED = (
+    "model",
+    "weights_sha256",
+    "seed",
+    "truncation_psi",
+    "truncation_cutoff",
+    "noise_mode",
+    "noise_seed",
+    "label",
+)
+# Above every PNG that a job writes; larger files are not read.
+MAX_BYTES = 2**28
 
 
 def write_folder(
@@ -26,12 +42,14 @@ def write_folder(
     """Write the PNG of each seed, seed0005.png for seed 5, and return how many were written.
 
     batch_size: images computed together; None = by resolution and free memory.
-    resume: leave files as they are that an earlier run with the same settings and a model of the same name has made.
+    resume: leave files as they are that an earlier run with the same settings and weights has made, and nobody changed
+        since: each PNG holds the sha256 of its pixels. To look at one takes a small part of the time to make it.
     threads: that encode and write while the next images are computed; None = as many as there are CPUs.
     progress: show a bar; None = on a terminal.
 
     However it ends, each file is complete or not there, or what was there before. Raises InputError for settings that
-    do not fit the model, or resume with noise that is different in every run.
+    do not fit the model, resume with noise that is different in every run, and folders in the place of pictures;
+    StorageError if the disk is full.
     """
     folder = Path(folder)
     if resume and job.noise_mode == "random" and job.noise_seed is None:
@@ -39,40 +57,65 @@ def write_folder(
     folder.mkdir(parents=True, exist_ok=True)
     if batch_size is None:
         batch_size = job.G.default_batch_size(len(seeds))
+    weights = weights_sha256(job.G)
+    # What files of this job have in common, as text; a model's name may be that of another one, too.
+    common = job.settings() | {"weights_sha256": weights}
 
     def path(seed: int) -> Path:
         return folder / f"seed{seed:04d}.png"
 
     def save(rendered: tuple[int, Image.Image]) -> None:
         seed, image = rendered
-        images.save(image, path(seed))
+        digest = {"weights_sha256": weights, "pixels_sha256": _pixels_sha256(image)}
+        images.save(images.remember(image, digest), path(seed))
 
     with tqdm(total=len(seeds), unit="img", disable=None if progress is None else not progress) as bar:
 
         def missing() -> Iterator[int]:
             for seed in seeds:
-                if resume and _is_finished(path(seed), job, seed):
+                check_no_folder(path(seed))
+                if resume and _is_finished(path(seed), job, common | {"seed": seed}):
                     bar.update()
                 else:
                     yield seed
 
         written = 0
-        for _ in map_in_order(save, job.render(missing(), batch_size), threads=threads):
-            written += 1
-            bar.update()
+        try:
+            for _ in map_in_order(save, job.render(missing(), batch_size), threads=threads):
+                written += 1
+                bar.update()
+        except StorageError as error:
+            raise StorageError(f"{error}; resume=True (--resume) goes on with the pictures that are missing") from error
     return written
 
 
-def _is_finished(path: Path, job: Job, seed: int) -> bool:
-    """Whether a file is the PNG that the job would write, as far as the settings in it tell."""
-    settings: dict[str, object] = {"seed": seed} | job.settings()
+def check_no_folder(path: Path) -> None:
+    """Raise InputError, before anything is computed for it, if a folder stands where a file is to be."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, in the place of a file of this job; move it away, or name another place")
+
+
+def _is_finished(path: Path, job: Job, expected: dict[str, object]) -> bool:
+    """Whether a file is the PNG that the job would write: its settings, its size, and its pixels by their sha256."""
     if job.label is not None:  # PNGs hold the vector.
-        settings["label"] = [float(i == job.label) for i in range(job.G.label_dim)]
-    names = ("model", "seed", "truncation_psi", "truncation_cutoff", "noise_mode", "noise_seed", "label")
+        expected["label"] = [float(i == job.label) for i in range(job.G.label_dim)]
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return image.width == job.width and all(
-                image.info.get(name) == (str(settings[name]) if name in settings else None) for name in names
-            )
-    except OSError:  # It is not there, or no PNG.
+        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+            return False
+        image = open_picture(path.read_bytes())
+        if image.format != "PNG" or image.size != (job.width, job.width):
+            return False
+        if any(image.info.get(name) != (str(expected[name]) if name in expected else None) for name in _COMPARED):
+            return False
+        return image.info.get("pixels_sha256") == _pixels_sha256(image)
+    except (
+        OSError,
+        DatasetError,
+        SyntaxError,
+        ValueError,
+    ):  # It cannot be read, or is no intact PNG.
         return False
+
+
+def _pixels_sha256(image: Image.Image) -> str:
+    return hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes()).hexdigest()

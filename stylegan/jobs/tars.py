@@ -29,6 +29,7 @@ from ..seeds import SeedRanges
 from ..small_files import check_object, read_json
 from ..weights.cache import sha256_of
 from ..workers import map_in_order
+from .folder import check_no_folder
 from .job import Job
 
 # What is read of a line of the manifest.
@@ -109,6 +110,8 @@ def write_tars(
         def rendered() -> Iterator[tuple[int, int, Image.Image]]:
             for number in numbers:
                 path, own = _path(folder, number), part(number)
+                for file in (path, path.with_suffix(".jsonl")):
+                    check_no_folder(file)
                 if _is_finished(path, {"seeds": str(own), "job": identity}):
                     report.kept.append(path.name)
                     bar.update(len(own))

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .. import images
 from ..errors import CheckpointError
-from ..files import write_atomically
+from ..files import explained, write_atomically
 from ..small_files import check_object, parse_json
 
 # What a plot needs of an entry.
@@ -37,7 +37,7 @@ def rewind_log(path: Path, step: int) -> None:
 
 def append_log(path: Path, entry: Mapping[str, Any]) -> None:
     """Add one line."""
-    with path.open("a", encoding="utf-8") as file:
+    with explained(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(entry) + "\n")
 
 
