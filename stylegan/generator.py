@@ -329,8 +329,9 @@ class Generator(nn.Module):
         labels: for conditional models: a class index, one for each image, or a tensor [label_dim] or [n, label_dim].
         batch_size: images computed together; None = by resolution and free memory. It changes memory and time, not the
             images.
-        output_type: "pil" = a list of PIL images, which save these settings as text in PNGs; "np" = an array
-            [n, H, W, C] of uint8; "pt" = a tensor [n, C, H, W], nominally in [-1, 1], on the device of the network.
+        output_type: "pil" = a list of PIL images, which save these settings as text in PNGs: grey, grey with alpha, RGB
+            or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor [n, C, H, W],
+            nominally in [-1, 1], on the device of the network.
         progress: show a bar; None = if there is more than one batch, on a terminal.
 
         A seed gives the same image whatever else is in the batch: bit for bit on every run with the same batch size,
@@ -399,6 +400,8 @@ class Generator(nn.Module):
     ) -> Any:
         if output_type not in get_args(OutputType):
             raise InputError(f"output_type must be one of {', '.join(get_args(OutputType))}; got {output_type!r}")
+        if output_type == "pil":
+            images.check_channels(self.img_channels)
         n = len(settings)
         if n == 0:
             raise InputError("there is nothing to render: ws has no rows")

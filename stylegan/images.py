@@ -16,6 +16,7 @@ from torch import Tensor
 from . import ops
 from .errors import InputError
 from .files import write_atomically
+from .pictures import MODES
 
 Heading = str | Image.Image
 
@@ -25,6 +26,8 @@ _ENCODINGS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_type": Image.RLE},
     "JPEG": {"quality": 95, "subsampling": 0},
 }
+# That keep alpha as it is; others lose it, or refuse.
+_WITH_ALPHA = ("PNG", "WEBP", "TIFF")
 
 
 def to_uint8(img: Tensor, *, shrink: int = 1) -> Tensor:
@@ -53,10 +56,40 @@ def to_numpy(img: Tensor) -> np.ndarray:
 
 
 def to_pil(img: Tensor) -> list[Image.Image]:
-    """Convert float images [N, C, H, W] in [-1, 1] to PIL images: greyscale for one channel, RGB for three."""
-    if img.ndim != 4 or img.shape[1] not in (1, 3):
-        raise InputError(f"img must be [N, 1, H, W] or [N, 3, H, W], got {list(img.shape)}; PIL has no other images")
-    return [Image.fromarray(a[:, :, 0] if a.shape[-1] == 1 else a) for a in to_numpy(img)]
+    """Convert float images [N, C, H, W] in [-1, 1] to PIL images: grey, grey with alpha, RGB, RGBA for C of 1 to 4."""
+    pixels = to_numpy(img)
+    check_channels(pixels.shape[-1])
+    return [Image.fromarray(a[:, :, 0] if a.shape[-1] == 1 else a) for a in pixels]
+
+
+def check_channels(count: int) -> None:
+    """Raise InputError for images with so many channels that they are none to PIL."""
+    if count not in MODES:
+        raise InputError(
+            f"images of {count} channels are none to PIL, which has 1 (grey), 2 (grey, alpha), 3 (RGB) and 4 (RGBA); "
+            "G.sample and G.render give arrays with output_type 'np' or 'pt'"
+        )
+
+
+def as_rgb(img: Tensor) -> Tensor:
+    """What networks for RGB see of images [N, C, H, W] in [-1, 1], C of 1 to 4: [N, 3, H, W].
+
+    Grey is repeated; what is transparent is laid over white.
+    """
+    check_channels(img.shape[1])
+    if img.shape[1] in (2, 4):
+        img, alpha = img[:, :-1], ((img[:, -1:] + 1) / 2).clamp(0, 1)
+        img = img * alpha + (1 - alpha)
+    return img.expand(-1, 3, -1, -1)
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """An image as it looks on white: L for LA, RGB for RGBA, and others as they are."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    flat = Image.alpha_composite(white, image.convert("RGBA")).convert(image.mode.removesuffix("A"))
+    return remember(flat, {str(key): value for key, value in image.info.items() if isinstance(value, str)})
 
 
 def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
@@ -106,15 +139,26 @@ def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
 def encode(image: Image.Image, suffix: str) -> bytes:
     """The bytes of a picture file with that suffix, such as ".png"; the same for the same pixels and settings.
 
-    JPEG is of quality 95 with all colour samples. Raises InputError for suffixes that name no kind of picture.
+    JPEG is of quality 95 with all colour samples. Raises InputError for suffixes that name no kind of picture, or one
+    that has no alpha where the image has.
     """
-    suffix = suffix.lower()
-    if suffix not in Image.registered_extensions():
-        raise InputError(f"unknown kind of picture {suffix!r}; use .png, .jpg or .webp")
-    format = Image.registered_extensions()[suffix]
+    format = format_of(suffix, image.mode)
     data = io.BytesIO()
     image.save(data, format=format, **_ENCODINGS.get(format, {}))
     return data.getvalue()
+
+
+def format_of(suffix: str, mode: str) -> str:
+    """The format of pictures with that suffix. Raises InputError if there is none, or it cannot keep alpha."""
+    format = Image.registered_extensions().get(suffix.lower())
+    if format is None:
+        raise InputError(f"unknown kind of picture {suffix.lower()!r}; use .png, .jpg or .webp")
+    if mode in ("LA", "RGBA") and format not in _WITH_ALPHA:
+        raise InputError(
+            f"{format} does not keep the alpha of {mode} images; use .png or .webp, "
+            "or lay them over white first (stylegan.images.opaque)"
+        )
+    return format
 
 
 def grid(
@@ -132,8 +176,9 @@ def grid(
     row_headings, column_headings: texts or images shown left of each row and above each column.
     padding: pixels between images.
 
-    Returns one RGB image that remembers the settings of its images (see `remember`), several values of one setting
-    separated by commas. Raises InputError if sizes differ or headings do not match the rows and columns.
+    Returns one RGB image, or RGBA if one of them has alpha, which is kept. It remembers the settings of its images (see
+    `remember`), several values of one setting separated by commas. Raises InputError if sizes differ or headings do not
+    match the rows and columns.
     """
     if not images:
         raise InputError("a grid needs at least one image")
@@ -157,7 +202,8 @@ def grid(
     # A column is as wide as its heading's text at least, so that no text is cut.
     cell = max([width, *(_heading_size(h, font)[0] for h in column_headings or [])])
     size = (left + columns * (cell + padding) - padding, top + rows * (height + padding) - padding)
-    canvas = Image.new("RGB", size, background)
+    has_alpha = any(image.mode in ("LA", "RGBA") for image in images)
+    canvas = Image.new("RGBA" if has_alpha else "RGB", size, background)
     draw = ImageDraw.Draw(canvas)
 
     def put(heading: Heading, x: int, y: int, w: int, h: int) -> None:

@@ -183,7 +183,7 @@ def test_an_interrupted_video_leaves_what_was_there_before(tmp_path, suffix, err
         (shades(2), "a.webp", float("nan"), "fps must be"),
         (shades(1, (20000, 1)), "a.gif", 30, "16383 pixels"),
         ([np.zeros((8, 8, 3))], "a.gif", 30, "uint8"),
-        ([np.zeros((8, 8, 4), np.uint8)], "a.gif", 30, "uint8"),
+        ([np.zeros((8, 8, 5), np.uint8)], "a.gif", 30, "uint8"),
     ],
 )
 def test_what_is_no_video_is_an_error_and_leaves_nothing(tmp_path, frames, name, fps, message):

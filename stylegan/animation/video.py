@@ -15,6 +15,8 @@ from tqdm import tqdm
 
 from ..errors import InputError
 from ..files import new_file
+from ..images import opaque
+from ..pictures import MODES
 from .gif import GIFWriter
 from .mp4 import MP4Writer, require_av
 from .webp import WebPWriter
@@ -45,7 +47,8 @@ def save_video(
 ) -> None:
     """Write frames to a file, complete or not at all, holding no more than a few of them in memory.
 
-    frames: PIL images or uint8 arrays [H, W, 3] or [H, W] of equal size; an iterator will do. What the first image
+    frames: PIL images or uint8 arrays [H, W] or [H, W, C], C of 1 to 4, of equal size; an iterator will do. What is
+        transparent is laid over white. What the first image
         remembers of its settings (`images.remember`) is stored as JSON: as the comment of MP4 and GIF, as the image
         description (EXIF) of WebP.
     path: .mp4 (H.264, `pip install "stylegan[video]"`), .gif (256 colours a frame, at most 50 frames a second) or
@@ -70,7 +73,7 @@ def save_video(
         for image in tqdm(chain([first], images), total=length_hint(frames) or None, unit="frame", disable=hidden):
             if image.size != first.size:
                 raise InputError(f"frames of a video must have one size, got {first.size} and {image.size}")
-            writer.add(image.convert("RGB"))
+            writer.add(opaque(image).convert("RGB"))
         writer.close()
 
 
@@ -91,6 +94,6 @@ def check_video(path: Path, fps: float) -> Fraction:
 def _as_image(frame: Frame) -> Image.Image:
     if isinstance(frame, Image.Image):
         return frame
-    if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] != 3):
-        raise InputError(f"a frame must be uint8 [H, W, 3] or [H, W], got {frame.dtype} {list(frame.shape)}")
-    return Image.fromarray(frame)
+    if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] not in MODES):
+        raise InputError(f"a frame must be uint8 [H, W] or [H, W, 1 to 4], got {frame.dtype} {list(frame.shape)}")
+    return Image.fromarray(frame[:, :, 0] if frame.ndim == 3 and frame.shape[2] == 1 else frame)

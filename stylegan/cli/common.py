@@ -225,11 +225,18 @@ class ModelOptions:
     path: RenderPath
     batch_size: int | None
 
-    def load(self) -> "Generator":
-        """The generator; tells under which licence its images stand."""
+    def load(self, out: Path | None = None) -> "Generator":
+        """The generator; tells under which licence its images stand.
+
+        out: the picture that its images shall go to. Raises InputError if that would lose their alpha.
+        """
         from stylegan.generator import Generator
+        from stylegan.images import format_of
+        from stylegan.pictures import MODES
 
         G = Generator.from_pretrained(self.model, device=self.device, dtype=self.dtype, path=self.path)
+        if out is not None:
+            format_of(out.suffix, MODES.get(G.img_channels, "RGB"))
         click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
         return G
 

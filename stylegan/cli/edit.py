@@ -78,7 +78,7 @@ def edit(
     from stylegan.editing import find_direction
 
     check_output(out)
-    G = options.load()
+    G = options.load(out)
     directions = [find_direction(G, name, path=file) for name in names]
     faces = choose_faces(
         G,

@@ -62,7 +62,7 @@ def mix(
     from stylegan import images
 
     check_output(out)
-    G = options.load()
+    G = options.load(out)
     choose = functools.partial(
         choose_faces, G, label=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
     )

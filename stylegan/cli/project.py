@@ -137,7 +137,7 @@ def prepare(
     """A photo as the model wants it; errors name the photo."""
     from stylegan import projection
 
-    photo = projection.load_photo(path)
+    photo = projection.load_photo(path, channels=4 if G.img_channels in (2, 4) else 3)
     try:
         if points is not None:
             pairs = list(zip(points[::2], points[1::2], strict=True))

@@ -113,7 +113,7 @@ def sample(
     given |= {"--image-format": image_format, "--resume": resume or None}
     _check_options(format, out, [name for name, value in given.items() if value is not None], latents)
     job = Job(
-        G=options.load(),
+        G=options.load(out if format == "grid" else None),
         truncation_psi=0.7 if truncation_psi is None else truncation_psi,
         truncation_cutoff=truncation_cutoff,
         noise_mode=noise_mode,

@@ -52,7 +52,7 @@ def truncate(
     from stylegan import images
 
     check_output(out)
-    G = options.load()
+    G = options.load(out)
     faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)
     sweep = torch.stack([G.truncate(faces.ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
     noise = faces.noise_for(torch.arange(len(faces.ws)).repeat_interleave(len(truncation_psi)))

@@ -125,4 +125,5 @@ def video(
         batch_size=options.batch_size,
     )
     animation.save_video(frames, out, fps=fps)
-    click.echo(f"wrote {len(frames)} frames, {len(frames) / fps:g} s, to {out.resolve()}")
+    over = ", laid over white" if G.img_channels in (2, 4) else ""
+    click.echo(f"wrote {len(frames)} frames{over}, {len(frames) / fps:g} s, to {out.resolve()}")

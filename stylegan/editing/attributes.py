@@ -10,6 +10,7 @@ from ..bands import Layers
 from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
+from ..images import as_rgb
 from ..w_space import sample_w
 from .boundaries import boundary, orthogonalize
 
@@ -25,7 +26,7 @@ def attribute_directions(
 ) -> list[Direction]:
     """A direction for each attribute, which leaves the others alone as far as a plane can.
 
-    classifiers: by attribute, from images [N, C, H, W] in [-1, 1] to a score [N]; more = further along.
+    classifiers: by attribute, from images [N, 3, H, W] in [-1, 1] to a score [N]; more = further along.
     layers: those that the directions move; None = all, or as in `mix_styles`.
     samples: the seeds 0 to samples - 1.
     truncation_psi: of the images that the classifiers see: cleaner ones than those of w itself.
@@ -57,6 +58,6 @@ def score_images(
             ws = G.truncate(G.broadcast(part), truncation_psi)
             img = G.render(ws, output_type="pt", progress=False)
             for name, classifier in classifiers.items():
-                scores[name].append(classifier(img).cpu())
+                scores[name].append(classifier(as_rgb(img)).cpu())
             bar.update(len(part))
     return {name: torch.cat(parts) for name, parts in scores.items()}

@@ -12,6 +12,7 @@ from ..choices import GRADIENT_SAMPLES
 from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
+from ..images import as_rgb
 from ..w_space import sample_w
 from .space import layer_range, make_direction
 
@@ -48,7 +49,7 @@ def gradient_directions(
     others, and at others that change either way. The last keeps edits likely: without it, d would go where w never
     goes, and would move the answers of these very classifiers more than those of others.
 
-    classifiers: by attribute, from images [N, C, H, W] in [-1, 1] to a score [N], differentiable; more = further along.
+    classifiers: by attribute, from images [N, 3, H, W] in [-1, 1] to a score [N], differentiable; more = further along.
     hold: further scores, that all directions leave alone and none is wanted of; None = none. See COLOURS.
     layers: those that the directions move; None = all, or as in `mix_styles`.
     samples: the seeds 0 to samples - 1. Four fifths of them give the direction; the fact "rises" is the share of the
@@ -102,7 +103,7 @@ def _gradients(
     with torch.enable_grad(), tqdm(total=len(w), unit="img", disable=None if progress is None else not progress) as bar:
         for part in w.to(G.device).split(50):
             ws = G.truncate(G.broadcast(part), truncation_psi).detach().requires_grad_()
-            img = G.synthesis(ws)
+            img = as_rgb(G.synthesis(ws))
             for name, function in functions.items():
                 score = function(img)
                 if score.shape != (len(part),) or not score.requires_grad:

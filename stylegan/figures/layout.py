@@ -7,7 +7,7 @@ from typing import Literal
 from PIL import Image, ImageDraw, ImageFont
 
 from ..generator import Generator
-from ..images import remember
+from ..images import opaque, remember
 
 Cells = Sequence[Image.Image]
 
@@ -61,7 +61,7 @@ def row(cells: Cells, *, gap: int = 0) -> Image.Image:
     canvas = Image.new("RGB", size, "white")
     x = 0
     for cell in cells:
-        canvas.paste(cell, (x, 0))
+        canvas.paste(opaque(cell), (x, 0))
         x += cell.width + gap
     return canvas
 
@@ -72,7 +72,7 @@ def column(cells: Cells, *, gap: int = 0, align: Literal["left", "right"] = "lef
     canvas = Image.new("RGB", (width, sum(cell.height for cell in cells) + gap * (len(cells) - 1)), "white")
     y = 0
     for cell in cells:
-        canvas.paste(cell, (width - cell.width if align == "right" else 0, y))
+        canvas.paste(opaque(cell), (width - cell.width if align == "right" else 0, y))
         y += cell.height + gap
     return canvas
 

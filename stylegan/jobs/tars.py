@@ -141,6 +141,8 @@ def _check(job: Job, seeds: SeedRanges, shard: Shard, samples_per_tar: int, imag
         raise InputError(f"samples_per_tar must be 1 or more, got {samples_per_tar}")
     if image_format not in get_args(ImageFormat):
         raise InputError(f"image_format must be png or jpg, got {image_format!r}")
+    if image_format == "jpg" and job.G.img_channels in (2, 4):
+        raise InputError(f"JPEG holds no alpha, and {job.G.name} makes images with it; use image_format png")
     twice = seeds.repeated()
     if twice is not None:
         raise InputError(f"seed {twice} is there twice; names in a tar must be different")

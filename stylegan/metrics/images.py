@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..generator import Generator
-from ..images import from_uint8, to_uint8
+from ..images import as_rgb, from_uint8, to_uint8
 from ..training.dataset import ImageDataset, shuffled_indices
 
 NoiseMode = Literal["random", "const"]
@@ -78,17 +78,10 @@ class Images:
         return (self.seed + number) % 2**32
 
 
-def as_rgb(img: Tensor) -> Tensor:
-    """Repeat one channel three times: [N, 1 or 3, H, W] -> [N, 3, H, W]."""
-    if img.shape[1] not in (1, 3):
-        raise InputError(f"metrics look at images of 1 or 3 channels, got {img.shape[1]}")
-    return img.expand(-1, 3, -1, -1)
-
-
 def real_images(dataset: ImageDataset, numbers: range, *, seed: int) -> Tensor:
     """Real images in shuffled order, each once: float32 [N, 3, H, W] in [-1, 1]."""
     indices = shuffled_indices(len(dataset), numbers.start, len(numbers), seed)
-    return from_uint8(as_rgb(dataset.batch(indices)[0]))
+    return as_rgb(from_uint8(dataset.batch(indices)[0]))
 
 
 def labels_for(G: Generator, dataset: ImageDataset | None, n: int, *, seed: int) -> Tensor | None:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from .. import latents, ops
 from ..errors import InputError
-from .images import Images, as_rgb
+from ..images import as_rgb
+from .images import Images
 
 Space = Literal["z", "w"]
 

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError, StyleGANError
+from ..images import opaque
 from .alignment import cut_square
 from .photos import check_side
 
@@ -33,7 +34,11 @@ def detect_face(photo: Image.Image) -> tuple[float, float, float]:
     else:
         cascade = Cascade(data.lbp_frontal_face_cascade_filename())
         found = cascade.detect_multi_scale(
-            img=np.asarray(small), scale_factor=1.1, step_ratio=1, min_size=(least, least), max_size=(most, most)
+            img=np.asarray(opaque(small)),
+            scale_factor=1.1,
+            step_ratio=1,
+            min_size=(least, least),
+            max_size=(most, most),
         )
     if not found:
         raise InputError("no frontal face found; give its crop or five points, or a photo that is cropped already")

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..images import as_rgb
+
 # From images [N, 3, H, W] in [-1, 1] to vectors [N, D] whose squared distances are perceptual.
 Embed = Callable[[Tensor], Tensor]
 
@@ -31,14 +33,14 @@ def exploration(step: int, steps: int) -> float:
 def embed_images(img: Tensor, embed: Embed) -> Tensor:
     """Embed images [N, C, H, W] in [-1, 1], at every size of a pyramid: the squared distance is the mean over them.
 
-    The sizes are that of the images, 256x256 at most, and its halves down to 32x32; grey images become three channels.
+    The sizes are that of the images, 256x256 at most, and its halves down to 32x32, as RGB (`images.as_rgb`).
     A perceptual network is as wide as some pixels, so at one size alone it sees less of a face the larger the image.
     """
     img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
-    parts = [embed(img.expand(-1, 3, -1, -1))]
+    parts = [embed(as_rgb(img))]
     while img.shape[-1] >= 2 * MIN_SIZE:
         img = F.avg_pool2d(img, 2)
-        parts.append(embed(img.expand(-1, 3, -1, -1)))
+        parts.append(embed(as_rgb(img)))
     return torch.cat(parts, dim=1) / len(parts) ** 0.5
 
 

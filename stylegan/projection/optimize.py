@@ -15,6 +15,7 @@ from .. import images as _images
 from ..errors import InputError
 from ..generator import Generator
 from ..latent_files import Latents
+from ..pictures import MODES
 from .photos import to_square
 from .projector import Projector, Settings, Space, frame_steps
 
@@ -153,7 +154,8 @@ def _to_target(pictures: Any, G: Generator) -> Tensor:
     photos = [pictures] if isinstance(pictures, Image.Image) else pictures
     if not isinstance(photos, Sequence) or not photos or not all(isinstance(p, Image.Image) for p in photos):
         raise InputError("pictures must be a PIL image, a list of them or a tensor; `load_photo` reads files")
-    mode = "L" if G.img_channels == 1 else "RGB"
+    _images.check_channels(G.img_channels)
+    mode = MODES[G.img_channels]
     squares = [np.array(to_square(picture.convert(mode), G.img_resolution)) for picture in photos]
     pixels = torch.from_numpy(np.stack(squares)).reshape(len(squares), G.img_resolution, G.img_resolution, -1)
     return _images.from_uint8(pixels.permute(0, 3, 1, 2))

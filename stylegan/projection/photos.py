@@ -12,13 +12,15 @@ from ..pictures import Crop, decode, square_box
 MAX_ENLARGEMENT = 4
 
 
-def load_photo(path: str | os.PathLike[str]) -> Image.Image:
+def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Image:
     """Read a picture: turned as its EXIF says, 8-bit RGB, transparency laid over white; of animations the first frame.
+
+    channels: 4 = RGBA, for models with alpha; see `pictures.decode`.
 
     Raises InputError if it is not there or no picture.
     """
     try:
-        return decode(Path(path).read_bytes(), animated="first").image
+        return decode(Path(path).read_bytes(), channels=channels, animated="first").image
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except DatasetError as error:

@@ -67,9 +67,11 @@ class DiffAugment(_Draws):
         return cls(u[0] - 0.5, 2 * u[1], u[2] + 0.5, (u[3:5].T - 0.5) / 4, u[5:7].T)
 
     def __call__(self, img: Tensor) -> Tensor:
-        x = _at_least_float32(img) + _per_image(self.brightness)
+        colours, rest = _parted(_at_least_float32(img))
+        x = colours + _per_image(self.brightness)
         x = _stretch(x, x.mean(dim=1, keepdim=True), self.saturation)
         x = _stretch(x, x.mean(dim=(1, 2, 3), keepdim=True), self.contrast)
+        x = torch.cat([x, rest], dim=1)
         size = x.shape[-1]
         places = torch.arange(size, device=x.device)
 
@@ -179,13 +181,14 @@ def warp(img: Tensor, geometry: Tensor) -> Tensor:
 def recolour(img: Tensor, colour: Tensor) -> Tensor:
     """Apply a matrix [N, 4, 4] of (red, green, blue, 1) to each pixel; a grey image becomes the mean of what it gives.
 
-    img: [N, 3 or 1, H, W].
+    img: [N, C, H, W], grey or RGB, with alpha or without, which stays.
     """
     linear, added = colour[:, :3, :3], colour[:, :3, 3:]
+    img, rest = _parted(img)
     if img.shape[1] == 1:
         linear, added = linear.sum(dim=2, keepdim=True).mean(dim=1, keepdim=True), added.mean(dim=1, keepdim=True)
     linear, added = linear.to(img.dtype), added.to(img.dtype)
-    return torch.baddbmm(added, linear, img.flatten(2)).view_as(img)
+    return torch.cat([torch.baddbmm(added, linear, img.flatten(2)).view_as(img), rest], dim=1)
 
 
 def adapt(p: float, real_signs: Sequence[float], images: int, *, target: float, kimg: float) -> float:
@@ -197,6 +200,12 @@ def adapt(p: float, real_signs: Sequence[float], images: int, *, target: float, 
     excess = sum(real_signs) / len(real_signs) - target
     change = images / (kimg * 1000) * (0 if excess == 0 else math.copysign(1, excess))
     return min(max(p + change, 0.0), 1.0)
+
+
+def _parted(img: Tensor) -> tuple[Tensor, Tensor]:
+    """The channels of colour, one or three, and the rest: alpha, or none."""
+    count = 1 if img.shape[1] < 3 else 3
+    return img[:, :count], img[:, count:]
 
 
 def _at_least_float32(img: Tensor) -> Tensor:

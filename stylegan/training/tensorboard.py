@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
+from ..images import opaque
 
 
 def require_tensorboard() -> None:
@@ -40,7 +41,7 @@ class Board:
     def add_picture(self, name: str, path: Path, images: int) -> None:
         """A picture from a file."""
         with Image.open(path) as picture:
-            self._writer.add_image(name, np.asarray(picture.convert("RGB")), images, dataformats="HWC")
+            self._writer.add_image(name, np.asarray(opaque(picture).convert("RGB")), images, dataformats="HWC")
         self._writer.flush()
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Augmentation: exact blits, smooth geometry, colours along the axis of greys, derivatives, and the p of ADA."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -243,3 +244,23 @@ def test_a_skipped_step_does_not_count():
     img, _ = TinyImages().batch(list(range(8)))
     assert train_step(s, config, config.schedule().at(99), img, None).skipped
     assert (s.augment_p, s.real_signs) == (0, [])
+
+
+# Alpha
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", ["diffaugment", "ada"])
+def test_colours_change_as_without_alpha_and_alpha_moves_with_them(name: str, channels: int) -> None:
+    """Draws that move and cut nothing leave alpha alone; others treat it like the other channels."""
+    generator = torch.Generator().manual_seed(3)
+    colour, alpha = (torch.randn(4, c, 8, 8, generator=generator) for c in (channels, 1))
+    change = draw_augment(name, 0.99, 4, 8, generator=generator, samples=torch.arange(4))
+    both = change(torch.cat([colour, alpha], dim=1))
+    assert torch.equal(both[:, :-1], change(colour))
+    if isinstance(change, DiffAugment):
+        still = replace(change, brightness=torch.zeros(4), saturation=torch.ones(4), contrast=torch.ones(4))
+    else:
+        assert isinstance(change, Ada)
+        still = replace(change, colour=torch.eye(4).repeat(4, 1, 1))
+    torch.testing.assert_close(both[:, -1:], still(alpha))

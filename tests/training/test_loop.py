@@ -217,3 +217,14 @@ def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path):
 def test_a_batch_that_groups_cannot_share_is_an_error(tmp_path):
     with pytest.raises(InputError, match="batch 6 cannot be shared out"):
         run(tmp_path, batch=6)
+
+
+@pytest.mark.parametrize("augment", ["none", "diffaugment", "ada"])
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (4, "RGBA")])
+def test_pictures_of_any_channels_train(tmp_path, channels: int, mode: str, augment: str):
+    run(tmp_path / "run", dataset=TinyImages(img_channels=channels), augment=augment, kimg=0.016)
+    G = Generator.from_pretrained(tmp_path / "run" / "network.safetensors")
+    assert G.sample()[0].mode == mode
+    for name in ("reals.png", "fakes.png"):
+        with Image.open(tmp_path / "run" / name) as picture:
+            assert picture.mode == ("RGBA" if "A" in mode else "RGB")

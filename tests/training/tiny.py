@@ -13,12 +13,11 @@ from stylegan.training import Outcome, TrainingConfig, loop, train
 class TinyImages:
     """64 random pictures, the same every time."""
 
-    img_channels = 3
-
-    def __init__(self, resolution: int = 16, label_dim: int = 0):
-        self.resolution, self.label_dim = resolution, label_dim
+    def __init__(self, resolution: int = 16, label_dim: int = 0, img_channels: int = 3):
+        self.resolution, self.label_dim, self.img_channels = resolution, label_dim, img_channels
         generator = torch.Generator().manual_seed(1)
-        self.pictures = torch.randint(0, 256, (64, 3, resolution, resolution), dtype=torch.uint8, generator=generator)
+        shape = (64, img_channels, resolution, resolution)
+        self.pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
     def __len__(self) -> int:
         return len(self.pictures)
