@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -29,6 +29,7 @@ class Reply:
     cut: int | None = None  # Send only so many bytes of the body, and
     reset: bool = False  # close the connection with a reset.
     pause: float = 0  # Seconds before every tenth of the body.
+    raw: Iterable[bytes] = ()  # Send these instead of all that, as long as the client listens.
 
 
 Fault = Callable[[Reply], Reply]
@@ -48,6 +49,23 @@ def page(status: int = 200) -> Fault:
     """The login page of a network, whatever was asked."""
     body = b"<!DOCTYPE html><html><title>Welcome to our wireless network</title></html>"
     return answer(status, {"Content-Type": "text/html"}, body)
+
+
+def raw(*parts: bytes, pause: float = 0.02, times: int = 1000) -> Fault:
+    """Bytes as they are: the first part, and then the others again and again, slowly."""
+
+    def send() -> Iterator[bytes]:
+        yield parts[0]
+        for _ in range(times):
+            for part in parts[1:]:
+                time.sleep(pause)
+                yield part
+
+    def change(reply: Reply) -> Reply:
+        return Reply(raw=send())
+
+    change.is_instead = True  # type: ignore[attr-defined]
+    return change
 
 
 def cut(n: int, *, reset: bool = False) -> Fault:
@@ -181,6 +199,11 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.hub.reply(self.command, self.path, lambda: make(body))
         reply.headers.setdefault("Content-Length", str(len(reply.body)))
         try:
+            if reply.raw:
+                self.close_connection = True
+                for part in reply.raw:
+                    self.wfile.write(part)
+                return
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

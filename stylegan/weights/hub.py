@@ -8,12 +8,11 @@ fetched once more, and then refused. This module knows no networks.
 import logging
 import os
 import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import (
     AuthError,
@@ -25,6 +24,7 @@ from ..errors import (
     StyleGANError,
     UnsafeFileError,
 )
+from ..small_files import Limits, has_type, parse_json
 from . import transfer
 from .cache import Cache, sha256_of
 from .sources import SUFFIXES, Source, check_filename, check_repo
@@ -32,6 +32,10 @@ from .transfer import Transient
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# Of the list of a repository's files: bytes of a page, as the hub sends at most 1,000 files on each, and pages.
+_PAGE = Limits(bytes=4_000_000)
+_MOST_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -76,18 +80,20 @@ def fetch(
     *,
     size: int | None = None,
     sha256: str | None = None,
+    most: int = transfer.MAX_FILE,
     update: bool = False,
 ) -> Fetched:
     """Have a file in the cache, verified.
 
-    size, sha256: of the right file, where they are known. update: ask the hub whether its branch has moved; else
-    a file that is in the cache is used without a request, as those of URLs always are.
+    size, sha256: of the right file, where they are known. most: bytes that a file of a hub may have.
+    update: ask the hub whether its branch has moved; else a file that is in the cache is used without a request, as
+    those of URLs always are.
     Raises OfflineError, NotFoundError, AuthError, RateLimitError or another DownloadError; IntegrityError if the file
     stays wrong after a second download; UnsafeFileError if a path leads out of the cache.
     """
     if source.filename is None:
         raise InputError(f"{source}: name a file, as in hf:user/repo/file")
-    job = _Job(source, access, access.cache, size, sha256)
+    job = _Job(source, access, access.cache, size, sha256, most)
     offline = access.is_offline
     if access.force_download and offline:
         raise OfflineError(f"{source}: force_download needs the network, which local_files_only or HF_HUB_OFFLINE bars")
@@ -160,19 +166,24 @@ def upload(
 
     check_repo(repo_id)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
+    size = sum(path.stat().st_size for path in files)
     asked = f"publish to {repo_id}"
     api = HfApi(token=token)
 
     def attempt() -> str:
         try:
-            api.create_repo(repo_id, private=private, exist_ok=True)
-            if private and api.model_info(repo_id).private is False:
+            _ask(lambda: api.create_repo(repo_id, private=private, exist_ok=True), asked)
+            if private and _ask(lambda: api.model_info(repo_id), asked).private is False:
                 raise InputError(f"{repo_id} is a public repository; pass private=False to publish there")
-            commit = api.create_commit(
-                repo_id,
-                [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files],
-                commit_message=commit_message,
-                revision=revision,
+            commit = transfer.watch(
+                lambda: api.create_commit(
+                    repo_id,
+                    [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files],
+                    commit_message=commit_message,
+                    revision=revision,
+                ),
+                asked,
+                seconds=transfer.PATIENCE.answer + size / transfer.PATIENCE.slowest,
             )
             return str(commit.commit_url)
         except StyleGANError:
@@ -192,6 +203,7 @@ class _Job:
     cache: Cache
     size: int | None
     sha256: str | None
+    most: int
 
     def cached(self, *, may_repair: bool) -> Fetched | None:
         """The file of the cache, if it is there and right; a wrong one is deleted.
@@ -269,18 +281,20 @@ class _Job:
         try:
             # Ask first: this tells at once what the client would only tell after minutes of trying.
             url = hf_hub_url(repo, filename, revision=revision)
-            about = get_hf_file_metadata(url, token=token, timeout=transfer.PATIENCE.timeout)
+            about = _ask(lambda: get_hf_file_metadata(url, token=token, timeout=transfer.PATIENCE.timeout), asked)
             etag = _check_answer(asked, about.commit_hash, about.etag)
+            if about.size is not None and about.size > self.most:
+                raise IntegrityError(f"{asked}: {about.size} bytes; expected no more than {self.most}; not fetched")
             self.prune_partial(blobs, etag)
             if force or not (blobs / etag).is_file():
                 transfer.check_disk_space(folder, about.size or self.size, asked)
-            path = _watch(
+            path = transfer.watch(
                 lambda: hf_hub_download(
                     repo, filename, revision=revision, token=token, cache_dir=folder, force_download=force
                 ),
                 asked,
-                blobs,
-                etag,
+                arrived=lambda: _size_of_partial(blobs, etag),
+                most=min(self.most, about.size or self.most),
             )
         except StyleGANError:
             raise
@@ -310,35 +324,9 @@ def _check_answer(asked: str, commit: str | None, etag: str | None) -> str:
     return etag
 
 
-def _watch(call: Callable[[], T], asked: str, blobs: Path, etag: str) -> T:
-    """Run the hub's client, and leave it when nothing new arrives for too long: it may sleep for hours, or begin anew
-    for ever. What it brings later does no harm: it is verified before it is used.
-    """
-    results: list[tuple[T | None, BaseException | None]] = []
-
-    def run() -> None:
-        try:
-            results.append((call(), None))
-        except BaseException as error:
-            results.append((None, error))
-
-    thread = threading.Thread(target=run, name="stylegan download", daemon=True)
-    thread.start()
-    furthest, since = -1, time.monotonic()
-    while not results:
-        thread.join(0.2)
-        arrived = _size_of_partial(blobs, etag)
-        if arrived > furthest:
-            furthest, since = arrived, time.monotonic()
-        elif time.monotonic() - since > transfer.PATIENCE.silence:
-            raise DownloadError(
-                f"{asked}: nothing new arrived for {transfer.PATIENCE.silence:.0f} s, after {furthest} bytes; the "
-                "server is broken, or limits how much one may fetch: try again later"
-            )
-    value, error = results[0]
-    if error is not None:
-        raise error
-    return value  # type: ignore[return-value]
+def _ask(call: Callable[[], T], asked: str) -> T:
+    """A question to the hub that has a short answer."""
+    return transfer.watch(call, asked, seconds=transfer.PATIENCE.answer)
 
 
 def _size_of_partial(blobs: Path, etag: str) -> int:
@@ -395,20 +383,70 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _list_files(source: Source, access: Access) -> list[str]:
-    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
+    """The names of a repository's files; the one that we look for alone, if it is there."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
-    repo, revision = source.location, source.revision
+    asked, url = str(source), hf_hub_url(source.location, "model.safetensors", revision=source.revision)
     try:
         try:
-            # One quick question; the list is only asked for where it is needed, and then with the client's patience.
-            url = hf_hub_url(repo, "model.safetensors", revision=revision)
-            get_hf_file_metadata(url, token=access.token, timeout=transfer.PATIENCE.timeout)
+            # One quick question; the list is only asked for where it is needed.
+            _ask(lambda: get_hf_file_metadata(url, token=access.token, timeout=transfer.PATIENCE.timeout), asked)
             return ["model.safetensors"]
         except EntryNotFoundError:
-            return HfApi(token=access.token).list_repo_files(repo, revision=revision)
+            return _ask(lambda: list(_names(source, access)), asked)
+    except StyleGANError:
+        raise
+    except transfer.Transient:
+        raise
     except Exception as error:
-        raise _explain(error, str(source), access.cache.hub) from error
+        raise _explain(error, asked, access.cache.hub) from error
+
+
+def _names(source: Source, access: Access) -> Iterator[str]:
+    """The names of a repository's files, page after page. The client's own list has no limits."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers
+
+    asked, revision = str(source), quote(source.revision or "main", safe="")
+    url: str | None = f"{constants.ENDPOINT}/api/models/{source.location}/tree/{revision}?recursive=true"
+    headers = build_hf_headers(token=access.token) | {"Accept-Encoding": "identity"}
+    for _ in range(_MOST_PAGES):
+        page, following = _get(str(url), headers, asked)
+        entries = parse_json(page, where=f"{asked}: the list of its files", error=DownloadError, limits=_PAGE)
+        if not has_type(entries, list[dict[str, Any]]):
+            raise DownloadError(f"{asked}: the answer is no list of files; expected a model hub")
+        yield from (entry["path"] for entry in entries if isinstance(entry.get("path"), str))
+        if not following:
+            return
+        url = urljoin(str(url), following)
+        if urlsplit(url).netloc != urlsplit(constants.ENDPOINT).netloc:
+            raise UnsafeFileError(f"{asked}: its list of files goes on at {url[:80]!r}, another server; not followed")
+    raise DownloadError(f"{asked}: its list of files has more than {_MOST_PAGES} pages; name a file: hf:user/repo/FILE")
+
+
+def _get(url: str, headers: dict[str, str], asked: str) -> tuple[bytes, str | None]:
+    """A page through the client's own connections, to a limit, and where the next one is."""
+    from huggingface_hub.utils import get_session
+
+    session: Any = get_session()
+    timeout = transfer.PATIENCE.timeout
+    if hasattr(session, "stream"):  # httpx
+        opened = session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True)
+    else:  # requests, of older clients
+        opened = session.get(url, headers=headers, timeout=timeout, stream=True)
+    with opened as response:
+        if response.status_code >= 400:
+            raise _explain_response(response, asked)
+        if response.headers.get("Content-Encoding", "identity") != "identity":
+            raise DownloadError(f"{asked}: a packed answer, which was not asked for; a broken server or proxy")
+        raw = response.iter_raw() if hasattr(response, "iter_raw") else response.raw.stream(65536, False)
+        data = bytearray()
+        for chunk in raw:
+            data += chunk
+            if len(data) > _PAGE.bytes:
+                raise DownloadError(f"{asked}: more than {_PAGE.bytes} bytes in place of a list of its files")
+        return bytes(data), response.links.get("next", {}).get("url")
 
 
 def _cached_names(source: Source, cache: Cache) -> list[str]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, WeightsError
 from ..files import write_atomically
+from ..small_files import DESCRIPTION
 from . import hub, manifest
 from .cache import sha256_of
 from .checkpoint import (
@@ -129,7 +130,7 @@ def _converted(
         if source.kind == "hub" and not _has_our_header(fetched.path):
             beside = str(Path(str(source.filename)).with_name("config.json").as_posix())
             place = Source("hub", source.location, beside, source.revision)
-            config = config_from_json(hub.fetch(place, access, update=True).path)
+            config = config_from_json(hub.fetch(place, access, most=DESCRIPTION.bytes, update=True).path)
         return Loaded(load_checkpoint(fetched.path, config=config), str(source), facts)
 
     cache = access.cache

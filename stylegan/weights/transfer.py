@@ -1,9 +1,11 @@
 """Fetches one file over https with the standard library: for URLs and Google Drive.
 
 The file grows under a temporary name, is resumed by Range when the connection breaks, and is renamed when all of it
-is there. What waits, how long and how often is in `Patience`, which the hub's client is held to as well.
+is there. What waits, how long and how often is in `Patience`, which the hub's client is held to as well: whatever talks
+to a server runs in a thread that `watch` leaves where it takes too long, or brings too much.
 """
 
+import ctypes
 import errno
 import html.parser
 import http.client
@@ -13,6 +15,7 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -55,7 +58,9 @@ class Patience:
     longest_wait: float = 60.0  # A server that asks for more (Retry-After) is left.
     timeout: float = 8.0  # Seconds for a connection, and without a byte.
     offline: float = 12.0  # Seconds after which a connection that was never made is not tried again.
-    silence: float = 120.0  # Seconds without a byte after which the hub's client is left.
+    answer: float = 30.0  # Seconds for a whole small answer: connection, headers, redirects, body, pages.
+    silence: float = 60.0  # A file is left that brings in so many seconds
+    slowest: float = 1000.0  # fewer bytes than so many for each.
 
 
 PATIENCE = Patience()
@@ -89,6 +94,80 @@ def persist(attempt: Callable[[], T], patience: Patience | None = None) -> T:
     raise last.error
 
 
+class Pace:
+    """Whether a transfer comes on: `silence * slowest` new bytes at least in each stretch of `silence` seconds."""
+
+    def __init__(self, patience: Patience, clock: Callable[[], float] = time.monotonic):
+        self.patience, self.clock = patience, clock
+        self.counted, self.since = 0, clock()
+
+    def problem(self, arrived: int) -> str | None:
+        """What is wrong, in words, after so many bytes in all."""
+        now, new = self.clock(), arrived - self.counted
+        if new >= self.patience.silence * self.patience.slowest:
+            self.counted, self.since = arrived, now
+        elif now - self.since > self.patience.silence:
+            what = f"only {new} bytes" if new > 0 else "nothing new"
+            return f"{what} arrived for {self.patience.silence:.0f} s, after {self.counted} bytes"
+        return None
+
+
+class _Left(SystemExit):
+    """Ends a thread that nobody waits for any more; threads end so without a word."""
+
+
+def watch(
+    call: Callable[[], T],
+    asked: str,
+    *,
+    seconds: float | None = None,
+    arrived: Callable[[], int] | None = None,
+    most: int | None = None,
+) -> T:
+    """Run a call that talks to a server in a thread of its own, and return its result or raise its error.
+
+    seconds: how long it may take in all; None = as long as `arrived` says that enough new bytes come, see `Pace`.
+    arrived: the bytes so far. most: that may arrive.
+
+    Raises DownloadError, or IntegrityError for too many bytes, and ends the call where it next runs Python.
+    """
+    results: list[tuple[T | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            results.append((call(), None))
+        except BaseException as error:
+            results.append((None, error))
+
+    thread = threading.Thread(target=run, name="stylegan download", daemon=True)
+    pace, start, furthest = Pace(PATIENCE), time.monotonic(), 0
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.05)
+            if seconds is not None and time.monotonic() - start > seconds:
+                raise DownloadError(
+                    f"{asked}: no whole answer within {seconds:g} s; the server, or what is in between, is broken or "
+                    "overloaded: try again later"
+                )
+            if arrived is not None:
+                furthest = max(furthest, arrived())
+                if most is not None and furthest > most:
+                    raise IntegrityError(f"{asked}: more than the {most} bytes that were announced; not kept")
+                if seconds is None and (problem := pace.problem(furthest)):
+                    raise DownloadError(
+                        f"{asked}: {problem}; the server is broken, or limits how much one may fetch: try again later"
+                    )
+    finally:
+        if thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Left))
+            thread.join(1)  # What it held is free again, unless it waits for the server, which has a limit, too.
+    value, error = results[0]
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]
+
+
 def download(url: str, target: Path, *, asked: str, size: int | None = None) -> None:
     """Fetch a URL to a file, complete or not at all. asked: what messages call it. size: bytes, if known.
 
@@ -101,7 +180,11 @@ def download(url: str, target: Path, *, asked: str, size: int | None = None) -> 
 def download_from_drive(id: str, target: Path, *, asked: str, size: int | None = None) -> None:
     """Fetch a file from Google Drive, through the page that asks whether large files are wanted. See `download`."""
     opener = _make_opener()
-    url = persist(lambda: _confirmed_url(opener, DRIVE_URL + id, asked, target.parent))
+    url = persist(
+        lambda: watch(
+            lambda: _confirmed_url(opener, DRIVE_URL + id, asked, target.parent), asked, seconds=PATIENCE.answer
+        )
+    )
     _fetch(opener, url, target, asked, size)
 
 
@@ -181,7 +264,7 @@ def _fetch(opener: urllib.request.OpenerDirector, url: str, target: Path, asked:
         try:
             with part.open("wb") as file:
                 transfer = _Transfer(opener, url, file, asked, size, folder)
-                persist(transfer.attempt)
+                persist(lambda: watch(transfer.attempt, asked, arrived=lambda: transfer.arrived))
                 file.flush()
                 os.fsync(file.fileno())
             refuse_page(part, asked)
@@ -207,6 +290,7 @@ class _Transfer:
     folder: Path
     etag: str | None = None
     furthest: int = 0  # Bytes that had arrived before one of the attempts broke off.
+    arrived: int = 0  # Bytes of all attempts.
 
     def attempt(self) -> None:
         """Ask for what is missing. Raises Transient if it does not all arrive."""
@@ -228,7 +312,7 @@ class _Transfer:
 
     def position(self, response: http.client.HTTPResponse, start: int) -> None:
         """Go to where the bytes of this answer belong; learn the size of the whole."""
-        sent = re.match(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        sent = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
         if response.status != 206 or sent is None or int(sent[1]) != start:
             if response.status == 206:
                 self.restart(206)
@@ -238,7 +322,7 @@ class _Transfer:
         etag = response.headers.get("ETag", "")
         self.etag = etag if etag.startswith('"') else None
         length = response.headers.get("Content-Length", "")
-        if self.size is None and length.isdecimal():
+        if self.size is None and re.fullmatch(r"[0-9]{1,18}", length):
             self.size = start + int(length)
             check_disk_space(self.folder, int(length), self.asked)
 
@@ -246,8 +330,10 @@ class _Transfer:
         limit = MAX_FILE if self.size is None else self.size
         while True:
             try:
-                chunk = response.read(_CHUNK)
-            except (OSError, http.client.HTTPException) as error:
+                chunk = response.read1(_CHUNK)  # What there is, so that a slow server is seen to be slow.
+                if isinstance(response.chunk_left, int) and response.chunk_left < 0:
+                    raise http.client.HTTPException("a chunk of negative length")
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 failure = DownloadError(f"{self.asked}: the transfer broke off ({short(error)}); try again")
                 raise Transient(failure, progress=self.is_progress()) from error
             if not chunk:
@@ -255,6 +341,7 @@ class _Transfer:
             if self.file.tell() + len(chunk) > limit:
                 raise IntegrityError(f"{self.asked}: more than the {limit} bytes that were announced; not kept")
             self.file.write(chunk)
+            self.arrived += len(chunk)
 
     def restart(self, status: int) -> None:
         if status in (200, 206, 416):
@@ -281,7 +368,9 @@ def _open(
             raise explain_status(error.code, dict(error.headers), asked) from error
     except urllib.error.URLError as error:
         raise Transient(offline_error(asked, folder, error.reason)) from error
-    except (OSError, http.client.HTTPException) as error:
+    except DownloadError:
+        raise
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise Transient(DownloadError(f"{asked}: the connection broke off ({short(error)}); try again")) from error
 
 
@@ -365,7 +454,7 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(retry_after[:10])
     try:
         return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

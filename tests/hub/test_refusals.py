@@ -102,7 +102,17 @@ def test_n3_n4_a_stumble_is_overcome(source: Source, server, access, fault):
     check(fetch(source, access, sha256=SHA256))
 
 
-@pytest.mark.parametrize("fault", STUMBLES.values(), ids=STUMBLES)
+def test_n3_what_arrived_before_each_reset_is_kept(server, access):
+    server.plain[NAME] = DATA
+    server.fault("GET", "/plain/", cut(3000, reset=True), times=999)
+    check(fetch(Source("url", f"{server.url}/plain/{NAME}", NAME), access))
+    assert server.count("GET", "/plain/") <= 30
+
+
+HOPELESS = STUMBLES | {"reset": cut(0, reset=True)}
+
+
+@pytest.mark.parametrize("fault", HOPELESS.values(), ids=HOPELESS)
 def test_n3_n4_a_server_that_keeps_stumbling_is_left(source: Source, server, access, fault):
     server.fault("GET", path_of(source), fault, times=999)
     start = time.monotonic()
