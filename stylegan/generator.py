@@ -38,7 +38,7 @@ from .weights.hub import Access, upload
 from .weights.loading import build_network, read_weights, save_folder
 from .weights.manifest import DEFAULT_MODEL
 
-Labels = int | Sequence[int] | Tensor | None
+Labels = int | str | Sequence[int | str] | Tensor | None
 
 
 class Generator(nn.Module):
@@ -326,7 +326,8 @@ class Generator(nn.Module):
         truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
         noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise.
-        labels: for conditional models: a class index, one for each image, or a tensor [label_dim] or [n, label_dim].
+        labels: for conditional models: the index of a class or its name (`metadata["classes"]`), one for each image, or
+            a tensor [label_dim] or [n, label_dim].
         batch_size: images computed together; None = by resolution and free memory. It changes memory and time, not the
             images.
         output_type: "pil" = a list of PIL images, which save these settings as text in PNGs: grey, grey with alpha, RGB
@@ -454,7 +455,11 @@ class Generator(nn.Module):
         return str(self.metadata.get("name", "unnamed"))
 
     def label_vectors(self, labels: Labels, n: int) -> Tensor | None:
-        """Class indices or label vectors -> [n, label_dim]; the mapping network checks the shape."""
+        """Class indices, names of classes or label vectors -> [n, label_dim]; the mapping network checks the shape."""
+        if isinstance(labels, str):
+            labels = self.class_index(labels)
+        elif isinstance(labels, Sequence):
+            labels = [self.class_index(label) if isinstance(label, str) else label for label in labels]
         if labels is None or self.label_dim == 0:
             return check_labels(None if labels is None else torch.as_tensor(labels), n, self.label_dim)
         if isinstance(labels, Tensor) and labels.is_floating_point():
@@ -465,3 +470,17 @@ class Generator(nn.Module):
         if vectors.ndim == 1:
             vectors = vectors.expand(n, -1)
         return check_labels(vectors.to(self.device, non_blocking=True), n, self.label_dim)
+
+    def class_index(self, name: str) -> int:
+        """The index of a class by its name, of which training leaves a list in `metadata["classes"]`.
+
+        Raises InputError, with the names that there are, if there is no such class.
+        """
+        classes = self.metadata.get("classes")
+        names = [str(c) for c in classes] if isinstance(classes, list) else []
+        if name in names[: self.label_dim]:
+            return names.index(name)
+        if not self.label_dim:
+            raise InputError(f"{self.name} is unconditional: it takes no label, got {name!r}")
+        known = f"it has {', '.join(names[:20])}" if names else "its classes have no names"
+        raise InputError(f"{self.name} has no class {name!r}; {known}, and the indices 0 to {self.label_dim - 1}")

@@ -120,6 +120,15 @@ class LayersType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class LabelType(click.ParamType):
+    """A class: its index or its name."""
+
+    name = "class"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        return int(value) if isinstance(value, str) and value.removeprefix("-").isdecimal() else value
+
+
 def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
     """An option that takes seeds; what is called --seeds may be written --seed."""
     if "--seeds" in names:
@@ -183,7 +192,7 @@ class Faces:
         return None if self.noise is None else [noise[order.to(noise.device)] for noise in self.noise]
 
 
-def load_latents(G: "Generator", latents: Path, *, label: int | None, option: str = "seeds") -> "Latents":
+def load_latents(G: "Generator", latents: Path, *, label: int | str | None, option: str = "seeds") -> "Latents":
     """The latents of a file, which stand in place of the seeds of an option."""
     if click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE:
         raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
@@ -200,7 +209,7 @@ def choose_faces(
     latents: Path | None,
     *,
     option: str = "seeds",  # That the seeds come from.
-    label: int | None,
+    label: int | str | None,
     truncation_psi: float | None,  # None = 0.7 for seeds; what is in a file stays as it is.
     truncation_cutoff: int | None,
 ) -> Faces:
@@ -219,7 +228,7 @@ class ModelOptions:
     """--model, --label, --device, --dtype, --path and --batch-size."""
 
     model: str
-    label: int | None
+    label: int | str | None
     device: str
     dtype: str
     path: RenderPath
@@ -251,7 +260,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="NAME|PATH|REPO|URL",
         help="A name from `stylegan list`, a weight file or folder, a hub repository user/name, or a URL.",
     )
-    @click.option("--label", type=int, metavar="CLASS", help="Class index, for conditional models.")
+    @click.option("--label", type=LabelType(), metavar="CLASS", help="Class index or name, for conditional models.")
     @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
     @click.option(
         "--dtype",
@@ -274,7 +283,13 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def wrapper(
-        model: str, label: int | None, device: str, dtype: str, path: RenderPath, batch_size: int | None, **rest: Any
+        model: str,
+        label: int | str | None,
+        device: str,
+        dtype: str,
+        path: RenderPath,
+        batch_size: int | None,
+        **rest: Any,
     ) -> None:
         command(options=ModelOptions(model, label, device, dtype, path, batch_size), **rest)
 

@@ -27,7 +27,7 @@ class Job:
     truncation_cutoff: int | None = None
     noise_mode: NoiseMode = "const"
     noise_seed: int | None = None
-    label: int | None = None
+    label: int | str | None = None
     size: int | None = None  # Width of the pictures; None = the model's. See `images.display_size`.
 
     @property

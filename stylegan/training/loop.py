@@ -296,8 +296,14 @@ class _Run:
             "dataset": Path(self.config.data).name or "unnamed",
             "kimg": round(self.state.kimg, 1),
             "preset": self.config.preset,
+            **self.classes(),
             **({"start_from": Path(self.config.start_from).name} if self.config.start_from else {}),
         }
+
+    def classes(self) -> dict[str, object]:
+        """The names of the classes, for `G.sample(labels="cat")`, if they have other names than their indices."""
+        names = getattr(self.dataset, "classes", None) if self.config.conditional else None
+        return {"classes": names} if names and names != [str(i) for i in range(len(names))] else {}
 
     def save(self) -> None:
         """A checkpoint."""

@@ -5,7 +5,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from stylegan import Generator
+from stylegan.cli import main
 from stylegan.errors import DatasetError, InputError
 from stylegan.training import TrainingConfig, train
 from stylegan.training.dataset import ImageDataset
@@ -157,3 +160,59 @@ def test_labels_that_were_asked_for_are_there_or_nothing_is_made(
     with pytest.raises(InputError, match="no labels"):
         prepare(data_zip(tmp_path, labels), out, **options)
     assert not out.exists()
+
+
+# Names of classes
+
+
+def test_a_trained_model_knows_its_classes_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = PAIRS | {"classes": ["cat", "dog", "fox"]}
+    source = data_zip(tmp_path, {"labels.json": labels})
+    config = tiny_config(data=str(source), conditional=True, kimg=0.008)
+    train(config, tmp_path / "run", progress=False)
+    G = Generator.from_pretrained(tmp_path / "run" / "network.safetensors")
+    assert G.metadata["classes"] == ["cat", "dog", "fox"]
+    by_index = G.sample(2, labels=[1, 2], output_type="np")
+    assert (G.sample(2, labels=["dog", "fox"], output_type="np") == by_index).all()
+    assert (G.sample(2, labels="dog", output_type="np")[0] == by_index[0]).all()
+    with pytest.raises(InputError, match="no class 'cow'; it has cat, dog, fox, and the indices 0 to 2"):
+        G.sample(labels="cow")
+
+    monkeypatch.chdir(tmp_path)
+
+    def sampled(label: str, *more: str) -> bytes:
+        arguments = ["sample", "--model", "run/network.safetensors", "--seeds", "0-1", "--label", label, *more]
+        result = CliRunner().invoke(main, [*arguments, "--out", "out"])
+        assert result.exit_code == 0, result.output
+        return Path("out/seed0001.png").read_bytes()
+
+    assert sampled("dog") == sampled("1")
+    before = Path("out/seed0001.png").stat().st_mtime_ns
+    sampled("dog", "--resume")
+    assert Path("out/seed0001.png").stat().st_mtime_ns == before
+    result = CliRunner().invoke(main, ["sample", "--model", "run/network.safetensors", "--label", "cow"])
+    assert result.exit_code == 1
+    assert "it has cat, dog, fox" in result.output
+
+
+def test_classes_that_are_numbers_are_indices_only(tmp_path: Path) -> None:
+    source = data_zip(tmp_path, {"dataset.json": PAIRS})
+    train(tiny_config(data=str(source), conditional=True, kimg=0.008), tmp_path / "run", progress=False)
+    G = Generator.from_pretrained(tmp_path / "run" / "network.safetensors")
+    assert "classes" not in G.metadata
+    with pytest.raises(InputError, match="no class 'cat'; its classes have no names, and the indices 0 to 2"):
+        G.sample(labels="cat")
+
+
+@pytest.mark.parametrize("classes", [None, 3, {"cat": 0}, ["dog", 7], []])
+def test_odd_lists_of_classes_in_a_file_name_nothing(classes: object) -> None:
+    G = Generator(img_resolution=8, z_dim=8, w_dim=8, label_dim=2, synthesis={"fmap_max": 8})
+    G.metadata["classes"] = classes
+    with pytest.raises(InputError, match="no class 'cat'"):
+        G.sample(labels="cat")
+
+
+def test_unconditional_models_take_no_names() -> None:
+    G = Generator(img_resolution=8, z_dim=8, w_dim=8, synthesis={"fmap_max": 8})
+    with pytest.raises(InputError, match="unconditional"):
+        G.sample(labels="cat")
