@@ -35,7 +35,7 @@ class Preset:
 
 _TRADITIONAL = {"use_styles": False, "use_pixel_norm": True, "use_instance_norm": False}
 _DENSE_INPUT = {"const_input": False, "use_noise": False}
-_NO_TRUNCATION = {"truncation_psi": 1.0, "truncation_cutoff": None}
+NO_TRUNCATION = {"truncation_psi": 1.0, "truncation_cutoff": None}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -44,13 +44,13 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             {
                 "mapping": {"num_layers": 0},
                 "synthesis": {**_TRADITIONAL, **_DENSE_INPUT, "blur_filter": None},
-                **_NO_TRUNCATION,
+                **NO_TRUNCATION,
             },
             {"blur_filter": None},
         ),
         "B": Preset(
             "+ tuning, including bilinear up- and downsampling",
-            {"mapping": {"num_layers": 0}, "synthesis": {**_TRADITIONAL, **_DENSE_INPUT}, **_NO_TRUNCATION},
+            {"mapping": {"num_layers": 0}, "synthesis": {**_TRADITIONAL, **_DENSE_INPUT}, **NO_TRUNCATION},
         ),
         "C": Preset("+ mapping network and styles", {"synthesis": _DENSE_INPUT}),
         "D": Preset("+ remove the traditional input", {"synthesis": {"use_noise": False}}),

@@ -1,7 +1,7 @@
 """Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
 
 from collections.abc import Sequence
-from typing import Literal, cast, get_args
+from typing import Literal, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from .choices import NoiseMode, RenderPath
 from .errors import InputError
 from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
 from .precision import full_float32
+
+MapT = TypeVar("MapT", Tensor, Tensor | None)
 
 
 class SynthesisNetwork(nn.Module):
@@ -200,8 +202,8 @@ class SynthesisNetwork(nn.Module):
             torch.randn(n, 1, h, w, generator=generator, device=generator.device).to(device, dtype)
             for h, w in self.noise_shapes
         ]
-        return cast(list[Tensor | None], self.share_noise(drawn))
+        return list(self.share_noise(drawn))
 
-    def share_noise(self, maps: Sequence[Tensor]) -> list[Tensor]:
+    def share_noise(self, maps: Sequence[MapT]) -> list[MapT]:
         """One noise map for each layer -> the same, or the first of each resolution twice (noise_per_resolution)."""
         return [maps[i - i % 2] for i in range(len(maps))] if self.noise_per_resolution else list(maps)

@@ -17,8 +17,11 @@ from stylegan.small_files import parse_yaml
 @click.option("--data", metavar="PATH", help="Data set made by `stylegan dataset`: a zip or folder.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in RUN, if there is one.")
-@click.option("--start-from", metavar="MODEL|RUN", help="Take over trained weights: a model, or another run.")
-@click.option("--preset", type=click.Choice(list(PRESETS)), help="Configuration of the paper.  [default: F]")
+@click.option("--allow-data-change", is_flag=True, help="Resume with other pictures than those of RUN so far.")
+@click.option("--start-from", metavar="MODEL|RUN", help="Take over trained networks: a model, or another run.")
+@click.option(
+    "--preset", type=click.Choice(list(PRESETS)), help="Configuration of the paper.  [default: F, or the model's]"
+)
 @click.option("--resolution", type=int, metavar="N", help="Height and width.  [default: that of the data]")
 @click.option("--kimg", type=float, metavar="N", help="Thousands of real images to show.  [default: 25000]")
 @click.option("--minutes", type=float, metavar="N", help="Stop after that long, saved.  [default: no limit]")
@@ -36,6 +39,7 @@ def train(
     data: str | None,
     out: Path,
     resume: bool,
+    allow_data_change: bool,
     minutes: float | None,
     config: Path | None,
     settings: tuple[str, ...],
@@ -47,7 +51,8 @@ def train(
     """Train a model: progressive growing, with everything that it needs to go on kept in RUN.
 
     Settings come from --config, from RUN when resuming, and from the options, which go first. Ctrl-C, SIGTERM and
-    --minutes stop after saving; --resume goes on exactly there. Several GPUs or processes:
+    --minutes stop after saving; --resume goes on exactly there. --start-from begins a new run with the networks of a
+    model, whose settings need not be named. Several GPUs or processes:
     torchrun --nproc-per-node 8 -m stylegan.training --data ...
 
     \b
@@ -81,7 +86,7 @@ def train(
         return
     if not chosen.data:
         raise InputError("no data set; name it with --data, `stylegan dataset` makes one from any pictures")
-    outcome = train(chosen, out, resume=resume, minutes=minutes)
+    outcome = train(chosen, out, resume=resume, allow_data_change=allow_data_change, minutes=minutes)
     if os.environ.get("RANK", "0") == "0":  # One of several processes speaks.
         click.echo(f"{outcome.reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
     ctx.exit(outcome.exit_code)

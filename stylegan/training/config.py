@@ -14,7 +14,7 @@ from ..discriminator import Discriminator
 from ..errors import InputError
 from ..files import write_atomically
 from ..generator import Generator
-from ..presets import PRESETS, Preset
+from ..presets import NO_TRUNCATION, PRESETS, Preset
 from ..small_files import read_yaml, show
 from .augment import AugmentName
 from .losses import LossName
@@ -31,13 +31,21 @@ from .settings import check, setting
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
+FEATURE_MAPS = ("fmap_base", "fmap_decay", "fmap_max")
+# What a run keeps from its first step to its last: its networks, and what they learn.
+FIXED = (
+    *("preset", "resolution", "conditional", "z_dim", "w_dim", "hidden_dim", "mapping_layers", *FEATURE_MAPS),
+    *("mbstd_group_size", "loss", "seed"),
+)
+
 
 @dataclass
 class TrainingConfig:
     """Everything that a run depends on. The defaults train configuration F of the paper.
 
     Settings of type ByResolution are one number, or a dictionary {resolution: number}; what it does not name has the
-    official value. Raises InputError for values that a setting cannot have.
+    official value. Those of the networks are None where they were left out: they are then those of the model that a run
+    starts from, else what `value` says. Raises InputError for values that a setting cannot have.
     """
 
     # Data.
@@ -52,20 +60,24 @@ class TrainingConfig:
     ada_kimg: float = setting(500, above=0)  # Thousands of images in which p can go from 0 to 1.
 
     # Networks.
-    start_from: str | None = None  # Run or model to take the weights from at the start; None = initial weights.
-    preset: str = "F"  # Configuration A to F of the paper's table 1.
+    start_from: str | None = None  # Run or model to take the networks from at the start; None = initial weights.
+    preset: str | None = setting(None, otherwise="F")  # Configuration A to F of the paper's table 1.
     resolution: int | None = setting(None, least=8)  # Height and width of the images; None = that of the data.
-    z_dim: int = setting(512, least=1)
-    w_dim: int = setting(512, least=1)  # Without a mapping network (A and B), that of its input.
-    hidden_dim: int = setting(512, least=1)  # Width of the mapping network.
-    fmap_base: int = setting(8192, least=1)  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
-    fmap_decay: float = 1.0
-    fmap_max: int = setting(512, least=1)  # and at most this.
-    mbstd_group_size: int = setting(4, least=1)
+    z_dim: int | None = setting(None, least=1, otherwise=512)
+    w_dim: int | None = setting(None, least=1, otherwise=512)  # Without a mapping network, that of its input.
+    hidden_dim: int | None = setting(None, least=1, otherwise=512)  # Width of the mapping network.
+    mapping_layers: int | None = setting(None, most=100)  # Its depth; None = 8, and 0 in A and B: z itself is w.
+    # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay, and at most fmap_max.
+    fmap_base: int | None = setting(None, least=1, otherwise=8192)
+    fmap_decay: float | None = setting(None, otherwise=1.0)
+    fmap_max: int | None = setting(None, least=1, otherwise=512)
+    mbstd_group_size: int | None = setting(None, least=1, otherwise=4)
 
     # Length and growing.
     kimg: float = setting(25000, above=0)  # Thousands of real images to show, in all.
-    initial_resolution: int = setting(8, least=4)  # Where growing starts; the resolution itself = no growing.
+    # Where growing starts; the resolution itself = no growing; None = that of the model, or 8, and 4 in A.
+    initial_resolution: int | None = setting(None, least=4)
+    initial_fade: float | None = setting(None, most=1, otherwise=0.0)  # Share of the next one that is faded in there.
     training_kimg: ByResolution = 600  # At each resolution before the next one is faded in.
     transition_kimg: ByResolution = 600  # To fade a resolution in.
 
@@ -101,7 +113,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.preset not in PRESETS:
+        if self.preset is not None and self.preset not in PRESETS:
             raise InputError(f"unknown preset {self.preset!r}; expected one of {', '.join(PRESETS)}")
         if self.label_field is not None and not self.conditional:
             raise InputError(f"label_field {self.label_field!r} is for conditional=true: set that too, or leave it out")
@@ -114,11 +126,32 @@ class TrainingConfig:
             raise InputError("resolution is not known yet; name it, or take it from the data set")
         return self.resolution
 
+    def value(self, name: str) -> Any:
+        """A setting; where it was left out, that of the preset or of the paper."""
+        given = getattr(self, name)
+        if given is not None:
+            return given
+        # The baseline A is trained as its authors did: WGAN-GP, grown from 4x4; the others with the logistic loss and
+        # R1, from 8x8 (section 2 and appendix C).
+        preset, is_baseline = self._preset(), self.preset == "A"
+        of_preset = {
+            "mapping_layers": preset.generator.get("mapping", {}).get("num_layers", 8),
+            "style_mixing_prob": preset.style_mixing_prob,
+            "loss": "wgan" if is_baseline else "logistic",
+            "gradient_penalty": 10.0 if is_baseline else 0.0,
+            "initial_resolution": 4 if is_baseline else 8,
+        }
+        return of_preset[name] if name in of_preset else _OTHERWISE[name]
+
+    def _preset(self) -> Preset:
+        return PRESETS[self.preset or "F"]
+
     def schedule(self) -> Schedule:
         """Progressive growing with these settings."""
         return Schedule(
             img_resolution=self.img_resolution(),
-            initial_resolution=min(self.initial_resolution, self.img_resolution()),
+            initial_resolution=min(self.value("initial_resolution"), self.img_resolution()),
+            initial_fade=self.value("initial_fade"),
             training_kimg=self.training_kimg,
             transition_kimg=self.transition_kimg,
             batch=_or_official(self.batch, OFFICIAL_BATCH),
@@ -131,30 +164,27 @@ class TrainingConfig:
         rule = 2e-4 * phase.resolution**2 / phase.batch if self.preset != "A" else 0.0
         return rule if self.r1_gamma is None else by_resolution(self.r1_gamma, phase.resolution, rule)
 
-    # The baseline A has WGAN-GP, the others the logistic loss with R1 (section 2).
-
     def loss_name(self) -> str:
-        return self.loss or ("wgan" if self.preset == "A" else "logistic")
+        return str(self.value("loss"))
 
     def gradient_penalty_weight(self) -> float:
-        return _or(self.gradient_penalty, 10.0 if self.preset == "A" else 0.0)
+        return float(self.value("gradient_penalty"))
 
     def mixing(self) -> float:
-        return _or(self.style_mixing_prob, self._preset().style_mixing_prob)
-
-    def _preset(self) -> Preset:
-        return PRESETS[self.preset]
+        return float(self.value("style_mixing_prob"))
 
     def make_generator(self, *, img_channels: int = 3, label_dim: int = 0) -> Generator:
         """The generator, with initial weights."""
         options = dict(self._preset().generator)
-        mapping = {"hidden_dim": self.hidden_dim, **options.pop("mapping", {})}
-        synthesis = {**self._feature_maps(), **options.pop("synthesis", {})}
-        w_dim = self.w_dim
-        if mapping.get("num_layers") == 0:
-            w_dim = self.z_dim * (2 if label_dim else 1)
+        num_layers = self.value("mapping_layers")
+        mapping = {**options.pop("mapping", {}), "hidden_dim": self.value("hidden_dim"), "num_layers": num_layers}
+        synthesis = {**self.feature_maps(), **options.pop("synthesis", {})}
+        w_dim = self.value("w_dim")
+        if num_layers == 0:  # Then w is z itself, and there is no average to truncate towards.
+            w_dim = self.value("z_dim") * (2 if label_dim else 1)
+            options |= NO_TRUNCATION
         return Generator(
-            z_dim=self.z_dim,
+            z_dim=self.value("z_dim"),
             w_dim=w_dim,
             label_dim=label_dim,
             img_resolution=self.img_resolution(),
@@ -171,14 +201,30 @@ class TrainingConfig:
             img_resolution=self.img_resolution(),
             img_channels=img_channels,
             label_dim=label_dim,
-            mbstd_group_size=self.mbstd_group_size,
+            mbstd_group_size=self.value("mbstd_group_size"),
             seed=self.seed + 1,
             **self._preset().discriminator,
-            **self._feature_maps(),
+            **self.feature_maps(),
         )
 
-    def _feature_maps(self) -> dict[str, Any]:
-        return {"fmap_base": self.fmap_base, "fmap_decay": self.fmap_decay, "fmap_max": self.fmap_max}
+    def feature_maps(self) -> dict[str, Any]:
+        """The arguments of both networks that give their numbers of feature maps."""
+        return {name: self.value(name) for name in FEATURE_MAPS}
+
+    # What stays as it was.
+
+    def kept(self) -> dict[str, Any]:
+        """What a run keeps from its first step to its last, what it started from, and where its schedule began."""
+        return {name: self.value(name) for name in (*FIXED, "start_from", "initial_resolution", "initial_fade")}
+
+    def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values that this config sets to something else."""
+        return {name: v for name, v in values.items() if getattr(self, name) not in (None, v)}
+
+    def filled(self, values: Mapping[str, Any]) -> "TrainingConfig":
+        """A copy, in which these values are those of the settings that were left out."""
+        left_out = {name: value for name, value in values.items() if getattr(self, name) is None}
+        return dataclasses.replace(self, **left_out)
 
     # Files.
 
@@ -218,5 +264,7 @@ def _or_official(values: ByResolution | None, official: dict[int, Any]) -> ByRes
     return {**official, **values} if isinstance(values, dict) else values
 
 
-def _or(value: float | None, default: float) -> float:
-    return default if value is None else value
+# The values of settings that were left out, whatever the preset.
+_OTHERWISE = {
+    field.name: field.metadata.get("otherwise", field.default) for field in dataclasses.fields(TrainingConfig)
+}

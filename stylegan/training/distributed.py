@@ -6,7 +6,7 @@ of the minibatch standard deviation, and gradients are averaged, so that the res
 
 import importlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -56,13 +56,42 @@ class World:
         """
         group_size = max(1, min(group_size, batch))
         groups = batch // group_size
-        if batch % group_size or groups % self.size:
+        if not self._can_share(batch, group_size):
             raise InputError(
                 f"batch {batch} cannot be shared out: it must be a multiple of {group_size * self.size}, which is "
                 f"mbstd_group_size {group_size} x {self.size} processes"
             )
         share = groups // self.size
         return torch.arange(batch).view(group_size, groups)[:, self.rank * share : (self.rank + 1) * share].flatten()
+
+    def check_batches(self, batches: Mapping[int, int], group_size: int) -> None:
+        """Raise InputError, with numbers that would do, if a batch of {resolution: batch} cannot be shared out."""
+        wrong = {r: batch for r, batch in batches.items() if not self._can_share(batch, group_size)}
+        if not wrong:
+            return
+        if group_size > max(batches.values()):  # One group, whatever the batch.
+            raise InputError(
+                f"the discriminator takes the deviation of the whole batch (mbstd_group_size {group_size}), which "
+                f"{self.size} processes cannot share out; start one process, or name a smaller mbstd_group_size"
+            )
+        unit = max(group_size, 1) * self.size
+        where = ", nor ".join(
+            f"batch {batch} {'' if i else 'cannot be shared out '}at {r}x{r}"
+            for i, (r, batch) in enumerate(wrong.items())
+        )
+        better = {r: max(round(batch / unit), 1) * unit for r, batch in wrong.items()}
+        fitting = [
+            n for n in range(1, self.size) if all(World(0, n)._can_share(b, group_size) for b in batches.values())
+        ]
+        fewer = f", or at most {fitting[-1]} processes" if fitting else ""
+        raise InputError(
+            f"{where}: every batch must be a multiple of {unit}, which is mbstd_group_size {max(group_size, 1)} x "
+            f'{self.size} {"processes" if self.size > 1 else "process"}; --batch "{better}" would do{fewer}'
+        )
+
+    def _can_share(self, batch: int, group_size: int) -> bool:
+        group_size = max(1, min(group_size, batch))
+        return batch % group_size == 0 and batch // group_size % self.size == 0
 
 
 def own_device(name: str) -> torch.device:

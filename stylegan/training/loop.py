@@ -29,6 +29,7 @@ from ..placement import check_dtype
 from .config import TrainingConfig
 from .dataset import ImageDataset, shuffled_indices
 from .distributed import World, connect, disconnect, own_device
+from .identity import check_data, describe_data
 from .log import append_log, plot_curves, read_log, rewind_log
 from .reals import shrink
 from .recorded import CudaCapture, Recordings
@@ -64,6 +65,7 @@ def train(
     *,
     dataset: Images | None = None,
     resume: bool = False,
+    allow_data_change: bool = False,
     minutes: float | None = None,
     progress: bool | None = None,
     after_step: Callable[[TrainingState, StepReport], None] | None = None,
@@ -71,9 +73,11 @@ def train(
     """Train until `config.kimg`, or a limit of time, or a signal; always saved, to go on exactly there.
 
     out: folder of the run. dataset: None = the one that `config.data` names. resume: go on from the last checkpoint in
-    the folder, or start if there is none; otherwise a folder with checkpoints is refused. minutes: stop after that
-    long; None = no limit. progress: show a bar; None = on a terminal. after_step: called after every step.
+    the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change: go on with
+    other pictures than those that the run was trained on so far. minutes: stop after that long; None = no limit.
+    progress: show a bar; None = on a terminal. after_step: called after every step.
 
+    Settings of the networks that `config` leaves out are those of the model that it starts from, or of the run.
     Under torchrun, the processes share each batch out, and a restart by torchrun resumes. Raises InputError for
     settings that do not fit, CheckpointError if the state cannot be read or written, DivergenceError if
     `config.skip_limit` steps in a row gave no finite numbers.
@@ -103,7 +107,7 @@ def train(
             raise InputError(f"{out} holds a run already; --resume goes on with it, or name another folder")
         with StopSignals() as signals, _timed_convolutions(device):
             run = _Run(config, out, dataset, device, world, progress)
-            run.start(resume)
+            run.start(resume, allow_data_change)
             try:
                 reason = run.steps(signals, None if minutes is None else start + minutes * 60, after_step)
                 run.finish()
@@ -127,7 +131,6 @@ class _Run:
         progress: bool | None,
     ):
         self.config, self.out, self.dataset, self.device, self.world = config, out, dataset, device, world
-        self.schedule = config.schedule()
         self.dtype = choose_dtype(config, device)
         record = config.record_steps and device.type == "cuda"
         self.recordings = Recordings(CudaCapture(device)) if record else None
@@ -143,11 +146,19 @@ class _Run:
             bar_format="{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]",
         )
 
-    def start(self, resume: bool) -> None:
+    def start(self, resume: bool, allow_data_change: bool) -> None:
         """Take over the last checkpoint, or the networks to start from; write the first snapshot and checkpoint."""
         found = resume_state(self.state, self.out / "checkpoints") if resume else None
         if found is None and self.config.start_from is not None:
             start_from(self.state, self.config.start_from)
+        data = describe_data(self.dataset, labels=self.labels is not None)
+        if found is not None:
+            check_data(self.state.data, data, may_change=allow_data_change)
+        self.state.data = data
+        self.config = self.state.config
+        self.schedule = self.config.schedule()
+        coming = self.schedule.batches(self.state.kimg)
+        self.world.check_batches(coming, self.state.D.head.mbstd_group_size)
         steps = torch.tensor(float(self.state.step), device=self.device)
         self.world.average([steps])
         if self.world.any(steps.item() != self.state.step, self.device):
@@ -213,7 +224,7 @@ class _Run:
         """This process's share of the batch that comes after that many images, at the resolution of its phase."""
         phase = self.schedule.at(images / 1000)
         indices = shuffled_indices(len(self.dataset), images, phase.batch, self.config.seed)
-        mine = self.world.samples(phase.batch, self.config.mbstd_group_size)
+        mine = self.world.samples(phase.batch, self.state.D.head.mbstd_group_size)
         img, labels = self.dataset.batch([indices[i] for i in mine.tolist()])
         return shrink(img, phase.resolution), labels if self.config.conditional else None
 
@@ -279,7 +290,7 @@ class _Run:
         begun = time.monotonic()
         folder, name = self.out / "snapshots", f"{int(self.state.kimg):06d}"
         self.save_fakes(folder / f"fakes-{name}.png", phase)
-        save_network(self.state.Gs, folder / f"network-{name}.safetensors", lod=phase.lod, metadata=self.metadata())
+        self.save_network(folder / f"network-{name}.safetensors", phase)
         plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
         self.logged_at += time.monotonic() - begun
 
@@ -289,16 +300,16 @@ class _Run:
         if self.board:
             self.board.add_picture("fakes", path, self.state.images)
 
-    def metadata(self) -> dict[str, object]:
-        """What the averaged generator remembers of its training."""
-        return {
+    def save_network(self, path: Path, phase: Phase) -> None:
+        """The averaged generator, with what it remembers of its training and of the model that it started from."""
+        self.state.metadata |= {
             "name": self.out.resolve().name,
             "dataset": Path(self.config.data).name or "unnamed",
             "kimg": round(self.state.kimg, 1),
-            "preset": self.config.preset,
+            "preset": self.config.value("preset"),
             **self.classes(),
-            **({"start_from": Path(self.config.start_from).name} if self.config.start_from else {}),
         }
+        save_network(self.state.Gs, path, lod=phase.lod, metadata=self.state.metadata)
 
     def classes(self) -> dict[str, object]:
         """The names of the classes, for `G.sample(labels="cat")`, if they have other names than their indices."""
@@ -319,7 +330,7 @@ class _Run:
         self.save()
         phase = self.schedule.at(self.state.kimg)
         self.save_fakes(self.out / "fakes.png", phase)
-        save_network(self.state.Gs, self.out / "network.safetensors", lod=phase.lod, metadata=self.metadata())
+        self.save_network(self.out / "network.safetensors", phase)
         plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
 
     def close(self) -> None:

@@ -36,6 +36,7 @@ class Schedule:
 
     img_resolution: int
     initial_resolution: int = 8  # Where growing starts; img_resolution = no growing.
+    initial_fade: float = 0.0  # Share of the next resolution that is faded in there; above 0, growing starts in a fade.
     training_kimg: ByResolution = 600  # Thousands of images at a resolution before the next one is faded in.
     transition_kimg: ByResolution = 600  # Thousands of images to fade a resolution in.
     batch: ByResolution = field(default_factory=lambda: dict(OFFICIAL_BATCH))
@@ -49,11 +50,18 @@ class Schedule:
         resolutions = block_resolutions(self.img_resolution)
         if self.initial_resolution not in resolutions:
             raise InputError(f"initial_resolution must be one of {resolutions}, got {self.initial_resolution!r}")
+        if self.initial_fade and self.initial_resolution == self.img_resolution:
+            raise InputError(
+                f"initial_fade {self.initial_fade:g} has no resolution above {self.img_resolution} to fade in"
+            )
 
     def lod(self, kimg: float) -> float:
         """Level of detail after that many thousand images."""
         lod = log2(self.img_resolution) - log2(self.initial_resolution)
         resolution, start = self.initial_resolution, 0.0
+        if self.initial_fade:  # As if all before had been shown.
+            kimg += by_resolution(self.training_kimg, resolution, 600)
+            kimg += self.initial_fade * by_resolution(self.transition_kimg, resolution * 2, 600)
         while lod > 0:
             start += by_resolution(self.training_kimg, resolution, 600)
             if kimg < start:
@@ -74,10 +82,19 @@ class Schedule:
         return Phase(
             lod=lod,
             resolution=resolution,
-            batch=int(by_resolution(self.batch, resolution, self.batch_base)),
+            batch=self.batch_at(resolution),
             learning_rate=by_resolution(self.learning_rate, resolution, self.learning_rate_base),
             tick_kimg=by_resolution(self.tick_kimg, resolution, self.tick_kimg_base),
         )
+
+    def batch_at(self, resolution: int) -> int:
+        """Images in a step at a resolution, over all processes."""
+        return int(by_resolution(self.batch, resolution, self.batch_base))
+
+    def batches(self, kimg: float) -> dict[int, int]:
+        """The batch at every resolution that comes from there on."""
+        coming = [r for r in block_resolutions(self.img_resolution) if r >= self.at(kimg).resolution]
+        return {resolution: self.batch_at(resolution) for resolution in coming}
 
 
 def by_resolution(values: ByResolution, resolution: int, fallback: float) -> float:

@@ -26,10 +26,15 @@ class Limits:
         return f"of {self.least:g} or more" if self.most == math.inf else f"from {self.least:g} to {self.most:.10g}"
 
 
-def setting(default: Any, *, above: float | None = None, least: float = 0.0, most: float = math.inf) -> Any:
-    """A field that is a number within limits; of those without this, the least is 0. above: not that number itself."""
+def setting(
+    default: Any, *, above: float | None = None, least: float = 0.0, most: float = math.inf, otherwise: Any = None
+) -> Any:
+    """A field with limits of its numbers; of those without this, the least is 0. above: not that number itself.
+
+    otherwise: the value that a default of None stands for.
+    """
     limits = Limits(least, most) if above is None else Limits(above, most, is_open=True)
-    return field(default=default, metadata={"limits": limits})
+    return field(default=default, metadata={"limits": limits} | ({} if otherwise is None else {"otherwise": otherwise}))
 
 
 def check(settings: Any) -> None:
@@ -45,7 +50,7 @@ def check(settings: Any) -> None:
             continue
         expected, found = _fit(value, kinds, entry.metadata.get("limits", Limits()))
         if found is None:
-            either = f"{expected}, or null" if type(None) in kinds else expected
+            either = f"{expected}, or null" if type(None) in kinds and "otherwise" not in entry.metadata else expected
             raise InputError(f"{entry.name} must be {either}; got {value!r}")
         setattr(settings, entry.name, found)
 

@@ -1,6 +1,7 @@
 """Where pictures come from: the files of a folder, a zip or a tar, or official TFRecords; all are read in place."""
 
 import os
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,7 @@ class Source:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._container = _open(self.path)
+        self._sums: dict[str, tuple[int, int]] = {}
         files = sorted(name for name in self._container.names if not _is_hidden(name))
         self.names = [name for name in files if name.lower().endswith(SUFFIXES)]
         self.others = [name for name in files if not name.lower().endswith(SUFFIXES)]
@@ -42,9 +44,18 @@ class Source:
         Raises DatasetError, with a reason but without the name, if it is larger or cannot be read whole.
         """
         try:
-            return self._container.read(name, limit)
+            data = self._container.read(name, limit)
         except READ_ERRORS as error:
             raise DatasetError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        if name not in self._sums:
+            self._sums[name] = len(data), zlib.crc32(data)
+        return data
+
+    def checksum(self, name: str) -> tuple[int, int]:
+        """Size and CRC-32 of a file, as they were when it was first read."""
+        if name not in self._sums:
+            self.read(name)
+        return self._sums[name]
 
     def close(self) -> None:
         """Close the archive."""

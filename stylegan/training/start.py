@@ -1,16 +1,33 @@
-"""Starting from trained networks: to go on with a model of someone else's, to fine-tune one, or to grow it."""
+"""Starting from trained networks: to go on with a model of someone else's, to fine-tune one, or to grow it.
 
+A new run takes over what the model is: the arguments of its networks, whatever made them, its level of detail, licence
+and origin. Its counters, its moments and what it is taught are its own.
+"""
+
+import inspect
 import logging
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import ceil, log2
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from ..architecture import feature_maps
+from ..discriminator import Discriminator
 from ..errors import InputError, NotFoundError, WeightsError
+from ..generator import Generator
+from ..mapping import MappingNetwork
+from ..synthesis import SynthesisNetwork
+from ..weights.checkpoint import Checkpoint, config_from_json
 from ..weights.loading import read_weights
-from .state import TrainingState, list_checkpoints, read_tensors
+from .config import FEATURE_MAPS, TrainingConfig
+from .state import TrainingState, config_of, list_checkpoints, read_tensors
 
 _log = logging.getLogger(__name__)
 
@@ -18,51 +35,277 @@ _log = logging.getLogger(__name__)
 _BY_RESOLUTION = re.compile(r"(?:to_rgb|from_rgb|blocks)\.(\d+)\.")
 _BY_LAYER = re.compile(r"synthesis\.layers\.(\d+)\.")
 
+# What a model hands down to those that are made from it.
+_INHERITED = ("license", "license_url", "attribution", "citation")
 
-def start_from(state: TrainingState, source: str | os.PathLike[str]) -> None:
-    """Take over the weights of all three networks, and nothing else: counters and moments stay those of a new run.
+
+@dataclass(frozen=True)
+class Source:
+    """Trained networks to start from."""
+
+    name: str  # As it was given.
+    networks: Mapping[str, Checkpoint]  # G, Gs, and D if there is one.
+    preset: str  # Configuration of the paper that it is, or is nearest to.
+
+    @cached_property
+    def generator(self) -> dict[str, Any]:
+        """All arguments of the generator, those left out too."""
+        own = _complete(Generator, self.networks["Gs"].config)
+        for name, part in (("mapping", MappingNetwork), ("synthesis", SynthesisNetwork)):
+            further = _complete(part, own[name] or {})
+            own[name] = {key: value for key, value in further.items() if key not in own}
+        return own
+
+    @cached_property
+    def discriminator(self) -> dict[str, Any] | None:
+        """All arguments of the discriminator."""
+        return _complete(Discriminator, self.networks["D"].config) if "D" in self.networks else None
+
+    @property
+    def resolution(self) -> int:
+        return int(self.generator["img_resolution"])
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether all networks have an RGB layer at every resolution."""
+        D = self.discriminator
+        return bool(self.generator["synthesis"]["progressive"] and (D is None or D["progressive"]))
+
+    def lod(self, resolution: int) -> float:
+        """Level of detail at which a network of that resolution shows what the model shows."""
+        own = float(self.generator["synthesis"]["lod"]) if self.generator["synthesis"]["progressive"] else 0.0
+        return max(own + log2(resolution / self.resolution), 0.0)
+
+    def settle(self, config: TrainingConfig) -> TrainingConfig:
+        """The settings of a run from here: those that were left out are the model's, where its schedule begins too.
+
+        Raises InputError, with the settings to write, if others are not those of the model.
+        """
+        G, D, resolution = self.generator, self.discriminator, config.img_resolution()
+        mapping, maps = G["mapping"], {name: G["synthesis"][name] for name in FEATURE_MAPS}
+        values = {
+            "preset": self.preset,
+            "z_dim": G["z_dim"],
+            "w_dim": G["w_dim"],
+            "hidden_dim": mapping["hidden_dim"],
+            "mapping_layers": mapping["num_layers"],
+            **maps,
+        }
+        if D is not None:
+            values["mbstd_group_size"] = max(D["mbstd_group_size"], 1)
+        settled, lod = config.filled(values), self.lod(resolution)
+        if config.initial_resolution is None:
+            coarser = ceil(lod)
+            settled = settled.filled({"initial_resolution": resolution >> coarser, "initial_fade": coarser - lod})
+
+        differing = config.differing(values)
+        if {settled.preset, self.preset} <= {"E", "F"}:  # The same networks.
+            differing.pop("preset", None)
+        if mapping["num_layers"] < 2:  # No hidden layer, or no layer at all.
+            differing.pop("hidden_dim", None)
+        if mapping["num_layers"] == 0:
+            differing.pop("w_dim", None)
+        shared = [2**i for i in range(1 if D else 2, int(log2(min(resolution, self.resolution))) + 1)]
+        if all(feature_maps(r, **maps) == feature_maps(r, **settled.feature_maps()) for r in shared):
+            differing = {name: value for name, value in differing.items() if name not in FEATURE_MAPS}
+        if D is not None and (D["mbstd_group_size"] > 1) == (settled.value("mbstd_group_size") > 1):
+            differing.pop("mbstd_group_size", None)  # No weight depends on it.
+        if differing:
+            given = ", ".join(f"{name} {getattr(config, name)}" for name in differing)
+            model = ", ".join(f"{name} {value}" for name, value in differing.items())
+            fitting = " ".join(f"--set {name}={value}" for name, value in differing.items())
+            raise InputError(
+                f"{self.name} was made with other settings: it has {model}; got {given}. Write {fitting}, or leave "
+                f"{'it' if len(differing) == 1 else 'them'} out"
+            )
+        if not self.can_grow:
+            if resolution != self.resolution:
+                raise InputError(
+                    f"{self.name} has one RGB layer, for images of {self.resolution}x{self.resolution}, and can "
+                    f"neither grow nor shrink; got {resolution}x{resolution}. Write --resolution {self.resolution}, "
+                    "with pictures of that size or more"
+                )
+            if settled.schedule().lod(0) > 0:
+                raise InputError(
+                    f"{self.name} has one RGB layer, for images of {resolution}x{resolution}, and cannot start at "
+                    f"{settled.initial_resolution}x{settled.initial_resolution}; leave initial_resolution out"
+                )
+        return settled
+
+    def metadata(self) -> dict[str, Any]:
+        """What the model hands down: its licence and attribution, its name, and what it and its own origins say."""
+        known = dict(self.networks["Gs"].metadata)
+        origins = known.pop("lineage", [])
+        inherited = {name: known[name] for name in _INHERITED if known.get(name)}
+        name = known.get("name") or Path(self.name).name
+        return inherited | {"start_from": name, "lineage": [known, *(origins if isinstance(origins, list) else [])]}
+
+
+def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) -> None:
+    """Take over the networks of a model, and nothing else: counters and moments stay those of a new run.
+
+    source: what `read_source` takes, or has read. The networks of the state become those of the model, with all options
+    that it was made with, at the resolution of the state. Resolutions that the model does not have keep their initial
+    weights, so that it can be grown; those above the state's are left out.
+
+    Raises InputError, with the settings to write, if the state's are others; NotFoundError or WeightsError as reading
+    does.
+    """
+    if not isinstance(source, Source):
+        source = read_source(source, state.config)
+    config = source.settle(state.config)
+    _check_data(source, state.G)
+    resolution, seed = config.img_resolution(), config.seed
+    lod = source.lod(resolution)
+    of_both = {"img_resolution": resolution}
+    synthesis = source.generator["synthesis"] | config.feature_maps() | {"lod": lod}
+    G = Generator(**source.generator | of_both | {"synthesis": synthesis}, seed=seed)
+    if source.discriminator is None:
+        like = {"img_channels": G.img_channels, "label_dim": G.label_dim}
+        D = config.make_discriminator(**like)
+        _log.warning("%s holds no discriminator; a new one must catch up with the generator first", source.name)
+    else:
+        own = dict(source.discriminator)
+        if all(own[name] == source.generator["synthesis"][name] for name in FEATURE_MAPS):
+            own |= config.feature_maps()
+        if own["mbstd_group_size"] > 1:
+            own["mbstd_group_size"] = config.value("mbstd_group_size")
+        D = Discriminator(**own | of_both | {"lod": lod}, seed=seed + 1)
+    state.config = config
+    state.replace_networks(G, D)
+    for name, given in source.networks.items():
+        _take_over(state.networks()[name], given.state_dict, f"{name} of {source.name}")
+    state.metadata = source.metadata()
+    _log.info(
+        "starting from %s: %dx%d, now at level of detail %g of %dx%d",
+        *(source.name, source.resolution, source.resolution, lod, resolution, resolution),
+    )
+
+
+def read_source(source: str | os.PathLike[str], config: TrainingConfig) -> Source:
+    """Read the networks G, D and Gs, or as many as there are.
 
     source: the folder of a run, one of its checkpoints, or anything that `Generator.from_pretrained` reads. An official
-    pickle has all three networks; a file with a generator only leaves the discriminator as it is, with a warning.
+    pickle has all three networks; of a file with a generator only, the discriminator is missing.
+    config: of the new run, for a run of earlier versions whose own settings are not there.
 
-    Resolutions that the source does not have keep their initial weights, so that a model can be grown; those above the
-    target's are left out. Raises InputError if the rest does not fit, NotFoundError or WeightsError as reading does.
+    Raises InputError if it holds no generator, NotFoundError or WeightsError as reading does.
     """
-    for name, given in _read_networks(source).items():
-        _take_over(state.networks()[name].state_dict(), given, f"{name} of {source}")
-
-
-def _read_networks(source: str | os.PathLike[str]) -> dict[str, Mapping[str, Tensor]]:
-    """The tensors of the networks G, D and Gs, or of as many as there are."""
     path = Path(source)
     checkpoints = list_checkpoints(path / "checkpoints")
     if path.is_dir() and not checkpoints and not (path / "model.safetensors").exists():
         raise NotFoundError(f"{path}: expected the folder of a training run, or one with model.safetensors")
     if checkpoints or path in list_checkpoints(path.parent):
-        tensors, _ = read_tensors(checkpoints[-1] if checkpoints else path)
-        return {name: _below(tensors, f"{name}.") for name in ("G", "D", "Gs")}
+        return _read_run(str(source), checkpoints[-1] if checkpoints else path, config)
     Gs = read_weights(source, network="Gs").checkpoint
     if Gs.network != "Generator":
         raise InputError(f"{source}: holds a {Gs.network}; expected a generator, or all networks of a run")
-    found: dict[str, Mapping[str, Tensor]] = {"G": Gs.state_dict, "Gs": Gs.state_dict}
+    found = {"G": Gs, "Gs": Gs}
     for name in ("G", "D"):
         try:
             other = read_weights(source, network=name).checkpoint
         except WeightsError:
             continue
         if other.network == ("Discriminator" if name == "D" else "Generator"):
-            found[name] = other.state_dict
-    if "D" not in found:
-        _log.warning("%s holds no discriminator; a new one must catch up with the generator first", source)
-    return found
+            found[name] = other
+    preset = Gs.metadata.get("preset")
+    return _source(str(source), found, preset if isinstance(preset, str) else None)
+
+
+def _read_run(name: str, path: Path, config: TrainingConfig) -> Source:
+    """The networks of a checkpoint of a run."""
+    tensors, counters = read_tensors(path)
+    parts = {part: _below(tensors, f"{part}.") for part in ("G", "D", "Gs")}
+    folder, run = path.parent.parent, counters.get("run")
+    if not run:
+        run = _described_by_settings(config_of(path), config, parts, counters)
+    metadata = {"name": folder.resolve().name} | run.get("metadata", {})
+    if (folder / "config.json").is_file():
+        metadata |= config_from_json(folder / "config.json").metadata
+    networks = {
+        part: Checkpoint("Discriminator" if part == "D" else "Generator", run["networks"][part[0]], tensors, metadata)
+        for part, tensors in parts.items()
+    }
+    return _source(name, networks, run["settings"]["preset"])
+
+
+def _described_by_settings(
+    own: TrainingConfig | None,
+    config: TrainingConfig,
+    parts: Mapping[str, Mapping[str, Tensor]],
+    counters: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What `TrainingState.run` says, of a run of earlier versions: by its settings and its tensors.
+
+    own: its settings; None = those of the new run, config, by which it was finished.
+    """
+    resolution = _img_resolution(parts["G"])
+    own = replace(own or replace(config, initial_resolution=resolution), resolution=resolution)
+    embed = parts["G"].get("mapping.embed.weight")
+    shape = {
+        "img_channels": len(parts["G"][f"synthesis.to_rgb.{resolution}.bias"]),
+        "label_dim": 0 if embed is None else embed.shape[1],
+    }
+    G, D = own.make_generator(**shape).config, own.make_discriminator(**shape).config
+    lod = own.schedule().at(counters["images"] / 1000).lod
+    networks = {"G": G | {"synthesis": G["synthesis"] | {"lod": lod}}, "D": D | {"lod": lod}}
+    return {"networks": networks, "settings": own.kept()}
+
+
+def _source(name: str, networks: Mapping[str, Checkpoint], preset: str | None) -> Source:
+    """A source whose config describes networks. Raises WeightsError if it does not."""
+    source = Source(name, networks, preset or "")
+    try:
+        return replace(source, preset=preset or _nearest_preset(source.generator))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{name}: its config describes no network: {error}") from error
+
+
+def _nearest_preset(generator: Mapping[str, Any]) -> str:
+    """The configuration of the paper that a generator of other origin has most in common with."""
+    synthesis = generator["synthesis"]
+    if not synthesis["use_styles"]:
+        return "B" if synthesis["blur_filter"] else "A"
+    if not synthesis["const_input"]:
+        return "C"
+    return "F" if synthesis["use_noise"] else "D"
+
+
+def _complete(network: type[nn.Module], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a network, with the defaults of those that were not given; without the seed."""
+    known = {name: p.default for name, p in inspect.signature(network).parameters.items() if name != "seed"}
+    if unknown := given.keys() - known.keys():
+        raise TypeError(f"unknown arguments {', '.join(sorted(map(str, unknown)))}")
+    return known | dict(given)
+
+
+def _check_data(source: Source, G: Generator) -> None:
+    """Raise InputError if the data set has other labels or channels than the model."""
+    channels, labels = source.generator["img_channels"], source.generator["label_dim"]
+    if channels != G.img_channels:
+        raise InputError(
+            f"{source.name} makes images of {channels} channels, the data set has {G.img_channels}; "
+            f"`stylegan dataset --channels {channels}` makes one that fits"
+        )
+    if labels != G.label_dim:
+        has = f"has {labels} labels" if labels else "has no labels"
+        next_step = (
+            f"name a data set with {labels} labels, and --set conditional=true"
+            if labels
+            else "leave conditional out (--set conditional=false)"
+        )
+        given = f"this run teaches {G.label_dim}" if G.label_dim else "this run teaches none"
+        raise InputError(f"{source.name} {has}, {given}; {next_step}")
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
-def _take_over(target: Mapping[str, Tensor], given: Mapping[str, Tensor], what: str) -> None:
+@torch.no_grad()
+def _take_over(network: nn.Module, given: Mapping[str, Tensor], what: str) -> None:
     """Copy what both have; they may differ in the resolutions above the lower of the two."""
+    target = network.state_dict()
     shared = min(_img_resolution(target), _img_resolution(given))
     problems = [
         f"{key} is {_shape(given.get(key))}, expected {_shape(target.get(key))}"
@@ -71,7 +314,7 @@ def _take_over(target: Mapping[str, Tensor], given: Mapping[str, Tensor], what: 
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise InputError(f"{what} was made with other settings: {'; '.join(problems[:3])}{more}")
+        raise WeightsError(f"{what}: the weights do not fit their settings: {'; '.join(problems[:3])}{more}")
     for key, tensor in target.items():
         if key in given and _resolution(key) <= shared:
             tensor.copy_(given[key])

@@ -1,7 +1,8 @@
 """The state of a training run, and its checkpoints: complete or not there, and exact.
 
 A checkpoint is one safetensors file: tensors named after the network or optimizer that they belong to, and in its
-header, as JSON, the counters. Nothing random is stored: all draws follow from the seed and the step.
+header, as JSON, the counters and what the run is: the arguments of its networks, the settings that it keeps, what its
+data set is known by, what it says of itself. Nothing random is stored: all draws follow from the seed and the step.
 """
 
 import errno
@@ -20,13 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from ..discriminator import Discriminator
-from ..errors import CheckpointError
+from ..errors import CheckpointError, InputError
 from ..files import write_atomically
 from ..generator import Generator
 from ..memory import keep_freed_memory
 from ..small_files import check_object, parse_json
 from .compiled import compile_layers
-from .config import TrainingConfig
+from .config import FIXED, TrainingConfig
 from .distributed import own_device
 from .fused import fuse
 from .optim import LOSS_SCALE, Adam
@@ -38,8 +39,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class TrainingState:
-    """Everything that changes while training."""
+    """Everything that changes while training, and the settings that say what to make of it."""
 
+    config: TrainingConfig
     G: Generator
     D: Discriminator
     Gs: Generator  # The generator with averaged weights: the one to use.
@@ -55,6 +57,8 @@ class TrainingState:
     real_signs: list[float] = field(default_factory=list)  # and what it follows: see `augment.adapt`.
     loss_scale: float = LOSS_SCALE  # Of float16, see `optim.next_loss_scale`,
     steps_at_scale: int = 0  # and the steps since it changed.
+    data: dict[str, Any] = field(default_factory=dict)  # What its data set is known by; empty = not known.
+    metadata: dict[str, Any] = field(default_factory=dict)  # What the averaged generator says of its making.
 
     @property
     def kimg(self) -> float:
@@ -65,6 +69,19 @@ class TrainingState:
 
     def optimizers(self) -> dict[str, tuple[Adam, nn.Module]]:
         return {"G_optimizer": (self.G_optimizer, self.G), "D_optimizer": (self.D_optimizer, self.D)}
+
+    def replace_networks(self, G: Generator, D: Discriminator) -> None:
+        """Train these in place of the present ones; the optimizers start afresh."""
+        new = _prepared(self.config, G, D)
+        self.G, self.D, self.Gs = new.G, new.D, new.Gs
+        self.G_optimizer, self.D_optimizer = new.G_optimizer, new.D_optimizer
+
+    def run(self) -> dict[str, Any]:
+        """What a checkpoint says of the run, as JSON can hold it; the networks at their present level of detail."""
+        lod = self.config.schedule().at(self.kimg).lod
+        G = self.G.config | {"synthesis": self.G.config["synthesis"] | {"lod": lod}}
+        networks = {"G": G, "D": self.D.config | {"lod": lod}}
+        return {"networks": networks, "settings": self.config.kept(), "data": self.data, "metadata": self.metadata}
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name: weights, buffers and moments."""
@@ -99,15 +116,21 @@ _LATER_COUNTERS = {"augment_p": 0.0, "real_signs": [], "loss_scale": LOSS_SCALE,
 _TYPES = get_type_hints(TrainingState)
 _FIELDS = {name: _TYPES[name] for name in COUNTERS} | {"optimizer_steps": dict[str, int]}
 _FIELDS |= {name: _TYPES[name] | None for name in _LATER_COUNTERS}
+_FIELDS["run"] = dict[str, dict[str, Any]] | None  # See `TrainingState.run`; earlier versions have none.
 
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
     """The state at the start of a run. On a CPU, the process keeps freed memory from here on (`keep_freed_memory`)."""
+    G = config.make_generator(img_channels=img_channels, label_dim=label_dim)
+    D = config.make_discriminator(img_channels=img_channels, label_dim=label_dim)
+    return _prepared(config, G, D)
+
+
+def _prepared(config: TrainingConfig, G: Generator, D: Discriminator) -> TrainingState:
+    """These networks on the device, in the layout and with the operations that the settings ask for."""
     device = own_device(config.device)
     if device.type == "cpu":
         keep_freed_memory()
-    G = config.make_generator(img_channels=img_channels, label_dim=label_dim)
-    D = config.make_discriminator(img_channels=img_channels, label_dim=label_dim)
     for network in (G, D):
         network.to(device)
         for parameter in network.parameters():
@@ -120,7 +143,7 @@ def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int =
     elif config.channels_last:
         fuse(G.synthesis)
         fuse(D)
-    return TrainingState(G, D, Gs, Adam(G.parameters()), Adam(D.parameters()))
+    return TrainingState(config, G, D, Gs, Adam(G.parameters()), Adam(D.parameters()))
 
 
 def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
@@ -134,6 +157,7 @@ def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
             raise CheckpointError(f"not saved: {name} holds NaN or infinity; the earlier checkpoints are kept")
     counters = {name: getattr(state, name) for name in (*COUNTERS, *_LATER_COUNTERS)}
     counters["optimizer_steps"] = {name: o.param_groups[0]["step"] for name, (o, _) in state.optimizers().items()}
+    counters["run"] = state.run()
     path = folder / f"step-{state.step:09d}.safetensors"
     try:
         write_atomically(path, safetensors.torch.save(tensors, header(counters)))
@@ -175,18 +199,80 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_state(state: TrainingState, path: Path) -> None:
-    """Take over a checkpoint. Raises CheckpointError if it is damaged or of other networks."""
+    """Take over a checkpoint, with the settings that its run keeps where those of the state were left out.
+
+    Raises CheckpointError if it is damaged or of another run; of one with other settings, it names these.
+    """
     tensors, counters = read_tensors(path)
-    state.load_tensors(tensors)
+    run = known_run(path, counters)
     try:
+        config = state.config if run is None else _take_over_run(state, run, path)
+        state.load_tensors(tensors)
         for name in COUNTERS:
             setattr(state, name, counters[name])
         for name, value in _LATER_COUNTERS.items():
             setattr(state, name, counters.get(name, value))
         for name, (optimizer, _) in state.optimizers().items():
             optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
-    except KeyError as error:
+        state.config = config
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise _damaged(path, error) from error
+
+
+def known_run(path: Path, counters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is known of the run of a checkpoint: from its header, or the settings in config.yaml of earlier versions.
+
+    None if there is neither. Raises InputError if config.yaml cannot be read.
+    """
+    if counters.get("run"):
+        return dict(counters["run"])
+    config = config_of(path)
+    return None if config is None else {"settings": config.kept()}
+
+
+def config_of(path: Path) -> TrainingConfig | None:
+    """The config.yaml of the run that a checkpoint belongs to, if it is there."""
+    beside = path.parent.parent / "config.yaml"
+    return TrainingConfig.load(beside) if beside.is_file() else None
+
+
+class _OtherSettings(CheckpointError):
+    """The checkpoint is of a run with other settings, which no run can change."""
+
+
+def _take_over_run(state: TrainingState, run: Mapping[str, Any], path: Path) -> TrainingConfig:
+    """Networks and descriptions of a run; returns its settings. Raises CheckpointError if those of the state differ."""
+    kept = run["settings"]
+    if changes := state.config.differing({name: value for name, value in kept.items() if name in FIXED}):
+        given = ", ".join(f"{name} {getattr(state.config, name)}" for name in changes)
+        expected = ", ".join(f"{name} {value}" for name, value in changes.items())
+        raise _OtherSettings(
+            f"{path}: the run was begun with {expected}, which cannot change on the way; got {given}. Leave "
+            f"{'it' if len(changes) == 1 else 'them'} out, or begin a new run with --start-from"
+        )
+    begun_from = kept.get("start_from")
+    if state.config.start_from not in (None, begun_from):
+        _log.warning("the run goes on from %s; start_from (%s) is for its beginning", path, state.config.start_from)
+    if networks := run.get("networks"):
+        ours = {"G": state.G.config, "D": state.D.config}
+        if any(_without_lod(networks[name]) != _without_lod(ours[name]) for name in ours):
+            for name in ("img_channels", "label_dim"):
+                if networks["G"][name] != ours["G"][name]:
+                    raise _OtherSettings(
+                        f"{path}: the run was begun with {name} {networks['G'][name]}, which cannot change on the way; "
+                        f"that of the data set is {ours['G'][name]}"
+                    )
+            state.replace_networks(Generator(**networks["G"], seed=None), Discriminator(**networks["D"], seed=None))
+    state.data, state.metadata = dict(run.get("data", {})), dict(run.get("metadata", {}))
+    return state.config.filled(kept)
+
+
+def _without_lod(config: Mapping[str, Any]) -> Any:
+    """The arguments of a network as JSON gives them back, without the level of detail, which changes."""
+    found = json.loads(json.dumps(config))
+    for part in (found, found.get("synthesis", {})):
+        part.pop("lod", None)
+    return found
 
 
 def _damaged(path: Path, error: Exception) -> CheckpointError:
@@ -196,19 +282,24 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
 def resume_state(state: TrainingState, folder: Path) -> Path | None:
     """Take over the newest checkpoint that can be read, and return it; None if there are none at all.
 
-    Raises CheckpointError if there are some but none can be read.
+    Raises InputError if they are of a run with other settings, CheckpointError if none can be read.
     """
     found = list_checkpoints(folder)
+    errors: list[CheckpointError] = []
     for path in reversed(found):
         try:
             load_state(state, path)
-            return path
         except CheckpointError as error:
-            _log.warning("%s; trying the one before", error)
-            last_error = error
-    if found:
-        raise CheckpointError(f"{folder}: none of {len(found)} checkpoints can be read; the oldest: {last_error}")
-    return None
+            errors.append(error)
+            continue
+        for failed in errors:
+            _log.warning("%s; trying the one before", failed)
+        return path
+    if not found:
+        return None
+    if all(isinstance(error, _OtherSettings) for error in errors):
+        raise InputError(str(errors[0])) from errors[0]
+    raise CheckpointError(f"{folder}: none of {len(found)} checkpoints can be read; the oldest: {errors[-1]}")
 
 
 def _fill(target: Tensor, given: Tensor | None, name: str) -> None:

@@ -55,7 +55,7 @@ def draw(config: TrainingConfig, G: Generator, phase: Phase, step: int, purpose:
         else None
         for layer, (h, w) in zip(G.synthesis.layers, G.synthesis.noise_shapes, strict=True)
     ]
-    return Draws(z, z2 if mixing > 0 else None, crossovers.to(device), noise)
+    return Draws(z, z2 if mixing > 0 else None, crossovers.to(device), G.synthesis.share_noise(noise))
 
 
 def draw_inputs(
@@ -110,7 +110,7 @@ def train_step(
     """
     world = world or World()
     device = state.G.device
-    samples = world.samples(phase.batch, config.mbstd_group_size)
+    samples = world.samples(phase.batch, state.D.head.mbstd_group_size)
     inputs = draw_inputs(config, state, phase, img.to(device), None if labels is None else labels.to(device), samples)
     # R1 comes once in r1_interval steps, as many times stronger.
     r1_gamma = config.gamma(phase) * config.r1_interval if state.step % config.r1_interval == 0 else 0.0

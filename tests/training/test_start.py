@@ -133,13 +133,32 @@ def test_an_official_file_has_all_three_networks(caplog):
     assert not torch.equal(state.G.mapping.layers[0].weight, state.Gs.mapping.layers[0].weight)
 
 
-def test_other_settings_are_an_error_that_names_the_tensors(trained):
+def test_other_settings_are_an_error_that_names_them(trained):
     source, _ = trained
-    message = r"G of .*was made with other settings: .* is \[8, 8\], expected \[4, 8\]"
+    message = r"made with other settings: it has hidden_dim 8, fmap_max 8; got hidden_dim 4, fmap_max 2. Write "
+    message += "--set hidden_dim=8 --set fmap_max=8, or leave them out"
     with pytest.raises(InputError, match=message):
-        start_from(new_state(tiny_config(resolution=8, hidden_dim=4)), source)
-    with pytest.raises(InputError, match="expected None"):
+        start_from(new_state(tiny_config(resolution=8, hidden_dim=4, fmap_max=2)), source)
+    with pytest.raises(InputError, match=r"it has preset F; got preset D. Write --set preset=F, or leave it out"):
         start_from(new_state(tiny_config(resolution=8, preset="D")), source)
+    with pytest.raises(InputError, match="it has mapping_layers 8; got mapping_layers 2"):
+        start_from(new_state(tiny_config(resolution=8, mapping_layers=2)), source)
+    with pytest.raises(
+        InputError, match="makes images of 3 channels, the data set has 1; `stylegan dataset --channels 3`"
+    ):
+        start_from(new_state(tiny_config(resolution=8), img_channels=1), source)
+    with pytest.raises(InputError, match="has no labels, this run teaches 5; leave conditional out"):
+        start_from(new_state(tiny_config(resolution=8, conditional=True), label_dim=5), source)
+
+
+def test_settings_that_make_the_same_networks_are_none_of_others(trained):
+    """Feature maps are compared as numbers of them, and E and F are the same networks."""
+    source, before = trained
+    state = new_state(tiny_config(resolution=16, fmap_base=128, fmap_max=8, preset="E", mbstd_group_size=2))
+    start_from(state, source)
+    assert (state.config.preset, state.D.head.mbstd_group_size) == ("E", 2)
+    shown = state.Gs.synthesis(state.Gs.ws([1]), lod=1, enlarge=False)
+    torch.testing.assert_close(shown, before.Gs.synthesis(before.Gs.ws([1])), rtol=0, atol=0)
 
 
 def test_what_is_no_model_is_an_error(tmp_path, trained):

@@ -15,16 +15,17 @@ class TinyImages:
 
     def __init__(self, resolution: int = 16, label_dim: int = 0, img_channels: int = 3):
         self.resolution, self.label_dim, self.img_channels = resolution, label_dim, img_channels
-        generator = torch.Generator().manual_seed(1)
         shape = (64, img_channels, resolution, resolution)
+        generator = torch.Generator().manual_seed(1)
         self.pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def batch(self, indices: list[int]) -> tuple[Tensor, Tensor | None]:
-        labels = torch.nn.functional.one_hot(torch.tensor(indices) % self.label_dim).float() if self.label_dim else None
-        return self.pictures[indices], labels
+        return self.pictures[indices], torch.eye(self.label_dim)[
+            torch.tensor(indices) % self.label_dim
+        ] if self.label_dim else None
 
 
 def tiny_config(**settings) -> TrainingConfig:

@@ -1,0 +1,58 @@
+"""What a data set is known by, so that a run which goes on says when its pictures are others."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import InputError
+from .dataset import ImageDataset
+from .snapshot import Images
+
+_log = logging.getLogger(__name__)
+
+# Of a data set that cannot tell its content, so many pictures are looked at.
+_LOOKED_AT = 64
+
+
+def describe_data(dataset: Images, *, labels: bool) -> dict[str, Any]:
+    """What a data set is known by, as JSON can hold it: counts, and a digest of its pictures in their order.
+
+    labels: whether the labels belong to it, because they are taught.
+    """
+    if isinstance(dataset, ImageDataset):
+        digest = dataset.digest(labels=labels)
+    else:
+        step = max(len(dataset) // _LOOKED_AT, 1)
+        img, vectors = dataset.batch(list(range(0, len(dataset), step)))
+        shown = hashlib.sha256(img.numpy().tobytes())
+        if labels and vectors is not None:
+            shown.update(vectors.numpy().tobytes())
+        digest = shown.hexdigest()
+    return {
+        "pictures": len(dataset),
+        "img_channels": dataset.img_channels,
+        "label_dim": dataset.label_dim if labels else 0,
+        "sha256": digest,
+    }
+
+
+def check_data(known: Mapping[str, Any], given: Mapping[str, Any], *, may_change: bool) -> None:
+    """Raise InputError if the data set is not the one that a run had so far, unless it may change.
+
+    known: what the checkpoint says of it; nothing, if it was written by an earlier version.
+    """
+    if not known:
+        _log.info("the checkpoint does not say which pictures it was trained on: they cannot be compared")
+        return
+    if known == given:
+        return
+    counts = {"pictures": "pictures", "img_channels": "channels", "label_dim": "labels"}
+    changes = [f"{given[n]} {what}, not {known.get(n)}" for n, what in counts.items() if given[n] != known.get(n)]
+    change = "; ".join(changes) or f"as many pictures ({given['pictures']}), but not the same or in another order"
+    if not may_change:
+        raise InputError(
+            f"the data set is not the one that this run was trained on: {change}. Name that with --data, or go on with "
+            "this one by --allow-data-change"
+        )
+    _log.warning("the run goes on with another data set: %s", change)
