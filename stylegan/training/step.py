@@ -28,7 +28,7 @@ _ADA_INTERVAL = 4
 
 @dataclass
 class StepReport:
-    """What happened in a step; the losses are the means of this process's samples, still on the device."""
+    """What happened in a step; the losses are means over the whole batch, still on the device."""
 
     losses: dict[str, Tensor]
     skipped: bool = False  # A loss or gradient was no finite number.
@@ -148,8 +148,9 @@ def train_step(
         if second.w_mean is not None and not report.skipped:
             update_w_avg(state.G, second.w_mean)
 
+    world.average(report.losses.values())
     if config.augment == "ada":
-        _adapt(state, config, phase, report, world)
+        _adapt(state, config, phase, report)
     if dtype == torch.float16:
         state.loss_scale, state.steps_at_scale = next_loss_scale(scale, state.steps_at_scale, report.skipped)
     state.step += 1
@@ -159,13 +160,11 @@ def train_step(
     return report
 
 
-def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: StepReport, world: World) -> None:
-    """Let the p of ADA follow the scores of real images, of all processes; a skipped step does not count."""
-    sign = report.losses["real_sign"]
-    world.average([sign])
+def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: StepReport) -> None:
+    """Let the p of ADA follow the scores of real images; a skipped step does not count."""
     if report.skipped:
         return
-    state.real_signs = [*state.real_signs, sign.item()]
+    state.real_signs = [*state.real_signs, report.losses["real_sign"].item()]
     if len(state.real_signs) == _ADA_INTERVAL:
         images = phase.batch * _ADA_INTERVAL
         state.augment_p = adapt(

@@ -1,19 +1,23 @@
 """Several processes: the result of one process with the same global batch, and restarts after a kill."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from stylegan.errors import InputError
-from stylegan.training import World, distributed, train
+from stylegan.training import TrainingConfig, World, distributed, new_state, train
 from stylegan.training.distributed import own_device
 from stylegan.training.log import read_log
+from stylegan.training.state import load_state
 
+from ..conftest import GOLDEN
 from .tiny import TinyImages, tiny_config, well_conditioned
 
 ROOT = str(Path(__file__).parents[2])
@@ -39,9 +43,21 @@ if sys.platform == "linux":  # Threads of gloo that live on may abort the proces
 """
 
 
-def torchrun(tmp_path: Path, out: Path, *, die_at: int = -1, restarts: int = 0) -> None:
+# As users train: Adam as it is, from a trained model or from initial weights.
+PLAIN_SCRIPT = """
+import sys
+import torch
+torch.set_num_threads(1)
+from tests.training.tiny import TinyImages, tiny_config
+from stylegan.training import TrainingConfig, train
+config = TrainingConfig.load(sys.argv[1] + ".yaml")
+train(config, sys.argv[1], dataset=TinyImages(), progress=False)
+"""
+
+
+def torchrun(tmp_path: Path, out: Path, *, die_at: int = -1, restarts: int = 0, source: str = SCRIPT) -> None:
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    script.write_text(source)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--max-restarts={restarts}"]
     command += ["--standalone", "--monitor-interval=0.1", str(script), str(out), str(die_at)]
     env = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
@@ -72,6 +88,36 @@ def test_two_processes_equal_one(two, tmp_path):
         assert error <= 1e-6, f"{name}: {error:.1e}"
 
 
+@pytest.mark.parametrize("start", [str(GOLDEN / "T/network_nosrc.pkl"), None])
+def test_what_two_processes_share_with_one_in_an_ordinary_run(start, tmp_path):
+    """Rounding alone moves weights whose gradient is zero otherwise: Adam takes a step of full size in any case.
+
+    Such are the biases before instance norm. At the start the constant is flat, and so is all that hangs on it.
+    """
+    common = {"kimg": 0.032, "batch": 8, "device": "cpu", "dtype": "float32", "log_kimg": 0.008, "snapshot_images": 4}
+    own = {"start_from": start} if start else {"z_dim": 12, "fmap_base": 128, "fmap_max": 8, "initial_resolution": 16}
+    TrainingConfig(**common, **own).save(tmp_path / "two.yaml")
+    torchrun(tmp_path, tmp_path / "two", source=PLAIN_SCRIPT)
+    one = train(TrainingConfig(**common, **own), tmp_path / "one", dataset=TinyImages(), progress=False).state
+    two = new_state(one.config)
+    load_state(two, tmp_path / "two/checkpoints/step-000000004.safetensors")
+
+    logs = [read_log(tmp_path / name / "log.jsonl") for name in ("one", "two")]
+    for i, (a, b) in enumerate(zip(*logs, strict=True)):
+        for name in ("D_loss", "G_loss", "D_real", "D_fake", "real_sign"):
+            assert a[name] == pytest.approx(b[name], abs=2e-5 if start or i == 0 else 0.3), (i, name)
+    for name, limit in {"Gs": 1e-5 if start else 0.1, "G": 1e-5 if start else 0.5}.items():
+        first, second = (
+            getattr(s, name).sample(seeds=range(8), truncation_psi=1, output_type="pt") for s in (one, two)
+        )
+        assert (first - second).norm() <= limit * first.norm(), name
+    if start:
+        for name, tensor in one.tensors().items():
+            error = (two.tensors()[name] - tensor).norm() / tensor.norm().clamp(min=1e-12)
+            limit = 1e-3 if re.search(r"layers\.\d+\.bias", name) or "exp_avg" in name else 1e-6
+            assert error <= limit, f"{name}: {error:.1e}"
+
+
 def test_only_the_first_process_writes(two):
     assert [e["step"] for e in read_log(two / "log.jsonl")] == list(range(1, 9))
 
@@ -98,6 +144,35 @@ def test_every_process_takes_whole_groups(size):
 def test_groups_that_cannot_be_shared_out_are_an_error():
     with pytest.raises(InputError, match="batch 8 cannot be shared out: it must be a multiple of 16"):
         World(0, 4).samples(8, 4)
+
+
+def test_the_batches_of_all_resolutions_are_checked_at_once():
+    schedule = TrainingConfig(resolution=1024).schedule()
+    for size in (1, 2, 4, 8):
+        World(0, size).check_batches(schedule.batches(0), 4)
+    message = (
+        "batch 64 cannot be shared out at 32x32, nor batch 32 at 64x64, .* nor batch 32 at 1024x1024: every batch "
+    )
+    message += (
+        r"must be a multiple of 128, .* 4 x 32 processes; --batch \"{32: 128, 64: 128, .*}\" would do, or at most 8"
+    )
+    with pytest.raises(InputError, match=message):
+        World(0, 32).check_batches(schedule.batches(0), 4)
+    World(0, 32).check_batches(TrainingConfig(resolution=16).schedule().batches(0), 4)
+    # What has been trained on already can no longer fail.
+    World(0, 4).check_batches(TrainingConfig(resolution=16, batch={8: 6}).schedule().batches(9999), 4)
+    with pytest.raises(InputError, match=r"of the whole batch .* 2 processes cannot share out; start one process"):
+        World(0, 2).check_batches({8: 16, 16: 8}, 2**16)
+    World(0, 1).check_batches({8: 16, 16: 7}, 2**16)
+
+
+@pytest.mark.parametrize("batch", ["{8: 16, 16: 6}", "{8: 6}", "6"])
+def test_a_batch_of_a_later_resolution_is_refused_before_anything_is_written(batch, tmp_path):
+    config = tiny_config(batch=yaml.safe_load(batch), kimg=0.008)
+    message = {"6": 8}.get(batch, 16 if "16: 6" in batch else 8)
+    with pytest.raises(InputError, match=rf"batch 6 cannot be shared out at {message}x{message}.* --batch \"{{.*: 8"):
+        train(config, tmp_path / "run", dataset=TinyImages(), progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_auto_is_a_gpu_if_there_is_one(monkeypatch):
