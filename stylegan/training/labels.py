@@ -102,6 +102,12 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
         given = f", which are named like {printable(names[0])!r}, but {printable(next(iter(table)))!r}" if table else ""
         ignored(f"it names none of the pictures{given}")
         return None
+    missing, unknown = sum(n not in table for n in names), len(table.keys() - set(names))
+    if missing and unknown:
+        warnings.warn(
+            f"{where} names {unknown} pictures that are not there, and not {missing} that are: these have no label",
+            stacklevel=3,
+        )
     values, classes = [table.get(n) for n in names], data.get("classes")
     if field is not None:
         values, classes = _from_records(values, field, where)

@@ -20,8 +20,10 @@ def direction(tiny: Generator) -> Direction:
 def test_a_strength_of_one_moves_w_by_one_standard_deviation_in_the_directions_layers(tiny, direction):
     ws = tiny.ws([1, 2])
     moved = tiny.edit(ws, direction, 1.0) - ws
-    assert torch.allclose(moved[:, :4] @ direction.vector, torch.full((2, 4), direction.std), atol=1e-5)
-    assert (moved[:, 4:] == 0).all()
+    coarse = 2  # Of six layers, the first two are coarse.
+    assert direction.layers == (0, coarse)
+    assert torch.allclose(moved[:, :coarse] @ direction.vector, torch.full((2, coarse), direction.std), atol=1e-5)
+    assert (moved[:, coarse:] == 0).all()
 
 
 def test_strength_zero_changes_nothing(tiny, direction):

@@ -141,6 +141,13 @@ def test_a_data_set_of_ones_own_without_labels_is_refused(tmp_path: Path) -> Non
         run(tmp_path / "run", dataset=TinyImages(), conditional=True)
 
 
+def test_names_that_fit_in_part_only_are_warned_of(tmp_path: Path) -> None:
+    pairs = [[name.replace("0004", "0004.old"), label] for name, label in PAIRS["labels"]]
+    with pytest.warns(UserWarning, match="names 1 pictures that are not there, and not 1 that are"):
+        ds = ImageDataset(data_zip(tmp_path, {"dataset.json": {"labels": pairs}}), require_labels=True)
+    assert ds.labels([4]).tolist() == [[0, 0, 0]]
+
+
 def test_one_class_of_several_by_name_can_be_taught(tmp_path: Path) -> None:
     one = {"labels": [[p[0], 0] for p in PAIRS["labels"]], "classes": ["cat", "dog"]}
     assert ImageDataset(data_zip(tmp_path, {"labels.json": one}), require_labels=True).label_dim == 2
