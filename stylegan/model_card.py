@@ -36,6 +36,7 @@ _ROWS = {
     "license_url": "terms",
     "attribution": "attribution",
     "dataset": "training data",
+    "start_from": "trained on from",
     "kimg": "trained for (thousands of images)",
     "limits": "limits",
     "citation": "citation",

@@ -1,7 +1,7 @@
 """Many processes, one training: who computes which samples, and the averages over all of them.
 
 Every process holds all networks. A step has one global batch whatever their number: each process takes whole groups
-of the minibatch standard deviation, and gradients are averaged, so that the result is that of one process.
+of the minibatch standard deviation, and gradients are averaged, so that a step is that of one process but for rounding.
 """
 
 import importlib

@@ -176,6 +176,11 @@ def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) ->
     for name, given in source.networks.items():
         _take_over(state.networks()[name], given.state_dict, f"{name} of {source.name}")
     state.metadata = source.metadata()
+    if config.schedule().lod(0) > lod + 1e-6:
+        at = config.value("initial_resolution")
+        _log.warning(
+            "training starts at %dx%d as set, below what %s shows: the rest is faded in again", at, at, source.name
+        )
     _log.info(
         "starting from %s: %dx%d, now at level of detail %g of %dx%d",
         *(source.name, source.resolution, source.resolution, lod, resolution, resolution),

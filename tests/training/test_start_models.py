@@ -148,7 +148,7 @@ def test_a_run_of_any_preset_hands_its_networks_down(preset, tmp_path):
         begin(tmp_path / "parent/network.safetensors", tmp_path / "other", preset=other)
 
 
-def test_the_schedule_goes_on_where_the_model_was(tmp_path):
+def test_the_schedule_goes_on_where_the_model_was(tmp_path, caplog):
     """In a fade, at the model's own resolution, or below the new run's."""
     parents = {"grown": run(tmp_path / "grown", kimg=0.064).state.Gs}
     parents["fading"] = run(tmp_path / "fading", kimg=0.024).state.Gs  # At level of detail 0.5.
@@ -172,10 +172,12 @@ def test_the_schedule_goes_on_where_the_model_was(tmp_path):
             if resolution >= 16:
                 expected = model.synthesis(model.ws([1]), enlarge=False)
                 torch.testing.assert_close(shown, expected, rtol=1e-5, atol=1e-5)
+    assert "training starts" not in caplog.text
     asked = settings(start_from="x", resolution=16, initial_resolution=8)
     state = new_state(asked)
     start_from(state, tmp_path / "fading")
     assert state.config.schedule().at(0).lod == 1  # What is asked for goes first.
+    assert "training starts at 8x8 as set, below what" in caplog.text
 
 
 def test_a_resumed_child_goes_on_in_the_fade_of_its_parent(tmp_path):
