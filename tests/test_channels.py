@@ -1,6 +1,7 @@
 """Images of 1 to 4 channels in every verb and command: alpha is kept, or laid over white aloud, and never dropped."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,22 @@ def test_figures_show_what_is_transparent_on_white(with_alpha: Generator) -> Non
     shown = np.asarray(images.opaque(with_alpha.sample(seeds=[1], truncation_psi=1.0)[0]).convert("RGB"))
     places = np.lib.stride_tricks.sliding_window_view(np.asarray(figure), shown.shape)
     assert (places == shown).all(axis=(3, 4, 5)).any()
+
+
+@pytest.mark.parametrize(
+    ("draw", "options"),
+    [
+        (figures.style_mixing, {"sources_a": [1], "coarse": [2], "middle": [3], "fine": [4]}),
+        (figures.noise_examples, {"seeds": [1], "realizations": 4}),
+        (figures.noise_layers, {"seeds": [1]}),
+        (figures.uncurated, {}),
+    ],
+    ids=["style_mixing", "noise_examples", "noise_layers", "uncurated"],
+)
+def test_every_figure_is_drawn_of_any_channels(
+    G: Generator, draw: Callable[..., Image.Image], options: dict[str, object]
+) -> None:
+    assert draw(G, size=32, **options).mode == "RGB"
 
 
 def test_metrics_see_rgb(G: Generator) -> None:
