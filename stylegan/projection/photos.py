@@ -1,12 +1,13 @@
 """A photo as a model wants it: upright, RGB, square, of the model's size."""
 
 import os
+import warnings
 from pathlib import Path
 
 from PIL import Image
 
 from ..errors import DatasetError, InputError
-from ..pictures import Crop, decode, square_box
+from ..pictures import DARK, Crop, decode, square_box
 
 # A crop is enlarged this much at most; beyond it there is nothing to see.
 MAX_ENLARGEMENT = 4
@@ -17,14 +18,18 @@ def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Imag
 
     channels: 4 = RGBA, for models with alpha; see `pictures.decode`.
 
-    Raises InputError if it is not there or no picture.
+    Warns of 16-bit pictures that seem to use fewer bits. Raises InputError if it is not there or no picture.
     """
     try:
-        return decode(Path(path).read_bytes(), channels=channels, animated="first").image
+        picture = decode(Path(path).read_bytes(), channels=channels, animated="first")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except DatasetError as error:
         raise InputError(f"{path}: {error}") from error
+    if DARK in picture.conversions:
+        advice = "if it holds values of 12 bits, make it 8-bit first"
+        warnings.warn(f"{path} is dark: nothing in its 16 bits is above a quarter of the range; {advice}", stacklevel=2)
+    return picture.image
 
 
 def to_square(photo: Image.Image, resolution: int, *, crop: Crop | None = None) -> Image.Image:

@@ -155,3 +155,9 @@ def test_the_detector_finds_the_face_and_refuses_photos_without():
     for empty in (gradient(300, 300), photo.crop((0, 250, 200, 450)), gradient(16, 16)):
         with pytest.raises(InputError, match="no frontal face found"):
             cut_face(empty, 64)
+
+
+def test_a_photo_that_uses_few_of_its_16_bits_is_warned_of(tmp_path):
+    Image.fromarray(np.full((16, 16), 4000, np.uint16)).save(tmp_path / "a.png")
+    with pytest.warns(UserWarning, match=r"a.png is dark: .* make it 8-bit first"):
+        load_photo(tmp_path / "a.png")
