@@ -1,10 +1,11 @@
 """Work on a GPU that comes again is recorded as a CUDA graph: what image calls and training steps have in common."""
 
 import logging
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from .forks import ForkLock
 
 T = TypeVar("T")
 
@@ -12,7 +13,7 @@ T = TypeVar("T")
 MAX_RECORDINGS = 8
 
 # Only one recording may be under way in a process.
-_recording = threading.Lock()
+_recording = ForkLock()
 
 
 class KeptRecordings(Generic[T]):

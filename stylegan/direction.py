@@ -120,7 +120,7 @@ def load_directions(path: str | os.PathLike[str]) -> dict[str, Direction]:
 
 def _check_strength(strength: Any, n: int) -> Tensor:
     try:
-        checked = torch.as_tensor(strength, dtype=torch.float32)
+        checked = torch.as_tensor(strength, dtype=torch.float32, device="cpu")
     except (TypeError, ValueError, RuntimeError):
         raise InputError(f"strength must be a number of standard deviations, got {strength!r}") from None
     if checked.shape not in ((), (n,)) or not checked.isfinite().all():

@@ -83,6 +83,7 @@ class Discriminator(nn.Module):
             initialize(self, seed)
 
     @classmethod
+    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
     def from_pretrained(
         cls,
         name_or_path: str | os.PathLike[str],

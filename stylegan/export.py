@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from .errors import ExportError, InputError
 from .files import write_atomically
 from .generator import Generator
+from .placement import FLOAT32_CPU
+from .precision import no_autocast
 from .version import __version__
 
 NoiseForm = Literal["const", "input"]
@@ -60,6 +62,7 @@ class _Synthesis(nn.Module):
         return self.synthesis(ws, noise=noise)
 
 
+@no_autocast()
 def export_onnx(
     G: Generator,
     folder: str | os.PathLike[str],
@@ -144,7 +147,11 @@ def _describe(G: Generator, *, noise: NoiseForm) -> dict[str, Any]:
 
 def _mapping_file(G: Generator, description: Mapping[str, Any]) -> bytes:
     def inputs(n: int) -> dict[str, Tensor]:
-        labels = {"labels": torch.eye(G.label_dim)[[i % G.label_dim for i in range(n)]]} if G.label_dim else {}
+        labels = (
+            {"labels": torch.eye(G.label_dim, **FLOAT32_CPU)[[i % G.label_dim for i in range(n)]]}
+            if G.label_dim
+            else {}
+        )
         return {"z": G.z(range(n)), **labels}
 
     network = _Mapping(G)

@@ -29,7 +29,8 @@ from .latents import Seeds
 from .layers import SynthesisLayer, initialize
 from .mapping import MappingNetwork
 from .model_card import model_card
-from .placement import check_device, check_dtype
+from .placement import FLOAT32_CPU, check_device, check_dtype, new_weight
+from .precision import no_autocast
 from .sampling import batches, check_noise, choose_noise_seeds, choose_seeds, default_batch_size, rounded
 from .synthesis import SynthesisNetwork
 from .version import __version__
@@ -79,7 +80,7 @@ class Generator(nn.Module):
         self.source = "initial weights"
 
         self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **(mapping or {}))
-        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("w_avg", new_weight(w_dim).zero_())
         self.synthesis = SynthesisNetwork(
             w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **(synthesis or {})
         )
@@ -88,6 +89,7 @@ class Generator(nn.Module):
             initialize(self, seed)
 
     @classmethod
+    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
     def from_pretrained(
         cls,
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
@@ -274,6 +276,7 @@ class Generator(nn.Module):
         latents.check_same_average(self.w_avg, direction.w_avg, what=what, next_step=next_step)
         return edit(ws, direction, strength, layers)
 
+    @no_autocast()
     def ws(
         self,
         seeds: Seeds,
@@ -388,6 +391,7 @@ class Generator(nn.Module):
         )
         return default_batch_size(n, self.img_resolution, self.device, max(sizes) * self.dtype.itemsize)
 
+    @no_autocast()
     def _render(
         self,
         settings: list[dict[str, Any]],  # What each image remembers of how it was made, besides the noise.
@@ -461,12 +465,12 @@ class Generator(nn.Module):
         elif isinstance(labels, Sequence):
             labels = [self.class_index(label) if isinstance(label, str) else label for label in labels]
         if labels is None or self.label_dim == 0:
-            return check_labels(None if labels is None else torch.as_tensor(labels), n, self.label_dim)
+            return check_labels(None if labels is None else torch.as_tensor(labels, device="cpu"), n, self.label_dim)
         if isinstance(labels, Tensor) and labels.is_floating_point():
             vectors = labels
         else:
             indices = latents.check_integers(labels, what="a label", limit=self.label_dim)
-            vectors = torch.eye(self.label_dim)[indices[0] if isinstance(labels, int) else indices]
+            vectors = torch.eye(self.label_dim, **FLOAT32_CPU)[indices[0] if isinstance(labels, int) else indices]
         if vectors.ndim == 1:
             vectors = vectors.expand(n, -1)
         return check_labels(vectors.to(self.device, non_blocking=True), n, self.label_dim)

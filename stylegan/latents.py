@@ -101,7 +101,7 @@ def as_numbers(value: Any, shapes: Sequence[tuple[int, ...]], *, what: str, mean
     """Return numbers as a float32 tensor if they are finite and of one of these shapes, else raise InputError."""
     try:
         given: Any = value if isinstance(value, Tensor) else np.asarray(value)
-        numbers = torch.as_tensor(given) if given.dtype != object else None
+        numbers = torch.as_tensor(given, device="cpu") if given.dtype != object else None
     except (TypeError, ValueError, RuntimeError, OverflowError):
         numbers = None
     if numbers is None or numbers.dtype == torch.bool or numbers.is_complex() or numbers.device.type == "meta":
@@ -128,11 +128,11 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
         check_tensor(t, ("...",), what="t", device=a.device if t.ndim else None)
     else:
         t = check_number(t, what="t")
-    _check_broadcast(a=a, b=b, t=torch.as_tensor(t))
+    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
+    _check_broadcast(a=a, b=b, t=t)
     length_a, length_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
     unit_a, unit_b = a / length_a, b / length_b
     angle = (unit_a * unit_b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
-    t = torch.as_tensor(t, dtype=a.dtype, device=a.device)
     arc = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / torch.sin(angle)
     on_arc = arc * torch.lerp(length_a, length_b, t)
     # Where the angle is 0 or 180 degrees to within rounding, and of vectors of length 0.
@@ -158,7 +158,7 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
     check_tensor(ws_b, ("...", *ws_a.shape[-2:]), what="ws_b", device=ws_a.device)
     _check_broadcast(ws_a=ws_a, ws_b=ws_b)
     num_ws = ws_a.shape[-2]
-    from_b = torch.zeros(num_ws, 1, dtype=torch.bool)
+    from_b = torch.zeros(num_ws, 1, dtype=torch.bool, device="cpu")
     from_b[layer_indices(layers, num_ws)] = True
     return torch.where(from_b.to(ws_a.device), ws_b, ws_a)
 

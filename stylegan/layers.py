@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from . import ops
 from .errors import InputError
+from .placement import FLOAT32_CPU, new_weight
 
 Nonlinearity = Literal["lrelu", "relu"]
 
@@ -29,14 +30,15 @@ def activation(name: Nonlinearity) -> Callable[[Tensor], Tensor]:
 
 def initialize(network: nn.Module, seed: int) -> None:
     """Draw all weights of a network from a seed, on the CPU; the global random state is not touched."""
-    generator = torch.Generator().manual_seed(seed)
+    network._apply(lambda t: torch.zeros_like(t, device="cpu") if t.is_meta else t)
+    generator = torch.Generator("cpu").manual_seed(seed)
     for module in network.modules():
         if isinstance(module, Dense | Conv2d | SynthesisLayer | LearnedConstant):
             module.reset_parameters(generator)
 
 
 def _draw(tensor: Tensor, std: float, generator: torch.Generator) -> None:
-    tensor.detach().copy_(torch.randn(tensor.shape, generator=generator) * std)
+    tensor.detach().copy_(torch.randn(tensor.shape, generator=generator, **FLOAT32_CPU) * std)
 
 
 class _Equalized(nn.Module):
@@ -45,8 +47,8 @@ class _Equalized(nn.Module):
     def __init__(self, shape: tuple[int, ...], *, gain: float, lr_multiplier: float, equalized_lr: bool, bias: bool):
         super().__init__()
         he_std = gain / sqrt(prod(shape[1:]))
-        self.weight = nn.Parameter(torch.empty(shape))
-        self.bias = nn.Parameter(torch.empty(shape[0])) if bias else None
+        self.weight = nn.Parameter(new_weight(*shape))
+        self.bias = nn.Parameter(new_weight(shape[0])) if bias else None
         self.weight_gain = (he_std if equalized_lr else 1.0) * lr_multiplier
         self.bias_gain = lr_multiplier
         self._init_std = (1.0 if equalized_lr else he_std) / lr_multiplier
@@ -123,7 +125,7 @@ class LearnedConstant(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.const = nn.Parameter(torch.empty(1, channels, 4, 4))
+        self.const = nn.Parameter(new_weight(1, channels, 4, 4))
 
     def reset_parameters(self, generator: torch.Generator) -> None:
         self.const.detach().fill_(1.0)
@@ -179,9 +181,9 @@ class SynthesisLayer(nn.Module):
         self.use_instance_norm = use_instance_norm
         self.instance_norm_epsilon = instance_norm_epsilon
         self.bias_before_blur = bias_before_blur
-        self.bias = nn.Parameter(torch.empty(channels))
-        self.noise_strength = nn.Parameter(torch.empty(channels)) if use_noise else None
-        self.register_buffer("noise_const", torch.empty(1, 1, resolution, resolution) if use_noise else None)
+        self.bias = nn.Parameter(new_weight(channels))
+        self.noise_strength = nn.Parameter(new_weight(channels)) if use_noise else None
+        self.register_buffer("noise_const", new_weight(1, 1, resolution, resolution) if use_noise else None)
         self.register_buffer("blur_kernel", ops.blur_kernel(blur_filter) if blur_filter else None, persistent=False)
         self.style = Dense(w_dim, channels * 2, gain=1.0, equalized_lr=equalized_lr) if use_styles else None
 

@@ -9,6 +9,7 @@ from . import ops
 from .architecture import check_labels
 from .errors import InputError
 from .layers import Dense, Nonlinearity, activation, initialize
+from .precision import full_float32
 
 
 class MappingNetwork(nn.Module):
@@ -55,12 +56,13 @@ class MappingNetwork(nn.Module):
             raise InputError(f"z must be [N, {self.z_dim}], got {list(z.shape)}; G.z(seeds) draws it")
         labels = check_labels(labels, z.shape[0], self.label_dim)
         x = z.to(self._dtype())
-        if self.embed is not None and labels is not None:
-            x = torch.cat([x, self.embed(labels.to(x))], dim=1)  # [N, 2 * z_dim]
-        if self.normalize_z:
-            x = ops.pixel_norm(x)
-        for layer in self.layers:
-            x = self.activate(layer(x))
+        with full_float32(self, x):
+            if self.embed is not None and labels is not None:
+                x = torch.cat([x, self.embed(labels.to(x))], dim=1)  # [N, 2 * z_dim]
+            if self.normalize_z:
+                x = ops.pixel_norm(x)
+            for layer in self.layers:
+                x = self.activate(layer(x))
         return x
 
     def _dtype(self) -> torch.dtype:

@@ -1,31 +1,48 @@
-"""float32 means float32: on GPUs too, whatever torch's switch for cuDNN's convolutions says.
+"""float32 means float32: on GPUs too, whatever torch's switch for cuDNN's convolutions says, and under autocast.
 
 torch lets cuDNN round the factors of float32 convolutions to TF32, 10 bits, unless it is told otherwise. An image
 would then differ from the CPU's by a thousand times the rounding of float32. Those who want tensor cores ask for
 dtype "float16" or "bfloat16", whose statistics stay float32.
+
+What autocast would do to an image is 40 of 255 levels in bfloat16: images are made in the types that a network has.
 """
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-_lock = threading.Lock()
+from .forks import ForkLock
+
+_lock = ForkLock()
 _blocks = 0  # Under way, in all threads.
 _was_allowed = False  # Before the first of them.
 
 
-def full_float32(network: nn.Module, x: Tensor) -> contextlib.AbstractContextManager[None]:
-    """Until the end of the block, no convolution of float32 tensors on a GPU takes TF32.
+@contextlib.contextmanager
+def full_float32(network: nn.Module, x: Tensor) -> Iterator[None]:
+    """Until the end of the block, nothing is autocast, and no convolution of float32 tensors on a GPU takes TF32.
 
-    The switch is one of the whole process: it is turned back when the last of all threads leaves its block. It is left
-    as it is for other inputs x, for networks in training mode, and while a compiler looks on.
+    Networks in training mode are left alone, and while a compiler looks on, all are. The switch of TF32 is one of the
+    whole process: it is turned back when the last of all threads leaves its block, and not touched for other inputs x.
     """
-    if network.training or x.dtype != torch.float32 or x.device.type != "cuda" or torch.compiler.is_compiling():
-        return contextlib.nullcontext()
-    return _tf32_off()
+    with contextlib.ExitStack() as stack:
+        if not network.training and not torch.compiler.is_compiling():
+            stack.enter_context(no_autocast())
+            if x.dtype == torch.float32 and x.device.type == "cuda":
+                stack.enter_context(_tf32_off())
+        yield
+
+
+@contextlib.contextmanager
+def no_autocast() -> Iterator[None]:
+    """Until the end of the block, or of the function that it decorates, autocast is off in this thread."""
+    with contextlib.ExitStack() as stack:
+        for device in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        yield
 
 
 @contextlib.contextmanager

@@ -199,7 +199,7 @@ class SynthesisNetwork(nn.Module):
             generator = torch.Generator(device)
             generator.seed()
         drawn = [
-            torch.randn(n, 1, h, w, generator=generator, device=generator.device).to(device, dtype)
+            torch.randn(n, 1, h, w, generator=generator, device=generator.device, dtype=torch.float32).to(device, dtype)
             for h, w in self.noise_shapes
         ]
         return list(self.share_noise(drawn))

@@ -7,8 +7,10 @@ from .checks import check_integers
 from .choices import SAMPLES
 from .errors import InputError
 from .generator import Generator
+from .precision import no_autocast
 
 
+@no_autocast()
 def sample_w(G: Generator, samples: int = SAMPLES) -> Tensor:
     """The w of the seeds 0 to samples - 1, without truncation: [samples, w_dim], float32, on the CPU.
 

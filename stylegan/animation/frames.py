@@ -53,13 +53,13 @@ class Animation:
     def __iter__(self) -> Iterator[Image.Image]:
         together = max(1, self.batch_size // len(self.walks))
         for start in range(0, self.num_frames, together):
-            frames = torch.arange(start, min(start + together, self.num_frames), dtype=torch.float64)
+            frames = torch.arange(start, min(start + together, self.num_frames), dtype=torch.float64, device="cpu")
             # Divided as integers are, so that a frame at a seed is exactly there.
             yield from self._render(frames / self._steps())
 
     def at(self, time: float) -> Image.Image:
         """The image at one time: 0 = start, 1 = end, which of a loop is the start again."""
-        return self._render(torch.tensor([time], dtype=torch.float64))[0]
+        return self._render(torch.tensor([time], dtype=torch.float64, device="cpu"))[0]
 
     def _steps(self) -> int:
         return self.num_frames if self.loop else max(1, self.num_frames - 1)
@@ -72,7 +72,7 @@ class Animation:
         maps = None if isinstance(self.noise, str) else self.noise(times)
 
         cells: list[Image.Image] = []
-        for i in torch.arange(len(ws)).split(self.batch_size):
+        for i in torch.arange(len(ws), device="cpu").split(self.batch_size):
             noise = None if maps is None else [noise[i // len(self.walks)] for noise in maps]
             mode: Literal["const", "none"] = "none" if self.noise == "none" else "const"
             cells += to_pil(self.G.synthesis(ws[i], noise_mode=mode, noise=noise))

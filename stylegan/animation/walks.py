@@ -90,16 +90,16 @@ def mix_walks(G: Generator, base: Walk, other: Walk, layers: Layers) -> Walk:
 
 def _stretches(n: int, loop: bool) -> tuple[Tensor, Tensor]:
     """Where each stretch between n points starts and ends, as indices."""
-    ends = torch.arange(n).roll(-1) if loop else torch.arange(1, n)
-    return torch.arange(len(ends)), ends
+    ends = torch.arange(n, device="cpu").roll(-1) if loop else torch.arange(1, n, device="cpu")
+    return torch.arange(len(ends), device="cpu"), ends
 
 
 def _boundaries(lengths: Tensor | None, n: int) -> Tensor:
     """Times at which n stretches start, and 1: equal parts, or in proportion to lengths. [n + 1], float64."""
     # Divided as integers are, so that the time i / n of a frame is the very same number.
-    boundaries = torch.arange(n + 1, dtype=torch.float64) / n
+    boundaries = torch.arange(n + 1, dtype=torch.float64, device="cpu") / n
     if lengths is not None and lengths.sum() > 0:
-        boundaries[1:] = lengths.double().cpu().cumsum(0) / lengths.double().cpu().sum()
+        boundaries[1:] = lengths.cpu().double().cumsum(0) / lengths.cpu().double().sum()
     return boundaries
 
 

@@ -92,7 +92,7 @@ def edit(
     # Rows: for each face, each direction. Columns: the strengths.
     count = len(strengths)
     rows = [G.edit(ws.expand(count, -1, -1), d, strengths, layers) for ws in faces.ws for d in directions]
-    noise = faces.noise_for(torch.arange(len(faces.ws)).repeat_interleave(len(directions) * count))
+    noise = faces.noise_for(torch.arange(len(faces.ws), device="cpu").repeat_interleave(len(directions) * count))
     headings = [[name, direction.name] for name in faces.names for direction in directions]
     if len(directions) == 1:
         headings = [heading[:1] for heading in headings]

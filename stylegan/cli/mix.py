@@ -70,7 +70,7 @@ def mix(
     b = choose(rows, latents, option="rows")
     mixed = G.mix_styles(a.ws[None], b.ws[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
     # The noise, which is no style, stays that of the column.
-    noise = a.noise_for(torch.arange(len(a.ws)).repeat(len(b.ws)))
+    noise = a.noise_for(torch.arange(len(a.ws), device="cpu").repeat(len(b.ws)))
     tiles = G.render(mixed, noise=noise, batch_size=options.batch_size)
     across, down = (G.render(faces.ws, noise=faces.noise, batch_size=options.batch_size) for faces in (a, b))
     grid = images.grid(

@@ -55,7 +55,7 @@ def truncate(
     G = options.load(out)
     faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)
     sweep = torch.stack([G.truncate(faces.ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
-    noise = faces.noise_for(torch.arange(len(faces.ws)).repeat_interleave(len(truncation_psi)))
+    noise = faces.noise_for(torch.arange(len(faces.ws), device="cpu").repeat_interleave(len(truncation_psi)))
     grid = images.grid(
         G.render(sweep, noise=noise, batch_size=options.batch_size),
         column_headings=[f"psi {psi:g}" for psi in truncation_psi],

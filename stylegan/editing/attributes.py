@@ -11,10 +11,12 @@ from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
 from ..images import as_rgb
+from ..precision import no_autocast
 from ..w_space import sample_w
 from .boundaries import boundary, orthogonalize
 
 
+@no_autocast()
 def attribute_directions(
     G: Generator,
     classifiers: Mapping[str, Callable[[Tensor], Tensor]],
@@ -42,6 +44,7 @@ def attribute_directions(
     return [orthogonalize(G, own, [other for other in found if other is not own]) for own in found]
 
 
+@no_autocast()
 def score_images(
     G: Generator,
     w: Tensor,

@@ -10,6 +10,7 @@ from ..bands import Layers
 from ..direction import Direction
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
+from ..precision import no_autocast
 from ..w_space import sample_w
 from .space import layer_range, make_direction
 
@@ -18,6 +19,7 @@ from .space import layer_range, make_direction
 _C = 1e-3
 
 
+@no_autocast()
 def boundary(
     G: Generator,
     name: str,
@@ -48,9 +50,9 @@ def boundary(
         raise InputError("scores must be finite and differ, or there is nothing to part")
     order = scores.cpu().argsort(stable=True)
     chosen = torch.stack([order[:per_side], order[-per_side:]], dim=1).flatten()  # Low, high, low, high...
-    x, high = w.cpu()[chosen].double(), torch.arange(2 * per_side) % 2
+    x, high = w.cpu()[chosen].double(), torch.arange(2 * per_side, device="cpu") % 2
     # Both ends are in the order of their scores: a fixed permutation makes the parts alike.
-    shuffled = torch.randperm(2 * per_side, generator=torch.Generator().manual_seed(0))
+    shuffled = torch.randperm(2 * per_side, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
     split = int(0.7 * 2 * per_side)
     normal, accuracy = _linear_svm(x, high, train=shuffled[:split], test=shuffled[split:])
     facts = {"accuracy": accuracy, "samples": len(w), "fraction": fraction}
@@ -66,6 +68,7 @@ def boundary(
     )
 
 
+@no_autocast()
 def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction]) -> Direction:
     """The part of a direction that leaves others alone: what is at right angles to them all (section 2.3).
 

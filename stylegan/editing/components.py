@@ -6,10 +6,12 @@ from ..bands import Layers
 from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
+from ..precision import no_autocast
 from ..w_space import sample_w
 from .space import check_count, fix_signs, layer_range, make_direction
 
 
+@no_autocast()
 def pca(G: Generator, *, n: int = 10, layers: Layers | None = None, samples: int = SAMPLES) -> list[Direction]:
     """The n directions along which w varies most, named pca:0, pca:1...
 

@@ -10,10 +10,12 @@ from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
 from ..layers import SynthesisLayer
+from ..precision import no_autocast
 from ..w_space import sample_w
 from .space import check_count, fix_signs, layer_range, make_direction
 
 
+@no_autocast()
 def sefa(G: Generator, *, n: int = 10, layers: Layers | None = None) -> list[Direction]:
     """The n directions that change the styles most, named sefa:0, sefa:1...
 

@@ -13,6 +13,7 @@ from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
 from ..images import as_rgb
+from ..precision import no_autocast
 from ..w_space import sample_w
 from .space import layer_range, make_direction
 
@@ -27,6 +28,7 @@ COLOURS: Mapping[str, Callable[[Tensor], Tensor]] = {
 _RANGE = 1.5
 
 
+@no_autocast()
 def gradient_directions(
     G: Generator,
     classifiers: Mapping[str, Callable[[Tensor], Tensor]],
@@ -129,4 +131,4 @@ def _inverse_covariance(G: Generator) -> Tensor:
     """Of w, float64 [w_dim, w_dim]; components that hardly vary count as if they did a little."""
     covariance = torch.cov(sample_w(G).double().T)
     floor = 1e-6 * covariance.trace() / G.w_dim
-    return torch.linalg.inv(covariance + floor * torch.eye(G.w_dim, dtype=torch.float64))
+    return torch.linalg.inv(covariance + floor * torch.eye(G.w_dim, dtype=torch.float64, device="cpu"))

@@ -23,7 +23,8 @@ def make_direction(
     strengths: tuple[float, float] = (-3.0, 3.0),
 ) -> Direction:
     """A direction of unit length, measured in samples of w."""
-    vector = (vector.double() / vector.double().norm()).cpu()
+    vector = vector.cpu().double()
+    vector = vector / vector.norm()
     std = (w.double() @ vector).std().item()
     return Direction(name, vector.float(), std, G.w_avg.cpu().clone(), G.name, method, layers, strengths, facts)
 

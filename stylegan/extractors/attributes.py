@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ..errors import NotFoundError
-from ..placement import check_device
+from ..placement import check_device, for_weights
 from ..weights.cache import sha256_of
 from ..weights.checkpoint import load_checkpoint
 from ..weights.loading import Loaded, build_network
@@ -63,7 +63,7 @@ class AttributeClassifier(nn.Module):
         self.metadata: dict[str, Any] = {}
         self.sha256 = ""
         self.convs = nn.ModuleList(conv2d(i, o, 3, stride=2, padding=1) for i, o in pairwise([3, *channels]))
-        self.head = skip_init(nn.Linear, channels[-1], 1, device=torch.get_default_device())
+        self.head = skip_init(nn.Linear, channels[-1], 1, **for_weights())
         if seed is not None:
             self._initialize(seed)
 
@@ -84,7 +84,7 @@ class AttributeClassifier(nn.Module):
 
     def _initialize(self, seed: int) -> None:
         """He initialization, from a generator of its own."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator("cpu").manual_seed(seed)
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.normal_(parameter, std=(2 / parameter[0].numel()) ** 0.5, generator=generator)
@@ -95,6 +95,7 @@ class AttributeClassifier(nn.Module):
         return f"{self.name}: {self.positive}"
 
 
+@torch.inference_mode(False)
 def load_classifier(
     name_or_file: ClassifierName | str | os.PathLike[str], *, device: str | torch.device | None = None
 ) -> AttributeClassifier:

@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ..errors import InputError
+from ..placement import for_weights
 
 
 def check_images(images: Tensor) -> None:
@@ -68,5 +68,5 @@ def conv2d(
     bias: bool = True,
 ) -> nn.Conv2d:
     """A convolution whose weights are still to be filled: unlike torch's own, it draws nothing at random."""
-    device = torch.get_default_device()
-    return skip_init(nn.Conv2d, in_channels, channels, kernel, stride=stride, padding=padding, bias=bias, device=device)
+    shape = {"stride": stride, "padding": padding, "bias": bias}
+    return skip_init(nn.Conv2d, in_channels, channels, kernel, **shape, **for_weights())

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import WeightsError
+from ..placement import for_weights
 from .base import Extractor, check_images, conv2d
 
 LICENSE = "Apache-2.0"
@@ -33,7 +34,7 @@ class ConvBN(nn.Module):
         super().__init__()
         padding = (kernel[0] // 2, kernel[1] // 2) if pad else (0, 0)
         self.conv = conv2d(in_channels, channels, kernel, stride=stride, padding=padding, bias=False)
-        self.bn = nn.BatchNorm2d(channels, eps=1e-3)
+        self.bn = nn.BatchNorm2d(channels, eps=1e-3, **for_weights())
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.bn(self.conv(x)))

@@ -28,6 +28,7 @@ _LOADERS: dict[str, Callable[[], Extractor]] = {
 NAMES = tuple(_LOADERS)
 
 
+@torch.inference_mode(False)
 def load_extractor(name_or_file: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Extractor:
     """Load an extractor: evaluation mode, gradients of its weights off.
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..placement import FLOAT32_CPU
 from .base import Extractor, check_pair, enlarge
 
 
@@ -36,9 +37,9 @@ class PerceptualNetwork(Extractor):
         super().__init__()
         self.name, self.license, self.smallest = name, license, smallest
         self.stages = nn.ModuleList(stages)
-        self.weights = nn.ParameterList(torch.ones(width) for width in widths)
-        self.register_buffer("shift", torch.tensor(shift).view(1, 3, 1, 1))
-        self.register_buffer("scale", torch.tensor(scale).view(1, 3, 1, 1))
+        self.weights = nn.ParameterList(torch.ones(width, **FLOAT32_CPU) for width in widths)
+        self.register_buffer("shift", torch.tensor(shift, **FLOAT32_CPU).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor(scale, **FLOAT32_CPU).view(1, 3, 1, 1))
 
     def activations(self, images: Tensor) -> list[Tensor]:
         """What each stage gives, float32 [N, C, h, w]."""
@@ -56,7 +57,7 @@ class PerceptualNetwork(Extractor):
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Perceptual distance of the images of each pair, float32 [N], 0 for equal ones; differentiable."""
         check_pair(a, b)
-        total = torch.zeros(len(a), device=a.device)
+        total = torch.zeros(len(a), device=a.device, dtype=torch.float32)
         for x, weight in zip(self.activations(torch.cat([a, b])), self.weights, strict=True):
             unit_a, unit_b = unit_length(x).chunk(2)
             total = total + torch.einsum("nchw,c->nhw", (unit_a - unit_b).square(), weight).mean(dim=(1, 2))

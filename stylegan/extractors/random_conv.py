@@ -18,7 +18,7 @@ SEED = 0
 
 def random_conv() -> PerceptualNetwork:
     """Three convolutions 3x3 that halve the size, with normal weights of a fixed seed (He et al. 2015)."""
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator("cpu").manual_seed(SEED)
     convs = [conv2d(i, o, 3, stride=2, padding=1, bias=False) for i, o in pairwise((3, *WIDTHS))]
     stages = [nn.Sequential(conv, nn.ReLU()) for conv in convs]
     network = PerceptualNetwork(stages, WIDTHS, name="random-conv", license="MIT")

@@ -16,6 +16,7 @@ The modules in `layers` and `synthesis` stay the definition: what is computed he
 """
 
 from .choice import RENDER_PATHS, check_path, is_supported, resolve_path
+from .convolution import has_fast_bfloat16
 from .gradients import native_gradients
 from .native import native_kernels
 from .prepared import negative_slope, separate
@@ -25,6 +26,7 @@ __all__ = [
     "RENDER_PATHS",
     "Renderer",
     "check_path",
+    "has_fast_bfloat16",
     "is_supported",
     "native_gradients",
     "native_kernels",

@@ -98,12 +98,11 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:
-    """No compiler, tracer, autocast, function transform or recorder of CUDA graphs looks on."""
+    """No compiler, tracer, function transform or recorder of CUDA graphs looks on."""
     device = inputs[0].device.type
     return not (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
-        or torch.is_autocast_enabled(device)
         or (device == "cuda" and torch.cuda.is_current_stream_capturing())
         or _get_current_dispatch_mode() is not None
         or forward_ad._current_level >= 0

@@ -10,11 +10,22 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-/* One function, several instruction sets, chosen when the library is loaded. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__)
-#define DISPATCH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+/* What the processor has, as far as it may be used: 0 = what the compiler assumes, 1 = AVX2, 2 = AVX-512. */
+extern int capability;
+
+/* One function, several instruction sets: VARIANTS(work) defines work[0 .. 2] from work_body, an INLINE function. */
+#define VARIANT(name, body, ...)                                                                \
+    __VA_ARGS__ static void name(const void *args, long i, int thread) { body(args, i, thread); }
+#if defined(__x86_64__) && defined(__GNUC__)
+#define VARIANTS(work)                                                                          \
+    VARIANT(work##_any, work##_body)                                                            \
+    VARIANT(work##_avx2, work##_body, __attribute__((target("avx2,fma"))))                      \
+    VARIANT(work##_avx512, work##_body, __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))) \
+    static const work_fn work[] = {work##_any, work##_avx2, work##_avx512};
 #else
-#define DISPATCH
+#define VARIANTS(work)                                                                          \
+    VARIANT(work##_any, work##_body)                                                            \
+    static const work_fn work[] = {work##_any, work##_any, work##_any};
 #endif
 
 enum { LANES = 16 };

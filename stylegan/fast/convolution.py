@@ -1,5 +1,7 @@
 """A convolution of the synthesis network, with its weights as inference wants them."""
 
+import functools
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,17 +9,62 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..placement import FLOAT32_CPU
+
 # Rows: the two output rows that a window of two input rows gives; columns: its taps; depth: taps of the 3x3 kernel.
-_WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
+_WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]], **FLOAT32_CPU)
 
 # The transforms of kernels of 3 and of 2 taps for Winograd's filtering with 2 outputs.
 _WINOGRAD = {
-    3: torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]]),
-    2: torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]),
+    3: torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], **FLOAT32_CPU),
+    2: torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], **FLOAT32_CPU),
 }
 
 # torch.compile's convolution: takes packed weights and, unlike torch.mkldnn_convolution, keeps channels_last.
 _packed_conv2d = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+
+
+def _pack(weight: Tensor, size: list[int]) -> Tensor:
+    """A weight [C, C_in, kh, kw] as oneDNN reads it, for inputs of about this size [N, C_in, H, W]."""
+    reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
+    return reorder(weight.to_mkldnn(), [0, 1], [1, 1], [1, 1], 1, size)  # type: ignore[call-arg]
+
+
+def _convolve_packed(x: Tensor, packed: Tensor) -> Tensor:
+    assert _packed_conv2d is not None
+    return _packed_conv2d(x, packed, None, (0, 1), (1, 1), (1, 1), 1, "none", [], "")
+
+
+@functools.cache
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether oneDNN convolves with packed weights of this type on this processor, in this build of torch: tried once.
+
+    For bfloat16 it asks for AVX-512 or the like; masks of the environment count (ONEDNN_MAX_CPU_ISA).
+    """
+    # Small integers: only the result is rounded.
+    x = (torch.arange(2 * 16 * 6 * 8, device="cpu") % 7 - 3).view(2, 16, 6, 8).to(dtype)
+    weight = (torch.arange(16 * 16 * 9, device="cpu") % 5 - 2).view(16, 16, 3, 3).to(dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
+    try:
+        given = _convolve_packed(x, _pack(weight, list(x.shape))).float()
+        expected = F.conv2d(x.float(), weight.float(), padding=(0, 1))
+        fault = None if torch.allclose(given, expected, rtol=0.01, atol=0.01) else "its results are wrong"
+    except Exception as error:  # Whatever builds without oneDNN, or processors that it does not know, may raise.
+        fault = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+    if fault is not None:
+        logging.getLogger(__name__).info("oneDNN takes no packed weights of %s here: %s", dtype, fault)
+    return fault is None
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether this processor convolves bfloat16 faster than float32."""
+    return torch.cpu._is_avx512_bf16_supported() and can_pack(torch.bfloat16)
+
+
+def convolution_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """The type to convolve features of this type in: float32 where bfloat16 saves memory alone."""
+    only_stored = dtype == torch.bfloat16 and device.type == "cpu" and not has_fast_bfloat16()
+    return torch.float32 if only_stored else dtype
 
 
 @dataclass(frozen=True)
@@ -51,21 +98,16 @@ class Convolution:
 
     def __call__(self, x: Tensor) -> Tensor:
         x, packed = x.permute(0, 3, 1, 2), self.packed
-        if packed.is_mkldnn and _packed_conv2d is not None:
-            y = _packed_conv2d(x, packed, None, (0, 1), (1, 1), (1, 1), 1, "none", [], "")
-        else:
-            y = F.conv2d(x, packed, padding=(0, 1))
+        y = _convolve_packed(x, packed) if packed.is_mkldnn else F.conv2d(x, packed, padding=(0, 1))
         return y.permute(0, 2, 3, 1)
 
     @cached_property
     def packed(self) -> Tensor:
         """The weight as oneDNN reads it, so that no call has to reorder it; where there is none, channels_last."""
         weight = self._weight().to(self.dtype)
-        if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available() or _packed_conv2d is None:
-            return weight.contiguous(memory_format=torch.channels_last)
-        size = [1, self.in_channels, min(self.resolution, 32) + 2, self.resolution]
-        reorder = torch._C._nn.mkldnn_reorder_conv2d_weight
-        return reorder(weight.to_mkldnn(), [0, 1], [1, 1], [1, 1], 1, size)  # type: ignore[call-arg]
+        if weight.is_cpu and can_pack(self.dtype):
+            return _pack(weight, [1, self.in_channels, min(self.resolution, 32) + 2, self.resolution])
+        return weight.contiguous(memory_format=torch.channels_last)
 
     @cached_property
     def winograd(self) -> Tensor:

@@ -37,14 +37,15 @@ INLINE void moments_row(const moments_args *a, long row, int bfloat16, int full)
     }
 }
 
-DISPATCH static void moments_work(const void *args, long row, int thread) {
+INLINE void moments_work_body(const void *args, long row, int thread) {
     (void)thread;
     const moments_args *a = args;
     SPECIALIZE(moments_row, a->y.bfloat16 != 0, a, row)
 }
+VARIANTS(moments_work)
 
 PUBLIC void stylegan_moments(const moments_args *a, long images, int threads) {
-    for_each(moments_work, a, images * a->rows, threads);
+    for_each(moments_work[capability], a, images * a->rows, threads);
 }
 
 /* The gradient before the activation: (gradient * by_gradient + (y - mean) * by_y + shift), times the slope where y is
@@ -88,14 +89,15 @@ INLINE void gradient_row(const gradient_args *a, long row, int bfloat16, int ful
     }
 }
 
-DISPATCH static void gradient_work(const void *args, long row, int thread) {
+INLINE void gradient_work_body(const void *args, long row, int thread) {
     (void)thread;
     const gradient_args *a = args;
     SPECIALIZE(gradient_row, a->y.bfloat16 != 0, a, row)
 }
+VARIANTS(gradient_work)
 
 PUBLIC void stylegan_gradient(const gradient_args *a, long images, int threads) {
-    for_each(gradient_work, a, images * a->rows, threads);
+    for_each(gradient_work[capability], a, images * a->rows, threads);
 }
 
 /* A separable filter of three taps, with zeros beyond the border. */
@@ -134,7 +136,7 @@ INLINE void blur_row(const blur_args *a, float *line, long row, int bfloat16, in
     }
 }
 
-DISPATCH static void blur_work(const void *args, long row, int thread) {
+INLINE void blur_work_body(const void *args, long row, int thread) {
     (void)thread;
     const blur_args *a = args;
     float *line = malloc(a->width * a->channels * sizeof *line);
@@ -142,7 +144,8 @@ DISPATCH static void blur_work(const void *args, long row, int thread) {
     SPECIALIZE(blur_row, a->x.bfloat16 != 0, a, line, row)
     free(line);
 }
+VARIANTS(blur_work)
 
 PUBLIC void stylegan_blur(const blur_args *a, long images, int threads) {
-    for_each(blur_work, a, images * a->rows, threads);
+    for_each(blur_work[capability], a, images * a->rows, threads);
 }

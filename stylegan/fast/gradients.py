@@ -9,7 +9,7 @@ import functools
 import torch
 from torch import Tensor
 
-from .library import Array, Long, Pointer, array, load_library, taps_pointer
+from .library import Array, Long, Pointer, array, load_library, pointer, taps_pointer
 
 
 class _Moments(ctypes.Structure):
@@ -46,8 +46,11 @@ class NativeGradients:
     def moments(self, gradient: Tensor, y: Tensor, mean: Tensor) -> Tensor:
         """The sums over the pixels of gradient and of gradient * (y - mean): [2, N, C]; mean: [N, C]."""
         n, rows, width, channels = y.shape
-        sums = torch.empty(n, rows, 2, channels, dtype=torch.float64)
-        args = _Moments(array(gradient), array(y), mean.data_ptr(), sums.data_ptr(), rows, width, channels)
+        sums = torch.empty(n, rows, 2, channels, dtype=torch.float64, device="cpu")
+        args = _Moments(
+            *(array(gradient, *y.shape, dtype=y.dtype), array(y, *y.shape), pointer(mean, n, channels)),
+            *(pointer(sums, *sums.shape, dtype=torch.float64), rows, width, channels),
+        )
         self._library.stylegan_moments(ctypes.byref(args), Long(n), torch.get_num_threads())
         return sums.sum(dim=1).transpose(0, 1)
 
@@ -68,12 +71,15 @@ class NativeGradients:
         Returns that, like y, and its sums over the pixels, plain and times the noise: [2, N, C].
         """
         n, rows, width, channels = y.shape
-        out, sums = torch.empty_like(y), torch.empty(n, rows, 2, channels, dtype=torch.float64)
+        out, sums = torch.empty_like(y), torch.empty(n, rows, 2, channels, dtype=torch.float64, device="cpu")
+        noise_args: tuple[int | None, int] = (None, 0)
+        if noise is not None:
+            images = n if len(noise) > 1 else 1
+            noise_args = pointer(noise, images, rows, width, steps=1), noise.stride(0) if images > 1 else 0
         args = _Gradient(
-            *(array(gradient), array(y), array(out)),
-            *(t.data_ptr() for t in (mean, by_gradient, by_y, shift)),
-            *((None, 0) if noise is None else (noise.data_ptr(), noise.stride(0) if len(noise) > 1 else 0)),
-            *(sums.data_ptr(), rows, width, channels, slope),
+            *(array(gradient, *y.shape, dtype=y.dtype), array(y, *y.shape), array(out, *y.shape)),
+            *(pointer(t, n, channels) for t in (mean, by_gradient, by_y, shift)),
+            *(*noise_args, pointer(sums, *sums.shape, dtype=torch.float64), rows, width, channels, slope),
         )
         self._library.stylegan_gradient(ctypes.byref(args), Long(n), torch.get_num_threads())
         return out, sums.sum(dim=1).transpose(0, 1)
@@ -82,7 +88,7 @@ class NativeGradients:
         """Filter every channel along both sides, zeros beyond the border."""
         n, rows, width, channels = x.shape
         out = torch.empty_like(x)
-        args = _Blur(array(x), array(out), taps_pointer(taps), rows, width, channels)
+        args = _Blur(array(x, *x.shape), array(out, *x.shape), taps_pointer(taps), rows, width, channels)
         self._library.stylegan_blur(ctypes.byref(args), Long(n), torch.get_num_threads())
         return out
 

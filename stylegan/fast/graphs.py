@@ -3,7 +3,6 @@
 At batch 1 launching them one by one takes longer than the work in them.
 """
 
-import threading
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..cuda_graphs import KeptRecordings
+from ..forks import ForkLock
 
 # Reads inputs, writes outputs.
 Work = Callable[[list[Tensor], list[Tensor]], None]
@@ -31,7 +31,7 @@ class Graphs:
 
     def __init__(self, recorder: Recorder):
         self._recorder = recorder
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._kept: KeptRecordings[Work] = KeptRecordings("calls", recorder.wait)
 
     def run(self, key: Hashable, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> None:

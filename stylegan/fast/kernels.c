@@ -37,6 +37,23 @@ static void share(void *data) {
         for (long end = i + t->step < t->count ? i + t->step : t->count; i < end; i++) t->work(t->args, i, thread);
 }
 
+/* Instruction sets. */
+
+int capability = 0;
+
+/* Use as much of this processor as it has, and at most what is asked for; returns what is used. */
+PUBLIC int stylegan_use_capability(int most) {
+    int has = 0;
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) has = 1;
+    if (has && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        has = 2;
+#endif
+    return capability = most < has ? most : has;
+}
+
 void for_each(work_fn work, const void *args, long count, int threads) {
     /* Neighbours go to one thread, in pieces small enough that none waits long for the others. */
     team t = {work, args, count, 1 + (count - 1) / (8 * threads), 0, 0};
@@ -64,15 +81,16 @@ INLINE void normalize_row(const normalize_args *a, long row, int x16, int out16,
     }
 }
 
-DISPATCH static void normalize_work(const void *args, long row, int thread) {
+INLINE void normalize_work_body(const void *args, long row, int thread) {
     (void)thread;
     const normalize_args *a = args;
     if (a->x.bfloat16) SPECIALIZE(normalize_row, a->out.bfloat16 != 0, a, row, 1)
     else SPECIALIZE(normalize_row, a->out.bfloat16 != 0, a, row, 0)
 }
+VARIANTS(normalize_work)
 
 PUBLIC void stylegan_normalize(const normalize_args *a, long images, int threads) {
-    for_each(normalize_work, a, images * a->rows, threads);
+    for_each(normalize_work[capability], a, images * a->rows, threads);
 }
 
 /* The epilogue: out = activation(x + noise * strength + bias), and the sums of out and of its square.
@@ -82,7 +100,7 @@ PUBLIC void stylegan_normalize(const normalize_args *a, long images, int threads
  */
 
 typedef struct {
-    array x, out; /* Of one type. */
+    array x, out;
     const float *noise; /* [images or 1, rows, width]; NULL = none */
     long noise_image;
     const float *strength, *bias; /* [channels] */
@@ -120,16 +138,14 @@ INLINE void activate_row(const epilogue_args *a, const void *x, long start, long
     }
 }
 
-INLINE void plain_row(const epilogue_args *a, long start, long row, int bfloat16, int full) {
-    activate_row(a, a->x.data, start, row, bfloat16, bfloat16, full);
-}
-
-DISPATCH static void epilogue_work(const void *args, long row, int thread) {
+INLINE void epilogue_work_body(const void *args, long row, int thread) {
     (void)thread;
     const epilogue_args *a = args;
     long start = row / a->rows * a->x.image + row % a->rows * a->width * a->channels;
-    SPECIALIZE(plain_row, a->x.bfloat16 != 0, a, start, row)
+    if (a->x.bfloat16) SPECIALIZE(activate_row, a->out.bfloat16 != 0, a, a->x.data, start, row, 1)
+    else SPECIALIZE(activate_row, a->out.bfloat16 != 0, a, a->x.data, start, row, 0)
 }
+VARIANTS(epilogue_work)
 
 /* line[0 .. width + 1] = three rows of the enlarged features, weighted, from the pixel before the border on. */
 INLINE void sum_rows(const epilogue_args *a, float *line, long image, long row, const float *taps, int x16, int full) {
@@ -168,28 +184,30 @@ INLINE void blur_row(const epilogue_args *a, float *line, long row, int x16, int
     }
 }
 
-INLINE void up_row(const epilogue_args *a, float *line, long row, int bfloat16, int full) {
+INLINE void up_row(const epilogue_args *a, float *line, long row, int x16, int out16, int full) {
     long c = a->channels;
-    if (a->taps) blur_row(a, line, row, bfloat16, full);
+    if (a->taps) blur_row(a, line, row, x16, full);
     else {
         const float middle[3] = {0, 1, 0};
-        sum_rows(a, line, row / a->rows, row % a->rows, middle, bfloat16, full);
+        sum_rows(a, line, row / a->rows, row % a->rows, middle, x16, full);
         line += c;
     }
-    activate_row(a, line, 0, row, 0, bfloat16, full);
+    activate_row(a, line, 0, row, 0, out16, full);
 }
 
-DISPATCH static void up_work(const void *args, long row, int thread) {
+INLINE void up_work_body(const void *args, long row, int thread) {
     (void)thread;
     const epilogue_args *a = args;
     float *line = malloc((a->width + 2) * a->channels * sizeof *line);
     if (!line) abort();
-    SPECIALIZE(up_row, a->x.bfloat16 != 0, a, line, row)
+    if (a->x.bfloat16) SPECIALIZE(up_row, a->out.bfloat16 != 0, a, line, row, 1)
+    else SPECIALIZE(up_row, a->out.bfloat16 != 0, a, line, row, 0)
     free(line);
 }
+VARIANTS(up_work)
 
 PUBLIC void stylegan_epilogue(const epilogue_args *a, long images, int up, int threads) {
-    for_each(up ? up_work : epilogue_work, a, images * a->rows, threads);
+    for_each((up ? up_work : epilogue_work)[capability], a, images * a->rows, threads);
 }
 
 /* RGB: out[o] = sum over channels of x * weight[o] + bias[o], with the normalization folded into them. */
@@ -228,12 +246,13 @@ INLINE void rgb_row(const rgb_args *a, long row, int x16, int full) {
         }
 }
 
-DISPATCH static void rgb_work(const void *args, long row, int thread) {
+INLINE void rgb_work_body(const void *args, long row, int thread) {
     (void)thread;
     const rgb_args *a = args;
     SPECIALIZE(rgb_row, a->x.bfloat16 != 0, a, row)
 }
+VARIANTS(rgb_work)
 
 PUBLIC void stylegan_rgb(const rgb_args *a, long images, int threads) {
-    for_each(rgb_work, a, images * a->rows, threads);
+    for_each(rgb_work[capability], a, images * a->rows, threads);
 }

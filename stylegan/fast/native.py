@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..placement import FLOAT32_CPU
 from .convolution import Convolution
-from .library import Array, Int, Long, Pointer, array, load_library, taps_pointer
+from .library import Array, Int, Long, Pointer, array, load_library, pointer, taps_pointer
 from .prepared import PreparedLayer
 from .workspace import Workspace
 
@@ -69,21 +70,24 @@ class NativeKernels:
         if not self._has_winograd or not pays_by_winograd(convolution):
             return convolution(x)
         n, rows, width, channels = x.shape
-        out = torch.empty(n, rows - convolution.taps + 1, width + convolution.up, convolution.out_channels)
+        taps, panel, weight = convolution.taps, convolution.panel, convolution.winograd
+        shape = (n, rows - taps + 1, width + convolution.up, convolution.out_channels)
+        out = torch.empty(shape, **FLOAT32_CPU)
         args = _Winograd(
-            *(array(x), convolution.winograd.data_ptr(), out.data_ptr(), None, n, rows, width, channels),
-            *(*out.shape[1:], convolution.taps, convolution.panel),
+            array(x, n, rows, width, convolution.in_channels, dtype=torch.float32),
+            *(pointer(weight, shape[3] // panel, (taps + 1) ** 2, channels, panel), pointer(out, *shape), None),
+            *(n, rows, width, channels, *shape[1:], taps, panel),
         )
         threads = torch.get_num_threads()
         scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args)) * threads
-        args.scratch = workspace.take("winograd", (scratch,), torch.float32, x.device).data_ptr()
+        args.scratch = pointer(workspace.take("winograd", (scratch,), torch.float32, x.device), scratch)
         self._library.stylegan_winograd(ctypes.byref(args), threads)
         return out
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape
-        vectors = (mean.data_ptr(), scale.data_ptr(), shift.data_ptr())
-        args = _Normalize(array(x), array(out), *vectors, rows, width, channels)
+        vectors = (pointer(t, n, channels) for t in (mean, scale, shift))
+        args = _Normalize(array(x, *x.shape), array(out, *x.shape), *vectors, rows, width, channels)
         self._library.stylegan_normalize(ctypes.byref(args), Long(n), torch.get_num_threads())
 
     def epilogue(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
@@ -109,13 +113,17 @@ class NativeKernels:
         """out = activation(x + noise * strength + bias), after the filter if x is windows; the sums as `epilogue`."""
         x = x.contiguous()
         n, rows, width, channels = out.shape
-        sums = torch.empty(n, rows, 2, channels, dtype=torch.float64)
+        shape = (n, rows, width, channels) if up is None else (n, rows // 2 + 1, width // 2 + 1, 4 * channels)
+        sums = torch.empty(n, rows, 2, channels, dtype=torch.float64, device="cpu")
         noise_args: tuple[int | None, ...] = (None, 0, None)
         if noise is not None and strength is not None:
-            noise_args = (noise.data_ptr(), noise.stride(0) if len(noise) > 1 else 0, strength.data_ptr())
+            images = n if len(noise) > 1 else 1
+            step = noise.stride(0) if images > 1 else 0
+            noise_args = (pointer(noise, images, rows, width, steps=1), step, pointer(strength, channels))
         filtered = up or _Filter(None, False, False)
         args = _Epilogue(
-            *(array(x), array(out), *noise_args, bias.data_ptr(), taps_pointer(filtered.taps), sums.data_ptr()),
+            *(array(x, *shape), array(out, *out.shape), *noise_args, pointer(bias, channels)),
+            *(taps_pointer(filtered.taps), pointer(sums, *sums.shape, dtype=torch.float64)),
             *(rows, width, channels, slope, filtered.first, filtered.last),
         )
         self._library.stylegan_epilogue(ctypes.byref(args), Long(n), up is not None, torch.get_num_threads())
@@ -123,9 +131,11 @@ class NativeKernels:
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape
+        colours = weight.shape[1]
         args = _Rgb(
-            *(array(x), weight.data_ptr(), bias.data_ptr(), out.data_ptr()),
-            *(out.stride(0), out.stride(1), rows, width, channels, weight.shape[1]),
+            *(array(x, *x.shape), pointer(weight, n, colours, channels), pointer(bias, n, colours)),
+            *(pointer(out, n, colours, rows, width, steps=2), out.stride(0), out.stride(1)),
+            *(rows, width, channels, colours),
         )
         self._library.stylegan_rgb(ctypes.byref(args), Long(n), torch.get_num_threads())
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from .. import ops
 from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
-from .convolution import Convolution
+from ..placement import FLOAT32_CPU
+from .convolution import Convolution, convolution_dtype
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Fingerprint:
         return torch.equal(self._read(), self._values)
 
     def _read(self) -> Tensor:
-        return torch.cat([sample.float() for sample in self._samples]) if self._samples else torch.empty(0)
+        return (
+            torch.cat([sample.float() for sample in self._samples]) if self._samples else torch.empty(0, **FLOAT32_CPU)
+        )
 
     @staticmethod
     def _identify(tensors: list[Tensor]) -> list[tuple[Any, ...]]:
@@ -87,7 +90,7 @@ def _is_dense(tensor: Tensor) -> bool:
 
 
 def prepare(network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
-    """Prepare a SynthesisNetwork; dtype: of the convolutions."""
+    """Prepare a SynthesisNetwork; dtype: of the features."""
     colours = {}
     for resolution, module in cast(nn.ModuleDict, network.to_rgb).items():
         rgb = cast(Conv2d, module)
@@ -109,7 +112,8 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         up = source.convolve is ops.upscale_conv2d
         size = layer.resolution // 2 if up else layer.resolution
         factor = _factor(layer, source) if dtype == torch.float16 else 1.0
-        convolution = Convolution(source.weight.detach(), source.weight_gain * factor, size, dtype, up)
+        own_dtype = convolution_dtype(dtype, source.weight.device)
+        convolution = Convolution(source.weight.detach(), source.weight_gain * factor, size, own_dtype, up)
     style_weight, style_bias = None, None
     if layer.style is not None:
         style_weight = layer.style.scaled_weight().float()

@@ -6,7 +6,6 @@ else happens in bands that fit the caches.
 """
 
 import contextlib
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..choices import RenderPath
+from ..forks import ForkLock
 from .choice import candidates
 from .convolution import Convolution
 from .graphs import CudaRecorder, Graphs
@@ -75,7 +75,7 @@ class Renderer:
     """The fast path of one synthesis network."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._prepared: _Prepared | None = None
         self._workspaces = WorkspacePool()
         self._trust = Trust()
@@ -119,8 +119,12 @@ class Renderer:
                     return None
                 # torch keeps freed memory for the next call, and knows which stream has used it.
                 return _render(prepared, kernels, Workspace(), ws, noise, resolutions, record=True)
-            with self._workspaces.lend() as workspace:
-                return _render(prepared, able[0], workspace, ws, noise, resolutions)
+
+            def work(kernels: Kernels) -> list[Tensor]:
+                with self._workspaces.lend() as workspace:
+                    return _render(prepared, kernels, workspace, ws, noise, resolutions)
+
+            return self._trust.attempt(able, ws, work, explicit=path != "auto")
 
     def _prepare(self, network: nn.Module, ws: Tensor) -> _Prepared:
         tensors = list(parameters_and_buffers(network))
@@ -171,7 +175,10 @@ def _render(
     """The images, a group at a time. The other arguments are those of `Renderer`."""
     network = prepared.network
     colours = [len(network.to_rgb[r][1]) for r in resolutions]
-    images = [torch.empty(len(ws), c, r, r, device=ws.device) for c, r in zip(colours, resolutions, strict=True)]
+    images = [
+        torch.empty(len(ws), c, r, r, device=ws.device, dtype=torch.float32)
+        for c, r in zip(colours, resolutions, strict=True)
+    ]
     size = max(1, (GPU_GROUP_PIXELS if on_gpu(ws) else GROUP_PIXELS) // resolutions[-1] ** 2)
     for i in range(0, len(ws), size):
         group = slice(i, i + size)

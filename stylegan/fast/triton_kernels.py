@@ -202,7 +202,7 @@ def _grid(n: int, pixels: int, channels: int, tile_pixels: int, tile_channels: i
 
 def _sums(out: Tensor, tile: tuple[int, int]) -> Tensor:
     n, rows, width, channels = out.shape
-    return torch.empty(n, triton.cdiv(rows * width, tile[0]), 2, channels, device=out.device)
+    return torch.empty(n, triton.cdiv(rows * width, tile[0]), 2, channels, device=out.device, dtype=torch.float32)
 
 
 def _total(sums: Tensor) -> Tensor:

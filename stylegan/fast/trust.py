@@ -1,25 +1,28 @@
-"""Whether a fast path computes on this GPU what the modules define.
+"""Whether a fast path works on this device, and computes there what the modules define.
 
-The kernels for CPUs are compiled and tested ahead. Those for GPUs are compiled, or chosen by cuDNN, where they run, on
-hardware and drivers that nobody tested with this version. So the first call of a network renders two images both ways.
+The kernels for CPUs are compiled and tested ahead: a path is left if it fails. Those for GPUs are compiled, or chosen
+by cuDNN, where they run, on hardware and drivers that nobody tested with this version. So there the first call of a
+network renders two images both ways.
 """
 
 import copy
 import logging
-import threading
 from collections.abc import Callable
 from math import isnan
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import RenderError
+from ..forks import ForkLock
 from .kernels import Kernels
 
 # RMS error that a path may have against the modules in float32, relative to the images' deviation. Networks with random
 # weights enlarge rounding: 0.05 at 1024x1024 in bfloat16. What is wrong is wrong by far more.
 ERROR_LIMITS = {torch.float32: 0.01, torch.float16: 0.05, torch.bfloat16: 0.25}
+
+T = TypeVar("T")
 
 # Two images of a network: (kernels, ws, noise) -> img.
 Render = Callable[[Kernels, Tensor, list[Tensor | None]], Tensor]
@@ -29,34 +32,65 @@ class Trust:
     """What is known of one network's paths."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._faults: dict[tuple[type, torch.device, torch.dtype], str | None] = {}
 
     def choose(
         self, candidates: list[Kernels], network: nn.Module, ws: Tensor, render: Render, *, explicit: bool
     ) -> Kernels | None:
-        """The first of the kernels that compute the right images; None = only the modules do.
+        """The first of the kernels that are shown to compute the right images; None = only the modules do.
 
         explicit: this path was asked for by name: raise RenderError rather than take another.
         """
         for kernels in candidates:
-            fault = self._fault(kernels, network, ws, render)
+            key = type(kernels), ws.device, ws.dtype
+            with self._lock:
+                if key not in self._faults:
+                    self._faults[key] = _compare(kernels, network, ws[:2], render)
+                    _tell(kernels, ws, self._faults[key])
+                fault = self._faults[key]
             if fault is None:
                 return kernels
-            if explicit:
-                raise RenderError(f"this path does not work on {ws.device}: {fault}; use path 'auto' or 'plain'")
+            _refuse(ws, fault, explicit)
         return None
 
-    def _fault(self, kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -> str | None:
-        """What is wrong with kernels; None = nothing. Asked once, and told once."""
-        key = type(kernels), ws.device, ws.dtype
-        with self._lock:
-            if key not in self._faults:
-                self._faults[key] = fault = _compare(kernels, network, ws[:2], render)
-                if fault is not None:
-                    message = "%s are not used for this network on %s: %s"
-                    logging.getLogger(__name__).warning(message, type(kernels).__name__, ws.device, fault)
-            return self._faults[key]
+    def attempt(
+        self, candidates: list[Kernels], ws: Tensor, work: Callable[[Kernels], T], *, explicit: bool
+    ) -> T | None:
+        """The work of the first of the kernels that do not fail in it; the rest is as in `choose`."""
+        for kernels in candidates:
+            key = type(kernels), ws.device, ws.dtype
+            fault = self._faults.get(key)
+            if fault is None:
+                try:
+                    return work(kernels)
+                except MemoryError:
+                    raise
+                except Exception as error:  # What a processor or a build lacks is told in many ways.
+                    if "DefaultCPUAllocator" in str(error):
+                        raise
+                    fault = _described(error)
+                with self._lock:
+                    if self._faults.get(key) is None:
+                        self._faults[key] = fault
+                        _tell(kernels, ws, fault)
+            _refuse(ws, fault, explicit)
+        return None
+
+
+def _tell(kernels: Kernels, ws: Tensor, fault: str | None) -> None:
+    if fault is not None:
+        message = "%s are not used for this network on %s: %s"
+        logging.getLogger(__name__).warning(message, type(kernels).__name__, ws.device, fault)
+
+
+def _refuse(ws: Tensor, fault: str, explicit: bool) -> None:
+    if explicit:
+        raise RenderError(f"this path does not work on {ws.device}: {fault}; use path 'auto' or 'plain'")
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
 
 
 def _compare(kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -> str | None:
@@ -68,7 +102,7 @@ def _compare(kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -
     except torch.OutOfMemoryError:
         raise
     except Exception as error:  # Compilers and drivers raise whatever they like.
-        return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+        return _described(error)
     exact = network if ws.dtype == torch.float32 else copy.deepcopy(network).float()
     maps = [None if n is None else n.float() for n in noise]
     with torch.no_grad():

@@ -191,7 +191,7 @@ PUBLIC void stylegan_winograd(const winograd_args *a, int threads) {
     for_each(winograd_work, a, (tiles + tiles_of(a) - 1) / tiles_of(a), threads);
 }
 
-PUBLIC int stylegan_has_winograd(void) { return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma"); }
+PUBLIC int stylegan_has_winograd(void) { return capability == 2; }
 
 #else
 

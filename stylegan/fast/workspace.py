@@ -1,12 +1,13 @@
 """Buffers that calls reuse: fresh ones of this size cost more in page faults than the work done in them."""
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from math import prod
 
 import torch
 from torch import Tensor
+
+from ..forks import ForkLock
 
 
 class Workspace:
@@ -27,7 +28,7 @@ class WorkspacePool:
     """Lends each call a workspace of its own, so that threads may render at the same time."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._free: list[Workspace] = []
         self._generation = 0
 

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize, to_pil
 from ..latents import Seeds, check_seeds
+from ..placement import FLOAT32_CPU
 from ..sampling import batches
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
@@ -86,14 +87,14 @@ def noise_deviation(
     ws: [1, num_ws, w_dim]. noise_seeds: one for each draw. batch_size, progress: see `G.sample`; memory does not grow
     with the number of draws. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
     """
-    total = squares = torch.zeros(1)
+    total = squares = torch.zeros(1, **FLOAT32_CPU)
     batch_size = batch_size or G.default_batch_size(len(noise_seeds))
     for i in batches(len(noise_seeds), batch_size, progress):
         some = noise_seeds[i]
         img = G.render(
             ws.expand(len(some), -1, -1), noise_mode="random", noise_seed=list(some), output_type="pt", progress=False
         )
-        grey = img.double().clamp(-1, 1).mean(dim=1).cpu() * 127.5  # [N, H, W]
+        grey = img.cpu().double().clamp(-1, 1).mean(dim=1) * 127.5  # [N, H, W]
         total, squares = total + grey.sum(dim=0), squares + grey.square().sum(dim=0)
     mean = total / len(noise_seeds)
     return (squares / len(noise_seeds) - mean.square()).clamp(min=0).sqrt().numpy()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..placement import to_float64
 
 # Rows whose distances to all others are held at once: 1,024 x 50,000 float32 are 200 MB.
 _ROWS = 1024
@@ -28,7 +29,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.double()
+    x = to_float64(x)
     mean = x.mean(dim=0)
     centred = x - mean
     return mean, centred.mT @ centred / (len(x) - 1)
@@ -48,7 +49,7 @@ def kernel_distance(
     values = []
     for _ in range(subsets):
         rows_a, rows_b = (torch.from_numpy(random.permutation(len(x))[:size]) for x in (a, b))
-        values.append(_squared_mmd(a[rows_a].double(), b[rows_b].double()))
+        values.append(_squared_mmd(to_float64(a[rows_a]), to_float64(b[rows_b])))
     return float(np.mean(values)), float(np.std(values))
 
 
@@ -81,7 +82,7 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> Prec
     if min(len(real), len(fake)) <= neighbours:
         raise InputError(f"{neighbours} neighbours need more images, got {len(real)} real and {len(fake)} generated")
     # Distances do not change, and are rounded less, around a centre.
-    centre = real.mean(dim=0, dtype=torch.float64).float()
+    centre = to_float64(real).mean(dim=0).to(real.device, torch.float32)
     real, fake = (x.float() - centre for x in (real, fake))
     return PrecisionRecall(_share_within(fake, real, neighbours), _share_within(real, fake, neighbours))
 
@@ -92,7 +93,7 @@ def _share_within(points: Tensor, members: Tensor, neighbours: int) -> float:
     nearest = [_squared_distances(rows, members).topk(neighbours + 1, largest=False) for rows in members.split(_ROWS)]
     radii = torch.cat([found.values[:, -1] for found in nearest])
     inside = [(_squared_distances(rows, members) <= radii).any(dim=1) for rows in points.split(_ROWS)]
-    return torch.cat(inside).double().mean().item()
+    return to_float64(torch.cat(inside)).mean().item()
 
 
 def _squared_distances(x: Tensor, y: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..extractors import Extractor, load_classifier, load_extractor
 from ..generator import Generator
+from ..precision import no_autocast
 from ..sampling import steady_batch_size
 from ..training.distributed import World
 from ..version import __version__
@@ -103,6 +104,7 @@ class _Run:
         self.seconds[what] = round(time.perf_counter() - start, 1)
 
 
+@no_autocast()
 def evaluate(
     G: Generator, settings: Settings | None = None, *, world: World | None = None, progress: bool | None = None
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..generator import Generator
 from ..images import as_rgb, from_uint8, to_uint8
+from ..placement import FLOAT32_CPU
 from ..training.dataset import ImageDataset, shuffled_indices
 
 NoiseMode = Literal["random", "const"]
@@ -93,7 +94,7 @@ def labels_for(G: Generator, dataset: ImageDataset | None, n: int, *, seed: int)
         return None
     if dataset is None:
         classes = np.random.RandomState([seed, 1]).randint(0, G.label_dim, n)
-        return torch.eye(G.label_dim)[torch.from_numpy(classes)]
+        return torch.eye(G.label_dim, **FLOAT32_CPU)[torch.from_numpy(classes)]
     if dataset.label_dim != G.label_dim:
         raise InputError(
             f"{G.name} takes labels of {G.label_dim} values, the data set {dataset.path} has {dataset.label_dim}"

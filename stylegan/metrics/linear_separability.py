@@ -45,7 +45,7 @@ def _side_of_plane(latents: Tensor, classes: np.ndarray) -> np.ndarray:
     except ImportError as error:
         raise InputError('linear separability needs scikit-learn: pip install "stylegan[metrics]"') from error
 
-    points = latents.double().cpu().numpy()
+    points = latents.cpu().double().numpy()
     # The primal problem: there are more points than dimensions, and it needs no random order.
     return LinearSVC(dual=False).fit(points, classes).predict(points).astype(bool)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from .. import latents, ops
 from ..errors import InputError
 from ..images import as_rgb
+from ..placement import FLOAT32_CPU, to_float64
 from .images import Images
 
 Space = Literal["z", "w"]
@@ -47,14 +48,14 @@ def path_lengths(
         raise InputError(f"path lengths compare images that hardly differ: expected float32, got a {G.dtype} model")
     labels = images.labels_of(numbers)
     z = [images.z([2 * i + end for i in numbers]) for end in (0, 1)]
-    t = torch.zeros(len(numbers)) if path.ends else positions(images.seed, numbers)
-    t = t.to(G.device)[:, None]
-    steps = (t.double(), t.double() + epsilon)
+    t = torch.zeros(len(numbers), **FLOAT32_CPU) if path.ends else positions(images.seed, numbers)
+    start = to_float64(t.to(G.device))[:, None]
+    steps = (start, start + epsilon)
     if path.space == "z":
-        w = [G.mapping(slerp(z[0], z[1], at).float(), labels) for at in steps]
+        w = [G.mapping(slerp(z[0], z[1], at).to(z[0]), labels) for at in steps]
     else:
-        from_w, to_w = (G.mapping(end, labels).double() for end in z)
-        w = [torch.lerp(from_w, to_w, at).float() for at in steps]
+        from_w, to_w = (G.mapping(end, labels) for end in z)
+        w = [torch.lerp(to_float64(from_w), to_float64(to_w), at).to(from_w) for at in steps]
     noise = images.noise(numbers)
     both = None if noise is None else [torch.cat([maps, maps]) for maps in noise]
     img = as_rgb(G.synthesis(G.broadcast(torch.cat(w)), noise=both))
@@ -65,12 +66,12 @@ def path_lengths(
 def positions(seed: int, numbers: Sequence[int]) -> Tensor:
     """t of each path, evenly from [0, 1): float32 [N]."""
     drawn = [np.random.RandomState([seed, i]).random_sample() for i in numbers]
-    return torch.tensor(drawn, dtype=torch.float32)
+    return torch.tensor(drawn, dtype=torch.float32, device="cpu")
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
     """Spherical interpolation between directions, [N, D] and t [N, 1]: float64 of unit length."""
-    a, b = (torch.nn.functional.normalize(x.double(), dim=-1) for x in (a, b))
+    a, b = (torch.nn.functional.normalize(to_float64(x), dim=-1) for x in (a, b))
     return latents.slerp(a, b, t)
 
 

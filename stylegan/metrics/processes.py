@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch import Tensor
 from tqdm import tqdm
 
+from ..placement import FLOAT32_CPU
 from ..training.distributed import World
 
 
@@ -34,7 +35,7 @@ def rows_of_all(
             if k % world.size == world.rank or rows is None:  # The first one tells every process the width.
                 found = compute(batch).float().cpu()
                 if rows is None:
-                    rows = torch.zeros(n, *found.shape[1:])
+                    rows = torch.zeros(n, *found.shape[1:], **FLOAT32_CPU)
                 if k % world.size == world.rank:
                     rows[batch.start : batch.stop] = found
             bar.update(len(batch))

@@ -65,7 +65,7 @@ def noise_regularization(maps: Sequence[Tensor]) -> Tensor:
     Each map counts at its own size and, averaged over 2x2 pixels and doubled to keep its variance, at every smaller
     one down to 8x8; neighbours are those to the left and above, around the border.
     """
-    total = torch.zeros(len(maps[0]), device=maps[0].device)
+    total = torch.zeros(len(maps[0]), device=maps[0].device, dtype=torch.float32)
     for noise in maps:
         while True:
             for axis in (2, 3):

@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..generator import Generator
 from ..latent_files import Latents
 from ..pictures import MODES
+from ..precision import no_autocast
 from .photos import to_square
 from .projector import Projector, Settings, Space, frame_steps
 
@@ -42,6 +43,7 @@ class Projection:
     frame_steps: list[int]  # How many steps had been made at each of them.
 
 
+@no_autocast()
 def project(
     pictures: Image.Image | Sequence[Image.Image] | Tensor,
     G: Generator,

@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..generator import Generator
 from ..images import to_uint8
 from ..latents import check_same_average, check_seeds
+from ..placement import FLOAT32_CPU
 from ..tensor_files import load_tensors, save_tensors
 from ..w_space import sample_w
 from .objective import (
@@ -196,7 +197,7 @@ class Projector:
             for name, parameter in self._named_parameters():
                 parameter.data.copy_(tensors[name])
                 moments = {key: tensors[f"{name}.{key}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {"step": torch.tensor(float(step)), **moments}
+                self.optimizer.state[parameter] = {"step": torch.tensor(float(step), **FLOAT32_CPU), **moments}
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, InputError):
                 raise

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..placement import to_float64
 from .objective import MAX_SIZE
 
 # Half of the difference that gives a derivative, in deviations of a principal component of w.
@@ -28,16 +29,16 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
     Images above 256x256 are averaged down.
     """
     goal = _pixels(target[None])[0]
-    steps = _DIFFERENCE * torch.eye(len(u), device=u.device)
+    steps = _DIFFERENCE * torch.eye(len(u), device=u.device, dtype=torch.float32)
     slopes = (_pixels(render(u + steps)) - _pixels(render(u - steps))) / (2 * _DIFFERENCE)  # [D, P]
     here = _pixels(render(u[None]))[0]
-    matrix = torch.zeros(len(u), len(u), dtype=torch.float64, device=u.device)
-    slope = torch.zeros(len(u), dtype=torch.float64, device=u.device)
+    exact = to_float64(u)
+    matrix, slope, eye = exact.new_zeros(len(u), len(u)), torch.zeros_like(exact), torch.diag(torch.ones_like(exact))
     for part, rest in zip(slopes.split(_PIXELS, dim=1), (goal - here).split(_PIXELS), strict=True):
-        matrix += part.double() @ part.double().T
-        slope += part.double() @ rest.double()
-    eye = torch.eye(len(u), dtype=torch.float64, device=u.device)
-    tried = [u.double() + torch.linalg.solve(matrix + d * eye, slope - d * u.double()) for d in _DAMPINGS]
+        part = to_float64(part)
+        matrix += part @ part.T
+        slope += part @ to_float64(rest)
+    tried = [exact + torch.linalg.solve(matrix + d * eye, slope - d * exact) for d in _DAMPINGS]
     found = torch.stack([u, *(t.to(u) for t in tried)])
     errors = (_pixels(render(found)) - goal).square().sum(dim=1)
     return found[errors.nan_to_num(nan=float("inf")).argmin()]

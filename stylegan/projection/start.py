@@ -20,7 +20,10 @@ def best_start(
 
     target: [N, D], the embeddings of the pictures. Returns w [N, w_dim] and perceptual distances [N].
     """
-    best, nearest = average_start(G, len(target)), torch.full((len(target),), float("inf"), device=target.device)
+    best, nearest = (
+        average_start(G, len(target)),
+        torch.full((len(target),), float("inf"), device=target.device, dtype=torch.float32),
+    )
     for part in sample_w(G, max(candidates, 2))[:candidates].to(G.device).split(16):
         w = torch.lerp(G.w_avg, part, truncation_psi)
         with torch.no_grad():

@@ -13,6 +13,8 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from ..placement import FLOAT32_CPU
+
 AugmentName = Literal["none", "diffaugment", "ada"]
 
 # An augmentation whose draws are made: img [N, C, R, R] -> [N, C, R, R], float32.
@@ -63,7 +65,7 @@ class DiffAugment(_Draws):
     @classmethod
     def draw(cls, n: int, *, generator: torch.Generator) -> "DiffAugment":
         """Draw for n images."""
-        u = torch.rand(7, n, generator=generator)
+        u = torch.rand(7, n, generator=generator, **FLOAT32_CPU)
         return cls(u[0] - 0.5, 2 * u[1], u[2] + 0.5, (u[3:5].T - 0.5) / 4, u[5:7].T)
 
     def __call__(self, img: Tensor) -> Tensor:
@@ -102,16 +104,16 @@ class Ada(_Draws):
         """Draw for n images of a resolution, with each change made to a share p of them, at most 1."""
 
         def chosen(values: Tensor, otherwise: float, share: float = p) -> Tensor:
-            return torch.where(torch.rand(n, generator=generator) < share, values, otherwise)
+            return torch.where(torch.rand(n, generator=generator, **FLOAT32_CPU) < share, values, otherwise)
 
         def uniform(low: float, high: float) -> Tensor:
-            return low + (high - low) * torch.rand(n, generator=generator)
+            return low + (high - low) * torch.rand(n, generator=generator, **FLOAT32_CPU)
 
         def normal(deviation: float) -> Tensor:
-            return deviation * torch.randn(n, generator=generator)
+            return deviation * torch.randn(n, generator=generator, **FLOAT32_CPU)
 
         def moved(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            both = torch.rand(n, generator=generator) < p
+            both = torch.rand(n, generator=generator, **FLOAT32_CPU) < p
             return x * both * resolution, y * both * resolution
 
         # Blits: mirror, turn by multiples of 90 degrees, move by whole pixels.
@@ -129,7 +131,7 @@ class Ada(_Draws):
 
         # From the result back to the image: the inverses, that of the first change outermost.
         geometry = _product(
-            _scaling(mirror, torch.ones(n)),
+            _scaling(mirror, torch.ones(n, **FLOAT32_CPU)),
             _turning(-turns),
             _moving(-x, -y),
             _scaling(1 / zoom, 1 / zoom),
@@ -146,9 +148,9 @@ class Ada(_Draws):
         hue = chosen(uniform(-math.pi, math.pi), 0)
         saturation = chosen(2 ** normal(1), 1)
         colour = _product(
-            _along_greys(torch.ones(n), saturation),
+            _along_greys(torch.ones(n, **FLOAT32_CPU), saturation),
             _around_greys(hue),
-            _along_greys(1 - 2 * luma, torch.ones(n)),
+            _along_greys(1 - 2 * luma, torch.ones(n, **FLOAT32_CPU)),
             _along_greys(contrast, contrast),
             _brightening(brightness),
         )
@@ -166,7 +168,9 @@ def warp(img: Tensor, geometry: Tensor) -> Tensor:
     """
     n, c, h, w = img.shape
     x, y = (torch.arange(size, device=img.device, dtype=torch.float32) - (size - 1) / 2 for size in (w, h))
-    places = torch.stack([x.expand(h, w), y[:, None].expand(h, w), torch.ones(h, w, device=img.device)])
+    places = torch.stack(
+        [x.expand(h, w), y[:, None].expand(h, w), torch.ones(h, w, device=img.device, dtype=torch.float32)]
+    )
     x, y = (geometry[:, :2] @ places.flatten(1)).unbind(1)  # [N, HW]
     columns, across = _taps(x + (w - 1) / 2, w)
     rows, down = _taps(y + (h - 1) / 2, h)
@@ -253,7 +257,9 @@ def _product(*matrices: Tensor) -> Tensor:
 
 
 def _matrix(rows: Sequence[Sequence[Tensor | float]], n: int) -> Tensor:
-    return torch.stack([torch.stack([torch.as_tensor(v).float().expand(n) for v in row], dim=-1) for row in rows], 1)
+    return torch.stack(
+        [torch.stack([torch.as_tensor(v, **FLOAT32_CPU).float().expand(n) for v in row], dim=-1) for row in rows], 1
+    )
 
 
 def _scaling(x: Tensor, y: Tensor) -> Tensor:
@@ -271,32 +277,32 @@ def _rotation(angle: Tensor) -> Tensor:
 
 def _turning(quarters: Tensor) -> Tensor:
     """Rotation by multiples of 90 degrees, without rounding errors."""
-    cos, sin = (torch.tensor(v)[quarters.long() % 4] for v in ([1.0, 0, -1, 0], [0, 1.0, 0, -1]))
+    cos, sin = (torch.tensor(v, **FLOAT32_CPU)[quarters.long() % 4] for v in ([1.0, 0, -1, 0], [0, 1.0, 0, -1]))
     return _matrix([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], len(quarters))
 
 
 def _colour(linear: Tensor) -> Tensor:
     """A matrix [N, 3, 3] of colours that adds nothing, as [N, 4, 4]."""
-    matrix = torch.eye(4).repeat(len(linear), 1, 1)
+    matrix = torch.eye(4, **FLOAT32_CPU).repeat(len(linear), 1, 1)
     matrix[:, :3, :3] = linear
     return matrix
 
 
 def _along_greys(along: Tensor, across: Tensor) -> Tensor:
     """Scale the part of a colour that is grey, and the rest."""
-    grey = torch.full((3, 3), 1 / 3)
-    return _colour(torch.eye(3) * across[:, None, None] + grey * (along - across)[:, None, None])
+    grey = torch.full((3, 3), 1 / 3, **FLOAT32_CPU)
+    return _colour(torch.eye(3, **FLOAT32_CPU) * across[:, None, None] + grey * (along - across)[:, None, None])
 
 
 def _around_greys(angle: Tensor) -> Tensor:
     """Rotate colours around the axis of greys (Rodrigues)."""
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
-    turned = torch.eye(3) * cos + cross * sin + torch.full((3, 3), 1 / 3) * (1 - cos)
+    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], **FLOAT32_CPU) / math.sqrt(3)
+    turned = torch.eye(3, **FLOAT32_CPU) * cos + cross * sin + torch.full((3, 3), 1 / 3, **FLOAT32_CPU) * (1 - cos)
     return _colour(turned)
 
 
 def _brightening(added: Tensor) -> Tensor:
-    matrix = torch.eye(4).repeat(len(added), 1, 1)
+    matrix = torch.eye(4, **FLOAT32_CPU).repeat(len(added), 1, 1)
     matrix[:, :3, 3] = added[:, None]
     return matrix

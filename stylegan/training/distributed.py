@@ -44,7 +44,7 @@ class World:
         """Whether the flag is set in any process."""
         if self.size == 1:
             return flag
-        tensor = torch.tensor(float(flag), device=device)
+        tensor = torch.tensor(float(flag), device=device, dtype=torch.float32)
         dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
         return bool(tensor.item())
 
@@ -62,7 +62,11 @@ class World:
                 f"mbstd_group_size {group_size} x {self.size} processes"
             )
         share = groups // self.size
-        return torch.arange(batch).view(group_size, groups)[:, self.rank * share : (self.rank + 1) * share].flatten()
+        return (
+            torch.arange(batch, device="cpu")
+            .view(group_size, groups)[:, self.rank * share : (self.rank + 1) * share]
+            .flatten()
+        )
 
     def check_batches(self, batches: Mapping[int, int], group_size: int) -> None:
         """Raise InputError, with numbers that would do, if a batch of {resolution: batch} cannot be shared out."""

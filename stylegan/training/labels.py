@@ -51,17 +51,21 @@ class Labels:
     def tensor(self) -> Tensor:
         """Class indices, int64 [N] with -1 for none, or vectors, float32 [N, label_dim] with zeros for none."""
         if self.classes is not None:
-            return torch.tensor([-1 if value is None else value for value in self.values])
+            return torch.tensor(
+                [-1 if value is None else value for value in self.values], dtype=torch.int64, device="cpu"
+            )
         zeros = [0.0] * self.label_dim
-        return torch.tensor([zeros if value is None else value for value in self.values], dtype=torch.float32)
+        return torch.tensor(
+            [zeros if value is None else value for value in self.values], dtype=torch.float32, device="cpu"
+        )
 
 
 def rows(labels: Tensor, indices: Sequence[int], label_dim: int) -> Tensor:
     """The labels of some pictures, float32 [len(indices), label_dim]: one-hot for classes, zeros for none."""
-    chosen = labels[torch.as_tensor(indices, dtype=torch.int64)]
+    chosen = labels[torch.as_tensor(indices, dtype=torch.int64, device="cpu")]
     if chosen.ndim == 2:
         return chosen
-    return (chosen[:, None] == torch.arange(label_dim)).float()
+    return (chosen[:, None] == torch.arange(label_dim, device="cpu")).float()
 
 
 def read_labels(source: Source, *, field: str | None = None, required: bool = False) -> Labels | None:

@@ -25,7 +25,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..errors import CheckpointError, DivergenceError, InputError
+from ..fast import has_fast_bfloat16
 from ..placement import check_dtype
+from ..precision import no_autocast
 from .config import TrainingConfig
 from .dataset import ImageDataset, shuffled_indices
 from .distributed import World, connect, disconnect, own_device
@@ -59,6 +61,7 @@ class Outcome:
         return 130 if self.reason == "SIGINT" else 0
 
 
+@no_autocast()
 def train(
     config: TrainingConfig,
     out: str | Path,
@@ -159,7 +162,7 @@ class _Run:
         self.schedule = self.config.schedule()
         coming = self.schedule.batches(self.state.kimg)
         self.world.check_batches(coming, self.state.D.head.mbstd_group_size)
-        steps = torch.tensor(float(self.state.step), device=self.device)
+        steps = torch.tensor(float(self.state.step), device=self.device, dtype=torch.float32)
         self.world.average([steps])
         if self.world.any(steps.item() != self.state.step, self.device):
             raise CheckpointError(f"the processes see different checkpoints; {self.out} must be one shared folder")
@@ -357,8 +360,7 @@ def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
         return check_dtype(config.dtype)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    fast = device.type == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
-    return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and has_fast_bfloat16() else torch.float32
 
 
 def _passed(before: int, after: int, kimg: float) -> bool:

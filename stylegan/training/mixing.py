@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from ..placement import FLOAT32_CPU
+
 
 def draw_crossovers(
     n: int, num_ws: int, lod: float, *, probability: float, generator: torch.Generator | None = None
@@ -12,8 +14,8 @@ def draw_crossovers(
     With `probability` it is one of the layers that the level of detail shows, all alike; else num_ws: no mixing.
     """
     shown = num_ws - 2 * int(lod)
-    mixed = torch.rand(n, generator=generator) < probability
-    crossovers = 1 + (torch.rand(n, generator=generator) * (shown - 1)).long()
+    mixed = torch.rand(n, generator=generator, **FLOAT32_CPU) < probability
+    crossovers = 1 + (torch.rand(n, generator=generator, **FLOAT32_CPU) * (shown - 1)).long()
     return torch.where(mixed & (shown > 1), crossovers.clamp(max=max(shown - 1, 1)), num_ws)
 
 

@@ -41,7 +41,7 @@ class Recordings:
     def find(self, passes: Passes, inputs: Inputs) -> "tuple[Passes | Recorded, Inputs]":
         """What to run instead of these passes, and its inputs."""
         if passes.lod % 1:
-            inputs = replace(inputs, fade=torch.tensor(passes.lod % 1, device=inputs.img.device))
+            inputs = replace(inputs, fade=torch.tensor(passes.lod % 1, device=inputs.img.device, dtype=torch.float32))
             passes = replace(passes, lod=floor(passes.lod) + 0.5)
         key = passes, type(inputs.augment_reals), tuple((t.shape, t.dtype) for t in _tensors(inputs))
         return self._kept.find(key, lambda: Recorded(passes, inputs, self._capture)) or passes, inputs

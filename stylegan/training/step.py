@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..generator import Generator
+from ..placement import FLOAT32_CPU
 from .augment import Augment, adapt, draw_augment
 from .averages import ema_beta, update_ema, update_w_avg
 from .config import TrainingConfig
@@ -44,13 +45,13 @@ def draw(config: TrainingConfig, G: Generator, phase: Phase, step: int, purpose:
     """Draw for the whole batch and keep this process's samples: the same draws for any number of processes."""
     n, device = phase.batch, G.device
     generator = generator_for(config.seed, step, purpose)
-    z, z2 = torch.randn(2, n, G.z_dim, generator=generator)[:, samples].to(device)
+    z, z2 = torch.randn(2, n, G.z_dim, generator=generator, **FLOAT32_CPU)[:, samples].to(device)
     mixing = config.mixing()
     crossovers = draw_crossovers(n, G.num_ws, phase.lod, probability=mixing, generator=generator)[samples]
     generator = generator_for(config.seed, step, purpose, device)
     rows = samples.to(device)
     noise = [
-        torch.randn(n, 1, h, w, generator=generator, device=device)[rows]
+        torch.randn(n, 1, h, w, generator=generator, device=device, dtype=torch.float32)[rows]
         if h <= phase.resolution and layer.noise_strength is not None
         else None
         for layer, (h, w) in zip(G.synthesis.layers, G.synthesis.noise_shapes, strict=True)
@@ -65,10 +66,13 @@ def draw_inputs(
     n, device = phase.batch, img.device
     mirror = gp_mixing = None
     if config.mirror:
-        mirror = torch.rand(n, generator=generator_for(config.seed, state.step, _MIRROR))[samples].to(device) < 0.5
+        mirror = (
+            torch.rand(n, generator=generator_for(config.seed, state.step, _MIRROR), **FLOAT32_CPU)[samples].to(device)
+            < 0.5
+        )
     if config.gradient_penalty_weight() > 0:
         generator = generator_for(config.seed, state.step, _PENALTY)
-        gp_mixing = torch.rand(n, 1, 1, 1, generator=generator)[samples].to(device)
+        gp_mixing = torch.rand(n, 1, 1, 1, generator=generator, **FLOAT32_CPU)[samples].to(device)
 
     def augmentation(purpose: int) -> Augment:
         generator = generator_for(config.seed, state.step, purpose)

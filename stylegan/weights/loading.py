@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, WeightsError
 from ..files import write_atomically
+from ..placement import without_memory
 from ..small_files import DESCRIPTION
 from . import hub, manifest
 from .cache import sha256_of
@@ -220,8 +221,8 @@ def build_network(cls: type[NetworkT], loaded: Loaded) -> NetworkT:
     if checkpoint.network not in {c.__name__ for c in cls.__mro__}:
         raise WeightsError(f"{loaded.source}: holds a {checkpoint.network}, expected a {cls.__name__}")
     try:
-        # On the meta device: nothing is allocated before the shapes are known to fit.
-        with torch.device("meta"):
+        # Nothing is allocated before the shapes are known to fit.
+        with without_memory():
             network = cls(**checkpoint.config, seed=None)
     except (TypeError, ValueError, ArithmeticError, RuntimeError) as error:
         message = str(error).splitlines()[0][:200]

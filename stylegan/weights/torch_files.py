@@ -247,7 +247,7 @@ class _TorchMachine(PickleMachine):
                     f"{self.path}: storage {short(storage.key)} claims {storage.numel} values, which the file "
                     "does not hold"
                 )
-            raw = torch.empty(0, dtype=torch.uint8)
+            raw = torch.empty(0, dtype=torch.uint8, device="cpu")
             if storage.nbytes:
                 raw = torch.frombuffer(self.data, dtype=torch.uint8, count=storage.nbytes, offset=place.start)
             self.values[storage.key] = raw.view(storage.dtype)

@@ -18,6 +18,7 @@ from torch import Tensor
 from ... import ops
 from ...architecture import feature_maps
 from ...errors import InputError, WeightsError
+from ...placement import FLOAT32_CPU
 from ..checkpoint import Checkpoint
 
 Tensors = Mapping[str, Tensor]
@@ -249,11 +250,11 @@ def average_w(state: Tensors, config: Mapping[str, Any]) -> Tensor:
     """The mean of w over 10,000 z of seed 0, with classes in turn: what the mapping network makes on average."""
     gain = sqrt(2) * config["mapping"]["lr_multiplier"]
     draws = np.random.RandomState(0).standard_normal((NUM_W_AVG, config["z_dim"]))
-    total = torch.zeros(config["w_dim"], dtype=torch.float64)
+    total = torch.zeros(config["w_dim"], dtype=torch.float64, device="cpu")
     try:
         for i, x in enumerate(torch.from_numpy(draws.astype(np.float32)).split(1000)):
             if config["label_dim"]:
-                classes = (torch.arange(len(x)) + i * 1000) % config["label_dim"]
+                classes = (torch.arange(len(x), device="cpu") + i * 1000) % config["label_dim"]
                 x = torch.cat([x, state["mapping.embed.weight"].T[classes]], dim=1)
             x = ops.pixel_norm(x)
             for k in range(config["mapping"]["num_layers"]):
@@ -302,11 +303,11 @@ def _resolution_of(name: str) -> int:
 
 def _draw_noise(resolutions: list[int], *, shared: bool) -> dict[str, Tensor]:
     """Noise maps from seed 0, for each layer or for each resolution."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator("cpu").manual_seed(0)
     maps: dict[str, Tensor] = {}
     for i, r in enumerate(resolutions):
-        one = torch.randn(1, 1, r, r, generator=generator)
-        two = one if shared else torch.randn(1, 1, r, r, generator=generator)
+        one = torch.randn(1, 1, r, r, generator=generator, **FLOAT32_CPU)
+        two = one if shared else torch.randn(1, 1, r, r, generator=generator, **FLOAT32_CPU)
         maps |= {f"synthesis.layers.{2 * i}.noise_const": one, f"synthesis.layers.{2 * i + 1}.noise_const": two}
     return maps
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...errors import WeightsError
+from ...placement import FLOAT32_CPU
 from ..checkpoint import Checkpoint
 from .common import (
     Converted,
@@ -116,7 +117,7 @@ def _blur_taps(port: Source, name: str) -> list[float] | None:
         return None
     kernel: Tensor = port.take(name, 4)
     taps = kernel.sum(dim=(0, 1, 3))
-    standard = torch.tensor([0.25, 0.5, 0.25])
+    standard = torch.tensor([0.25, 0.5, 0.25], **FLOAT32_CPU)
     return [1, 2, 1] if taps.shape == standard.shape and torch.allclose(taps, standard) else taps.tolist()
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ...errors import WeightsError
+from ...placement import FLOAT32_CPU
 from ..checkpoint import Checkpoint
 from .common import (
     Converted,
@@ -109,7 +110,7 @@ def _generator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
         if block == 0:
             out.layer(0, "source.const", port.take(f"{name}.conv1.input"))
             channels = port.take(f"{name}.conv1.input", 4).shape[1]
-            out.layer(0, "bias", torch.zeros(channels))
+            out.layer(0, "bias", torch.zeros(channels, **FLOAT32_CPU))
         elif is_fused(resolution):
             # [in, out, 3, 3]; four shifted copies are averaged where ours are summed, and see the kernel flipped.
             weight = port.take(f"{name}.conv1.0.weight", 4).transpose(0, 1).flip(2, 3) / 4
