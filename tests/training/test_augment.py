@@ -206,7 +206,7 @@ def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(monkeypatch, name, 
 
     monkeypatch.setattr(step, "draw_augment", recording_draw)
     monkeypatch.setattr(passes.Critic, "__call__", recording_call)
-    config = tiny_config(augment=name, conditional=True, z_dim=8, **options)
+    config = tiny_config(augment=name, conditional=True, z_dim=8, initial_resolution=8, **options)
     s = new_state(config, label_dim=3)
     s.augment_p = 0.7
     for kimg, resolution in ((0, 8), (0.024, 16), (99, 16)):
