@@ -23,9 +23,10 @@ from ..discriminator import Discriminator
 from ..errors import InputError, NotFoundError, WeightsError
 from ..generator import Generator
 from ..mapping import MappingNetwork
+from ..presets import PRESETS
 from ..synthesis import SynthesisNetwork
 from ..weights.checkpoint import Checkpoint, config_from_json
-from ..weights.loading import read_weights
+from ..weights.loading import Loaded, build_network, read_weights
 from .config import FEATURE_MAPS, TrainingConfig
 from .state import TrainingState, config_of, list_checkpoints, read_tensors
 
@@ -174,7 +175,7 @@ def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) ->
     state.config = config
     state.replace_networks(G, D)
     for name, given in source.networks.items():
-        _take_over(state.networks()[name], given.state_dict, f"{name} of {source.name}")
+        _take_over(state.networks()[name], given.state_dict)
     state.metadata = source.metadata()
     if config.schedule().lod(0) > lod + 1e-6:
         at = config.value("initial_resolution")
@@ -222,7 +223,7 @@ def _read_run(name: str, path: Path, config: TrainingConfig) -> Source:
     tensors, counters = read_tensors(path)
     parts = {part: _below(tensors, f"{part}.") for part in ("G", "D", "Gs")}
     folder, run = path.parent.parent, counters.get("run")
-    if not run:
+    if run is None:
         run = _described_by_settings(config_of(path), config, parts, counters)
     metadata = {"name": folder.resolve().name} | run.get("metadata", {})
     if (folder / "config.json").is_file():
@@ -231,7 +232,15 @@ def _read_run(name: str, path: Path, config: TrainingConfig) -> Source:
         part: Checkpoint("Discriminator" if part == "D" else "Generator", run["networks"][part[0]], tensors, metadata)
         for part, tensors in parts.items()
     }
-    return _source(name, networks, run["settings"]["preset"])
+    try:
+        return _source(name, networks, run["settings"].get("preset"))
+    except WeightsError as error:
+        if counters.get("run") is not None or config_of(path) is not None:
+            raise
+        raise InputError(
+            f"{name}: a run of an earlier version, without the config.yaml that says how it was made; put it into "
+            f"{folder}, or name the settings of its networks (z_dim, fmap_base...). With those given, {error}"
+        ) from error
 
 
 def _described_by_settings(
@@ -258,12 +267,12 @@ def _described_by_settings(
 
 
 def _source(name: str, networks: Mapping[str, Checkpoint], preset: str | None) -> Source:
-    """A source whose config describes networks. Raises WeightsError if it does not."""
+    """A source whose weights fit its config. Raises WeightsError if they do not."""
+    for part, checkpoint in networks.items():
+        cls: type[nn.Module] = Discriminator if part == "D" else Generator
+        build_network(cls, Loaded(checkpoint, f"{part} of {name}"))
     source = Source(name, networks, preset or "")
-    try:
-        return replace(source, preset=preset or _nearest_preset(source.generator))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(f"{name}: its config describes no network: {error}") from error
+    return source if preset in PRESETS else replace(source, preset=_nearest_preset(source.generator))
 
 
 def _nearest_preset(generator: Mapping[str, Any]) -> str:
@@ -278,10 +287,9 @@ def _nearest_preset(generator: Mapping[str, Any]) -> str:
 
 def _complete(network: type[nn.Module], given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a network, with the defaults of those that were not given; without the seed."""
-    known = {name: p.default for name, p in inspect.signature(network).parameters.items() if name != "seed"}
-    if unknown := given.keys() - known.keys():
-        raise TypeError(f"unknown arguments {', '.join(sorted(map(str, unknown)))}")
-    return known | dict(given)
+    return {name: p.default for name, p in inspect.signature(network).parameters.items() if name != "seed"} | dict(
+        given
+    )
 
 
 def _check_data(source: Source, G: Generator) -> None:
@@ -308,18 +316,10 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _take_over(network: nn.Module, given: Mapping[str, Tensor], what: str) -> None:
+def _take_over(network: nn.Module, given: Mapping[str, Tensor]) -> None:
     """Copy what both have; they may differ in the resolutions above the lower of the two."""
     target = network.state_dict()
     shared = min(_img_resolution(target), _img_resolution(given))
-    problems = [
-        f"{key} is {_shape(given.get(key))}, expected {_shape(target.get(key))}"
-        for key in {**target, **given}
-        if _shape(given.get(key)) != _shape(target.get(key)) and _resolution(key) <= shared
-    ]
-    if problems:
-        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise WeightsError(f"{what}: the weights do not fit their settings: {'; '.join(problems[:3])}{more}")
     for key, tensor in target.items():
         if key in given and _resolution(key) <= shared:
             tensor.copy_(given[key])
@@ -336,7 +336,3 @@ def _resolution(key: str) -> int:
     if match := _BY_LAYER.search(key):
         return 4 << int(match[1]) // 2
     return 0
-
-
-def _shape(tensor: Tensor | None) -> list[int] | None:
-    return None if tensor is None else list(tensor.shape)

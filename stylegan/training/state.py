@@ -116,7 +116,8 @@ _LATER_COUNTERS = {"augment_p": 0.0, "real_signs": [], "loss_scale": LOSS_SCALE,
 _TYPES = get_type_hints(TrainingState)
 _FIELDS = {name: _TYPES[name] for name in COUNTERS} | {"optimizer_steps": dict[str, int]}
 _FIELDS |= {name: _TYPES[name] | None for name in _LATER_COUNTERS}
-_FIELDS["run"] = dict[str, dict[str, Any]] | None  # See `TrainingState.run`; earlier versions have none.
+_FIELDS["run"] = dict[str, Any] | None  # See `TrainingState.run`; earlier versions have none.
+_RUN_FIELDS = dict.fromkeys(("networks", "settings", "data", "metadata"), dict[str, Any])
 
 
 def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int = 0) -> TrainingState:
@@ -195,7 +196,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise _damaged(path, error) from error
     where = f"{path}: its counters are damaged"
     counters = parse_json(found.get("counters", ""), where=where, error=CheckpointError)
-    return tensors, check_object(counters, _FIELDS, where=where, error=CheckpointError)
+    check_object(counters, _FIELDS, where=where, error=CheckpointError)
+    if counters.get("run") is not None:
+        run = check_object(counters["run"], _RUN_FIELDS, where=where, error=CheckpointError)
+        check_object(run["networks"], dict.fromkeys("GD", dict[str, Any]), where=where, error=CheckpointError)
+    return tensors, counters
 
 
 def load_state(state: TrainingState, path: Path) -> None:
@@ -215,7 +220,7 @@ def load_state(state: TrainingState, path: Path) -> None:
         for name, (optimizer, _) in state.optimizers().items():
             optimizer.param_groups[0]["step"] = counters["optimizer_steps"][name]
         state.config = config
-    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError) as error:
         raise _damaged(path, error) from error
 
 
@@ -224,7 +229,7 @@ def known_run(path: Path, counters: Mapping[str, Any]) -> dict[str, Any] | None:
 
     None if there is neither. Raises InputError if config.yaml cannot be read.
     """
-    if counters.get("run"):
+    if counters.get("run") is not None:
         return dict(counters["run"])
     config = config_of(path)
     return None if config is None else {"settings": config.kept()}

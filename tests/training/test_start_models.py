@@ -11,17 +11,18 @@ from safetensors.torch import load_file, save_file
 
 from stylegan.cli import main
 from stylegan.discriminator import Discriminator
-from stylegan.errors import InputError
+from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import Generator
 from stylegan.training import TrainingConfig, new_state, train, train_step
 from stylegan.training.start import read_source, start_from
-from stylegan.training.state import list_checkpoints
+from stylegan.training.state import header as state_header
+from stylegan.training.state import list_checkpoints, read_tensors
 
 from ..conftest import GOLDEN, tiny_generator
 from ..layouts import ports
 from ..layouts.golden_sets import golden_set
 from .pictures import encoded, make_zip, noise
-from .tiny import TinyImages, run
+from .tiny import TinyImages, run, tiny_config
 
 PRESETS = {"T": "F", "D": "F", "styles_noconst_nonoise": "C", "traditional8": "B", "pixelnorm_in_ch1": "F"}
 OFFICIAL = [*PRESETS, "no_wscale", "noblur_relu", "pickle_lod1.5", "fixed_structure", "fused_true"]
@@ -294,3 +295,41 @@ def test_runs_of_earlier_versions_are_read_by_their_config(tmp_path):
         path.with_name(f"step-{step:09d}.safetensors").unlink()
     with pytest.raises(InputError, match="the run was begun with preset D, which cannot change"):
         run(tmp_path, preset="F", kimg=0.032, resume=True)
+
+
+def test_a_run_of_earlier_versions_without_its_config_says_what_is_missing(tmp_path):
+    run(tmp_path, kimg=0.008)
+    path = list_checkpoints(tmp_path / "checkpoints")[-1]
+    _, counters = read_tensors(path)
+    del counters["run"]
+    save_file(load_file(path), path, state_header(counters))
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(InputError, match=r"without the config.yaml that says how it was made; put it into"):
+        start_from(new_state(settings(resolution=16, fmap_base=64, fmap_max=8)), tmp_path)
+    start_from(new_state(tiny_config()), tmp_path)  # With its settings, as ever.
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"networks": {"G": {"z_dim": "x"}, "D": {}}},
+        {"networks": {"G": {"z_dim": 10**9, "img_resolution": 16}, "D": {}}},
+        {"networks": {"G": 3, "D": None}},
+        {"networks": {}},
+        {"settings": {"preset": 7}},
+        {"metadata": {"lineage": 3, "name": None}},
+    ],
+)
+def test_a_checkpoint_that_says_odd_things_of_itself_is_one_clear_error(change, tmp_path):
+    run(tmp_path, kimg=0.008)
+    for path in list_checkpoints(tmp_path / "checkpoints"):
+        _, counters = read_tensors(path)
+        counters["run"] |= change
+        save_file(load_file(path), path, state_header(counters))
+    refused = 0
+    for read in (lambda: start_from(new_state(tiny_config()), tmp_path), lambda: run(tmp_path, resume=True)):
+        try:
+            read()
+        except StyleGANError:
+            refused += 1
+    assert bool(refused) == ("metadata" not in change)  # A name that is no text harms nobody.
