@@ -89,6 +89,7 @@ class Discriminator(nn.Module):
         name_or_path: str | os.PathLike[str],
         *,
         device: str | torch.device | None = None,
+        resolution: int | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
@@ -101,11 +102,12 @@ class Discriminator(nn.Module):
             file, or a training checkpoint of another port. The other arguments and the errors are the same, too.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
-        D = build_network(cls, read_weights(name_or_path, network="D", revision=revision, access=access))
+        loaded = read_weights(name_or_path, network="D", resolution=resolution, revision=revision, access=access)
+        D = build_network(cls, loaded)
         return D.to(check_device(device)).eval().requires_grad_(False)
 
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
-        """Write one .safetensors file that `from_pretrained` reads; complete or not at all. dtype: type to store."""
+        """Write one safetensors file that `from_pretrained` reads; complete or not at all. dtype: type to store."""
         save_checkpoint(path, Checkpoint("Discriminator", self.config, self.state_dict()), dtype=dtype)
 
     @property

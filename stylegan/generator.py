@@ -97,6 +97,7 @@ class Generator(nn.Module):
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         path: RenderPath = "auto",
+        resolution: int | None = None,
         revision: str | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
@@ -105,14 +106,15 @@ class Generator(nn.Module):
     ) -> "Generator":
         """Load a generator: evaluation mode, gradients off.
 
-        name_or_path: a name of the manifest (`stylegan list` shows all); a folder with config.json and
-            model.safetensors; a .safetensors file of ours, an official .pkl file (its Gs, the averaged weights) or a
-            file of another port; a repository of the Hugging Face hub, as user/repo or hf:user/repo[/file][@revision];
-            or an https URL of such a file.
+        name_or_path: a name of the manifest (`stylegan list` shows all); a file of ours, an official pickle (its Gs,
+            the averaged weights) or a file of another port, told by its content, whatever its name; a folder with
+            model.safetensors, of a training run, or with one weight file; a repository of the Hugging Face hub, as
+            user/repo or hf:user/repo[/file][@revision]; or an https URL of such a file.
         device: None = the CPU.
         dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
             The mapping network and the images stay float32.
         path: how images are computed: "auto" = the fastest way there is; or "plain", "fast", "native". See `path`.
+        resolution: of the network, where the file of another port does not tell it; None = from the file.
         revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.
         cache_dir: where downloads are kept; None = STYLEGAN_CACHE, or the hub client's cache (HF_HOME).
         token: of the hub; None = that of `hf auth login`, if any; False = none.
@@ -124,7 +126,7 @@ class Generator(nn.Module):
         for one that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
-        loaded = read_weights(name_or_path, revision=revision, access=access)
+        loaded = read_weights(name_or_path, resolution=resolution, revision=revision, access=access)
         G = build_network(cls, loaded)
         G.metadata, G.source = loaded.checkpoint.metadata, loaded.source
         G.path = path
@@ -185,7 +187,7 @@ class Generator(nn.Module):
         write_atomically(Path(folder) / "README.md", card.encode())
 
     def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
-        """Write one .safetensors file that `from_pretrained` reads; complete or not at all.
+        """Write one safetensors file that `from_pretrained` reads, whatever its name; complete or not at all.
 
         dtype: type to store, float16 for half the size; None = that of the network.
         """

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import safetensors
-import safetensors.torch
 from torch import Tensor
 
 from .errors import InputError
-from .files import write_atomically
 from .small_files import check_object, parse_json
+from .weights.checkpoint import damaged, write_tensors
 
 FORMAT_VERSION = "1"
 
@@ -28,7 +27,7 @@ def save_tensors(
         raise InputError(f"{path}: a file of {kind} must end in .safetensors")
     header = {"format": "pt", f"stylegan_{kind}_version": FORMAT_VERSION, kind: json.dumps(description)}
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, safetensors.torch.save(stored, header))
+    write_tensors(path, stored, header)
 
 
 def load_tensors(
@@ -48,7 +47,7 @@ def load_tensors(
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file, or damaged: {str(error)[:200]}") from error
+        raise InputError(str(damaged(path, error))) from error
     version = header.get(f"stylegan_{kind}_version")
     if version is None:
         raise InputError(f"{path}: holds no {kind}; expected a file of {kind} written by this library")

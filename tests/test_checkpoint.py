@@ -206,18 +206,11 @@ def test_newer_formats_and_foreign_files(saved: Path, tiny: Generator):
 def test_damaged_files(saved: Path):
     data = saved.read_bytes()
     huge = (2**63 - 1).to_bytes(8, "little") + data[8:]
-    for damaged in (
-        b"",
-        b"<html>",
-        data[:20],
-        data[:-1],
-        data + b"x",
-        huge,
-        b"version https://git-lfs.github.com/spec/v1",
-    ):
+    for damaged in (data[:20], data[:-1], data + b"x", huge):
         saved.write_bytes(damaged)
-        with pytest.raises(WeightsError, match="not a safetensors file, or damaged"):
+        with pytest.raises(WeightsError, match=r"tiny\.safetensors: not a safetensors file, or damaged") as error:
             Generator.from_pretrained(saved)
+        assert ("incomplete download" in str(error.value)) == (len(damaged) < len(data))
 
 
 def raw(header: object, data: bytes = b"") -> bytes:
@@ -281,7 +274,7 @@ def test_names_and_paths_that_are_not_there(tmp_path, monkeypatch):
     with pytest.raises(WeightsError):
         Generator.from_pretrained("weights.bin")
     (tmp_path / "weights.png").touch()
-    with pytest.raises(WeightsError, match=r"'\.png'; expected one of \.safetensors, \.pkl"):
+    with pytest.raises(WeightsError, match=r"weights\.png: an empty file"):
         Generator.from_pretrained("weights.png")
 
 

@@ -1,5 +1,6 @@
 """The reader of official pickles: takes them at every protocol, runs nothing, refuses everything else."""
 
+import collections
 import io
 import os
 import pickle
@@ -109,6 +110,127 @@ def test_version_2_and_single_networks(networks, dump):
     state = as_official(networks["D"], version=2).state
     del state["components"]
     Discriminator.from_pretrained(dump(Network(**state)))
+
+
+def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(networks, dump):
+    def version_4(network: OfficialNetwork) -> Network:
+        components = {key: as_official(value, version=4) for key, value in network.components.items()}
+        return as_official(network, version=4, components=components)
+
+    path = dump(tuple(version_4(network) for network in networks.values()))
+    G, expected = Generator.from_pretrained(path), Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl")
+    assert (G.sample(2, output_type="np") == expected.sample(2, output_type="np")).all()
+    D, expected_D = (
+        Discriminator.from_pretrained(path),
+        Discriminator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl"),
+    )
+    assert all(
+        torch.equal(a, b) for a, b in zip(D.state_dict().values(), expected_D.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("function", ["G_main", "D_stylegan2", "G_synthesis_stylegan_revised"])
+def test_networks_of_stylegan_2_are_named(networks, dump, version, function):
+    other = as_official(networks["G"], version=version, build_func_name=function, custom=1)
+    with pytest.raises(WeightsError, match=rf"network\.pkl: a network of StyleGAN2 \('{function}'\)"):
+        Generator.from_pretrained(dump((other, other, other)))
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("_reconstruct_persistent_obj@torch_utils.persistence", "StyleGAN2-ADA or StyleGAN3"),
+        ("Network@tfutil", "Progressive GAN"),
+    ],
+)
+def test_programs_of_others_are_named(tmp_path, where, message):
+    name, module = where.split("@")
+    (tmp_path / "a.pkl").write_bytes(f"c{module}\n{name}\n)R.".encode())
+    with pytest.raises(UnsafeFileError, match=rf"a\.pkl: asks for .*{message}.*reads StyleGAN 1"):
+        Generator.from_pretrained(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize(
+    "where", ["Gs/dlatent_avg", "Gs/lod", "synthesis/8x8/Conv1/weight", "mapping/Dense0/bias", "D/lod"]
+)
+def test_values_that_are_no_finite_float32_are_named(networks, dump, where, wrong):
+    part, name = where.split("/", 1)
+    owner = networks["D" if part == "D" else "Gs"]
+    network = owner.components.get(part, owner)
+    values = {key: np.array(value, "f8") for key, value in network.variables.items()}
+    values[name].reshape(-1)[0] = wrong
+    changed = as_official(network, variables=list(values.items()))
+    if network is not owner:
+        changed = as_official(owner, components={**changed_components(owner), part: changed})
+    path = dump(tuple(changed if n is owner else as_official(n) for n in networks.values()))
+    if wrong == 1e300 and name == "lod":
+        return  # Beyond any level of detail, which the network itself refuses.
+    with pytest.raises(WeightsError, match=rf"network\.pkl: variable '{name}' holds NaN or infinity"):
+        (Discriminator if part == "D" else Generator).from_pretrained(path)
+
+
+def changed_components(network: OfficialNetwork) -> dict[str, Network]:
+    return {key: as_official(value) for key, value in network.components.items()}
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_options_that_are_not_finite_are_refused(networks, dump, wrong):
+    G = as_official(networks["Gs"], static_kwargs={"truncation_psi": wrong})
+    with pytest.raises(WeightsError, match="official option truncation_psi is"):
+        Generator.from_pretrained(dump(G))
+
+
+def without_average(network: OfficialNetwork) -> Network:
+    return as_official(network, variables=[(k, v) for k, v in network.variables.items() if k != "dlatent_avg"])
+
+
+def test_an_average_that_is_kept_apart_from_gs(networks, dump):
+    average = np.array(networks["Gs"].variables["dlatent_avg"])
+    G, D, Gs = as_official(networks["G"]), as_official(networks["D"]), without_average(networks["Gs"])
+    bare = without_average(networks["G"])
+    for value in (
+        (G, D, Gs),
+        (bare, D, Gs, average),
+        [bare, D, Gs, average[None]],
+        (bare, D, Gs, {"dlatent_avg": average}),
+    ):
+        loaded = Generator.from_pretrained(dump(value))
+        assert np.array_equal(
+            loaded.w_avg.numpy(), networks["G"].variables["dlatent_avg"] if value[0] is G else average
+        )
+        assert "keeps apart" in loaded.metadata["notes"][0]
+    with pytest.raises(WeightsError, match="missing 'w_avg'"):
+        Generator.from_pretrained(dump((bare, D, Gs)))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_variables_alone_under_their_official_names(networks, dump, protocol):
+    def raw(network: OfficialNetwork) -> dict[str, np.ndarray]:
+        named = {f"G_{part}": one.variables for part, one in network.components.items()}
+        inner = {f"{part}/{key}": value for part, values in named.items() for key, value in values.items()}
+        return collections.OrderedDict(dict(inner or network.variables) | ({} if not inner else {"lod": np.float32(0)}))
+
+    average = np.array(networks["Gs"].variables["dlatent_avg"])
+    G, D, Gs = (raw(networks[name]) for name in ("G", "D", "Gs"))
+    expected = Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl")
+    for value in (
+        [G, D, Gs, average],
+        {"G": G, "D": D, "Gs": Gs, "dlatent_avg": average},
+        list((Gs | {"dlatent_avg": average}).items()),
+    ):
+        loaded = Generator.from_pretrained(dump(value, protocol))
+        assert torch.equal(loaded.w_avg, expected.w_avg)
+        for key, tensor in loaded.synthesis.state_dict().items():
+            assert torch.equal(tensor, expected.synthesis.state_dict()[key]), key
+
+
+def test_arrays_that_repeat_the_same_values_are_refused(networks, dump):
+    one = np.zeros((512, 512), "f4")
+    network = as_official(networks["D"], variables=[(f"{i}x{i}/Conv0/weight", one) for i in range(100)])
+    with pytest.raises(UnsafeFileError, match="repeat the same values"):
+        Discriminator.from_pretrained(dump(network))
 
 
 def test_memory_orders_and_byte_orders(networks, dump):
@@ -296,7 +418,7 @@ def test_damaged_files(networks, dump):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 1}, "format version 1; expected 2 or 3"),
+        ({"version": 1}, "format version 1; expected 2, 3 or 4"),
         ({"extra": 1}, "unknown key 'extra'"),
         ({"variables": [("a", 1, 2)]}, "expected .name, value."),
         ({"variables": [("a", "text")]}, "expected an array"),

@@ -172,6 +172,16 @@ def size_option(default: str = "the model's, and 256 at least") -> Callable[[Com
     )
 
 
+def resolution_option(command: CommandT) -> CommandT:
+    """--resolution."""
+    return click.option(
+        "--resolution",
+        type=int,
+        metavar="PIXELS",
+        help="Of the network, for a file that does not tell it (rosinality's, huangzh13's).  [default: from the file]",
+    )(command)
+
+
 def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
     """An option that takes a file of latents, as `stylegan project` writes it."""
     path = click.Path(path_type=Path, dir_okay=False)
@@ -225,9 +235,10 @@ def choose_faces(
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """--model, --label, --device, --dtype, --path and --batch-size."""
+    """--model, --resolution, --label, --device, --dtype, --path and --batch-size."""
 
     model: str
+    resolution: int | None
     label: int | str | None
     device: str
     dtype: str
@@ -243,7 +254,9 @@ class ModelOptions:
         from stylegan.images import format_of
         from stylegan.pictures import MODES
 
-        G = Generator.from_pretrained(self.model, device=self.device, dtype=self.dtype, path=self.path)
+        G = Generator.from_pretrained(
+            self.model, resolution=self.resolution, device=self.device, dtype=self.dtype, path=self.path
+        )
         if out is not None:
             format_of(out.suffix, MODES.get(G.img_channels, "RGB"))
         click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
@@ -260,6 +273,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         metavar="NAME|PATH|REPO|URL",
         help="A name from `stylegan list`, a weight file or folder, a hub repository user/name, or a URL.",
     )
+    @resolution_option
     @click.option("--label", type=LabelType(), metavar="CLASS", help="Class index or name, for conditional models.")
     @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
     @click.option(
@@ -284,6 +298,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(
         model: str,
+        resolution: int | None,
         label: int | str | None,
         device: str,
         dtype: str,
@@ -291,7 +306,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         batch_size: int | None,
         **rest: Any,
     ) -> None:
-        command(options=ModelOptions(model, label, device, dtype, path, batch_size), **rest)
+        command(options=ModelOptions(model, resolution, label, device, dtype, path, batch_size), **rest)
 
     return wrapper
 

@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from stylegan.cli.common import build
+from stylegan.cli.common import build, resolution_option
 from stylegan.errors import InputError
 
 if TYPE_CHECKING:
-    from stylegan.weights.loading import OfficialName
+    from stylegan.weights.checkpoint import NetworkName
+
+# Lowest resolution to which genforce's networks enlarge by a transposed convolution, by their option fused_scale.
+_FUSED_FROM = {"auto": 128, "true": 8, "false": 2**16}
 
 
 @click.command()
@@ -18,9 +21,16 @@ if TYPE_CHECKING:
 @click.option(
     "--network",
     type=click.Choice(["Gs", "G", "D"]),
-    default="Gs",
+    help="Network of a file with several: Gs is the generator with averaged weights, G the one as trained, D the "
+    "discriminator.  [default: Gs, or the only one]",
+)
+@resolution_option
+@click.option(
+    "--fused-scale",
+    type=click.Choice(list(_FUSED_FROM)),
+    default="auto",
     show_default=True,
-    help="Network of a file with several: Gs is the generator with averaged weights, D the discriminator.",
+    help="genforce's option of that name, which its files do not tell: auto = from 128x128 on.",
 )
 @click.option(
     "--dtype",
@@ -33,7 +43,16 @@ if TYPE_CHECKING:
     "--metadata", multiple=True, metavar="KEY=VALUE", help="What to record: name, dataset, license... Repeatable."
 )
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
-def convert(source: str, target: Path, network: str, dtype: str, metadata: tuple[str, ...], force: bool) -> None:
+def convert(
+    source: str,
+    target: Path,
+    network: str | None,
+    resolution: int | None,
+    fused_scale: str,
+    dtype: str,
+    metadata: tuple[str, ...],
+    force: bool,
+) -> None:
     """Convert weights to our checkpoint: IN is an official .pkl, a file of another port, a name, folder, repository or
     URL; OUT is a .safetensors file or a folder for a model hub.
 
@@ -47,12 +66,17 @@ def convert(source: str, target: Path, network: str, dtype: str, metadata: tuple
     from stylegan.weights.checkpoint import save_checkpoint
     from stylegan.weights.loading import read_weights, save_folder
 
-    if target.suffix not in (".safetensors", ""):
+    if target.suffix.lower() not in (".safetensors", ""):
         raise InputError(f"OUT is {target}; expected a .safetensors file or a folder without a suffix")
     written = target if target.suffix else target / "model.safetensors"
     if written.exists() and not force:
         raise InputError(f"{written} exists; --force overwrites it")
-    loaded = read_weights(source, network=cast("OfficialName", network))
+    loaded = read_weights(
+        source,
+        network=cast("NetworkName | None", network),
+        resolution=resolution,
+        fused_from=_FUSED_FROM[fused_scale],
+    )
     checkpoint = loaded.checkpoint
     for item in metadata:
         key, equals, value = item.partition("=")

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build, where_is
-from stylegan.errors import WeightsError
+from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build, resolution_option, where_is
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 
@@ -18,10 +17,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
 @click.option("--revision", help="Commit, tag or branch of a hub repository.")
+@resolution_option
 @apply_options(ACCESS_OPTIONS)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for other programs.")
 def info(
-    model: str, revision: str | None, as_json: bool, cache_dir: str | None, token: str | None, offline: bool
+    model: str,
+    revision: str | None,
+    resolution: int | None,
+    as_json: bool,
+    cache_dir: str | None,
+    token: str | None,
+    offline: bool,
 ) -> None:
     """Tell what a model is: network, resolution, parameters, data, licence, limits.
 
@@ -38,7 +44,7 @@ def info(
     if entry is not None and where_is(entry, access.cache) == "to download":
         facts = _facts_of_entry(entry)
     else:
-        facts = _facts_of_weights(model, revision, access)
+        facts = _facts_of_weights(model, revision, resolution, access)
     if entry is not None:
         facts |= {"description": entry.description, "tried by its authors": "yes" if entry.tried else "no"}
     if as_json:
@@ -62,16 +68,11 @@ def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:
     return facts | entry.facts
 
 
-def _facts_of_weights(model: str, revision: str | None, access: "Access") -> dict[str, Any]:
+def _facts_of_weights(model: str, revision: str | None, resolution: int | None, access: "Access") -> dict[str, Any]:
     """What a weight file says of itself."""
     from stylegan.weights.loading import read_weights
 
-    try:
-        loaded = read_weights(model, revision=revision, access=access)
-    except WeightsError as error:  # A file that holds a discriminator alone.
-        if "holds no Generator" not in str(error):
-            raise
-        loaded = read_weights(model, network="D", revision=revision, access=access)
+    loaded = read_weights(model, network=None, revision=revision, resolution=resolution, access=access)
     network = build(loaded)
     facts: dict[str, Any] = {
         "network": loaded.checkpoint.network,

@@ -203,7 +203,7 @@ def read_source(source: str | os.PathLike[str], config: TrainingConfig) -> Sourc
         raise NotFoundError(f"{path}: expected the folder of a training run, or one with model.safetensors")
     if checkpoints or path in list_checkpoints(path.parent):
         return _read_run(str(source), checkpoints[-1] if checkpoints else path, config)
-    Gs = read_weights(source, network="Gs").checkpoint
+    Gs = read_weights(source, network=None).checkpoint
     if Gs.network != "Generator":
         raise InputError(f"{source}: holds a {Gs.network}; expected a generator, or all networks of a run")
     found = {"G": Gs, "Gs": Gs}

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
@@ -17,10 +17,14 @@ import torch
 from torch import Tensor
 
 from ..errors import WeightsError
-from ..files import write_atomically
+from ..files import new_file
 from ..small_files import parse_json, read_json
+from .kinds import cut_off, foreign
 
 FORMAT_VERSION = "1"
+
+# The networks of a file: generator and discriminator as trained, and the generator with averaged weights.
+NetworkName = Literal["G", "D", "Gs"]
 
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
@@ -48,7 +52,23 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, *, dty
         "config": json.dumps(checkpoint.config),
         "metadata": json.dumps(checkpoint.metadata),
     }
-    write_atomically(path, safetensors.torch.save(tensors, header))
+    write_tensors(path, tensors, header)
+
+
+def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
+    """Write a safetensors file, whole or not at all; the same tensors and header give the same bytes.
+
+    tensors: on the CPU, contiguous.
+    """
+    data = safetensors.torch.save(dict(tensors), dict(header))
+    length = int.from_bytes(data[:8], "little")
+    # The library writes the entries of a header in any order.
+    described = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(sorted(header.items()))}
+    text = json.dumps(described, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with new_file(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(memoryview(data)[8 + length :])
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None = None) -> Checkpoint:
@@ -62,17 +82,39 @@ def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None =
             described = _read_header(file.metadata() or {}, path, config)
             state_dict = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path}: not a safetensors file, or damaged: {str(error)[:200]}") from error
+        raise damaged(path, error) from error
     for name, tensor in state_dict.items():
         if tensor.dtype not in _DTYPES:
             raise WeightsError(
                 f"{path}: tensor {name!r} is {tensor.dtype}; weights are floating point, 16 bits or more"
             )
-        # The sum is finite only if every number is; it is ten times faster than looking at each.
-        if not tensor.sum().isfinite() and not tensor.isfinite().all():
-            raise WeightsError(f"{path}: tensor {name!r} holds NaN or infinity")
+        check_finite(tensor, f"{path}: tensor {name!r}")
     described.state_dict = state_dict
     return described
+
+
+def damaged(path: Path, error: Exception) -> WeightsError:
+    """What to say of a file that safetensors refuses."""
+    what = foreign(path)
+    if what is None:
+        what = f"not a safetensors file, or damaged: {cut_off(path) or str(error)[:200]}"
+    return WeightsError(f"{path}: {what}")
+
+
+def check_finite(tensor: Tensor, what: str) -> None:
+    """Raise WeightsError, which begins with `what`, unless all values are finite numbers."""
+    # The sum is finite only if every number is; it is ten times faster than looking at each.
+    if not tensor.sum().isfinite() and not tensor.isfinite().all():
+        raise WeightsError(f"{what} holds NaN or infinity")
+
+
+def has_our_header(path: Path) -> bool:
+    """Whether a safetensors file describes its network; a damaged one counts, for its reader to say so."""
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return "stylegan_format_version" in (file.metadata() or {})
+    except safetensors.SafetensorError:
+        return True
 
 
 def config_to_json(checkpoint: Checkpoint) -> str:

@@ -7,15 +7,16 @@ import logging
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-import safetensors
+import numpy as np
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, WeightsError
+from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, OfflineError, WeightsError
 from ..files import write_atomically
 from ..placement import without_memory
 from ..small_files import DESCRIPTION
@@ -23,23 +24,27 @@ from . import hub, manifest
 from .cache import sha256_of
 from .checkpoint import (
     Checkpoint,
+    NetworkName,
     config_from_json,
     config_to_json,
+    has_our_header,
     load_checkpoint,
     save_checkpoint,
 )
-from .official import convert_official
-from .official_pickle import read_official_pickle
-from .sources import SUFFIXES, Source, parse_source
+from .folders import UNNAMED, is_path_like, weight_file
+from .kinds import kind_of
+from .layouts import convert, is_port_safetensors, unwrap
+from .layouts.common import Request
+from .official import convert_official, with_average
+from .official_pickle import OfficialNetwork, read_pickle
+from .sources import Source, parse_source
+from .torch_files import read_torch_file
 
 logger = logging.getLogger(__name__)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
-# The networks of an official file: generator, discriminator, and the generator with averaged weights.
-OfficialName = Literal["G", "D", "Gs"]
-
 # Part of the name of converted files: raise it whenever a reader changes what it returns.
-CONVERSION = 1
+CONVERSION = 2
 
 
 @dataclass(frozen=True)
@@ -51,16 +56,36 @@ class Loaded:
     facts: dict[str, Any] = field(default_factory=dict)  # Further things to show: sha256, verified or not...
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a file, where it leaves a choice."""
+
+    network: NetworkName | None = "Gs"  # None = Gs, or the discriminator of a file without a generator.
+    resolution: int | None = None
+    fused_from: int = 128
+
+    @property
+    def key(self) -> str:
+        """Part of the name of a converted file."""
+        fused = "" if self.fused_from == 128 else f"-fused{self.fused_from}"
+        return f"{self.network or 'any'}-{self.resolution or 'any'}{fused}"
+
+
 def read_weights(
     name_or_path: str | os.PathLike[str],
     *,
-    network: OfficialName = "Gs",
+    network: NetworkName | None = "Gs",
+    resolution: int | None = None,
+    fused_from: int = 128,
     revision: str | None = None,
     access: hub.Access | None = None,
 ) -> Loaded:
     """Read the checkpoint of a manifest name, a folder, a file, a hub repository or a URL.
 
-    network: which one of an official file; "D" is the discriminator of any file, the others its generator.
+    network: which one of a file with several: "Gs" is the generator with averaged weights, "G" the one as trained, "D"
+        the discriminator; None = Gs, or the discriminator of a file that holds no generator.
+    resolution: of the image, where a file of another port does not tell it; None = from the file.
+    fused_from: lowest resolution to which a network of genforce enlarges by a transposed convolution.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
 
     A manifest name goes before a file of the same name, and a file before a repository; write ./name for the file,
@@ -68,18 +93,41 @@ def read_weights(
     WeightsError if the file is not what it should be, IntegrityError if it is another one.
     """
     access = access or hub.Access()
-    path = Path(name_or_path)
+    wanted = Wanted(network, resolution, fused_from)
+    loaded = _read(name_or_path, wanted, revision, access)
+    _check_wanted(loaded, wanted)
+    return loaded
+
+
+def _read(name_or_path: str | os.PathLike[str], wanted: Wanted, revision: str | None, access: hub.Access) -> Loaded:
+    path = Path(name_or_path).expanduser()
     if isinstance(name_or_path, str):
         if name_or_path in manifest.entries():
-            return _read_entry(manifest.find(name_or_path), network, revision, access)
+            return _read_entry(manifest.find(name_or_path), wanted, revision, access)
         if not path.exists() and (source := parse_source(name_or_path, revision=revision)):
-            return _read_source(source, network, access)
+            if revision is None and is_path_like(name_or_path):
+                raise NotFoundError(f"{path}: no such file or folder; a repository of a model hub is hf:{name_or_path}")
+            return _read_source(source, wanted, access, typed=name_or_path)
     if revision is not None:
         raise InputError(f"revision {revision!r} is for repositories of a model hub; {path} is a path")
-    return Loaded(_read_path(path, network), str(path))
+    return Loaded(_read_path(path, wanted), str(path))
 
 
-def _read_entry(entry: manifest.Entry, network: OfficialName, revision: str | None, access: hub.Access) -> Loaded:
+def _check_wanted(loaded: Loaded, wanted: Wanted) -> None:
+    """Raise WeightsError for another network or resolution than was asked for: nothing stands in for it."""
+    checkpoint = loaded.checkpoint
+    expected = {"D": "Discriminator", "G": "Generator", "Gs": "Generator", None: checkpoint.network}[wanted.network]
+    if checkpoint.network != expected:
+        raise WeightsError(f"{loaded.source}: holds a {checkpoint.network}, expected a {expected}, which it lacks")
+    made = checkpoint.config.get("img_resolution")
+    if wanted.resolution not in (None, made):
+        raise WeightsError(
+            f"{loaded.source}: its network is of {made}x{made}, not {wanted.resolution}x{wanted.resolution}; "
+            "leave the resolution out"
+        )
+
+
+def _read_entry(entry: manifest.Entry, wanted: Wanted, revision: str | None, access: hub.Access) -> Loaded:
     """Read a model of the manifest from the first of its places that can be had."""
     if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
         raise InputError(f"{entry.name!r} comes from no model hub and has no revision {revision!r}; leave it out")
@@ -88,7 +136,8 @@ def _read_entry(entry: manifest.Entry, network: OfficialName, revision: str | No
             facts: dict[str, Any] = {"sha256": entry.files[0].sha256}
             loaded = Loaded(load_checkpoint(path), str(entry.files[0].source), facts)
     else:
-        loaded = _read_first(entry, network, revision, access)
+        known = replace(wanted, resolution=wanted.resolution or entry.resolution)
+        loaded = _read_first(entry, known, revision, access)
     checkpoint = loaded.checkpoint
     checkpoint.metadata = checkpoint.metadata | entry.facts
     if checkpoint.network == "Generator":
@@ -96,7 +145,7 @@ def _read_entry(entry: manifest.Entry, network: OfficialName, revision: str | No
     return loaded
 
 
-def _read_first(entry: manifest.Entry, network: OfficialName, revision: str | None, access: hub.Access) -> Loaded:
+def _read_first(entry: manifest.Entry, wanted: Wanted, revision: str | None, access: hub.Access) -> Loaded:
     failures: list[DownloadError] = []
     for file in entry.files:
         source, size, sha256 = file.source, file.size, file.sha256
@@ -109,39 +158,42 @@ def _read_first(entry: manifest.Entry, network: OfficialName, revision: str | No
             continue
         if fetched.is_new and entry.is_noncommercial:
             message = f"{entry.name}: {entry.license} ({entry.license_url}). {entry.attribution}"
-            warnings.warn(message, LicenseWarning, stacklevel=5)
-        return _converted(fetched, source, network, access, entry.resolution)
+            warnings.warn(message, LicenseWarning, stacklevel=6)
+        return _converted(fetched, source, wanted, access)
     raise failures[0]
 
 
-def _read_source(source: Source, network: OfficialName, access: hub.Access) -> Loaded:
-    """Read a repository or URL."""
-    if source.filename is None:
-        source = hub.find_weights(source, access)
-    return _converted(hub.fetch(source, access, update=True), source, network, access, None)
+def _read_source(source: Source, wanted: Wanted, access: hub.Access, typed: str) -> Loaded:
+    """Read a repository or URL. typed: what the user wrote."""
+    try:
+        if source.filename is None:
+            source = hub.find_weights(source, access)
+        fetched = hub.fetch(source, access, update=True)
+    except (NotFoundError, OfflineError) as error:
+        if typed.startswith("hf:") or "://" in typed:
+            raise
+        raise type(error)(f"{error}; nor is there a file or folder {typed}") from error
+    return _converted(fetched, source, wanted, access)
 
 
-def _converted(
-    fetched: hub.Fetched, source: Source, network: OfficialName, access: hub.Access, resolution: int | None
-) -> Loaded:
+def _converted(fetched: hub.Fetched, source: Source, wanted: Wanted, access: hub.Access) -> Loaded:
     """Read a fetched file; one that is not in our format is converted the first time, and kept so in the cache."""
     facts = {"sha256": fetched.sha256 + ("" if fetched.is_verified else " (unverified: nobody named it)")}
-    if _is_safetensors(fetched.path):
+    if kind_of(fetched.named) == "safetensors" and not is_port_safetensors(fetched.path):
         config = None
-        if source.kind == "hub" and not _has_our_header(fetched.path):
+        if source.kind == "hub" and not has_our_header(fetched.path):
             beside = str(Path(str(source.filename)).with_name("config.json").as_posix())
             place = Source("hub", source.location, beside, source.revision)
             config = config_from_json(hub.fetch(place, access, most=DESCRIPTION.bytes, update=True).path)
         return Loaded(load_checkpoint(fetched.path, config=config), str(source), facts)
 
     cache = access.cache
-    name = f"{fetched.sha256}-{network}-{resolution or 'any'}-v{CONVERSION}.safetensors"
-    kept = cache.own / "converted" / name
+    kept = cache.own / "converted" / f"{fetched.sha256}-{wanted.key}-v{CONVERSION}.safetensors"
     record = cache.recall(kept)
     if record and record.is_current and not access.force_download:
         return Loaded(load_checkpoint(kept), str(source), facts)
-    checkpoint = read_file(fetched.named, network, resolution=resolution)
-    if source.kind == "hub" and fetched.named.stem in ("model", "pytorch_model"):
+    checkpoint = read_file(fetched.named, wanted)
+    if source.kind == "hub" and fetched.named.stem in UNNAMED:
         checkpoint.metadata["name"] = source.location.split("/")[1]
     try:
         save_checkpoint(kept, checkpoint)
@@ -151,64 +203,65 @@ def _converted(
     return Loaded(checkpoint, str(source), facts)
 
 
-def _read_path(path: Path, network: OfficialName) -> Checkpoint:
+def _read_path(path: Path, wanted: Wanted) -> Checkpoint:
     if path.is_dir():
-        config_file = path / "config.json"
-        if not config_file.is_file() or not (path / "model.safetensors").is_file():
-            raise NotFoundError(f"{path}: expected a folder with config.json and model.safetensors")
-        return load_checkpoint(path / "model.safetensors", config=config_from_json(config_file))
+        file = weight_file(path)
+        described = file.with_name("config.json")
+        checkpoint = read_file(file, wanted, described=described if described.is_file() else None)
+        if checkpoint.metadata.get("name") in UNNAMED:
+            checkpoint.metadata["name"] = path.resolve().name
+        return checkpoint
     if not path.is_file():
         if path.suffix or len(path.parts) > 1:
             raise NotFoundError(f"{path}: no such file or folder")
         manifest.find(str(path))  # Raises, with the nearest names.
-    return read_file(path, network)
+    return read_file(path, wanted)
 
 
-def read_file(path: Path, network: OfficialName = "Gs", *, resolution: int | None = None) -> Checkpoint:
-    """Read a weight file of any origin: ours, official, or another port's. See `read_weights`.
+def read_file(path: Path, wanted: Wanted = Wanted(), *, described: Path | None = None) -> Checkpoint:
+    """Read a weight file of any origin: ours, official, or another port's. Its content counts, not its name.
 
-    resolution: of the image, where the file of another port does not tell it.
+    described: the config.json beside it, for tensors without our header.
     """
-    suffix = path.suffix
-    if suffix not in SUFFIXES:
-        raise WeightsError(f"{path}: unknown kind of file {suffix!r}; expected one of {', '.join(SUFFIXES)}")
-    if suffix == ".safetensors":
-        return load_checkpoint(path)
-    if suffix == ".pkl" and not _is_zip(path):
-        networks = read_official_pickle(path)
-        # A file with a single network gives that one.
-        chosen = networks.get(network) or (next(iter(networks.values())) if len(networks) == 1 else None)
-        if chosen is None:
-            raise WeightsError(f"{path}: holds no network {network!r}; it has {', '.join(networks)}")
-        return convert_official(chosen, {"name": path.stem, "source": f"{chosen.name} of {path.name}"})
-    from .layouts import read_port_file
-
-    checkpoints = read_port_file(path, resolution=resolution)
-    wanted = "Discriminator" if network == "D" else "Generator"
+    kind = kind_of(path)
+    if kind == "safetensors":
+        if not is_port_safetensors(path):
+            return load_checkpoint(path, config=config_from_json(described) if described else None)
+        data: Any = safetensors.torch.load_file(path)
+    elif kind == "pickle":
+        networks, arrays = read_pickle(path)
+        if networks:
+            return _convert_networks(networks, arrays, path, wanted)
+        as_tensors = {part: {k: torch.from_numpy(np.array(v)) for k, v in own.items()} for part, own in arrays.items()}
+        data = as_tensors.pop("", {}) | as_tensors
+    else:
+        data = read_torch_file(path)
+    request = Request(path, wanted.resolution, wanted.network or "Gs", wanted.fused_from)
+    checkpoints = convert(unwrap(data, str(path)), request)
+    classes = {"D": ("Discriminator",), None: ("Generator", "Discriminator")}.get(wanted.network, ("Generator",))
     for checkpoint in checkpoints:
-        if checkpoint.network == wanted:
+        if checkpoint.network in classes:
             return checkpoint
     held = ", ".join(checkpoint.network for checkpoint in checkpoints)
-    raise WeightsError(f"{path}: holds no {wanted}; it has {held or 'nothing'}")
+    raise WeightsError(f"{path}: holds no {classes[0]}; it has {held or 'nothing'}")
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Whether a file begins like safetensors: the length of a JSON object, and the object."""
-    with path.open("rb") as file:
-        return file.read(9)[8:] == b"{"
-
-
-def _has_our_header(path: Path) -> bool:
+def _convert_networks(
+    networks: Mapping[str, OfficialNetwork], beside: Mapping[str, Any], path: Path, wanted: Wanted
+) -> Checkpoint:
+    """One network of an official file; `beside`: the arrays that stand beside the networks."""
+    order = [wanted.network] if wanted.network else ["Gs", *networks]
+    # A file with a single network gives that one.
+    chosen = next((networks[name] for name in order if name in networks), None)
+    if chosen is None and len(networks) == 1:
+        (chosen,) = networks.values()
+    if chosen is None:
+        raise WeightsError(f"{path}: holds no network {wanted.network!r}; it has {', '.join(networks)}")
+    metadata: dict[str, Any] = {"name": path.stem, "source": f"{chosen.name} of {path.name}"}
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return "stylegan_format_version" in (file.metadata() or {})
-    except safetensors.SafetensorError:
-        return True  # Damaged: whoever reads it says so.
-
-
-def _is_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+        return convert_official(with_average(chosen, networks, beside, metadata), metadata)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
 
 
 def build_network(cls: type[NetworkT], loaded: Loaded) -> NetworkT:

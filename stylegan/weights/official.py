@@ -4,6 +4,9 @@ The official code keeps only the options that differ from its defaults, so these
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import WeightsError
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, check_finite
 from .official_pickle import OfficialNetwork
 
 # Official option -> (our option, official default).
@@ -73,6 +76,27 @@ def convert_official(network: OfficialNetwork, metadata: dict[str, Any] | None =
         f"network {network.name!r} was built by {network.build_func_name!r}; only the official G_style and D_basic "
         "can be converted"
     )
+
+
+def with_average(
+    network: OfficialNetwork,
+    networks: Mapping[str, OfficialNetwork],
+    beside: Mapping[str, Any],
+    metadata: dict[str, Any],
+) -> OfficialNetwork:
+    """A generator that lacks its average w with the one that the file keeps elsewhere, which its metadata then says.
+
+    networks: all of the file. beside: the arrays that stand beside them, by their place or name.
+    """
+    if network.build_func_name != "G_style" or "dlatent_avg" in network.variables:
+        return network
+    others = {name: other.variables.get("dlatent_avg") for name, other in networks.items()}
+    apart = {name: array for part in beside.values() for name, array in part.items()}
+    for where, average in {**others, **apart}.items():
+        if average is not None and average.ndim and average.size == average.shape[-1]:
+            metadata["notes"] = [f"w_avg is the one that the file keeps apart from this generator, at {where!r}"]
+            return replace(network, variables={**network.variables, "dlatent_avg": average.reshape(-1)})
+    return network
 
 
 def _convert_generator(network: OfficialNetwork, metadata: dict[str, Any]) -> Checkpoint:
@@ -142,7 +166,7 @@ def _option(options: dict[str, Any], name: str, default: Any) -> Any:
         value = int(value)
     if isinstance(default, bool) and value in (0, 1):
         value = bool(value)
-    if type(value) is not type(default):
+    if type(value) is not type(default) or (isinstance(value, float) and not isfinite(value)):
         raise WeightsError(f"official option {name} is {value!r}; expected a value like {default!r}")
     return value
 
@@ -150,6 +174,8 @@ def _option(options: dict[str, Any], name: str, default: Any) -> Any:
 def _growing(options: dict[str, Any], *networks: OfficialNetwork) -> dict[str, Any]:
     """Structure and level of detail. A generator's own lod takes precedence over that of its synthesis network."""
     lods = [n.variables["lod"].item() for n in networks if "lod" in n.variables and n.variables["lod"].size == 1]
+    if lods and not isfinite(lods[0]):
+        raise WeightsError("variable 'lod' holds NaN or infinity")
     return {"progressive": options.get("structure") != "fixed", "lod": lods[0] if lods else 0.0}
 
 
@@ -162,7 +188,10 @@ def _tensor(name: str, value: np.ndarray) -> Tensor:
     """Official layout to ours: conv [kh, kw, in, out] -> [out, in, kh, kw], dense [in, out] -> [out, in]."""
     if name.endswith("weight"):
         value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
-    return torch.from_numpy(np.array(value, dtype=np.float32, order="C"))
+    with np.errstate(over="ignore"):
+        tensor = torch.from_numpy(np.array(value, dtype=np.float32, order="C"))
+    check_finite(tensor, f"variable {name!r}")
+    return tensor
 
 
 _PARAMETERS = {"const": "source.const", "Noise/weight": "noise_strength", "bias": "bias", "weight": "source.weight"}

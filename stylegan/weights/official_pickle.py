@@ -8,6 +8,7 @@ into our config and state dict.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -28,6 +29,7 @@ _NETWORK_KEYS = {
     "build_func_name",
     "variables",
 }
+_VERSIONS = (2, 3, 4)  # 4: StyleGAN2's repository, whose config-a networks are those of StyleGAN 1.
 _DTYPES = {"f2", "f4", "f8", "i4", "i8"}
 
 
@@ -42,30 +44,75 @@ class OfficialNetwork:
     components: dict[str, "OfficialNetwork"] = field(default_factory=dict)
 
 
+# Arrays by the part of the file that they are in, "" for its top, and by their names or places there.
+Arrays = dict[str, dict[str, np.ndarray]]
+
+
 def read_official_pickle(path: str | Path) -> dict[str, OfficialNetwork]:
     """Read an official pickle: {"G": ..., "D": ..., "Gs": ...}, or the one network that it holds under its name.
 
     Gs is the generator with averaged weights, the one to use. Raises UnsafeFileError if the file asks for anything
     that official files do not hold, WeightsError if it is no such file or is damaged.
     """
-    path = Path(path)
-    try:
-        with path.open("rb") as file:
-            if file.read(4) == b"PK\x03\x04":
-                raise UnsafeFileError(f"{path}: a zip archive, as torch.save writes; expected an official pickle")
-            file.seek(0)
-            loaded = _Machine(path).run(cast(IO[bytes], _Clipped(file)))
-    except ValueError as error:  # An opcode that pickletools cannot decode, or the end of the file.
-        raise WeightsError(f"{path}: not an official StyleGAN pickle: {short(error)}") from error
+    networks, _ = read_pickle(path)
+    if not networks:
+        raise WeightsError(f"{path}: expected a tuple (G, D, Gs) of networks, got variables alone")
+    return networks
 
-    if isinstance(loaded, _Instance):
-        loaded = (loaded,)
-    if not isinstance(loaded, tuple | list) or not loaded or not all(isinstance(x, _Instance) for x in loaded):
+
+def read_pickle(path: str | Path) -> tuple[dict[str, OfficialNetwork], Arrays]:
+    """Read an official pickle, or one of its variables alone: the networks, and the arrays that stand beside them.
+
+    Arrays are those of dictionaries, or of lists of (name, value), by name. Raises as `read_official_pickle`.
+    """
+    path = Path(path)
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            raise UnsafeFileError(f"{path}: a zip archive, as torch.save writes; expected an official pickle")
+        file.seek(0)
+        clipped = _Clipped(file)
+        try:
+            loaded = _Machine(path).run(cast(IO[bytes], clipped))
+        except ValueError as error:  # An opcode that pickletools cannot decode, or the end of the file.
+            ended = file.tell() >= clipped.size
+            problem = "it ends early, an incomplete download? fetch it again" if ended else short(error)
+            raise WeightsError(f"{path}: not an official StyleGAN pickle, or damaged: {problem}") from error
+
+    if isinstance(loaded, list) and loaded and isinstance(loaded[0], tuple):  # (name, value) of one network.
+        loaded = [loaded]
+    items = loaded if isinstance(loaded, dict) else {str(i): x for i, x in enumerate(_items(loaded)[:16])}
+    found = {key: _network(x, path) for key, x in items.items() if isinstance(x, _Instance)}
+    arrays = _arrays({key: x for key, x in items.items() if not isinstance(x, _Instance)})
+    if not found and not arrays:
         raise WeightsError(f"{path}: expected a tuple (G, D, Gs) of networks, got {short(loaded)}")
-    networks = [_network(x, path) for x in loaded]
-    if len(networks) == 3:
-        return dict(zip(("G", "D", "Gs"), networks, strict=True))
-    return {network.name: network for network in networks}
+    every = [array for network in found.values() for array in _own_arrays(network)]
+    every += [array for part in arrays.values() for array in part.values()]
+    if sum(array.nbytes for array in every) > 2 * clipped.size:
+        raise UnsafeFileError(f"{path}: its arrays repeat the same values, far beyond the size of the file")
+    if len(found) == 3 and not isinstance(loaded, dict):
+        return dict(zip(("G", "D", "Gs"), found.values(), strict=True)), arrays
+    return found if isinstance(loaded, dict) else {network.name: network for network in found.values()}, arrays
+
+
+def _items(loaded: Any) -> list[Any]:
+    return list(loaded) if isinstance(loaded, tuple | list) else [loaded]
+
+
+def _own_arrays(network: OfficialNetwork) -> list[np.ndarray]:
+    return [array for one in (network, *network.components.values()) for array in one.variables.values()]
+
+
+def _arrays(items: Mapping[str, Any]) -> Arrays:
+    """The arrays among the items of a file, and those in the dictionaries and lists of (name, value) among them."""
+    arrays: Arrays = {}
+    for key, item in items.items():
+        pairs = item.items() if isinstance(item, dict) else item if isinstance(item, list) else [(key, item)]
+        part = key if isinstance(item, dict | list) else ""
+        for pair in pairs:
+            match pair:
+                case (str() as name, _Array(np.ndarray() as value)):
+                    arrays.setdefault(part, {})[name] = value
+    return arrays
 
 
 class _Clipped:
@@ -84,11 +131,17 @@ def _network(instance: Any, path: Path, *, nested: bool = False) -> OfficialNetw
     state = instance.state if isinstance(instance, _Instance) else None
     if state is None:
         raise WeightsError(f"{path}: expected a network, got {short(instance)}")
+    function = state.get("build_func_name")
+    if isinstance(function, str) and re.search(r"G_main|stylegan2|stylegan_revised|D_logan", function):
+        raise WeightsError(
+            f"{path}: a network of StyleGAN2 ({short(function)}); this library reads StyleGAN 1, also as the config-a "
+            "networks of StyleGAN2's repository"
+        )
     if unknown := sorted(state.keys() - _NETWORK_KEYS):
         raise UnsafeFileError(f"{path}: a network has the unknown key {short(unknown[0])}")
-    version, name, function = state.get("version"), state.get("name"), state.get("build_func_name")
-    if type(version) is not int or version not in (2, 3):
-        raise WeightsError(f"{path}: a network has format version {short(version)}; expected 2 or 3")
+    version, name = state.get("version"), state.get("name")
+    if type(version) is not int or version not in _VERSIONS:
+        raise WeightsError(f"{path}: a network has format version {short(version)}; expected 2, 3 or 4")
     if not isinstance(name, str) or not isinstance(function, str):
         raise WeightsError(f"{path}: a network has no name or no build_func_name")
     static_kwargs, components = state.get("static_kwargs"), state.get("components", {})
@@ -166,6 +219,7 @@ class _Machine(PickleMachine):
         self._calls = {
             (_NETWORK.module, _NETWORK.name): self.new_network,
             (_EASY_DICT.module, _EASY_DICT.name): self.new_dict,
+            ("collections", "OrderedDict"): self.new_ordered_dict,
             ("numpy", "dtype"): self.new_dtype,
             ("_codecs", "encode"): self.encode,
             ("copy_reg", "_reconstructor"): self.reconstruct,
@@ -208,6 +262,14 @@ class _Machine(PickleMachine):
     def new_dict(self, args: tuple[Any, ...]) -> dict[str, Any]:
         self.expect(not args, "EasyDict", args)
         return {}
+
+    def new_ordered_dict(self, args: tuple[Any, ...]) -> dict[str, Any]:
+        # Python 2 gives it a list of pairs.
+        pairs = args[0] if args else []
+        known = len(args) <= 1 and isinstance(pairs, list)
+        known = known and all(isinstance(p, list | tuple) and len(p) == 2 and isinstance(p[0], str) for p in pairs)
+        self.expect(known, "OrderedDict", args)
+        return dict(pairs)
 
     def new_dtype(self, args: tuple[Any, ...]) -> _DType:
         self.expect(bool(args) and isinstance(args[0], str) and args[0].lstrip("<>|") in _DTYPES, "dtype", args)

@@ -142,7 +142,7 @@ class PickleMachine:
     def _global(self, module: Any, name: Any) -> None:
         if not (isinstance(module, str) and isinstance(name, str)) or (module, name) not in self.calls():
             raise UnsafeFileError(
-                f"{self.path}: asks for {short(module)}.{short(name)}, which has no place in {self.kind}"
+                f"{self.path}: asks for {short(module)}.{short(name)}, which has no place in {self.kind}{_hint(module)}"
             )
         self.stack.append(Global(module, name))
 
@@ -173,6 +173,22 @@ class PickleMachine:
         """Refuse the file unless the arguments of a call are those of the format."""
         if not condition:
             raise UnsafeFileError(f"{self.path}: asks for {what} with arguments {short(args)}")
+
+
+# Programs whose files are often tried, by the modules that they ask for.
+_PROGRAMS = {
+    "torch_utils.persistence": "a network of StyleGAN2-ADA or StyleGAN3 in PyTorch; this library reads StyleGAN 1",
+    "tfutil": "a Progressive GAN; this library reads StyleGAN 1",
+    "torch.nn": "a whole module, pickled with its code; torch.save(model.state_dict(), ...) saves the weights alone",
+    "__main__": "an object of a program; torch.save(model.state_dict(), ...) saves the weights alone",
+}
+
+
+def _hint(module: Any) -> str:
+    for program, what in _PROGRAMS.items():
+        if isinstance(module, str) and f"{module}.".startswith(f"{program}."):
+            return f": {what}"
+    return ""
 
 
 _IGNORED = {"PROTO", "FRAME"}

@@ -16,7 +16,7 @@ from ..errors import InputError, UnsafeFileError
 Kind = Literal["bundled", "hub", "url", "drive"]
 
 # Suffixes of weight files: a string that ends so is a file, not a repository.
-SUFFIXES = (".safetensors", ".pkl", ".pt", ".pth", ".bin", ".model", ".ckpt", ".tar")
+SUFFIXES = (".safetensors", ".pkl", ".pt", ".pth", ".bin", ".model", ".ckpt", ".tar", ".mat")
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._+ -]*"
 _REPO = r"[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -82,7 +82,7 @@ def parse_source(text: str, *, revision: str | None = None) -> Source | None:
             raise InputError(f"{_show(text)}: expected hf:user/repo, hf:user/repo/file or hf:user/repo/file@revision")
         file = "/".join(parts[2:]) or None
         return Source("hub", "/".join(parts[:2]), file, _one_revision(own if at else None, revision))
-    if re.fullmatch(_REPO, text) and not text.endswith(SUFFIXES):
+    if re.fullmatch(_REPO, text) and not text.lower().endswith(SUFFIXES):
         return Source("hub", text, None, revision)
     return None
 

@@ -40,13 +40,14 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-# What training files hold beside their weights and nobody needs: records of losses (podgorskiy, ALAE, genforce), and
-# numbers of numpy in them.
+# What training files hold beside their weights and nobody needs: records of losses (podgorskiy, ALAE, genforce),
+# numbers of numpy in them, and the arguments that a program was started with.
 _IGNORED_OBJECTS = [
     ("tracker", "RunningMean"),
     ("tracker", "RunningMeanTorch"),
     ("runners.running_stats", "RunningStats"),
     ("runners.running_stats", "SingleStats"),
+    ("argparse", "Namespace"),
     ("numpy", "dtype"),
     ("numpy.core.multiarray", "scalar"),
     ("numpy._core.multiarray", "scalar"),

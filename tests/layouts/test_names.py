@@ -72,8 +72,8 @@ def test_obsolete_unknown_and_ambiguous_files(read):
     older = {"generator.progression.1.conv1.conv.weight_orig": torch.ones(2, 2, 3, 3)}
     with pytest.raises(WeightsError, match="before 4 July 2019"):
         read({"generator": older, "g_running": older, "discriminator": {}})
-    with pytest.raises(WeightsError, match=r"synthesis\.b4\.const, .*supported are genforce, interfacegan"):
-        read({"synthesis.b4.const": torch.ones(1), "mapping.fc0.weight": torch.ones(1)})
+    with pytest.raises(WeightsError, match=r"port\.pth: .* synthesis\.first, .*supported are genforce, interfacegan"):
+        read({"synthesis.first": torch.ones(1), "mapping.fc0.weight": torch.ones(1)})
     with pytest.raises(WeightsError, match="first tensors are none"):
         read({"state": {"epoch": 3}})
     with pytest.raises(WeightsError, match="expected dictionaries"):

@@ -4,9 +4,13 @@ One file for each layout. Options of a port that the official networks lack are 
 what a reader decided or could not know stands in its metadata, under "notes".
 """
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import safetensors
+import torch
 from torch import Tensor
 
 from ...errors import UnsafeFileError, WeightsError
@@ -23,7 +27,8 @@ from . import (
     rosinality,
     stylegan_zoo,
 )
-from .common import Layout, Parts, Request, Tensors
+from .common import Layout, Parts, Request, Tensors, average_apart
+from .foreign import name_foreign
 
 LAYOUTS = [
     genforce.LAYOUT,
@@ -40,15 +45,15 @@ LAYOUTS = [
 ]
 
 
-def read_port_file(path: str | Path, *, resolution: int | None = None) -> list[Checkpoint]:
+def read_port_file(path: str | Path, **options: Any) -> list[Checkpoint]:
     """Read a torch.save file of another port: the generator first, then the discriminator if there is one.
 
-    resolution: of the image, where a file holds more than was trained and does not tell how much (rosinality's), or
-    to cut a network that was grown; None = from the file, or from its name.
+    options: see `Request`, such as the resolution where a file holds more than was trained and does not tell how much
+    (rosinality's), or to cut a network that was grown.
     Raises UnsafeFileError for files that ask for more than weights, WeightsError for damaged and unknown ones.
     """
     path = Path(path)
-    return convert(unwrap(read_torch_file(path), path.name), Request(path.name, resolution))
+    return convert(unwrap(read_torch_file(path), str(path)), Request(path, **options))
 
 
 def recognise(parts: Parts, name: str = "the file") -> Layout:
@@ -59,6 +64,8 @@ def recognise(parts: Parts, name: str = "the file") -> Layout:
     if found:
         raise WeightsError(f"{name}: holds networks of several layouts: {', '.join(layout.name for layout in found)}")
     keys = [f"{part}/{key}"[:60].lstrip("/") for part, tensors in parts.items() for key in tensors]
+    if foreign := name_foreign(parts):
+        raise WeightsError(f"{name}: {foreign}")
     supported = ", ".join(
         layout.name for layout in LAYOUTS if layout not in (rosinality.OLDER_LAYOUT, alae.OTHER_LAYOUT)
     )
@@ -70,13 +77,14 @@ def recognise(parts: Parts, name: str = "the file") -> Layout:
 
 def convert(parts: Parts, request: Request) -> list[Checkpoint]:
     """Convert the state dicts of a file: the generator first, then the discriminator if there is one."""
-    layout = recognise(parts, request.name)
+    layout = recognise(parts, str(request.path))
+    request = replace(request, average=average_apart(parts))
     try:
         return layout.convert(parts, request)
     except (RuntimeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         # Readers name tensors; one of an impossible shape shows when it is first used.
         message = str(error).splitlines()[0][:200]
-        raise WeightsError(f"{request.name}: has the names of {layout.name}, but not its shapes: {message}") from error
+        raise WeightsError(f"{request.path}: has the names of {layout.name}, but not its shapes: {message}") from error
 
 
 def unwrap(data: Any, name: str = "the file") -> dict[str, Tensors]:
@@ -105,3 +113,24 @@ def _state_dict(value: dict[Any, Any]) -> Tensors:
         for key, tensor in value.items()
         if isinstance(key, str) and isinstance(tensor, Tensor) and tensor.is_floating_point()
     }
+
+
+def is_port_safetensors(path: Path) -> bool:
+    """Whether a safetensors file, without our header, holds another port's tensors.
+
+    Raises WeightsError if it holds something else that is known: files of this library, other networks.
+    """
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            header, names = file.metadata() or {}, list(file.keys())
+    except safetensors.SafetensorError:
+        return False  # Whoever reads it says what is wrong.
+    if "stylegan_format_version" in header:
+        return False
+    if own := [match[1] for key in header if (match := re.fullmatch(r"stylegan_(\w+)_version", key))]:
+        what = "a checkpoint of training, with which a run goes on" if own[0] == "training" else f"a file of {own[0]}"
+        raise WeightsError(f"{path}: {what}; expected a network, such as the run's network.safetensors")
+    parts: Parts = {"": dict.fromkeys(names, torch.empty(0))}
+    if foreign := name_foreign(parts):
+        raise WeightsError(f"{path}: {foreign}")
+    return any(layout.recognise(parts) for layout in LAYOUTS)

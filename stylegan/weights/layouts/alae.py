@@ -4,8 +4,8 @@ A file is {"models": {generator_s, mapping_fl_s, dlatent_avg, ...}, "auxiliary":
 """
 
 from ..checkpoint import Checkpoint
-from .common import Converted, Layout, Parts, Request, Source, make_generator, mean_row, refused
-from .podgorskiy import CONV, at_lod, take_decoder, take_mapping
+from .common import Converted, Layout, Parts, Request, Source, choose_part, make_generator, mean_row, refused
+from .podgorskiy import CONV, take_decoder, take_mapping, with_resolution
 
 _GENERATORS, _MAPPINGS = ("generator_s", "generator"), ("mapping_fl_s", "mapping_fl")
 
@@ -19,12 +19,14 @@ def _has_decoder(parts: Parts) -> bool:
 
 
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
-    averaged = CONV in parts.get("generator_s", {}) and "mapping_fl_s" in parts
-    name = _GENERATORS[0 if averaged else 1]
-    request = at_lod(request, Source(parts.get(name, {}), request))
-    generator = Source(parts.get(name, {}), request)
-    mapping = Source(parts.get(_MAPPINGS[0 if averaged else 1], {}), request)
-    out = Converted()
+    pairs = dict(zip(_GENERATORS, _MAPPINGS, strict=True))
+    found = {name: parts[name] for name in _GENERATORS if CONV in parts.get(name, {})}
+    both = {name: tensors for name, tensors in found.items() if pairs[name] in parts}
+    name, notes = choose_part(both or found, request, averaged="generator_s", trained="generator")
+    request = with_resolution(request, found[name])
+    generator = Source(found[name], request)
+    mapping = Source(parts.get(pairs[name], {}), request)
+    out = Converted(notes=list(notes))
     take_mapping(mapping, out, "map_blocks.{}.fc", first=0, multiplied=True, lr=0.1)
     take_decoder(generator, out, prefix="", multiplied=True)
     if "buff" in parts.get("dlatent_avg", {}):

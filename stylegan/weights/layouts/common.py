@@ -4,10 +4,12 @@ A reader names each of our tensors after those of the port. Everything else foll
 feature maps, sizes of the latents. Tensors that are missing or left over are an error, never a guess.
 """
 
+import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import log2, sqrt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,14 @@ from torch import Tensor
 from ... import ops
 from ...architecture import feature_maps
 from ...errors import InputError, WeightsError
+<<<<<<< HEAD
 from ...placement import FLOAT32_CPU
 from ..checkpoint import Checkpoint
+=======
+from ..checkpoint import Checkpoint, NetworkName, check_finite
+
+logger = logging.getLogger(__name__)
+>>>>>>> 01b83a8 (Weight files are told by their content: names lose, what is not for us is named, version 4 and averages kept apart are read)
 
 Tensors = Mapping[str, Tensor]
 # The state dicts of a file by their name in it; "" for a file that is a state dict itself.
@@ -33,8 +41,17 @@ NUM_W_AVG = 10_000
 class Request:
     """What is known of a file besides its tensors."""
 
-    name: str  # The file name, with its ending.
-    resolution: int | None = None  # Of the image, if the caller gave it or the file name tells it.
+    path: Path
+    resolution: int | None = None  # Of the image: what the caller gave, then what the tensors or the name tell.
+    network: NetworkName = "Gs"  # Which generator of a file with two: "G" = as trained, else the averaged one.
+    fused_from: int = 128  # Lowest resolution to which genforce's networks enlarge by a transposed convolution.
+    average: Tensor | None = None  # The average w, where the file keeps one apart from its generator.
+    notes: tuple[str, ...] = ()  # What was decided before the tensors were converted.
+
+    @property
+    def name(self) -> str:
+        """The file name, with its ending."""
+        return self.path.name
 
 
 @dataclass(frozen=True)
@@ -50,9 +67,17 @@ def refused(name: str, recognise: Callable[[Parts], bool], reason: str) -> Layou
     """A layout that is known and cannot be read, with the reason."""
 
     def convert(parts: Parts, request: Request) -> list[Checkpoint]:
-        raise WeightsError(f"{request.name}: {reason}")
+        raise WeightsError(f"{request.path}: {reason}")
 
     return Layout(name, recognise, convert)
+
+
+def count_names(tensors: Tensors, pattern: str) -> int:
+    """How many names there are of the form `pattern.format(0)`, `pattern.format(1)`..."""
+    n = 0
+    while pattern.format(n) in tensors:
+        n += 1
+    return n
 
 
 class Source:
@@ -68,21 +93,18 @@ class Source:
     def take(self, name: str, ndim: int | None = None) -> Tensor:
         """The tensor of that name, float32. Raises WeightsError if there is none, or not of `ndim` dimensions."""
         if name not in self.tensors:
-            raise WeightsError(f"{self.request.name}: tensor {name!r} is missing")
+            raise WeightsError(f"{self.request.path}: tensor {name!r} is missing")
         tensor = self.tensors[name]
         if ndim is not None and tensor.ndim != ndim:
             raise WeightsError(
-                f"{self.request.name}: tensor {name!r} is {list(tensor.shape)}; expected {ndim} dimensions"
+                f"{self.request.path}: tensor {name!r} is {list(tensor.shape)}; expected {ndim} dimensions"
             )
         self.taken.add(name)
-        return tensor.float()
+        return finite(name, tensor.float(), self.request)
 
     def count(self, pattern: str) -> int:
         """How many names there are of the form `pattern.format(0)`, `pattern.format(1)`..."""
-        n = 0
-        while pattern.format(n) in self.tensors:
-            n += 1
-        return n
+        return count_names(self.tensors, pattern)
 
     def finish(self, ignore: str = r"(?!)") -> None:
         """Raise WeightsError if tensors are left over, besides those whose names match `ignore`."""
@@ -90,10 +112,86 @@ class Source:
         if left:
             more = f" and {len(left) - 5} more" if len(left) > 5 else ""
             names = ", ".join(repr(name[:60]) for name in left[:5])
-            raise WeightsError(f"{self.request.name}: unexpected tensors {names}{more}")
+            raise WeightsError(f"{self.request.path}: unexpected tensors {names}{more}")
+
+
+def choose_part(found: Parts, request: Request, *, averaged: str, trained: str) -> tuple[str, tuple[str, ...]]:
+    """The key of the generator that is asked for, and notes: another one of the file stands in for none but says so.
+
+    found: the generators of the file; averaged, trained: their keys. Raises WeightsError if "G" is asked for and the
+    file holds the averaged generator alone.
+    """
+    if request.network == "G" and averaged in found and trained not in found:
+        raise WeightsError(
+            f"{request.path}: holds no generator as trained (G), only the averaged one ({averaged}); ask for Gs"
+        )
+    order = (trained, averaged) if request.network == "G" else (averaged, trained)
+    name = next((name for name in order if name in found), next(iter(found)))
+    if request.network == "Gs" and name == trained:
+        return name, (f"the file holds no averaged generator: this is {trained!r}, as trained",)
+    return name, ()
+
+
+def average_apart(parts: Parts) -> Tensor | None:
+    """The average w that stands beside the networks, [w_dim]: by its name, or as a further item of a list."""
+    for part, tensors in parts.items():
+        for name, tensor in tensors.items():
+            known = re.fullmatch(r"((d?latent|w)_?(avg|mean)|(avg|mean)_?(d?latent|w))", name.rpartition(".")[2])
+            if (known or (not part and name.isdecimal())) and not is_zero(tensor) and 0 < tensor.ndim <= 3:
+                rows = tensor.float().reshape(-1, tensor.shape[-1])
+                return rows.mean(dim=0)
+    return None
+
+
+# How far a network that always holds all its resolutions was grown.
+
+
+def count_trained(inner: Sequence[Sequence[Tensor]], rgb: Sequence[Tensor]) -> int | None:
+    """How many resolutions were trained, told by what still has its initial zeros; None = the tensors do not tell.
+
+    inner: biases and noise strengths of each resolution, from 4x4 on; rgb: the bias of its RGB layer.
+    """
+    trained = []
+    for tensors, bias in zip(inner, rgb, strict=True):
+        zeros = [is_zero(tensor) for tensor in tensors]
+        if any(zeros) and not (all(zeros) and is_zero(bias)):
+            return None
+        trained.append(not any(zeros))
+    count = trained.count(True)
+    return count if count and all(trained[:count]) else None
+
+
+def settle_resolution(request: Request, *, trained: int | None, named: int | None) -> Request:
+    """The request with its resolution: what the caller gave, else what the tensors tell, else what the name tells.
+
+    Raises WeightsError if the caller asks for more than was trained.
+    """
+    if request.resolution is not None:
+        if trained is not None and request.resolution > trained:
+            raise WeightsError(
+                f"{request.path}: resolution {request.resolution} was asked for, but its tensors are trained up to "
+                f"{trained}x{trained} only"
+            )
+        return request
+    if trained is None and named is None:
+        return request
+    note = None
+    if trained is None:
+        note = f"the resolution, {named}x{named}, is that of the file's name: the tensors do not tell it"
+    elif named not in (None, trained):
+        note = f"the file's name says {named}x{named}, but its tensors are trained to {trained}x{trained}, which counts"
+    if note:
+        logger.warning("%s: %s", request.path, note)
+    return replace(request, resolution=trained or named, notes=(*request.notes, *([note] if note else [])))
 
 
 # Conversions of single tensors.
+
+
+def finite(name: str, tensor: Tensor, request: Request) -> Tensor:
+    """A tensor whose values are finite numbers. Raises WeightsError, which names it, for others."""
+    check_finite(tensor, f"{request.path}: tensor {name!r}")
+    return tensor
 
 
 def he_std(weight: Tensor, gain: float) -> float:
@@ -106,9 +204,9 @@ def is_fused(resolution: int) -> bool:
     return resolution >= 128
 
 
-def up_kernel(weight: Tensor, resolution: int) -> Tensor:
+def up_kernel(weight: Tensor, resolution: int, *, fused_from: int = 128) -> Tensor:
     """The kernel [out, in, 3, 3] of a layer that doubles the size, as an ordinary convolution sees it."""
-    return weight.flip(2, 3) if is_fused(resolution) else weight
+    return weight.flip(2, 3) if resolution >= fused_from else weight
 
 
 def is_zero(tensor: Tensor) -> bool:
@@ -166,7 +264,7 @@ def make_generator(
         state = {name: tensor for name, tensor in state.items() if _resolution_of(name) <= resolution}
     rgb = [int(name.split(".")[2]) for name in state if re.match(r"synthesis\.to_rgb\.\d+\.weight", name)]
     if resolution not in rgb:
-        raise WeightsError(f"{request.name}: no layer makes images of {resolution}x{resolution}; it has {sorted(rgb)}")
+        raise WeightsError(f"{request.path}: no layer makes images of {resolution}x{resolution}; it has {sorted(rgb)}")
     resolutions = [4 << i for i in range(int(log2(resolution)) - 1)]
 
     try:
@@ -174,10 +272,10 @@ def make_generator(
         w_dim = state["synthesis.layers.1.style.weight"].shape[1]
         first = state["mapping.layers.0.weight"]
     except (KeyError, IndexError) as error:
-        raise WeightsError(f"{request.name}: lacks a part of the network: {error}") from error
+        raise WeightsError(f"{request.path}: lacks a part of the network: {error}") from error
     num_mapping = sum(bool(re.fullmatch(r"mapping\.layers\.\d+\.weight", name)) for name in state)
     if not 0 < num_mapping <= 100:
-        raise WeightsError(f"{request.name}: has {num_mapping} mapping layers; expected 1 to 100")
+        raise WeightsError(f"{request.path}: has {num_mapping} mapping layers; expected 1 to 100")
     embed = state.get("mapping.embed.weight")
     use_noise = "synthesis.layers.0.noise_strength" in state
     if use_noise and not any(name.endswith("noise_const") for name in state):
@@ -202,11 +300,15 @@ def make_generator(
             **synthesis,
         },
     }
+    apart = request.average if request.average is not None and request.average.shape == (w_dim,) else None
+    if apart is not None and ("w_avg" not in state or is_zero(state["w_avg"])):
+        notes.append("w_avg is the one that the file keeps apart from this generator")
+        state["w_avg"] = finite("the average w", apart, request)
     if "w_avg" not in state or is_zero(state["w_avg"]):
         notes.append(f"the file has no average w: w_avg is the mean over {NUM_W_AVG} z of seed 0")
         state["w_avg"] = average_w(state, config)
     if tuple(state["w_avg"].shape) != (w_dim,):
-        raise WeightsError(f"{request.name}: the average w is {list(state['w_avg'].shape)}; expected [{w_dim}]")
+        raise WeightsError(f"{request.path}: the average w is {list(state['w_avg'].shape)}; expected [{w_dim}]")
     return _checkpoint("Generator", config, state, notes, request, source)
 
 
@@ -221,7 +323,7 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
         state = {name: tensor for name, tensor in state.items() if _resolution_of(name) <= resolution}
     rgb = [name for name in state if re.match(r"from_rgb\.\d+\.conv\.weight", name)]
     if f"from_rgb.{resolution}.conv.weight" not in rgb:
-        raise WeightsError(f"{request.name}: the discriminator does not take images of {resolution}x{resolution}")
+        raise WeightsError(f"{request.path}: the discriminator does not take images of {resolution}x{resolution}")
     try:
         channels = {2: len(state["head.dense0.weight"]), 4: len(state["head.conv.weight"])}
         for r in [8 << i for i in range(int(log2(resolution)) - 2)]:
@@ -232,7 +334,7 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
         if any(len(state[f"blocks.{r}.conv0.weight"]) != channels[r] for r in channels if r > 4):
             options["widen_first"] = True
     except (KeyError, IndexError) as error:
-        raise WeightsError(f"{request.name}: lacks a part of the discriminator: {error}") from error
+        raise WeightsError(f"{request.path}: lacks a part of the discriminator: {error}") from error
     config = {
         "img_resolution": resolution,
         "img_channels": state[f"from_rgb.{resolution}.conv.weight"].shape[1],
@@ -272,8 +374,8 @@ def _checkpoint(
 ) -> Checkpoint:
     """The checkpoint, its tensors copied out of the file; those of `state` are used up."""
     for name, tensor in state.items():
-        if not tensor.isfinite().all():
-            raise WeightsError(f"{request.name}: the values of {name!r} include NaN or infinity")
+        finite(name, tensor, request)
+    notes = [*request.notes, *notes]
     # One by one, so that what was computed on the way is freed.
     own = {
         name: state.pop(name).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
@@ -287,7 +389,7 @@ def _checkpoint(
 def _check_resolution(resolution: int, stored: int, request: Request) -> int:
     if resolution not in [8 << i for i in range(10)] or not 8 <= stored <= MAX_RESOLUTION or resolution > stored:
         raise WeightsError(
-            f"{request.name}: resolution {resolution} does not go with a network of up to {stored}x{stored}; "
+            f"{request.path}: resolution {resolution} does not go with a network of up to {stored}x{stored}; "
             f"expected a power of two from 8 to {min(stored, MAX_RESOLUTION)}"
         )
     return resolution
@@ -330,5 +432,5 @@ def _feature_map_options(channels: Mapping[int, int], request: Request) -> dict[
             except InputError:
                 continue
     raise WeightsError(
-        f"{request.name}: its numbers of feature maps {dict(channels)} do not follow fmap_base / 2^stage up to fmap_max"
+        f"{request.path}: its numbers of feature maps {dict(channels)} do not follow fmap_base / 2^stage up to fmap_max"
     )

@@ -1,6 +1,7 @@
 """genforce, sefa and the hub's huggan/stylegan_* files: official weights, transposed.
 
-A file holds {generator, discriminator, generator_smooth}, at the top or under "models", or one network alone.
+A file holds {generator, discriminator, generator_smooth}, at the top or under "models", or one network alone. It does
+not tell whether layers below 128x128 were trained to enlarge by a transposed convolution (their option fused_scale).
 """
 
 from ...errors import WeightsError
@@ -12,6 +13,7 @@ from .common import (
     Request,
     Source,
     Tensors,
+    choose_part,
     is_zero,
     make_discriminator,
     make_generator,
@@ -35,18 +37,19 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     generators = {name: tensors for name, tensors in parts.items() if _is_generator(tensors)}
     discriminators = {name: tensors for name, tensors in parts.items() if _is_discriminator(tensors)}
     checkpoints = []
-    for name in ("generator_smooth", "generator", *generators):
-        if name in generators:
-            checkpoints.append(_generator(name, generators, request))
-            break
+    if generators:
+        name, notes = choose_part(generators, request, averaged="generator_smooth", trained="generator")
+        checkpoints.append(_generator(name, generators, request, notes))
     for name, tensors in list(discriminators.items())[:1]:
         checkpoints.append(_discriminator(name, tensors, request))
     return checkpoints
 
 
-def _generator(part: str, generators: Parts, request: Request) -> Checkpoint:
-    port, out = Source(generators[part], request), Converted()
+def _generator(part: str, generators: Parts, request: Request, notes: tuple[str, ...]) -> Checkpoint:
+    port, out = Source(generators[part], request), Converted(notes=list(notes))
     state = out.state
+    if request.fused_from == 128:
+        out.notes.append("fused_scale is taken for 'auto': the file does not tell it (stylegan convert --fused-scale)")
 
     for i in range(port.count("mapping.dense{}.weight")):
         state[f"mapping.layers.{i}.weight"] = port.take(f"mapping.dense{i}.weight")
@@ -71,7 +74,9 @@ def _generator(part: str, generators: Parts, request: Request) -> Checkpoint:
             out.layer(0, "source.dense.weight", kernel.permute(0, 2, 3, 1).reshape(-1, kernel.shape[1]))
         else:
             weight = port.take(f"{name}.weight", 4)
-            out.layer(i, "source.weight", up_kernel(weight, resolution) if i % 2 == 0 else weight)
+            if i % 2 == 0:
+                weight = up_kernel(weight, resolution, fused_from=request.fused_from)
+            out.layer(i, "source.weight", weight)
         out.layer(i, "bias", port.take(f"{name}.bias"))
         out.layer(i, "style.weight", port.take(f"{name}.style.weight"))
         out.layer(i, "style.bias", port.take(f"{name}.style.bias"))
@@ -80,7 +85,7 @@ def _generator(part: str, generators: Parts, request: Request) -> Checkpoint:
             noise = port.take(f"{name}.apply_noise.noise")
             if tuple(noise.shape) != (1, 1, resolution, resolution):
                 raise WeightsError(
-                    f"{request.name}: noise of layer {i} is {list(noise.shape)}; only noise that varies by pixel "
+                    f"{request.path}: noise of layer {i} is {list(noise.shape)}; only noise that varies by pixel "
                     "(noise_type 'spatial') is that of StyleGAN"
                 )
             out.layer(i, "noise_const", noise)

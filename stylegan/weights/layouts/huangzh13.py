@@ -1,11 +1,10 @@
 """huangzh13's StyleGAN.pytorch: official scales and order, epsilon 1e-5, no noise maps.
 
-Each file is one state dict: GAN_GEN_DEPTH_EPOCH.pth, GAN_GEN_SHADOW_... (the average) or GAN_DIS_...; the depth in the
-name is the only record of the trained resolution, 4 * 2^depth.
+Each file is one state dict: GAN_GEN_DEPTH_EPOCH.pth, GAN_GEN_SHADOW_... (the average) or GAN_DIS_...; the resolution
+that was trained, 4 * 2^depth, shows in what still has its initial zeros, or else in the name.
 """
 
 import re
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -20,13 +19,14 @@ from .common import (
     Request,
     Source,
     Tensors,
+    count_names,
+    count_trained,
     is_zero,
     make_discriminator,
     make_generator,
+    settle_resolution,
     up_kernel,
 )
-
-_RGB = ("g_synthesis.to_rgb.{}.weight", "from_rgb.{}.weight")
 
 
 def _is_generator(tensors: Tensors) -> bool:
@@ -42,13 +42,30 @@ def _recognise(parts: Parts) -> bool:
 
 
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
+    counts = [_trained_depths(tensors) for tensors in parts.values()]
+    trained = max((2 << count for count in counts if count is not None), default=None)
     depth = re.search(r"GAN_(?:GEN|DIS)(?:_SHADOW)?_(\d)_\d+", request.name)
-    if depth and request.resolution is None:
-        stored = max(Source(tensors, request).count(pattern) for tensors in parts.values() for pattern in _RGB)
-        request = replace(request, resolution=4 << min(int(depth[1]), max(stored - 1, 1)))
+    request = settle_resolution(request, trained=trained, named=4 << int(depth[1]) if depth else None)
     generators = [_generator(tensors, request) for tensors in parts.values() if _is_generator(tensors)]
     discriminators = [_discriminator(tensors, request) for tensors in parts.values() if _is_discriminator(tensors)]
     return generators[:1] + discriminators[:1]
+
+
+def _trained_depths(tensors: Tensors) -> int | None:
+    """How many resolutions of a generator or discriminator were trained."""
+    if _is_generator(tensors):
+        n = count_names(tensors, "g_synthesis.blocks.{}.conv1.bias")
+        blocks = ["init_block", *(rf"blocks\.{i}" for i in range(n))]
+        inner = [rf"g_synthesis\.{block}\.(conv\w*\.bias|epi\d\.top_epi\.noise\.weight)" for block in blocks]
+        rgb = [f"g_synthesis.to_rgb.{i}.bias" for i in range(n + 1)]
+    else:
+        n = count_names(tensors, "blocks.{}.conv0.bias")
+        inner = [r"final_block\.conv\.bias", *(rf"blocks\.{n - 1 - i}\.conv(0|1_down)\.bias" for i in range(n))]
+        rgb = [f"from_rgb.{n - i}.bias" for i in range(n + 1)]
+    if not all(name in tensors for name in rgb):
+        return None
+    found = [[tensor for name, tensor in tensors.items() if re.fullmatch(pattern, name)] for pattern in inner]
+    return count_trained(found, [tensors[name] for name in rgb])
 
 
 def _generator(tensors: Tensors, request: Request) -> Checkpoint:
@@ -56,7 +73,7 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
     state = out.state
     if "g_synthesis.init_block.dense.weight" in port:
         raise WeightsError(
-            f"{request.name}: a network whose input is no learned constant has a bias for each pixel in this port, "
+            f"{request.path}: a network whose input is no learned constant has a bias for each pixel in this port, "
             "which StyleGAN has not; it cannot be converted"
         )
     for i in range(port.count("g_mapping.map.dense{}.weight")):
@@ -65,11 +82,7 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
     if "class_embedding.weight" in port:
         state["mapping.embed.weight"] = port.take("class_embedding.weight", 2).T
     if "truncation.avg_latent" in port:
-        average = port.take("truncation.avg_latent")
-        if "SHADOW" in request.name:
-            out.notes.append("this port does not maintain the average w of its averaged generator")
-        else:
-            state["w_avg"] = average
+        state["w_avg"] = port.take("truncation.avg_latent")
 
     blocks = port.count("g_synthesis.blocks.{}.conv1.weight")
     for block in range(blocks + 1):
@@ -126,7 +139,7 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     state = out.state
     if "embeddings.0.weight" in port:
         raise WeightsError(
-            f"{request.name}: a discriminator of this port takes labels as a picture beside the image, which is not "
+            f"{request.path}: a discriminator of this port takes labels as a picture beside the image, which is not "
             "StyleGAN; it cannot be converted"
         )
     steps = port.count("from_rgb.{}.weight")

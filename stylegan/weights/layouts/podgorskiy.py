@@ -8,7 +8,6 @@ their standard deviations do, by a wide margin.
 """
 
 import re
-from dataclasses import replace
 from math import log, sqrt
 
 from torch import Tensor
@@ -21,11 +20,15 @@ from .common import (
     Request,
     Source,
     Tensors,
+    choose_part,
+    count_names,
+    count_trained,
     he_std,
     is_fused,
     make_discriminator,
     make_generator,
     mean_row,
+    settle_resolution,
 )
 
 CONV = "decode_block.0.conv_2.weight"
@@ -93,13 +96,21 @@ def take_mapping(port: Source, out: Converted, pattern: str, *, first: int, mult
         i += 1
 
 
-def at_lod(request: Request, generator: Source) -> Request:
-    """The resolution that the name of a training file tells (model_tmp_lod5: blocks 0 to 5), if it tells one."""
+def with_resolution(request: Request, tensors: Tensors) -> Request:
+    """The request with the resolution that a decoder was trained to, or that its name tells (_lod5: blocks 0 to 5)."""
+    last = count_names(tensors, "decode_block.{}.conv_2.weight") - 1
+    keys = ("bias_1", "bias_2", "noise_weight_1", "noise_weight_2")
+    inner = [[f"decode_block.{i}.{key}" for key in keys] for i in range(last + 1)]
+    rgb = [f"to_rgb.{i}.to_rgb.bias" for i in range(last + 1)]
+    trained = None
+    if all(name in tensors for names in (*inner, rgb) for name in names):
+        trained = count_trained([[tensors[name] for name in names] for names in inner], [tensors[name] for name in rgb])
     lod = re.search(r"_lod(\d)", request.name)
-    if not lod or request.resolution is not None:
-        return request
-    last = generator.count("decode_block.{}.conv_2.weight") - 1
-    return replace(request, resolution=4 << max(min(int(lod[1]), last), 1))
+    return settle_resolution(
+        request,
+        trained=None if trained is None else 2 << trained,
+        named=4 << max(min(int(lod[1]), last), 1) if lod else None,
+    )
 
 
 def _is_generator(tensors: Tensors) -> bool:
@@ -119,16 +130,17 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     generators = {name: tensors for name, tensors in parts.items() if _is_generator(tensors)}
     mappings = {name: tensors for name, tensors in parts.items() if is_mapping(tensors)}
     # The average of both networks, or both as trained.
-    averaged = "generator_s" in generators and "mapping_s" in mappings
-    name = "generator_s" if averaged else next(iter(generators))
-    request = at_lod(request, Source(generators[name], request))
+    both = {name: tensors for name, tensors in generators.items() if name.replace("generator", "mapping") in mappings}
+    name, notes = choose_part(both or generators, request, averaged="generator_s", trained="generator")
+    request = with_resolution(request, generators[name])
     generator = Source(generators[name], request)
-    mapping = Source(mappings["mapping_s" if averaged else next(iter(mappings))], request)
+    own = name.replace("generator", "mapping")
+    mapping = Source(mappings[own if own in mappings else next(iter(mappings))], request)
 
     convolutions = [(tensor, 1.0) for key, tensor in generator.tensors.items() if key.endswith(".conv_2.weight")]
     denses = [(tensor, 0.01) for key, tensor in mapping.tensors.items() if key.endswith(".fc.weight")]
     multiplied = is_multiplied(convolutions + denses)
-    out = Converted()
+    out = Converted(notes=list(notes))
     out.notes.append(
         f"told by their standard deviation, the file's weights are {'' if multiplied else 'not '}multiplied"
     )

@@ -8,7 +8,7 @@ sqrt(2) everywhere, noise strengths are equalized too, and the scales of styles 
 """
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
 from math import sqrt
 
 import torch
@@ -24,11 +24,13 @@ from .common import (
     Request,
     Source,
     Tensors,
+    choose_part,
+    count_trained,
     is_fused,
-    is_zero,
     make_discriminator,
     make_generator,
     refused,
+    settle_resolution,
 )
 
 _UP = "generator.progression.1.conv1.1.conv.weight_orig"
@@ -56,51 +58,67 @@ def _is_older(parts: Parts) -> bool:
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     generators = {name: tensors for name, tensors in parts.items() if _is_generator(tensors)}
     discriminators = {name: tensors for name, tensors in parts.items() if _is_discriminator(tensors)}
-    if request.resolution is None:
-        request = replace(request, resolution=_trained_resolution(generators, request.name))
+    request = _with_resolution(generators, discriminators, request)
     checkpoints = []
-    for name in ("g_running", "generator", *generators):
-        if name in generators:
-            checkpoints.append(_generator(name, generators[name], request))
-            break
+    if generators:
+        name, notes = choose_part(generators, request, averaged="g_running", trained="generator")
+        checkpoints.append(_generator(name, generators[name], request, notes))
     for name, tensors in list(discriminators.items())[:1]:
         checkpoints.append(_discriminator(name, tensors, request))
     return checkpoints
 
 
-def _trained_resolution(generators: Parts, name: str) -> int:
-    """From a file name such as stylegan-256px.model, or from blocks that still have their initial zeros."""
-    sizes = set(re.findall(r"(?<!\d)(16|32|64|128|256|512|1024)(?!\d)", name))
-    if len(sizes) == 1:
-        return int(sizes.pop())
-    for tensors in generators.values():
-        noise = [tensors.get(f"generator.progression.{i}.noise2.weight_orig") for i in range(9)]
-        biases = [tensors.get(f"generator.to_rgb.{i}.conv.bias") for i in range(9)]
-        trained = [
-            not (is_zero(strength) and is_zero(bias))
-            for strength, bias in zip(noise, biases, strict=True)
-            if strength is not None and bias is not None
-        ]
-        if True in trained and not trained[-1] and trained == sorted(trained, reverse=True):
-            return 4 << (trained.count(True) - 1)
+def _with_resolution(generators: Parts, discriminators: Parts, request: Request) -> Request:
+    """From blocks that still have their initial zeros, or else from a file name such as stylegan-256px.model."""
+    counts = [_trained_blocks(tensors) for tensors in generators.values()]
+    counts += [_trained_steps(tensors) for tensors in discriminators.values()]
+    trained = max((2 << count for count in counts if count is not None), default=None)
+    # A number alone may be a date or the size of a batch.
+    sizes = re.findall(r"(?<!\d)(8|16|32|64|128|256|512|1024)(?:px|x\1(?!\d))", request.name, re.IGNORECASE)
+    named = int(sizes[0]) if len(set(sizes)) == 1 else None
+    request = settle_resolution(request, trained=trained, named=named)
+    if request.resolution is not None:
+        return request
     hint = ""
-    if step := re.search(r"train_step-(\d)\b", name):
+    if step := re.search(r"train_step-(\d)\b", request.name):
         n = int(step[1])
         hint = f" (step {n} is {4 << n}, or {2 << n} at the end of training)"
     raise WeightsError(
-        f"{name}: this layout always holds blocks up to 1024x1024 and does not say how many were trained{hint}; "
-        "pass resolution, or rename the file to end in e.g. -256px.model"
+        f"{request.path}: this layout always holds blocks up to 1024x1024, and its tensors do not say how many were "
+        f"trained{hint}; pass resolution (--resolution), or rename the file to end in e.g. -256px.model"
     )
 
 
-def _generator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
-    port, out = Source(tensors, request), Converted()
+def _trained_blocks(tensors: Tensors) -> int | None:
+    """How many blocks of a generator were trained."""
+    names = [f"generator.progression.{i}" for i in range(9)]
+    inner = [(f"{name}.noise1.weight_orig", f"{name}.noise2.weight_orig", f"{name}.conv2.conv.bias") for name in names]
+    rgb = [f"generator.to_rgb.{i}.conv.bias" for i in range(9)]
+    return _count(tensors, inner, rgb)
+
+
+def _trained_steps(tensors: Tensors) -> int | None:
+    """How many resolutions of a discriminator were trained."""
+    inner = [(f"progression.{8 - i}.conv1.0.conv.bias",) for i in range(9)]
+    activated = "from_rgb.0.0.conv.bias" in tensors
+    rgb = [f"from_rgb.{8 - i}.0.conv.bias" if activated else f"from_rgb.{8 - i}.conv.bias" for i in range(9)]
+    return _count(tensors, inner, rgb)
+
+
+def _count(tensors: Tensors, inner: Sequence[Sequence[str]], rgb: Sequence[str]) -> int | None:
+    if not all(name in tensors for names in (*inner, rgb) for name in names):
+        return None
+    return count_trained([[tensors[name] for name in names] for names in inner], [tensors[name] for name in rgb])
+
+
+def _generator(part: str, tensors: Tensors, request: Request, notes: tuple[str, ...]) -> Checkpoint:
+    port, out = Source(tensors, request), Converted(notes=list(notes))
     state = out.state
 
     def equalized(name: str, gain: float = 1.0) -> Tensor:
         return port.take(f"{name}.weight_orig") * gain
 
-    for i in range(_count(port, "style.{}.linear.weight_orig", step=2, start=1)):
+    for i in range(_count_layers(port, "style.{}.linear.weight_orig", step=2, start=1)):
         # Their optimizer holds the 0.01 that others multiply by at run time.
         state[f"mapping.layers.{i}.weight"] = equalized(f"style.{2 * i + 1}.linear", 100.0)
         state[f"mapping.layers.{i}.bias"] = port.take(f"style.{2 * i + 1}.linear.bias") * 100.0
@@ -176,7 +194,7 @@ def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
     )
 
 
-def _count(port: Source, pattern: str, *, step: int, start: int) -> int:
+def _count_layers(port: Source, pattern: str, *, step: int, start: int) -> int:
     n = 0
     while pattern.format(start + step * n) in port:
         n += 1
