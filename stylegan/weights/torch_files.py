@@ -69,7 +69,9 @@ def read_torch_file(path: str | Path) -> Any:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             return _read_zip(data, file, path) if data[:4] == _ZIP_MAGIC else _read_legacy(data, path)
     except (zipfile.BadZipFile, ValueError, EOFError, OverflowError, NotImplementedError, struct.error) as error:
-        raise WeightsError(f"{path}: not a torch.save file, or damaged: {short(ValueError(error))}") from error
+        ended = isinstance(error, struct.error | EOFError) or "exhausted" in str(error) or "remain" in str(error)
+        problem = "it ends early, an incomplete download? fetch it again" if ended else short(ValueError(error))
+        raise WeightsError(f"{path}: not a torch.save file, or damaged: {problem}") from error
 
 
 def _read_zip(data: mmap.mmap, file: IO[bytes], path: Path) -> Any:
