@@ -20,14 +20,10 @@ from torch import Tensor
 from ... import ops
 from ...architecture import feature_maps
 from ...errors import InputError, WeightsError
-<<<<<<< HEAD
 from ...placement import FLOAT32_CPU
-from ..checkpoint import Checkpoint
-=======
 from ..checkpoint import Checkpoint, NetworkName, check_finite
 
 logger = logging.getLogger(__name__)
->>>>>>> 01b83a8 (Weight files are told by their content: names lose, what is not for us is named, version 4 and averages kept apart are read)
 
 Tensors = Mapping[str, Tensor]
 # The state dicts of a file by their name in it; "" for a file that is a state dict itself.
