@@ -1,8 +1,7 @@
 """The layout of the demo: one picture, and three ways to make it. This module alone needs Gradio to be imported."""
 
-import hashlib
+import logging
 import secrets
-from collections import deque
 from collections.abc import Callable
 from html import escape
 from importlib import resources
@@ -12,15 +11,17 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from .. import images
 from ..bands import layer_indices
-from ..errors import StyleGANError
+from ..errors import InputError, StyleGANError
 from ..generator import Generator
+from .kept import KeptPictures
 from .studio import Look, Studio
+
+logger = logging.getLogger(__name__)
 
 # One picture is computed at a time: how many more may wait, and how many are kept for browsers to fetch.
 QUEUE = 32
-KEPT = 1000
+KEPT = 500
 
 FIRST_SEED = 5
 NOISE = [("stored", "const"), ("random", "random"), ("none", "none")]
@@ -56,8 +57,7 @@ class _Page:
     """The controls by name, and the functions behind them."""
 
     def __init__(self, studio: Studio, folder: Path):
-        self.studio, self.folder = studio, folder
-        self.kept: deque[Path] = deque()
+        self.studio, self.kept = studio, KeptPictures(folder, limit=KEPT)
         self.first = next(iter(studio.models))
         self.edits = sorted({name for edits in studio.directions.values() for name in edits})
         with gr.Blocks(title="stylegan", analytics_enabled=False, fill_width=False) as self.blocks:
@@ -168,9 +168,12 @@ class _Page:
         return gr.Slider(-3, 3, value=0, step=0.1, label=name, visible=visible, elem_id=f"edit-{name}")
 
     def _seed(self, label: str, value: int, name: str, *, visible: bool = True) -> Any:
-        return gr.Number(
+        number = gr.Number(
             value, label=label, precision=0, minimum=0, maximum=2**32 - 1, elem_id=name, visible=visible, min_width=110
         )
+        # As it was typed, for the studio to check: Gradio makes 2 of 1.5, and asks about fields that are not in use.
+        number.preprocess = lambda payload: payload  # type: ignore[method-assign]
+        return number
 
     def _pair(self, name: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
         """Two seeds with their pictures, and a button that draws both anew."""
@@ -194,11 +197,14 @@ class _Page:
     # What happens.
 
     def _connect(self) -> None:
+        controls = [self.what, self.model, self.layers, self.position, self.psi, self.cutoff, self.noise, self.label]
+        for control in [*controls, *self.sliders]:
+            _strict(control)
         look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
         own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
         shared: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "generator"}
         show: dict[str, Any] = {
-            "fn": self._reported(self.show),
+            "fn": self._for_session(self.show),
             "inputs": [self.what, *own, *look],
             "outputs": [self.picture, self.caption, self.save, *self.mix_images, *self.between_images],
             **shared,
@@ -209,13 +215,14 @@ class _Page:
 
         show["api_visibility"] = "private"
         outputs = [self.gallery, self.seeds]
-        suggest = {"fn": self._reported(self.suggest), "inputs": look, "outputs": outputs, **shared}
+        suggest = {"fn": self._for_session(self.suggest), "inputs": look, "outputs": outputs, **shared}
         suggest["api_visibility"] = "private"
         self._connect_buttons(show)
         self.more.click(**suggest)
         changed = [self.licence, self.cutoff, self.layers, self.label, *self.sliders]
         choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
         self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
+        self.blocks.unload(self.ended)
         self.blocks.load(**show)
         self.blocks.load(**suggest)
 
@@ -244,33 +251,50 @@ class _Page:
                 return function(*arguments)
             except StyleGANError as error:
                 raise gr.Error(str(error), print_exception=False) from error
+            except Exception as error:
+                logger.warning("%s: %s", type(error).__name__, error)
+                raise gr.Error("This picture cannot be made.", print_exception=False) from error
 
         return call
 
-    def show(self, what: str, *values: Any) -> list[Any]:
+    def _for_session(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same for a function whose first argument is the session."""
+        reported = self._reported(function)
+
+        def call(request: gr.Request, *arguments: Any) -> Any:
+            return reported(str(request.session_hash), *arguments)
+
+        return call
+
+    def ended(self, request: gr.Request) -> None:
+        """A browser has left."""
+        self.kept.forget(str(request.session_hash))
+
+    def show(self, session: str, what: str, *values: Any) -> list[Any]:
         """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs."""
-        if None in values:  # A field is empty, to be filled in.
-            return [gr.skip()] * 7
         seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
         look, skip = self._look(rest), gr.skip()
+        seeds = {"face": [seed], "mix": [mix_a, mix_b]}.get(what, [between_a, between_b])
+        if None in seeds or (look.noise_mode == "random" and look.noise_seed is None):
+            raise InputError("a seed is missing: enter an integer from 0 to 4294967295")
         made: list[Image.Image]
         if what == "face":
-            made, beside = self.studio.faces([seed], look), [skip] * 4
+            made, beside = self.studio.faces(seeds, look), [skip] * 4
         elif what == "mix":
-            made = self.studio.mix([mix_a, mix_b], layers, look)
-            beside = [*self._keep(made[1:]), skip, skip]
+            made = self.studio.mix(seeds, layers, look)
+            beside = [*self.kept.keep(session, made[1:]), skip, skip]
         else:
-            made = self.studio.between([between_a, between_b], position, look)
-            beside = [skip, skip, *self._keep(made[1:])]
-        path = self._keep(made[:1])[0]
+            made = self.studio.between(seeds, position, look)
+            beside = [skip, skip, *self.kept.keep(session, made[1:])]
+        path = self.kept.keep(session, made[:1])[0]
         return [path, _caption(made[0]), path, *beside]
 
-    def suggest(self, *values: Any) -> tuple[list[Any], list[int]]:
+    def suggest(self, session: str, *values: Any) -> tuple[list[Any], list[int]]:
         """Some faces to pick from, of fresh seeds, and these seeds."""
         look = self._look(list(values))
         count = 12 if self.studio.generator(look.model).img_resolution <= 128 else 6
         seeds = [secrets.randbelow(100_000) for _ in range(count)]
-        return self._keep(self.studio.faces(seeds, look)), seeds
+        return self.kept.keep(session, self.studio.faces(seeds, look)), seeds
 
     def chosen(self, seeds: list[int], event: gr.SelectData) -> int:
         """The seed of the face that was picked."""
@@ -302,27 +326,20 @@ class _Page:
             strengths=tuple(pair for pair in zip(self.edits, strengths, strict=True) if pair[0] in edits),
         )
 
-    def _keep(self, pictures: list[Image.Image]) -> list[str]:
-        """Write pictures, with their settings, where the page fetches them."""
-        paths = []
-        for picture in pictures:
-            digest = hashlib.sha256(repr(sorted(picture.info.items())).encode()).hexdigest()
-            path = self.folder / digest[:32] / f"{_file_name(picture)}.png"
-            if not path.is_file():
-                images.save(picture, path)
-                self.kept.append(path)
-            paths.append(str(path))
-        while len(self.kept) > KEPT:
-            self.kept.popleft().unlink(missing_ok=True)
-        return paths
 
+def _strict(control: Any) -> Any:
+    """The control, with one message on the page for values that it cannot have; the terminal stays quiet."""
+    preprocess = control.preprocess
 
-def _file_name(picture: Image.Image) -> str:
-    text = picture.info
-    if "seed" in text:
-        return f"seed{text['seed']}"
-    a, b = text["seeds"].strip("[]").split(", ")
-    return f"{'mix' if 'layers' in text else 'between'}-{a}-{b}"
+    def checked(payload: Any) -> Any:
+        try:
+            return preprocess(payload)
+        except Exception as error:  # Of a stranger's values nearly any.
+            shown = repr(payload)[:60]
+            raise gr.Error(f"{control.label or 'this field'} cannot be {shown}", print_exception=False) from error
+
+    control.preprocess = checked
+    return control
 
 
 def _caption(picture: Image.Image) -> str:

@@ -1,10 +1,18 @@
 """The web server of the demo: bound to this computer, and with no more doors than the page needs."""
 
+import asyncio
+import contextlib
+import logging
 import os
+import shutil
+import signal
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Set
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from ..errors import InputError
@@ -17,6 +25,11 @@ CALLS = ("reset", "call/*", "file=*")
 ALLOWED = (*PATHS, *(f"/gradio_api/{path}" for path in (*API, *CALLS)))
 
 MAX_BODY = 65_536
+BODY_SECONDS = 10.0  # In which all of a body has come.
+
+# Seconds that open answers have when the demo ends, and the most until it has ended.
+GRACE = 1
+LONGEST = 4.0
 
 # The browser itself keeps the page from asking any other computer, whatever a version of Gradio may try.
 POLICY = (
@@ -39,7 +52,7 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int = 7860, ready: C
     Raises InputError if the port is taken, or without the packages of `pip install "stylegan[demo]"`.
     """
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    with tempfile.TemporaryDirectory(prefix="stylegan-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="stylegan-demo-") as folder, _End(Path(folder)) as end:
         os.environ["GRADIO_TEMP_DIR"] = folder  # Read when Gradio is imported; all of it goes with the folder.
         _require_gradio()
         import uvicorn
@@ -47,10 +60,59 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int = 7860, ready: C
         listener = _listen(host, port)
         with listener:
             app = _application(studio, Path(folder), host)
-            server = uvicorn.Server(uvicorn.Config(app, log_level="warning", server_header=False, ws="none"))
+            config = uvicorn.Config(
+                app, log_level="warning", server_header=False, ws="none", timeout_graceful_shutdown=GRACE
+            )
+            server = end.server = uvicorn.Server(config)
+            # Signals are ours: uvicorn's would wait for what is open, and die before the folder is deleted.
+            server.capture_signals = contextlib.nullcontext  # type: ignore
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
             ready(f"http://{shown}:{listener.getsockname()[1]}")
             server.run(sockets=[listener])
+
+
+class _End:
+    """The first signal ends the server, within seconds whatever is open or computed; a second one ends at once.
+
+    Either way the folder goes, and the exit status is 128 and the signal's number.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.server: Any = None
+        self.number = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "_End":
+        if threading.current_thread() is threading.main_thread():  # No other may have handlers.
+            names = ("SIGINT", "SIGTERM", "SIGHUP")
+            numbers = [int(getattr(signal, name)) for name in names if hasattr(signal, name)]
+            self._before = {number: signal.signal(number, self._handle) for number in numbers}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self.number:
+            self.at_once()  # A picture that is being computed would be waited for.
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            self.at_once()
+        self.number = number
+        timer = threading.Timer(LONGEST, self.at_once)
+        timer.daemon = True
+        timer.start()
+        if self.server is None:
+            sys.exit(128 + number)
+        self.server.should_exit = True
+
+    def at_once(self) -> None:
+        """Leave, without waiting for threads."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        sys.stdout.flush()
+        os._exit(128 + self.number)
 
 
 def _require_gradio() -> None:
@@ -117,7 +179,7 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 
-        await self.app(scope, receive, send_with_policy)
+        await self.app(scope, _limited(receive), send_with_policy)
 
     def _is_allowed(self, scope: Mapping[str, Any]) -> bool:
         path, headers = scope["path"], dict(scope["headers"])
@@ -126,6 +188,8 @@ class Guard:
         if not known or "file=http" in path:
             return False
         if self.hosts is not None and _name(headers.get(b"host", b"").decode("latin-1")) not in self.hosts:
+            return False
+        if b"transfer-encoding" in headers:  # Its length is told at the end.
             return False
         length = headers.get(b"content-length", b"0" if scope["method"] in ("GET", "HEAD") else b"")
         return length.isdigit() and int(length) <= MAX_BODY
@@ -136,6 +200,26 @@ def _name(host: str) -> str:
     return host.rsplit(":", 1)[0] if host.rpartition(":")[2].isdigit() else host
 
 
+def _limited(receive: Receive) -> Receive:
+    """The messages of a request; the client counts as gone if its body is too long, or too long in coming."""
+    received, is_whole = 0, False
+
+    async def limited() -> Mapping[str, Any]:
+        nonlocal received, is_whole
+        if is_whole:  # What is left to come is that the client goes.
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        received += len(message.get("body", b""))
+        is_whole = not message.get("more_body", False)
+        return message if received <= MAX_BODY else {"type": "http.disconnect"}
+
+    return limited
+
+
 async def _refuse(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+    headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 403, "headers": headers})
     await send({"type": "http.response.body", "body": b"not part of the demo\n"})

@@ -76,6 +76,8 @@ class Studio:
         """Pictures of the first seed with the styles of some layers from the second, of the first, of the second."""
         G = self.generator(look.model)
         a, b = self._two(G, seeds, look)
+        if len(layers) > G.num_ws:
+            raise InputError(f"{len(layers)} layers are more than {look.model} has: it has {G.num_ws}")
         chosen = sorted(set(check_integers(layers, what="a layer", limit=G.num_ws)))
         return self._beside(G, [G.mix_styles(a, b, chosen), a, b], look, seeds, {"layers": chosen})
 
