@@ -12,8 +12,9 @@ import gradio as gr
 from PIL import Image
 
 from ..bands import layer_indices
-from ..errors import InputError, StyleGANError
+from ..errors import StyleGANError
 from ..generator import Generator
+from ..latents import check_seeds
 from .kept import KeptPictures
 from .studio import Look, Studio
 
@@ -274,9 +275,12 @@ class _Page:
         """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs."""
         seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
         look, skip = self._look(rest), gr.skip()
+        every = (seed, mix_a, mix_b, between_a, between_b, look.noise_seed)
+        check_seeds([one for one in every if one is not None])
         seeds = {"face": [seed], "mix": [mix_a, mix_b]}.get(what, [between_a, between_b])
         if None in seeds or (look.noise_mode == "random" and look.noise_seed is None):
-            raise InputError("a seed is missing: enter an integer from 0 to 4294967295")
+            # In the caption's place: while a number is typed, an error would be in the way.
+            return [skip, "a seed is missing: enter an integer from 0 to 4294967295", *[skip] * 5]
         made: list[Image.Image]
         if what == "face":
             made, beside = self.studio.faces(seeds, look), [skip] * 4

@@ -70,7 +70,8 @@ def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, fa
 
 
 def test_settings_reach_the_picture(page: Browser, faces: Generator):
-    page.put("#seed input", "")  # As while a number is typed; no reason to complain.
+    page.put("#seed input", "")  # As while a number is typed: a word below the picture, and no error in the way.
+    page.wait("word", lambda: "a seed is missing" in page.run("return document.querySelector('#caption').innerText"))
     for selector, value in (("#seed input", 8), ("#psi input[type=range]", -0.5), ("#cutoff input[type=range]", 4)):
         before = source(page)
         page.put(selector, value)
