@@ -6,15 +6,18 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 from stylegan import cli
 from stylegan.errors import StorageError, StyleGANError
 from stylegan.files import explained, new_file, write_atomically
+from stylegan.metrics.features import RealFeatures
 from stylegan.training.log import append_log
 
 from .conftest import tiny_generator
@@ -116,6 +119,14 @@ def test_other_places_where_nothing_can_be_written(tmp_path):
 def test_a_line_of_a_log(tmp_path):
     with full_after(10), pytest.raises(StorageError, match=r"log\.jsonl: not written, the disk is full"):
         append_log(tmp_path / "log.jsonl", {"step": 1, "loss": 0.123456789})
+
+
+def test_features_that_cannot_be_kept_do_not_stop_an_evaluation(tmp_path, caplog):
+    reals = SimpleNamespace(file=tmp_path / "features.safetensors")
+    with full_after(100):
+        RealFeatures.keep(reals, torch.zeros(100, 10), is_whole=True)
+    assert "the disk is full" in caplog.text
+    assert files(tmp_path) == set()
 
 
 def test_errors_of_other_files_stay_what_they_are(tmp_path):

@@ -1,6 +1,7 @@
 """Features of generated and real images; those of a data set are kept in the cache."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,15 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ..errors import WeightsError
+from ..errors import StorageError, WeightsError
 from ..extractors import Extractor
 from ..files import write_atomically
 from ..training.dataset import ImageDataset
 from ..training.distributed import World
 from ..weights.cache import Cache, sha256_of
 from .images import real_images
+
+logger = logging.getLogger(__name__)
 
 # Part of the key: raise it whenever the same pictures would give other features.
 VERSION = 1
@@ -88,7 +91,11 @@ class RealFeatures:
     def keep(self, features: Tensor, *, is_whole: bool) -> None:
         """Write features into the cache: the whole file or none."""
         data = save({"features": features.contiguous()}, {"whole": str(is_whole)})
-        write_atomically(self.file, data)
+        try:
+            write_atomically(self.file, data)
+        except StorageError as error:  # They are computed again where they are needed next.
+            logger.warning("%s", error)
+            return
         source = f"features of {self.path.name} by {self.extractor.name}"
         self.cache.remember(self.file, hashlib.sha256(data).hexdigest(), source=source, expected=None)
 
