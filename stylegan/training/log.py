@@ -14,7 +14,7 @@ from ..files import explained, write_atomically
 from ..small_files import check_object, parse_json
 
 # What a plot needs of an entry.
-_FIELDS = {"step": int, "kimg": float, "resolution": int}
+_FIELDS = {"step": int | None, "kimg": float, "resolution": int}  # The distances of a run's snapshots have no steps.
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 def rewind_log(path: Path, step: int) -> None:
     """Forget what was logged after a step, because training goes on from there."""
-    kept = [entry for entry in read_log(path) if entry["step"] <= step]
+    kept = [entry for entry in read_log(path) if (entry.get("step") or 0) <= step]
     write_atomically(path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
 
