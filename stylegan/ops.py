@@ -28,10 +28,11 @@ def pixel_norm(x: Tensor) -> Tensor:
 def instance_norm(x: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Zero mean, unit biased variance of each channel of each sample (the normalization in equation 1).
 
-    The statistics are float32 whatever the dtype of x.
+    The statistics are float32 whatever the dtype of x, but float64 of float64.
     """
+    y = x if x.dtype == torch.float64 else x.float()
     # On maps as rows: for a single image in channels_last, torch 2.13 gets the gradient on the CPU wrong.
-    return F.instance_norm(x.float().flatten(2), eps=epsilon).view(x.shape).to(x.dtype)
+    return F.instance_norm(y.flatten(2), eps=epsilon).view(x.shape).to(x.dtype)
 
 
 def blur_kernel(taps: Sequence[float]) -> Tensor:

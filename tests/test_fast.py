@@ -1,6 +1,7 @@
 """The fast paths compute what the plain modules define, whatever the options, the threads and the order of calls."""
 
 import copy
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from stylegan import Generator, ops
-from stylegan.errors import InputError
-from stylegan.fast import renderer
+from stylegan.errors import InputError, RenderError
+from stylegan.fast import convolution, renderer
 from stylegan.fast.convolution import Convolution
-from stylegan.fast.library import load_library
+from stylegan.fast.library import CAPABILITIES, _capability, load_library
 from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
 from stylegan.fast.workspace import Workspace
 from stylegan.layers import initialize
+from stylegan.training import TrainingConfig, loop
 
 from .conftest import FAST_PATHS, in_threads, tiny_generator
 
@@ -360,6 +362,121 @@ def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels
     else:
         given, expected = given.permute(0, 3, 1, 2), ops.conv2d(img, kernel)
     torch.testing.assert_close(given.double(), expected, rtol=0, atol=3e-6 * expected.std().item())
+
+
+@pytest.fixture(params=CAPABILITIES)
+def capability(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each variant of the compiled kernels that this processor can run."""
+    library = load_library()
+    most = library.stylegan_use_capability(CAPABILITIES["avx512"])
+    if CAPABILITIES[request.param] > most:
+        pytest.skip("this processor has no such instructions")
+    library.stylegan_use_capability(CAPABILITIES[request.param])
+    yield request.param
+    library.stylegan_use_capability(_capability())
+
+
+@pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("fmap_max", [16, 13])
+def test_every_variant_of_the_kernels_computes_the_same(capability: str, dtype: torch.dtype, fmap_max: int):
+    G = generator(fmap_max=fmap_max)
+    ws = G.ws(range(3), truncation_psi=1)
+    expected = on(G, "plain", ws)
+    G.synthesis.to(dtype)
+    assert_same(on(G, "native", ws), expected, limit=1e-5 if dtype == torch.float32 else 0.1)
+
+
+def test_the_environment_limits_the_instructions_of_the_kernels(monkeypatch, caplog):
+    monkeypatch.delenv("STYLEGAN_CPU_CAPABILITY", raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert _capability() == 1
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    assert _capability() == 0
+    for name, level in {"avx512": 2, "AVX2": 1, "default": 0}.items():
+        monkeypatch.setenv("STYLEGAN_CPU_CAPABILITY", name)
+        assert _capability() == level
+    monkeypatch.setenv("STYLEGAN_CPU_CAPABILITY", "mmx")
+    assert _capability() == 0
+    assert "expected one of default, avx2, avx512" in caplog.text
+
+
+@pytest.fixture
+def without_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """oneDNN as on a processor without AVX-512."""
+
+    def refuse(weight: Tensor, size: list[int]) -> Tensor:
+        if weight.dtype == torch.bfloat16:
+            raise RuntimeError("mkldnn_reorder_conv2d_weight: bf16 path needs the cpu support avx512bw")
+        return pack(weight, size)
+
+    pack = convolution._pack
+    monkeypatch.setattr(convolution, "_pack", refuse)
+    convolution.can_pack.cache_clear()
+    yield
+    convolution.can_pack.cache_clear()
+
+
+@pytest.mark.usefixtures("without_bfloat16")
+def test_bfloat16_is_stored_where_it_cannot_be_convolved(path: str, faces: Generator, caplog):
+    G = copy.deepcopy(faces)
+    ws = G.ws(range(4))
+    expected = on(G, "plain", ws)
+    G.synthesis.bfloat16()
+    with caplog.at_level("INFO"):
+        error = (on(G, path, ws) - expected).square().mean().sqrt() / expected.std()
+    assert 0.003 < error < 0.03
+    assert [record.message for record in caplog.records if "packed weights" in record.message] == [
+        "oneDNN takes no packed weights of torch.bfloat16 here: RuntimeError: mkldnn_reorder_conv2d_weight: bf16 path "
+        "needs the cpu support avx512bw"
+    ]
+    layer = G.synthesis._fast._prepared.network.layers[3]
+    assert (layer.dtype, layer.convolution.dtype) == (torch.bfloat16, torch.float32)
+    assert loop.choose_dtype(TrainingConfig(dtype="auto"), torch.device("cpu")) == torch.float32
+
+
+def test_without_packed_weights_torch_convolves(path: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(convolution, "can_pack", lambda dtype: False)
+    G = generator()
+    ws = G.ws([1, 2])
+    for dtype, limit in ((torch.float32, 1e-5), (torch.bfloat16, 0.1)):
+        expected = on(G.float(), "plain", ws)
+        G.synthesis.to(dtype)
+        assert_same(on(G, path, ws), expected, limit)
+
+
+def test_a_path_that_fails_is_left_with_one_line(monkeypatch: pytest.MonkeyPatch, caplog):
+    def fail(*args: Any) -> None:
+        raise RuntimeError("no such instruction")
+
+    G = generator()
+    ws = G.ws([1, 2])
+    expected = on(G, "plain", ws)
+    monkeypatch.setattr(renderer._Call, "render", fail)
+    G.path = "auto"
+    for _ in range(2):
+        assert torch.equal(G.synthesis(ws), expected)
+    told = [record.message for record in caplog.records]
+    assert told == [
+        f"{name} are not used for this network on cpu: RuntimeError: no such instruction"
+        for name in ("NativeKernels", "TorchKernels")[-len(FAST_PATHS) :]
+    ]
+    G.path = "fast"
+    with pytest.raises(RenderError, match="no such instruction; use path 'auto' or 'plain'"):
+        G.synthesis(ws)
+
+
+def test_a_lack_of_memory_is_no_fault_of_a_path(monkeypatch: pytest.MonkeyPatch):
+    def fail(*args: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
+
+    G = generator()
+    ws = G.ws([1])
+    with monkeypatch.context() as patch:
+        patch.setattr(renderer._Call, "render", fail)
+        with pytest.raises(RuntimeError, match="allocate"):
+            G.synthesis(ws)
+    assert on(G, "fast", ws).isfinite().all()
 
 
 def test_bfloat16_stays_near_float32_on_a_trained_network(path: str, faces: Generator):

@@ -1,13 +1,18 @@
 """Every number of the networks against the official implementation.
 
-Tolerances: the official code itself differs by 4e-5 between batch sizes at 64x64, and by 8e-4 at 1024x1024.
+Images in float32 are off what the network is, the official ones by up to 1e-4 at 32x32 (noblur_relu), and how far
+depends on the order of sums, so on a processor's instructions. Each path is therefore judged by its distance to the
+same network in float64, and the official number by its own.
 """
+
+import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from stylegan import images, ops
+from stylegan import Generator, images, ops
 from stylegan.synthesis import SynthesisNetwork
 
 from .conftest import FAST_PATHS, GOLDEN, Golden, load_golden
@@ -29,12 +34,29 @@ TRUNCATIONS = {
 }
 
 
+def limit_of(img: Tensor) -> float:
+    """The largest error of a value: the official code itself differs by 4e-5 between batch sizes at 64x64."""
+    return 1e-4 if img.shape[-1] <= 64 else 5e-4
+
+
 def assert_close(given: Tensor, expected: Tensor) -> None:
     """Within the stated tolerance: absolute by size, and 5e-5 relative RMS at every size."""
     error = given[: len(expected)] - expected
-    limit = 1e-4 if expected.shape[-1] <= 64 else 5e-4
-    assert error.abs().max() <= limit
+    assert error.abs().max() <= limit_of(expected)
     assert error.square().mean().sqrt() <= 5e-5 * expected.std()
+
+
+def assert_right(G: Generator, ws: Tensor, expected: Tensor, **options: Any) -> None:
+    """The images of ws are as near to those in float64 as the official ones, and both are near."""
+    exact = copy.deepcopy(G).double()
+    exact.path = "plain"
+    truth = exact.synthesis(ws.double(), **options)[: len(expected)]
+    ours, official = (img[: len(expected)] - truth for img in (G.synthesis(ws, **options), expected))
+    assert official.abs().max() <= limit_of(expected)
+    assert official.square().mean().sqrt() <= 5e-5 * truth.std()
+    # Single values vary more than their mean: with AVX2, one of 256x256 is off by 2e-4, and none of the official ones.
+    assert ours.abs().max() <= max(limit_of(expected), 2 * official.abs().max())
+    assert ours.square().mean() <= 2 * official.square().mean()
 
 
 def ws_of(golden: Golden) -> Tensor:
@@ -60,7 +82,7 @@ def test_truncation(rendered: Golden, key: str):
         pytest.skip("not in this set")
     G = rendered.Gs
     psi, cutoff = TRUNCATIONS[key] or (G.truncation_psi, G.truncation_cutoff)
-    assert_close(G.synthesis(G.truncate(ws_of(rendered), psi, cutoff), lod=0), rendered[key])
+    assert_right(G, G.truncate(ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
 @pytest.mark.parametrize(("key", "psi"), [("img_psi0", 0.0), ("img_psim05", -0.5)])
@@ -70,7 +92,7 @@ def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: floa
     G = rendered.Gs
     # A file without a cutoff of its own says psi None; these runs then use the official default of 8 layers.
     cutoff = G.truncation_cutoff or 8
-    assert_close(G.synthesis(G.truncate(ws_of(rendered), psi, cutoff), lod=0), rendered[key])
+    assert_right(G, G.truncate(ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
 def test_other_generator_of_the_file(rendered: Golden):
@@ -78,14 +100,14 @@ def test_other_generator_of_the_file(rendered: Golden):
         pytest.skip("not in this set")
     G = rendered.G
     ws = G.truncate(G.broadcast(rendered["G_w"]), G.truncation_psi, G.truncation_cutoff)
-    assert_close(G.synthesis(ws, lod=0), rendered["img_G_default"])
+    assert_right(G, ws, rendered["img_G_default"], lod=0)
 
 
 @pytest.mark.parametrize("key", ["wplus_random", "wplus_mix"])
 def test_one_w_for_each_layer(rendered: Golden, key: str):
     if key not in rendered:
         pytest.skip("not in this set")
-    assert_close(rendered.Gs.synthesis(rendered[key], lod=0), rendered[f"img_{key}"])
+    assert_right(rendered.Gs, rendered[key], rendered[f"img_{key}"], lod=0)
 
 
 def test_mix_styles_makes_the_official_mixture(golden: Golden):
@@ -103,7 +125,7 @@ def test_given_noise(rendered: Golden):
         pytest.skip("not in this set")
     noise = [rendered[f"noise_in/{scope}/Noise"] for scope in SCOPES[: rendered.Gs.num_ws]]
     ws = ws_of(rendered)[: len(noise[0])]
-    assert_close(rendered.Gs.synthesis(ws, noise=noise, lod=0), rendered["img_random_noise"])
+    assert_right(rendered.Gs, ws, rendered["img_random_noise"], noise=noise, lod=0)
 
 
 def test_levels_of_detail(rendered: Golden):
@@ -111,7 +133,7 @@ def test_levels_of_detail(rendered: Golden):
     ws = G.truncate(ws_of(rendered), G.truncation_psi, G.truncation_cutoff)
     for key in rendered.arrays:
         if key.startswith("img_lod"):
-            assert_close(G.synthesis(ws, lod=float(key.removeprefix("img_lod"))), rendered[key])
+            assert_right(G, ws, rendered[key], lod=float(key.removeprefix("img_lod")))
 
 
 def test_stored_level_of_detail_is_the_default():
