@@ -5,6 +5,7 @@
     python -m tests.fuzz --minutes 10
 """
 
+import pickle
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,8 +18,9 @@ import numpy as np
 
 from stylegan import Generator
 from stylegan.errors import StyleGANError
-from stylegan.weights.layouts import read_port_file
+from stylegan.weights.loading import read_weights
 from stylegan.weights.manifest import parse_manifest
+from stylegan.weights.official_pickle import read_official_pickle
 
 from .conftest import GOLDEN, tiny_generator
 from .layouts import ports
@@ -46,6 +48,12 @@ def targets(folder: Path) -> dict[str, Callable[[], Target]]:
         data = (GOLDEN / "T" / "network_nosrc.pkl").read_bytes()
         return Target(Generator.from_pretrained, ".pkl", data, [(0, len(data))])
 
+    def variables() -> Target:
+        Gs = read_official_pickle(GOLDEN / "T" / "network_nosrc.pkl")["Gs"]
+        inner = {f"G_{part}/{k}": v for part, one in Gs.components.items() for k, v in one.variables.items()}
+        data = pickle.dumps([inner, Gs.variables["dlatent_avg"]], 4)
+        return Target(read_weights, ".pkl", data, [(0, len(data))])
+
     def safetensors() -> Target:
         tiny_generator().save(folder / "good.safetensors")
         data = (folder / "good.safetensors").read_bytes()
@@ -56,7 +64,7 @@ def targets(folder: Path) -> dict[str, Callable[[], Target]]:
         data = save(ports.genforce_generator(golden_set("T").g), folder / "good.pth", legacy=legacy).read_bytes()
         pickled = max(data.index(b"synthesis") - 200, 0), data.rindex(b"synthesis") + 400
         directory = max(len(data) - 12_000, 0), len(data)
-        return Target(read_port_file, ".pth", data, [pickled, (0, 4096), directory, (0, len(data))])
+        return Target(read_weights, ".pth", data, [pickled, (0, 4096), directory, (0, len(data))])
 
     def manifest() -> Target:
         data = resources.files("stylegan").joinpath("weights_manifest.json").read_bytes()
@@ -68,6 +76,7 @@ def targets(folder: Path) -> dict[str, Callable[[], Target]]:
 
     return {
         "official pickle": official,
+        "pickled variables": variables,
         "safetensors header": safetensors,
         "torch zip": lambda: torch_file(legacy=False),
         "torch legacy": lambda: torch_file(legacy=True),

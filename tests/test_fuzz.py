@@ -8,7 +8,9 @@ import pytest
 from .fuzz import mutations, targets, try_file
 
 
-@pytest.mark.parametrize("kind", ["official pickle", "safetensors header", "torch zip", "torch legacy", "manifest"])
+@pytest.mark.parametrize(
+    "kind", ["official pickle", "pickled variables", "safetensors header", "torch zip", "torch legacy", "manifest"]
+)
 def test_a_thousand_mutations_raise_nothing_else(kind: str, tmp_path):
     target = targets(tmp_path)[kind]()
     outcomes = Counter(
@@ -19,4 +21,4 @@ def test_a_thousand_mutations_raise_nothing_else(kind: str, tmp_path):
 
 
 def test_the_script_tries_every_kind(tmp_path):
-    assert len(targets(tmp_path)) == 5
+    assert len(targets(tmp_path)) == 6
