@@ -123,7 +123,7 @@ def choose_part(found: Parts, request: Request, *, averaged: str, trained: str) 
         )
     order = (trained, averaged) if request.network == "G" else (averaged, trained)
     name = next((name for name in order if name in found), next(iter(found)))
-    if request.network == "Gs" and name == trained:
+    if request.network == "Gs" and name == trained and averaged not in found:
         return name, (f"the file holds no averaged generator: this is {trained!r}, as trained",)
     return name, ()
 
