@@ -4,13 +4,13 @@ from math import log2
 
 from torch import Tensor
 
+from .checks import check_number
 from .errors import InputError
+from .tensors import check_tensor
 
 
 def block_resolutions(img_resolution: int) -> list[int]:
-    """The resolutions of a network: 4, 8, ... img_resolution. Raises InputError if it is no power of two above 4."""
-    if not isinstance(img_resolution, int) or img_resolution < 8 or img_resolution & (img_resolution - 1):
-        raise InputError(f"img_resolution must be a power of two, 8 or more; got {img_resolution!r}")
+    """The resolutions of a network: 4, 8, ... img_resolution, a power of two."""
     return [2**i for i in range(2, img_resolution.bit_length())]
 
 
@@ -27,20 +27,18 @@ def feature_maps(resolution: int, *, fmap_base: int, fmap_decay: float, fmap_max
 
 def check_lod(lod: float, img_resolution: int) -> float:
     """Return the level of detail if the network has it, else raise InputError."""
-    highest = log2(img_resolution) - 2
-    if not 0 <= lod <= highest:
-        raise InputError(f"lod must be from 0 to {highest:g} at resolution {img_resolution}, got {lod!r}")
-    return float(lod)
+    return check_number(lod, what=f"lod at resolution {img_resolution}", low=0, high=log2(img_resolution) - 2)
 
 
 def check_labels(labels: Tensor | None, n: int, label_dim: int) -> Tensor | None:
     """Return labels if they are [n, label_dim], None for an unconditional network; else raise InputError."""
     if label_dim == 0:
-        if labels is not None and labels.numel() > 0:
+        if labels is not None and not (isinstance(labels, Tensor) and labels.numel() == 0):
             raise InputError("this network is unconditional: it takes no labels")
         return None
     if labels is None:
-        raise InputError(f"this network is conditional: pass labels [N, {label_dim}], one-hot or soft")
-    if labels.shape != (n, label_dim):
-        raise InputError(f"labels must be [{n}, {label_dim}], got {list(labels.shape)}")
-    return labels
+        raise InputError(
+            f"this network is conditional: choose one of its {label_dim} classes by labels=0 (in commands, --label 0), "
+            f"or pass labels [N, {label_dim}], one-hot or soft"
+        )
+    return check_tensor(labels, (n, label_dim), what="labels")

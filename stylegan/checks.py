@@ -1,18 +1,27 @@
 """Arguments of plain types, checked in one way: what was given, what was expected. Nothing here needs torch."""
 
+import functools
+import inspect
 import math
+import numbers
 import operator
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from .errors import InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # What a message shows of a value that was given; a tensor or a list may be long.
 _SHOWN = 200
 
 
 def shown(value: Any) -> str:
-    """A value for a message: its representation on one line, cut off where it is long."""
+    """A value for a message: its representation on one line, cut off where it is long; of arrays, the shape."""
+    if getattr(value, "ndim", 0) > 0:
+        return f"{type(value).__name__.lower().replace('ndarray', 'array')} {list(value.shape)}"
     text = " ".join(repr(value).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
@@ -68,3 +77,74 @@ def check_choice(value: Any, *, what: str, choices: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in known:
         raise InputError(f"{what} must be one of {', '.join(map(repr, known))}; got {shown(value)}")
     return value
+
+
+def typed(function: Callable[P, T]) -> Callable[P, T]:
+    """Have a public function raise InputError for arguments of other types than its annotations name.
+
+    What the values mean is checked inside. Numbers must be finite, integers no bool, sequences no text.
+    """
+    signature = inspect.signature(function)
+    hints: dict[str, Any] = {}  # Read at the first call, when all names are there.
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not hints:
+            hints.update(get_type_hints(function))
+        for name, value in signature.bind(*args, **kwargs).arguments.items():
+            if name in hints and not _fits(value, hints[name]):
+                raise InputError(f"{name} must be {_described(hints[name])}, got {shown(value)}")
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any or isinstance(hint, TypeVar):
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return isinstance(value, str) and value in inner
+    if hint in (None, NoneType):
+        return value is None
+    if hint in (int, float):  # Arrays without dimensions are none: what is computed with them are arrays.
+        kind: Any = numbers.Integral if hint is int else numbers.Real
+        return isinstance(value, kind) and value is not True and value is not False and _is_finite(value)
+    kind = origin or hint
+    if not isinstance(value, kind):
+        return False
+    if isinstance(value, str | bytes):
+        return kind in (str, bytes, object) or not issubclass(kind, Iterable)
+    # What is inside is looked at where that uses nothing up.
+    looked_at = list | tuple if inner[:1] in ((int,), (float,)) else Sequence
+    if isinstance(value, looked_at) and origin is not None and len({*inner} - {...}) == 1:
+        return all(_fits(item, inner[0]) for item in value)
+    if isinstance(value, Mapping) and len(inner) == 2:
+        return all(_fits(key, inner[0]) and _fits(item, inner[1]) for key, item in value.items())
+    return True
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        check_number(value, what="")
+    except InputError:
+        return False
+    return True
+
+
+def _described(hint: Any) -> str:
+    """A type as a message names it: "int or None", "list of Image"."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_described(one) for one in inner))
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if hint in (None, NoneType):
+        return "None"
+    name = {"float": "a finite number", "int": "an integer"}.get(getattr(hint, "__name__", ""), "")
+    if origin is None or origin is Callable or not inner:
+        return name or f"a {getattr(hint, '__name__', str(hint))}"
+    of = " of " + _described(inner[-1]).removeprefix("a ").removeprefix("an ") if inner[-1] is not ... else ""
+    return f"a {origin.__name__.lower()}{of}"

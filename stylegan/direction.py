@@ -9,12 +9,18 @@ import torch
 from torch import Tensor
 
 from .bands import Layers, layer_indices
+from .checks import check_number, is_index, typed
 from .errors import InputError
+from .latents import as_numbers
 from .small_files import check_object
 from .tensor_files import load_tensors, save_tensors
+from .tensors import check_tensor
+
+# Where the attributes that classifiers here know by name lead: the classes that their scores rise with.
+_POSITIVE = {"age": "older", "gender": "female"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Direction:
     """A named direction in the w of one model. Raises InputError if its parts do not fit together."""
 
@@ -29,6 +35,9 @@ class Direction:
     facts: dict[str, Any] = field(default_factory=dict)  # What else is known: index, explained variance, accuracy...
 
     def __post_init__(self) -> None:
+        for what in ("vector", "w_avg"):
+            check_tensor(getattr(self, what), ("w_dim",), what=f"direction {self.name!r}: {what}")
+        check_number(self.std, what=f"direction {self.name!r}: std")
         if self.vector.ndim != 1 or self.vector.shape != self.w_avg.shape:
             shapes = f"{list(self.vector.shape)} and {list(self.w_avg.shape)}"
             raise InputError(f"direction {self.name!r}: vector and w_avg must both be [w_dim], got {shapes}")
@@ -36,10 +45,24 @@ class Direction:
             raise InputError(f"direction {self.name!r}: the vector must have length 1, got {self.vector.norm():.6g}")
         if not 0 < self.std < float("inf"):
             raise InputError(f"direction {self.name!r}: std must be above 0, got {self.std}")
-        if not 0 <= self.layers[0] < self.layers[1]:
+        if len(self.layers) != 2 or not all(map(is_index, self.layers)) or not 0 <= self.layers[0] < self.layers[1]:
             raise InputError(f"direction {self.name!r}: layers must be (first, after the last), got {self.layers}")
 
+    def __repr__(self) -> str:
+        first, stop = self.layers
+        towards = f", + is {self.positive}" if self.positive else ""
+        return (
+            f"Direction({self.name!r} of {self.model}: {self.method}, layers {first}-{stop - 1} of ws, "
+            f"{len(self.vector)} numbers, std {self.std:.3g}{towards})"
+        )
 
+    @property
+    def positive(self) -> str:
+        """Where a positive strength leads, in words, where the direction's facts or its name tell; else empty."""
+        return str(self.facts.get("positive", _POSITIVE.get(self.name, "")))
+
+
+@typed
 def edit(
     ws: Tensor, direction: Direction, strength: float | Sequence[float] | Tensor, layers: Layers | None = None
 ) -> Tensor:
@@ -51,18 +74,17 @@ def edit(
 
     Returns ws: [N, num_ws, w_dim]. Raises InputError for shapes, strengths or layers that do not fit.
     """
-    if ws.ndim != 3 or ws.shape[2] != len(direction.vector):
-        expected = f"[N, num_ws, {len(direction.vector)}]"
-        raise InputError(f"ws must be {expected} for the direction {direction.name!r}, got {list(ws.shape)}")
+    check_tensor(ws, ("N", "num_ws", len(direction.vector)), what=f"ws for the direction {direction.name!r}")
     n, num_ws, _ = ws.shape
     if layers is None and direction.layers[1] > num_ws:
         raise InputError(f"direction {direction.name!r} moves the layers {direction.layers}, ws has {num_ws}")
-    factors = _check_strength(strength, n).to(ws) * direction.std  # [N] or []
+    factors = as_numbers(strength, [(), (n,)], what="strength").to(ws) * direction.std  # [N] or []
     moved = torch.zeros(num_ws, device=ws.device, dtype=ws.dtype)
     moved[layer_indices(slice(*direction.layers) if layers is None else layers, num_ws)] = 1
     return ws + factors.expand(n)[:, None, None] * moved[:, None] * direction.vector.to(ws)
 
 
+@typed
 def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction]) -> None:
     """Write directions of one model into one .safetensors file.
 
@@ -97,6 +119,7 @@ _OWN_FIELDS = {
 }
 
 
+@typed
 def load_directions(path: str | os.PathLike[str]) -> dict[str, Direction]:
     """Read a file of directions: by name, in their order. Raises InputError if it is none."""
     tensors, description = load_tensors(path, kind="directions", fields=_FIELDS)
@@ -116,13 +139,3 @@ def load_directions(path: str | os.PathLike[str]) -> dict[str, Direction]:
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{where}: {error}") from error
     return {direction.name: direction for direction in directions}
-
-
-def _check_strength(strength: Any, n: int) -> Tensor:
-    try:
-        checked = torch.as_tensor(strength, dtype=torch.float32, device="cpu")
-    except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"strength must be a number of standard deviations, got {strength!r}") from None
-    if checked.shape not in ((), (n,)) or not checked.isfinite().all():
-        raise InputError(f"strength must be a finite number, or one for each of {n} rows of ws; got {strength!r}")
-    return checked

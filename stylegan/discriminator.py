@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from . import ops
 from .architecture import block_resolutions, check_labels, check_lod, feature_maps
+from .config import check_config
 from .errors import InputError
 from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
 from .placement import check_device
 from .precision import full_float32
+from .tensors import check_tensor
 from .weights.checkpoint import Checkpoint, save_checkpoint
 from .weights.hub import Access
 from .weights.loading import build_network, read_weights
@@ -43,10 +45,9 @@ class Discriminator(nn.Module):
         widen_first: bool = False,  # In a block the first convolution changes the feature maps' number, not the second.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
+        check_config(locals())
         self._config = {k: v for k, v in locals().items() if k not in ("self", "seed", "__class__")}
         super().__init__()
-        if from_rgb_activations not in (0, 1, 2):
-            raise InputError(f"from_rgb_activations must be 0, 1 or 2, got {from_rgb_activations!r}")
         self.img_resolution, self.img_channels, self.label_dim = img_resolution, img_channels, label_dim
         resolutions = block_resolutions(img_resolution)
         self.lod, self.progressive = check_lod(lod, img_resolution), progressive
@@ -128,17 +129,8 @@ class Discriminator(nn.Module):
         """
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         resolution = self.img_resolution >> int(lod)
-        if (
-            img.ndim != 4
-            or img.shape[1] != self.img_channels
-            or img.shape[2:]
-            not in (
-                (self.img_resolution, self.img_resolution),
-                (resolution, resolution),
-            )
-        ):
-            expected = ["N", self.img_channels, self.img_resolution, self.img_resolution]
-            raise InputError(f"img must be {expected}, got {list(img.shape)}".replace("'", ""))
+        side = resolution if getattr(img, "shape", ())[-1:] == (resolution,) else self.img_resolution
+        check_tensor(img, ("N", self.img_channels, side, side), what="img", device=next(self.parameters()).device)
         group_size = self.head.mbstd_group_size
         if len(img) > group_size > 1 and len(img) % group_size:
             raise InputError(

@@ -20,7 +20,9 @@ from torch import Tensor, nn
 from . import images, latents
 from .architecture import check_labels
 from .bands import Layers
+from .checks import check_choice, check_integer, is_index, shown
 from .choices import NoiseMode, OutputType, RenderPath
+from .config import check_config, check_nested
 from .direction import Direction, edit
 from .errors import InputError
 from .fast import check_path
@@ -31,8 +33,9 @@ from .mapping import MappingNetwork
 from .model_card import model_card
 from .placement import FLOAT32_CPU, check_device, check_dtype, new_weight
 from .precision import no_autocast
-from .sampling import batches, check_noise, choose_noise_seeds, choose_seeds, default_batch_size, rounded
-from .synthesis import SynthesisNetwork
+from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, rounded
+from .synthesis import SynthesisNetwork, check_noise
+from .tensors import check_tensor
 from .version import __version__
 from .weights.checkpoint import Checkpoint, save_checkpoint
 from .weights.hub import Access, upload
@@ -55,12 +58,16 @@ class Generator(nn.Module):
         label_dim: int = 0,  # Size of the label vectors; 0 = unconditional.
         img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
         img_channels: int = 3,
-        truncation_psi: float = 0.7,  # What the model's makers show its images with, for information:
-        truncation_cutoff: int | None = 8,  # G.truncate(ws, G.truncation_psi, G.truncation_cutoff).
+        truncation_psi: float = 0.7,  # What the model's makers show its images with, for information;
+        truncation_cutoff: int | None = 8,  # see `recommended_truncation`.
         mapping: Mapping[str, Any] | None = None,  # Further arguments of MappingNetwork; None = its defaults.
         synthesis: Mapping[str, Any] | None = None,  # Further arguments of SynthesisNetwork; None = its defaults.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
+        check_config(locals())
+        shared = ("z_dim", "w_dim", "label_dim", "img_resolution", "img_channels", "seed")
+        mapping = check_nested("mapping", mapping, MappingNetwork, given=shared)
+        synthesis = check_nested("synthesis", synthesis, SynthesisNetwork, given=shared)
         super().__init__()
         self._config: dict[str, Any] = {
             "z_dim": z_dim,
@@ -70,19 +77,18 @@ class Generator(nn.Module):
             "img_channels": img_channels,
             "truncation_psi": truncation_psi,
             "truncation_cutoff": truncation_cutoff,
-            "mapping": dict(mapping or {}),
-            "synthesis": dict(synthesis or {}),
+            "mapping": mapping,
+            "synthesis": synthesis,
         }
         self.z_dim, self.w_dim, self.label_dim = z_dim, w_dim, label_dim
         self.img_resolution, self.img_channels = img_resolution, img_channels
-        self.truncation_psi, self.truncation_cutoff = truncation_psi, truncation_cutoff
         self.metadata: dict[str, Any] = {}
         self.source = "initial weights"
 
-        self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **(mapping or {}))
+        self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **mapping)
         self.register_buffer("w_avg", new_weight(w_dim).zero_())
         self.synthesis = SynthesisNetwork(
-            w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **(synthesis or {})
+            w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **synthesis
         )
         self.num_ws = self.synthesis.num_ws
         if seed is not None:
@@ -177,12 +183,12 @@ class Generator(nn.Module):
             repo=repo or str(folder),
             size=f"{self.img_resolution}x{self.img_resolution}",
             parameters=sum(p.numel() for p in self.parameters()),
-            psi=self.truncation_psi,
+            psi=self._config["truncation_psi"],
             images=num_images,
             picture=picture.name,
         )
         labels = [i % self.label_dim for i in range(num_images)] if self.label_dim else None
-        samples = self.sample(num_images, truncation_psi=self.truncation_psi, labels=labels)
+        samples = self.sample(num_images, truncation_psi=self._config["truncation_psi"], labels=labels)
         images.save(images.grid(samples, columns=min(8, num_images)), picture)
         write_atomically(Path(folder) / "README.md", card.encode())
 
@@ -201,6 +207,21 @@ class Generator(nn.Module):
     def config(self) -> dict[str, Any]:
         """The arguments that make this network again, with its present level of detail."""
         return self._config | {"synthesis": self._config["synthesis"] | {"lod": self.synthesis.lod}}
+
+    @property
+    def recommended_truncation(self) -> dict[str, Any]:
+        """How the model's makers show its images, as arguments: `G.sample(4, **G.recommended_truncation)`.
+
+        For information: where `sample` is given nothing, it truncates all layers with psi 0.7, whatever the model.
+        """
+        cutoff = self._config["truncation_cutoff"]
+        cutoff = None if cutoff is None else max(0, min(cutoff, self.num_ws))
+        return {"truncation_psi": self._config["truncation_psi"], "truncation_cutoff": cutoff}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("truncation_psi", "truncation_cutoff"):
+            raise InputError(f"a generator keeps no {name}; pass it to the call, as in G.sample({name}={value!r})")
+        super().__setattr__(name, value)
 
     @property
     def device(self) -> torch.device:
@@ -236,10 +257,12 @@ class Generator(nn.Module):
 
     def z(self, seeds: Seeds) -> Tensor:
         """Draw z from seeds, the same on every device: [N, z_dim], float32. See `latents.z_from_seeds`."""
+        self._check_weights()
         return latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
 
     def noise(self, seeds: Seeds) -> list[Tensor]:
         """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
+        self._check_weights()
         maps = latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)
         return self.synthesis.share_noise([noise.to(self.device, non_blocking=True) for noise in maps])
 
@@ -273,6 +296,10 @@ class Generator(nn.Module):
         Raises InputError also for a direction of another model.
         """
         self.synthesis.check_ws(ws)
+        if not isinstance(direction, Direction):
+            raise InputError(
+                f"direction must be a Direction, as `editing.find_direction` gives it; got {shown(direction)}"
+            )
         what = f"the direction {direction.name!r} of {direction.model}"
         next_step = "`stylegan directions` finds those of this model"
         latents.check_same_average(self.w_avg, direction.w_avg, what=what, next_step=next_step)
@@ -327,7 +354,8 @@ class Generator(nn.Module):
     ) -> Any:
         """Make images from seeds.
 
-        n: number of images, of the seeds 0 to n - 1. seeds: the seeds themselves, in place of n.
+        n: number of images, of the seeds 0 to n - 1. seeds: the seeds themselves, in place of n, which may be left out
+            or be their number.
         truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
         noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise.
@@ -345,7 +373,8 @@ class Generator(nn.Module):
         Raises InputError for settings that do not fit the model.
         """
         psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
-        numbers = choose_seeds(n, seeds)
+        latents.check_cutoff(truncation_cutoff, self.num_ws)
+        numbers = choose_seeds(n, seeds, self.img_channels * self.img_resolution**2)
         vectors = self.label_vectors(labels, len(numbers))
 
         def ws(i: slice) -> Tensor:
@@ -385,7 +414,7 @@ class Generator(nn.Module):
 
     def default_batch_size(self, n: int) -> int:
         """How many of n images are computed together where batch_size is None: by resolution and free memory."""
-        if n == 1:
+        if check_integer(n, what="n", low=1, high=2**63) == 1:
             return 1
         sizes = (
             cast(SynthesisLayer, layer).bias.numel() * height * width
@@ -405,14 +434,20 @@ class Generator(nn.Module):
         progress: bool | None,
         noise: Sequence[Tensor | None] | None = None,
     ) -> Any:
-        if output_type not in get_args(OutputType):
-            raise InputError(f"output_type must be one of {', '.join(get_args(OutputType))}; got {output_type!r}")
+        check_choice(output_type, what="output_type", choices=get_args(OutputType))
+        check_choice(noise_mode, what="noise_mode", choices=get_args(NoiseMode))
+        self._check_weights()
         if output_type == "pil":
             images.check_channels(self.img_channels)
         n = len(settings)
         if n == 0:
             raise InputError("there is nothing to render: ws has no rows")
-        given = None if noise is None else check_noise(noise, noise_mode, noise_seed, n)
+        if noise is not None:
+            if (noise_mode, noise_seed) != ("const", None):
+                raise InputError(
+                    f"noise goes in place of noise_mode and noise_seed, got {noise_mode!r}, {noise_seed!r}"
+                )
+            check_noise(noise, n, self.synthesis.noise_shapes)
         noise_seeds = choose_noise_seeds(noise_seed, noise_mode, n)
         shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
         if batch_size is None:
@@ -421,8 +456,8 @@ class Generator(nn.Module):
         results: list[Any] = []
         with torch.no_grad():
             for i in batches(n, batch_size, progress):
-                if given is not None:
-                    maps: Sequence[Tensor | None] | None = [m if m is None or len(m) == 1 else m[i] for m in given]
+                if noise is not None:
+                    maps: Sequence[Tensor | None] | None = [m if m is None or len(m) == 1 else m[i] for m in noise]
                 else:
                     maps = shared_noise or (self.noise(noise_seeds[i]) if noise_seeds else None)
                 img = self.synthesis(ws(i), noise_mode=noise_mode, noise=maps)
@@ -440,6 +475,10 @@ class Generator(nn.Module):
                 own["noise_seed"] = noise_seeds[j]
             images.remember(image, self.provenance() | own)
         return results
+
+    def _check_weights(self) -> None:
+        if self.device.type == "meta":
+            raise InputError("this network is on the meta device, where there are no numbers; load it onto another one")
 
     def provenance(self) -> dict[str, str]:
         """What every picture of this model carries as text: software, model and licence."""
@@ -467,13 +506,16 @@ class Generator(nn.Module):
         elif isinstance(labels, Sequence):
             labels = [self.class_index(label) if isinstance(label, str) else label for label in labels]
         if labels is None or self.label_dim == 0:
-            return check_labels(None if labels is None else torch.as_tensor(labels, device="cpu"), n, self.label_dim)
+            return check_labels(labels, n, self.label_dim)  # type: ignore[arg-type]
         if isinstance(labels, Tensor) and labels.is_floating_point():
             vectors = labels
+            check_tensor(vectors, ("...", self.label_dim), what="labels")
+            if vectors.device.type == "meta" or not vectors.isfinite().all():
+                raise InputError(f"labels must be finite, got {shown(labels)}")
         else:
             indices = latents.check_integers(labels, what="a label", limit=self.label_dim)
-            vectors = torch.eye(self.label_dim, **FLOAT32_CPU)[indices[0] if isinstance(labels, int) else indices]
-        if vectors.ndim == 1:
+            vectors = torch.eye(self.label_dim, **FLOAT32_CPU)[indices[0] if is_index(labels) else indices]
+        if vectors.shape == (self.label_dim,):
             vectors = vectors.expand(n, -1)
         return check_labels(vectors.to(self.device, non_blocking=True), n, self.label_dim)
 

@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from . import ops
+from .checks import check_integer, typed
 from .errors import InputError
 from .files import write_atomically
 from .pictures import MODES
+from .tensors import check_tensor
 
 Heading = str | Image.Image
 
@@ -30,24 +32,34 @@ _ENCODINGS: dict[str, dict[str, Any]] = {
 _WITH_ALPHA = ("PNG", "WEBP", "TIFF")
 
 
+@typed
 def to_uint8(img: Tensor, *, shrink: int = 1) -> Tensor:
     """Convert float images [..., C, H, W], nominally in [-1, 1], to uint8 [..., C, H, W], as the official code does.
 
     The result is 127.5 * img + 128, clipped to [0, 255] and rounded down. `shrink` first averages blocks of that size.
     """
+    check_tensor(img, ("...", "C", "H", "W"), what="img")
+    check_integer(shrink, what="shrink", low=1, high=2**14)
+    if img.shape[-1] % shrink or img.shape[-2] % shrink:
+        raise InputError(f"images of {img.shape[-1]}x{img.shape[-2]} cannot be shrunk by {shrink}")
     img = ops.downscale(img.float(), shrink)
     return (img * 127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
+@typed
 def from_uint8(img: Tensor) -> Tensor:
     """Convert uint8 images of any shape to float32 in [-1, 1]: 0 becomes -1, 255 becomes 1."""
+    if img.dtype != torch.uint8:
+        raise InputError(f"img must be uint8, got {str(img.dtype).removeprefix('torch.')}")
     return img.float() * (2 / 255) - 1
 
 
+@typed
 def to_numpy(img: Tensor) -> np.ndarray:
     """Convert float images [N, C, H, W] in [-1, 1] to uint8 [N, H, W, C]."""
-    if img.ndim != 4:
-        raise InputError(f"img must be [N, C, H, W], got {list(img.shape)}")
+    check_tensor(img, ("N", "C", "H", "W"), what="img")
+    if img.device.type == "meta":
+        raise InputError("img is on the meta device, where there are no numbers")
     pixels = to_uint8(img).permute(0, 2, 3, 1).contiguous()
     host = pixels.to("cpu", non_blocking=True)  # From a GPU into pinned memory, which is several times as fast.
     if pixels.is_cuda:
@@ -55,6 +67,7 @@ def to_numpy(img: Tensor) -> np.ndarray:
     return host.numpy()
 
 
+@typed
 def to_pil(img: Tensor) -> list[Image.Image]:
     """Convert float images [N, C, H, W] in [-1, 1] to PIL images: grey, grey with alpha, RGB, RGBA for C of 1 to 4."""
     pixels = to_numpy(img)
@@ -92,6 +105,7 @@ def opaque(image: Image.Image) -> Image.Image:
     return remember(flat, {str(key): value for key, value in image.info.items() if isinstance(value, str)})
 
 
+@typed
 def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
     """Attach settings to an image: in `image.info`, and as text wherever it is saved as PNG. Returns the image.
 
@@ -107,6 +121,7 @@ def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
     return image
 
 
+@typed
 def display_size(img_resolution: int, size: int | None = None) -> int:
     """Width in pixels at which images of a resolution are shown; None = their own, and 256 at least.
 
@@ -114,7 +129,8 @@ def display_size(img_resolution: int, size: int | None = None) -> int:
     """
     if size is None:
         return max(256, img_resolution)
-    if size < 1 or (size % img_resolution and img_resolution % size):
+    check_integer(size, what="size", low=1, high=2**14)
+    if img_resolution < 1 or (size % img_resolution and img_resolution % size):
         raise InputError(
             f"images of {img_resolution}x{img_resolution} cannot be shown at size {size}: give a whole multiple of "
             f"{img_resolution}, such as {2 * img_resolution}, or a part, such as {img_resolution // 2}"
@@ -122,8 +138,10 @@ def display_size(img_resolution: int, size: int | None = None) -> int:
     return size
 
 
+@typed
 def resize(image: Image.Image, size: int) -> Image.Image:
-    """Show an image [w, h] at width `size`, which `display_size` has checked: enlarged smoothly, or block means."""
+    """Show an image [w, h] at width `size`, for which `display_size` holds: enlarged smoothly, or block means."""
+    display_size(image.width, size)
     if size < image.width:
         resized = image.reduce(image.width // size)
     else:
@@ -131,11 +149,13 @@ def resize(image: Image.Image, size: int) -> Image.Image:
     return remember(resized, {})
 
 
+@typed
 def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
     """Save an image, complete or not at all, in the format of the suffix; PNGs keep what `remember` attached."""
     write_atomically(path, encode(image, Path(path).suffix))
 
 
+@typed
 def encode(image: Image.Image, suffix: str) -> bytes:
     """The bytes of a picture file with that suffix, such as ".png"; the same for the same pixels and settings.
 
@@ -161,6 +181,7 @@ def format_of(suffix: str, mode: str) -> str:
     return format
 
 
+@typed
 def grid(
     images: Sequence[Image.Image],
     *,
@@ -187,8 +208,12 @@ def grid(
         raise InputError(f"images of a grid must have one size, got {sorted({image.size for image in images})}")
     if columns is None:
         columns = len(column_headings) if column_headings else ceil(sqrt(len(images)))
-    if columns < 1:
-        raise InputError(f"columns must be 1 or more, got {columns}")
+    check_integer(columns, what="columns", low=1, high=10_000)
+    check_integer(padding, what="padding", low=0, high=1000)
+    try:
+        ImageColor.getrgb(background)
+    except ValueError:
+        raise InputError(f"background must be a colour such as 'white' or '#ffffff', got {background!r}") from None
     rows = ceil(len(images) / columns)
     for what, headings, expected in (("row", row_headings, rows), ("column", column_headings, columns)):
         if headings is not None and len(headings) != expected:

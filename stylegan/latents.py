@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .bands import Layers, layer_indices
-from .checks import check_integer, check_integers, check_number, shown
+from .checks import check_integer, check_integers, check_number, shown, typed
 from .errors import InputError
 from .tensors import check_tensor
 
@@ -32,11 +32,17 @@ def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
     return torch.from_numpy(np.asarray(draws, dtype=np.float32).reshape(len(draws), z_dim))
 
 
+@typed
 def noise_from_seeds(seeds: Seeds, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
     """Draw normal noise maps from each seed, one for each (height, width) in shapes: a list of [N, 1, H, W].
 
     The maps of a seed depend on that seed alone. Raises InputError like `z_from_seeds`.
     """
+    for shape in shapes:
+        if not isinstance(shape, tuple) or len(shape) != 2:
+            raise InputError(f"shapes must be pairs (height, width), got {shown(shape)}")
+        for side in shape:
+            check_integer(side, what="height and width", low=1, high=2**14)
     states = [np.random.RandomState(seed) for seed in check_seeds(seeds)]
     # Layer by layer within each seed, so that the coarse layers of a larger network get the same maps.
     return [
@@ -79,17 +85,18 @@ def truncate(
     n, num_ws, _ = ws.shape
     psi = check_psi(truncation_psi, [(), (num_ws,), (n, num_ws)]).to(ws, non_blocking=True).expand(n, num_ws)
     if truncation_cutoff is not None:
-        check_cutoff(truncation_cutoff, num_ws)
-        below = torch.arange(num_ws, device=ws.device) < truncation_cutoff
+        cutoff = check_cutoff(truncation_cutoff, num_ws)
+        below = torch.arange(num_ws, device=ws.device) < cutoff
         psi = torch.where(below, psi, 1.0)
     # Written so that psi 1 returns ws, and psi 0 the average, to the last bit.
     return torch.lerp(w_avg.to(ws), ws, psi[..., None])
 
 
-def check_cutoff(truncation_cutoff: int | None, num_ws: int) -> None:
-    """Raise InputError unless truncation_cutoff is None or the index of a layer, or num_ws."""
-    if truncation_cutoff is not None:
-        check_integer(truncation_cutoff, what="truncation_cutoff, a layer index or None,", low=0, high=num_ws)
+def check_cutoff(truncation_cutoff: int | None, num_ws: int) -> int:
+    """Return how many layers are truncated; raise InputError for a cutoff that is neither None nor from 0 to num_ws."""
+    if truncation_cutoff is None:
+        return num_ws
+    return check_integer(truncation_cutoff, what="truncation_cutoff, a layer index or None,", low=0, high=num_ws)
 
 
 def check_psi(truncation_psi: float | Sequence[float] | Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:

@@ -31,7 +31,7 @@ def activation(name: Nonlinearity) -> Callable[[Tensor], Tensor]:
 def initialize(network: nn.Module, seed: int) -> None:
     """Draw all weights of a network from a seed, on the CPU; the global random state is not touched."""
     network._apply(lambda t: torch.zeros_like(t, device="cpu") if t.is_meta else t)
-    generator = torch.Generator("cpu").manual_seed(seed)
+    generator = torch.Generator("cpu").manual_seed(int(seed))
     for module in network.modules():
         if isinstance(module, Dense | Conv2d | SynthesisLayer | LearnedConstant):
             module.reset_parameters(generator)

@@ -7,9 +7,11 @@ from torch import Tensor, nn
 
 from . import ops
 from .architecture import check_labels
+from .config import check_config
 from .errors import InputError
 from .layers import Dense, Nonlinearity, activation, initialize
 from .precision import full_float32
+from .tensors import check_tensor
 
 
 class MappingNetwork(nn.Module):
@@ -29,9 +31,8 @@ class MappingNetwork(nn.Module):
         normalize_z: bool = True,  # Pixel norm on z, over the concatenation with the embedded label if there is one.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
+        check_config(locals())
         super().__init__()
-        if not 0 <= num_layers <= 100:
-            raise InputError(f"num_layers must be from 0 to 100, got {num_layers}")
         self.z_dim, self.w_dim, self.label_dim, self.normalize_z = z_dim, w_dim, label_dim, normalize_z
         self.activate = activation(nonlinearity)
         # The label embedding has neither bias nor equalized learning rate.
@@ -52,10 +53,11 @@ class MappingNetwork(nn.Module):
         z: [N, z_dim], normally distributed. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
         Returns w: [N, w_dim]. Raises InputError for other shapes.
         """
-        if z.ndim != 2 or z.shape[1] != self.z_dim:
-            raise InputError(f"z must be [N, {self.z_dim}], got {list(z.shape)}; G.z(seeds) draws it")
+        weight = next(self.parameters(), None)
+        device = None if weight is None else weight.device
+        check_tensor(z, ("N", self.z_dim), what="z", device=device, hint="; G.z(seeds) draws it")
         labels = check_labels(labels, z.shape[0], self.label_dim)
-        x = z.to(self._dtype())
+        x = z.to(torch.float32 if weight is None else weight.dtype)
         with full_float32(self, x):
             if self.embed is not None and labels is not None:
                 x = torch.cat([x, self.embed(labels.to(x))], dim=1)  # [N, 2 * z_dim]
@@ -64,6 +66,3 @@ class MappingNetwork(nn.Module):
             for layer in self.layers:
                 x = self.activate(layer(x))
         return x
-
-    def _dtype(self) -> torch.dtype:
-        return next((p.dtype for p in self.parameters()), torch.float32)

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .checks import check_choice, shown
 from .errors import InputError
 
 # What every new tensor says, or its own type and device: torch's global defaults may be any, and change no image.
@@ -47,18 +48,25 @@ def to_float64(x: torch.Tensor) -> torch.Tensor:
 
 def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
     """The torch type of that name; None = float32."""
-    if isinstance(dtype, str):
-        dtype = getattr(torch, dtype, None) or dtype
-    dtype = torch.float32 if dtype is None else dtype
-    if dtype not in (torch.float32, torch.float16, torch.bfloat16):
-        raise InputError(f"dtype must be 'float32', 'float16' or 'bfloat16', got {dtype!r}")
-    return dtype
+    known = {str(kind).removeprefix("torch."): kind for kind in (torch.float32, torch.float16, torch.bfloat16)}
+    if dtype is None:
+        return torch.float32
+    if isinstance(dtype, torch.dtype) and dtype in known.values():
+        return dtype
+    return known[check_choice(dtype, what="dtype", choices=known)]
 
 
-def check_device(device: str | torch.device | None) -> torch.device:
+def check_device(device: str | int | torch.device | None) -> torch.device:
     """The torch device of that name, if this machine has it; None = the CPU."""
+    if device is None:
+        return torch.device("cpu")
+    if isinstance(device, bool) or not isinstance(device, str | int | torch.device):
+        raise InputError(f"device must be a name such as 'cpu', 'cuda' or 'cuda:1', got {shown(device)}")
     try:
-        checked = torch.device(device or "cpu")
+        checked = torch.device(device)
+    except (RuntimeError, ValueError, OverflowError):
+        raise InputError(f"no device {str(device)!r} is known; expected cpu, cuda, cuda:1, mps...") from None
+    try:
         torch.empty(0, device=checked, dtype=torch.float32)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise InputError(f"no device {str(device)!r} here: {str(error).splitlines()[0][:200]}") from None

@@ -1,16 +1,16 @@
 """What `Generator.sample` decides before it renders: which seeds, which noise, how many images at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from operator import length_hint
 from typing import Any
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from .checks import check_integers
+from .checks import check_flag, check_integer, is_index, shown
 from .errors import InputError
 from .latents import Seeds, check_seeds
-from .memory import free_memory
+from .memory import free_host_memory, free_memory
 
 # While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.
 _LIVE_TENSORS = 8
@@ -40,9 +40,8 @@ def default_batch_size(n: int, img_resolution: int, device: torch.device, layer_
 
 def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
     """Slices of at most batch_size covering range(n), with a progress bar over the images."""
-    if check_integers(batch_size, what="batch_size", limit=2**32) == [0]:
-        raise InputError("batch_size must be 1 or more, got 0")
-    hidden = not progress if progress is not None else None if n > batch_size else True
+    batch_size = check_batch_size(batch_size)
+    hidden = is_hidden(progress) if progress is not None or n > batch_size else True
     with tqdm(total=n, unit="img", disable=hidden) as bar:
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
@@ -50,9 +49,32 @@ def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
             bar.update(stop - start)
 
 
-def choose_seeds(n: int, seeds: Seeds | None) -> list[int]:
-    """The seeds that n or seeds ask for, at least one."""
-    check_integers(n, what="n", limit=2**32)
+def check_batch_size(batch_size: int) -> int:
+    """Return batch_size as an int if it is one, of 1 or more, else raise InputError."""
+    return check_integer(batch_size, what="batch_size", low=1, high=2**31)
+
+
+def is_hidden(progress: bool | None) -> bool | None:
+    """An argument `progress` as tqdm's `disable`; None = hidden where there is no terminal."""
+    return None if progress is None else not check_flag(progress, what="progress, if not None,")
+
+
+def check_room(n: int, image_bytes: int) -> None:
+    """Raise InputError if a list of n images, of so many bytes each, has no room in this machine's memory."""
+    if n * image_bytes < 2**30:
+        return
+    free = free_host_memory()
+    if n * image_bytes > (2**44 if free is None else free):
+        size = f"{n * image_bytes / 2**30:,.0f} GiB"
+        raise InputError(f"{n:,} images at once take {size}, more than there is; make parts, or write them to a folder")
+
+
+def choose_seeds(n: Any, seeds: Seeds | None, image_bytes: int) -> list[int]:
+    """The seeds that n or seeds ask for, at least one, and no more than there is room for their images."""
+    if isinstance(n, Iterable) and not is_index(n):
+        raise InputError(f"n must be the number of images, got {shown(n)}; for these seeds write seeds={shown(n)}")
+    check_integer(n, what="n", low=0, high=2**32)
+    check_room(n if seeds is None or is_index(seeds) else length_hint(seeds), image_bytes)
     checked = list(range(n)) if seeds is None else check_seeds(seeds)
     if not checked or (seeds is not None and n not in (1, len(checked))):
         given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
@@ -65,23 +87,11 @@ def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, 
     if noise_seed is None:
         return []
     if noise_mode != "random":
-        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {noise_mode!r}")
+        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {shown(noise_mode)}")
     seeds = check_seeds(noise_seed)
     if len(seeds) not in (1, n):
         raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
     return seeds if len(seeds) == n else seeds * n
-
-
-def check_noise(
-    noise: Sequence[Tensor | None], noise_mode: str, noise_seed: int | Sequence[int] | None, n: int
-) -> Sequence[Tensor | None]:
-    """Return noise maps that are given in place of noise_mode if each is for one image or for all n, else raise."""
-    if (noise_mode, noise_seed) != ("const", None):
-        raise InputError(f"noise goes in place of noise_mode and noise_seed, got {noise_mode!r} and {noise_seed!r}")
-    for i, given in enumerate(noise):
-        if given is not None and (given.ndim != 4 or len(given) not in (1, n)):
-            raise InputError(f"noise of layer {i} must be [{n} or 1, 1, R, R], got {list(given.shape)}")
-    return noise
 
 
 def rounded(psi: Any) -> Any:

@@ -8,10 +8,27 @@ from torch import Tensor, nn
 
 from . import fast, ops
 from .architecture import block_resolutions, check_lod, feature_maps
+from .checks import check_choice, check_flag, shown
 from .choices import NoiseMode, RenderPath
+from .config import check_config
 from .errors import InputError
 from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
 from .precision import full_float32
+from .tensors import check_device_of, check_tensor
+
+
+def check_noise(noise: Sequence[Tensor | None], n: int, shapes: Sequence[tuple[int, int]]) -> None:
+    """Raise InputError unless noise is a map for each layer, of one image or of all n, or None in its place."""
+    if not isinstance(noise, list | tuple):
+        raise InputError(f"noise must be a list of one map for each layer, got {shown(noise)}")
+    if len(noise) != len(shapes):
+        raise InputError(f"noise must have one map for each of {len(shapes)} layers, got {len(noise)}")
+    for i, (given, (h, w)) in enumerate(zip(noise, shapes, strict=True)):
+        if given is not None:
+            check_tensor(given, ("N", 1, h, w), what=f"noise of layer {i}")
+            if len(given) not in (1, n):
+                raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
+
 
 MapT = TypeVar("MapT", Tensor, Tensor | None)
 
@@ -49,9 +66,8 @@ class SynthesisNetwork(nn.Module):
         bilinear_upscale: bool = False,  # Below 128x128, features are enlarged by interpolation, not repetition.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
+        check_config(locals())
         super().__init__()
-        if not 0 <= instance_norm_epsilon < 1:
-            raise InputError(f"instance_norm_epsilon must be from 0 to 1, got {instance_norm_epsilon!r}")
         self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
         resolutions = block_resolutions(img_resolution)
         self.lod, self.progressive = check_lod(lod, img_resolution), progressive
@@ -127,6 +143,8 @@ class SynthesisNetwork(nn.Module):
         Raises InputError for wrong shapes or modes.
         """
         self.check_ws(ws)
+        check_flag(enlarge, what="enlarge")
+        check_device_of(ws, next(self.parameters()).device, what="ws")
         maps = self._noise_maps(ws.shape[0], noise_mode, noise, generator)
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         ws = ws.to(self.dtype)
@@ -162,9 +180,8 @@ class SynthesisNetwork(nn.Module):
 
     def check_ws(self, ws: Tensor) -> None:
         """Raise InputError if ws is not [N, num_ws, w_dim]."""
-        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
-            hint = "; use G.broadcast(w)" if ws.ndim == 2 else ""
-            raise InputError(f"ws must be [N, {self.num_ws}, {self.w_dim}], got {list(ws.shape)}{hint}")
+        hint = "; use G.broadcast(w)" if getattr(ws, "ndim", 0) == 2 else ""
+        check_tensor(ws, ("N", self.num_ws, self.w_dim), what="ws", hint=hint)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -179,22 +196,17 @@ class SynthesisNetwork(nn.Module):
     def _noise_maps(
         self, n: int, mode: NoiseMode, noise: Sequence[Tensor | None] | None, generator: torch.Generator | None
     ) -> list[Tensor | None]:
-        if mode not in get_args(NoiseMode):
-            raise InputError(f"noise_mode must be one of {', '.join(map(repr, get_args(NoiseMode)))}; got {mode!r}")
+        check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
         device, dtype = next(self.parameters()).device, self.dtype
         if noise is not None:
-            if len(noise) != self.num_layers:
-                raise InputError(f"noise must have one map for each of {self.num_layers} layers, got {len(noise)}")
-            for i, (given, (h, w)) in enumerate(zip(noise, self.noise_shapes, strict=True)):
-                if given is not None and (
-                    given.ndim != 4 or given.shape[0] not in (1, n) or given.shape[1:] != (1, h, w)
-                ):
-                    raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
+            check_noise(noise, n, self.noise_shapes)
             return [None if given is None else given.to(device, dtype) for given in noise]
         if mode == "const":
             return [cast(SynthesisLayer, layer).noise_const for layer in self.layers]
         if mode == "none":
             return [None] * self.num_layers
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise InputError(f"generator must be a torch.Generator or None, got {shown(generator)}")
         if generator is None:
             generator = torch.Generator(device)
             generator.seed()

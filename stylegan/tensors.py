@@ -32,6 +32,12 @@ def check_tensor(
     if not value.is_floating_point() or value.layout != torch.strided:
         kind = str(value.dtype if value.layout == torch.strided else value.layout).removeprefix("torch.")
         raise InputError(f"{what} must be a dense tensor of floating-point numbers, got one of {kind}")
-    if device is not None and value.device != device:
-        raise InputError(f"{what} is on {value.device}, the network on {device}; move it with .to({str(device)!r})")
+    if device is not None:
+        check_device_of(value, device, what=what)
     return value
+
+
+def check_device_of(value: Tensor, device: torch.device, *, what: str) -> None:
+    """Raise InputError unless a tensor is on this device."""
+    if value.device != device:
+        raise InputError(f"{what} is on {value.device}, expected on {device}; move it with .to({str(device)!r})")

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from .checks import check_integers
+from .checks import check_integer
 from .choices import SAMPLES
-from .errors import InputError
 from .generator import Generator
 from .precision import no_autocast
 
@@ -16,8 +15,7 @@ def sample_w(G: Generator, samples: int = SAMPLES) -> Tensor:
 
     Conditional models take their classes in turn. Raises InputError for less than two samples.
     """
-    if check_integers(samples, what="samples", limit=2**32)[0] < 2:
-        raise InputError(f"samples must be 2 or more, got {samples}")
+    check_integer(samples, what="samples", low=2, high=10_000_000)
     parts = []
     for start in range(0, samples, 1000):
         seeds = range(start, min(start + 1000, samples))

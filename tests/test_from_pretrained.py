@@ -82,7 +82,7 @@ def test_arguments_take_effect(server, published, tiny, tmp_path):
     other.save_pretrained("other")
     server.commit("user/tiny", {p.name: p.read_bytes() for p in Path("other").iterdir()}, branch="v1")
     G = Generator.from_pretrained("user/tiny", revision="v1", cache_dir=tmp_path / "mine", token="hf_secret")
-    assert (G.truncation_psi, same(G, other)) == (0.25, True)
+    assert (G.recommended_truncation["truncation_psi"], same(G, other)) == (0.25, True)
     assert (tmp_path / "mine" / "models--user--tiny").is_dir()
     assert set(server.tokens) == {"Bearer hf_secret"}
     with pytest.raises(OfflineError):
@@ -217,7 +217,11 @@ def named(server, published, monkeypatch):
 def test_a_named_model_tells_its_licence_once(server, named, tiny):
     with pytest.warns(LicenseWarning, match=r"my-cats: CC BY-NC 4\.0 \(https://creativecommons"):
         G = Generator.from_pretrained("my-cats")
-    assert (G.name, G.truncation_psi, G.metadata["content_box"]) == ("my-cats", 0.6, [0, 2, 16, 14])
+    assert (G.name, G.recommended_truncation["truncation_psi"], G.metadata["content_box"]) == (
+        "my-cats",
+        0.6,
+        [0, 2, 16, 14],
+    )
     assert G.sample()[0].info["license"] == "CC BY-NC 4.0"
     server.requests.clear()
     with warnings.catch_warnings():

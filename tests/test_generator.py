@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from stylegan import Generator, __version__
+from stylegan import Generator, __version__, grid
 from stylegan.errors import InputError
 
 from .conftest import FAST_PATHS, tiny_generator
@@ -266,3 +266,39 @@ def test_cuda_gives_the_images_of_the_cpu(faces: Generator):
     cuda = Generator.from_pretrained("faces-64", device="cuda")
     a, b = (G.sample(8, output_type="np").astype(int) for G in (faces, cuda))
     assert abs(a - b).max() <= 1
+
+
+def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: Generator):
+    assert faces.recommended_truncation == {"truncation_psi": 0.7, "truncation_cutoff": 8}
+    assert len(faces.sample(**faces.recommended_truncation)) == 1
+    for name in ("truncation_psi", "truncation_cutoff"):
+        with pytest.raises(InputError, match=rf"keeps no {name}; pass it to the call, as in G.sample\({name}=0.2\)"):
+            setattr(faces, name, 0.2)
+        assert not hasattr(faces, name)
+    # What the makers of a larger network wrote holds for all layers of a smaller one.
+    assert tiny_generator().recommended_truncation["truncation_cutoff"] == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda G: G.sample([1, 2]),
+            r"n must be the number of images, got \[1, 2\]; for these seeds write seeds=\[1, 2\]",
+        ),
+        (lambda G: G.sample(2**31), "2,147,483,648 images at once take .* GiB, more than there is"),
+        (lambda G: G.sample(batch_size=-2), "batch_size must be an integer from 1"),
+        (
+            lambda G: G.sample(truncation_cutoff=99),
+            "truncation_cutoff, a layer index or None, must be an integer from 0",
+        ),
+        (lambda G: G.sample(progress="yes"), "progress, if not None, must be True or False, got 'yes'"),
+        (lambda G: G(np.zeros((1, 24))), r"z must be a tensor \[N, 24\], got an array \[1, 24\]; use torch.from_numpy"),
+        (lambda G: G.mix_styles(2, 9, "coarse"), r"ws_a must be a tensor \[..., num_ws, w_dim\], got 2"),
+        (lambda G: grid(torch.zeros(2, 3, 8, 8)), r"images must be a sequence of Image, got tensor \[2, 3, 8, 8\]"),
+        (lambda G: G.edit(G.ws(1), "age", 1.0), "direction must be a Direction, as `editing.find_direction` gives it"),
+    ],
+)
+def test_common_mistakes_are_named(tiny: Generator, call, message):
+    with pytest.raises(InputError, match=message):
+        call(tiny)

@@ -86,7 +86,7 @@ def test_truncation(rendered: Golden, key: str):
     if key not in rendered:
         pytest.skip("not in this set")
     G = rendered.Gs
-    psi, cutoff = TRUNCATIONS[key] or (G.truncation_psi, G.truncation_cutoff)
+    psi, cutoff = TRUNCATIONS[key] or G.recommended_truncation.values()
     assert_right(G, truncated(G, ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
@@ -96,7 +96,7 @@ def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: floa
         pytest.skip("not in this set")
     G = rendered.Gs
     # A file without a cutoff of its own says psi None; these runs then use the official default of 8 layers.
-    cutoff = G.truncation_cutoff or 8
+    cutoff = G.recommended_truncation["truncation_cutoff"] or 8
     assert_right(G, truncated(G, ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
@@ -104,7 +104,7 @@ def test_other_generator_of_the_file(rendered: Golden):
     if "img_G_default" not in rendered:
         pytest.skip("not in this set")
     G = rendered.G
-    ws = truncated(G, G.broadcast(rendered["G_w"]), G.truncation_psi, G.truncation_cutoff)
+    ws = truncated(G, G.broadcast(rendered["G_w"]), *G.recommended_truncation.values())
     assert_right(G, ws, rendered["img_G_default"], lod=0)
 
 
@@ -135,7 +135,7 @@ def test_given_noise(rendered: Golden):
 
 def test_levels_of_detail(rendered: Golden):
     G = rendered.Gs
-    ws = truncated(G, ws_of(rendered), G.truncation_psi, G.truncation_cutoff)
+    ws = truncated(G, ws_of(rendered), *G.recommended_truncation.values())
     for key in rendered.arrays:
         if key.startswith("img_lod"):
             assert_right(G, ws, rendered[key], lod=float(key.removeprefix("img_lod")))
@@ -145,7 +145,7 @@ def test_stored_level_of_detail_is_the_default():
     golden = load_golden(GOLDEN / "pickle_lod1.5")
     G = golden.Gs
     assert (G.synthesis.lod, golden.D.lod) == (1.5, 1.5)
-    ws = truncated(G, ws_of(golden), G.truncation_psi, G.truncation_cutoff)
+    ws = truncated(G, ws_of(golden), *G.recommended_truncation.values())
     assert_close(G.synthesis(ws), golden["img_lod1.5"])
     assert_close(golden.D(golden["reals"]), golden["D_reals_lod1.5"])
 

@@ -7,9 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from stylegan import Discriminator, Generator, MappingNetwork, SynthesisNetwork, ops
-from stylegan.errors import InputError
+from stylegan.errors import InputError, WeightsError
 from stylegan.layers import Conv2d
 from stylegan.presets import PRESETS
+from stylegan.weights.checkpoint import Checkpoint
+from stylegan.weights.loading import Loaded, build_network
 from stylegan.weights.official import discriminator_key, mapping_key, synthesis_key
 
 from .conftest import GOLDEN, tiny_generator
@@ -127,7 +129,7 @@ def test_sizes_above_1024():
         assert G.synthesis(torch.empty(1, 20, 512)).shape == (1, 3, 2048, 2048)
 
 
-@pytest.mark.parametrize("resolution", [0, 4, 12, 1000, 64.0, "64", None])
+@pytest.mark.parametrize("resolution", [0, 4, 12, 1000, 64.0, "64", None, True, 2**20, -8])
 def test_other_resolutions_are_refused(resolution):
     with pytest.raises(InputError, match="power of two"):
         Generator(img_resolution=resolution)
@@ -190,7 +192,9 @@ def test_initial_weights(equalized_lr: bool):
 
 
 def test_a_typo_in_an_argument_raises():
-    with pytest.raises(TypeError, match="num_layer"):
+    with pytest.raises(
+        InputError, match="mapping: unknown argument 'num_layer'; MappingNetwork has num_layers, hidden"
+    ):
         Generator(img_resolution=8, mapping={"num_layer": 2})
 
 
@@ -200,17 +204,59 @@ def test_errors_name_what_was_expected(tiny: Generator):
     for call, message in [
         (lambda: tiny.mapping(torch.zeros(2, 5)), r"z must be \[N, 24\], got \[2, 5\]"),
         (lambda: tiny.mapping(tiny.z([0]), torch.zeros(1, 3)), "unconditional"),
-        (lambda: tiny_generator(label_dim=3).mapping(tiny.z([0])), "conditional: pass labels"),
+        (lambda: tiny_generator(label_dim=3).mapping(tiny.z([0])), "labels=0 .in commands, --label 0."),
         (lambda: tiny.synthesis(w), r"ws must be \[N, 6, 24\], got \[1, 24\]; use G.broadcast"),
         (lambda: tiny.synthesis(tiny.broadcast(w), noise_mode="loud"), "noise_mode must be one of 'const'"),
         (lambda: tiny.synthesis(tiny.broadcast(w), noise=[None] * 5), "6 layers, got 5"),
         (lambda: tiny.synthesis(tiny.broadcast(w), noise=[torch.zeros(1, 1, 8, 8)] * 6), "noise of layer 0 must be"),
-        (lambda: tiny.synthesis(tiny.broadcast(w), lod=3), "lod must be from 0 to 2"),
+        (lambda: tiny.synthesis(tiny.broadcast(w), lod=3), "lod at resolution 16 must be a number from 0 to 2"),
         (lambda: D(torch.zeros(1, 3, 8, 8)), r"img must be \[N, 3, 16, 16\], got \[1, 3, 8, 8\]"),
         (lambda: D(torch.zeros(6, 3, 16, 16)), "divisible by, mbstd_group_size 4; got 6"),
         (lambda: MappingNetwork(num_layers=0, w_dim=7), "w_dim must equal"),
-        (lambda: MappingNetwork(nonlinearity="gelu"), "'lrelu' or 'relu'"),
+        (lambda: MappingNetwork(nonlinearity="gelu"), "one of 'lrelu', 'relu'"),
         (lambda: SynthesisNetwork(img_resolution=8, blur_filter=[1, -1]), "blur_filter"),
     ]:
         with pytest.raises(InputError, match=message):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"z_dim": 0}, "z_dim must be an integer from 1 to 65536, got 0"),
+        ({"z_dim": -4}, "z_dim must be"),
+        ({"w_dim": "64"}, "w_dim must be an integer from 1 to 65536, got '64'"),
+        ({"label_dim": -1}, "label_dim must be an integer from 0"),
+        ({"img_channels": 0}, "img_channels must be"),
+        ({"truncation_psi": "x"}, "truncation_psi must be a number from -100 to 100, got 'x'"),
+        ({"truncation_psi": float("nan")}, "truncation_psi must be"),
+        ({"truncation_cutoff": 2.5}, "truncation_cutoff, a layer index or None,"),
+        ({"seed": "x"}, "seed, an integer or None, must be"),
+        ({"mapping": 3}, "mapping must be a dictionary of arguments of MappingNetwork, got 3"),
+        ({"mapping": {"z_dim": 4}}, "mapping: 'z_dim' is an argument of the whole network"),
+        ({"mapping": {"hidden_dim": 0}}, "hidden_dim must be"),
+        ({"mapping": {"lr_multiplier": 0}}, "lr_multiplier must be"),
+        ({"synthesis": {"foo": 1}}, "synthesis: unknown argument 'foo'; SynthesisNetwork has fmap_base"),
+        ({"synthesis": {"fmap_max": 1.5}}, "fmap_max must be an integer"),
+        ({"synthesis": {"use_noise": "no"}}, "use_noise must be True or False, got 'no'"),
+        ({"synthesis": {"nonlinearity": ["relu"]}}, "nonlinearity must be one of 'lrelu', 'relu'"),
+        ({"synthesis": {"blur_filter": 3}}, "blur_filter must be None or a list"),
+        ({"synthesis": {"blur_filter": ["a"]}}, "each number of blur_filter must be"),
+        ({"synthesis": {"lod": "1"}}, "lod must be"),
+    ],
+)
+def test_odd_settings_are_one_error_in_calls_and_in_checkpoints(options: dict, message: str):
+    with pytest.raises(InputError, match=message):
+        Generator(img_resolution=8, **options)
+    if "seed" not in options:  # No checkpoint has one.
+        config = Generator(img_resolution=8).config | options
+        with pytest.raises(WeightsError, match=f"x: its config describes no Generator: {message}"):
+            build_network(Generator, Loaded(Checkpoint("Generator", config, {}), "x"))
+
+
+def test_networks_on_the_meta_device_have_no_pictures():
+    with torch.device("meta"):
+        G = Generator(img_resolution=8, seed=None)
+    for call in (G.sample, lambda: G.z(1), lambda: G.noise(1), lambda: G.render(torch.zeros(1, 4, 512))):
+        with pytest.raises(InputError, match="meta device, where there are no numbers"):
             call()

@@ -149,7 +149,7 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 LAYERS = [
     {"errors", "version"},
     {"checks", "choices"},
-    {"bands", "forks", "tensors"},
+    {"bands", "config", "forks", "tensors"},
     {
         "cuda_graphs",
         "files",

@@ -9,12 +9,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..bands import Layers
-from ..checks import check_integers
+from ..checks import check_integer, check_integers, typed
 from ..choices import Easing, NoiseKind, Space
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, grid, remember, resize, to_pil
-from ..latents import Seeds, check_psi, check_seeds
+from ..latents import Seeds, check_cutoff, check_psi, check_seeds
+from ..sampling import check_batch_size
 from .noise import NoisePath, noise_loop
 from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
@@ -38,6 +39,7 @@ class Animation:
         batch_size: int | None = None,  # Images computed together; None = by resolution.
         settings: dict[str, object] | None = None,  # What the frames remember of how they were made.
     ):
+        check_cutoff(truncation_cutoff, G.num_ws)
         if not walks or num_frames < 1:
             raise InputError(f"an animation needs a walk and a frame, got {len(walks)} and {num_frames}")
         self.G, self.walks, self.num_frames, self.loop = G, list(walks), num_frames, loop
@@ -91,6 +93,7 @@ class Animation:
         return remember(frame, self.settings)
 
 
+@typed
 def interpolate(
     G: Generator,
     seeds: Seeds | Sequence[Seeds] | None = None,
@@ -141,6 +144,10 @@ def interpolate(
     def through(some: list[int]) -> Walk:
         return seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels)
 
+    if columns is not None:
+        check_integer(columns, what="columns", low=1, high=1000)
+    if batch_size is not None:
+        check_batch_size(batch_size)
     several = [] if seeds is None else _seed_lists(seeds)
     if ws is not None:
         G.synthesis.check_ws(ws)
@@ -178,6 +185,7 @@ def interpolate(
     )
 
 
+@typed
 def breathing(low: float, high: float, breaths: int = 1) -> Callable[[Tensor], Tensor]:
     """A truncation psi that goes smoothly from `low` to `high` and back, `breaths` times: times [F] -> psi [F]."""
     return lambda times: low + (high - low) * (1 - torch.cos(tau * breaths * times)) / 2
@@ -185,7 +193,7 @@ def breathing(low: float, high: float, breaths: int = 1) -> Callable[[Tensor], T
 
 def _seed_lists(seeds: Seeds | Sequence[Seeds]) -> list[list[int]]:
     """The seeds of one walk or several, as lists."""
-    given: Any = list(seeds) if isinstance(seeds, Iterable) else [seeds]
+    given: Any = list(seeds) if isinstance(seeds, Iterable) and getattr(seeds, "ndim", 1) != 0 else [seeds]
     if given and all(isinstance(some, Iterable) for some in given):
         return [check_seeds(some) for some in given]
     return [check_seeds(given)]

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from ..checks import typed
 from ..errors import InputError
 from ..files import new_file
 from ..images import opaque
@@ -42,6 +43,7 @@ WRITERS: dict[str, Callable[[BinaryIO, tuple[int, int], Fraction, str], Writer]]
 }
 
 
+@typed
 def save_video(
     frames: Iterable[Frame], path: str | os.PathLike[str], *, fps: float = 30.0, progress: bool | None = None
 ) -> None:

@@ -7,14 +7,17 @@ import torch
 from torch import Tensor
 
 from ..bands import Layers
+from ..checks import typed
 from ..choices import Easing, Space
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..latents import Seeds, check_seeds, slerp
+from ..tensors import check_tensor
 
 Walk = Callable[[Tensor], Tensor]
 
 
+@typed
 def seed_walk(
     G: Generator,
     seeds: Seeds,
@@ -59,12 +62,15 @@ def seed_walk(
     return walk
 
 
+@typed
 def ws_walk(ws: Tensor, *, loop: bool = True, easing: Easing = "smooth") -> Walk:
     """A walk along straight lines between styles, such as those of projected pictures; one alone stands still.
 
     ws: [N, num_ws, w_dim], not truncated. The other arguments are those of `seed_walk`.
     """
     _check_choice("easing", easing, Easing)
+    if not len(check_tensor(ws, ("N", "num_ws", "w_dim"), what="ws")):
+        raise InputError("a walk needs styles of at least one image, got none")
     if len(ws) == 1:
         return lambda times: ws.expand(len(times), -1, -1)
     starts, ends = _stretches(len(ws), loop)
@@ -83,6 +89,7 @@ def stay(walk: Walk) -> Walk:
     return lambda times: walk(torch.zeros_like(times))
 
 
+@typed
 def mix_walks(G: Generator, base: Walk, other: Walk, layers: Layers) -> Walk:
     """Style mixing along time: the styles of `layers` follow `other`, all else `base`; see `latents.mix_styles`."""
     return lambda times: G.mix_styles(base(times), other(times), layers)

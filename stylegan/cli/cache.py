@@ -56,14 +56,17 @@ def verify(cache_dir: str | None) -> None:
     """
     from stylegan.weights.cache import Cache
 
-    bad = []
-    for record, state in Cache.open(cache_dir).verify():
+    folders = Cache.open(cache_dir)
+    bad, count = [], 0
+    for record, state in folders.verify():
+        count += 1
         click.echo(f"{state.ljust(8)} {record.source}")
         if state == "damaged":
             bad.append(record)
     if bad:
         names = ", ".join(record.path for record in bad[:5])
         raise IntegrityError(f"{len(bad)} damaged: {names}; the next load fetches them again")
+    click.echo(f"read {count} files of {folders.hub} and {folders.own}: none is damaged")
 
 
 @cache.command()

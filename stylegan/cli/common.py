@@ -1,9 +1,10 @@
 """What the commands share: option types, the model options, and errors without tracebacks."""
 
 import functools
-import os
+import math
 import signal
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:  # Help is shown without torch: commands import what they run 
     from stylegan.weights.loading import Loaded
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PIXELS = 2**29  # Of one picture; in memory, it is three bytes for each.
+MAX_NUMBERS = 1000
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -98,12 +101,17 @@ class NumbersType(click.ParamType):
             return value
         try:
             if ":" not in value:
-                return [float(part) for part in value.split(",")]
-            first, last, count = value.split(":")
-            low, high, steps = float(first), float(last), max(1, int(count) - 1)
-            return [low + (high - low) * i / steps for i in range(int(count))]
+                numbers = [float(part) for part in value.split(",")]
+            else:
+                first, last, count = value.split(":")
+                low, high, steps = float(first), float(last), max(1, int(count) - 1)
+                numbers = [low + (high - low) * i / steps for i in range(min(int(count), MAX_NUMBERS + 1))]
+            if not 1 <= len(numbers) <= MAX_NUMBERS or not all(map(math.isfinite, numbers)):
+                raise ValueError
+            return numbers
         except ValueError:
-            self.fail(f"{value!r} is no list of numbers such as 1,0.7,0,-1 or -3:3:7 (from:to:count)", param, ctx)
+            message = f"{value!r} is no list of 1 to {MAX_NUMBERS} numbers such as 1,0.7,0,-1 or -3:3:7 (from:to:count)"
+            self.fail(message, param, ctx)
 
 
 class LayersType(click.ParamType):
@@ -254,6 +262,8 @@ class ModelOptions:
         from stylegan.images import format_of
         from stylegan.pictures import MODES
 
+        if not self.model:
+            raise InputError("--model is empty; `stylegan list` shows the models known by name")
         G = Generator.from_pretrained(
             self.model, resolution=self.resolution, device=self.device, dtype=self.dtype, path=self.path
         )
@@ -366,5 +376,19 @@ def check_writable(path: Path) -> None:
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"--out {path}: cannot write into {folder}")
+    try:  # What may be written is found out by writing: /proc looks as if it could be.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        raise InputError(f"--out {path}: cannot write into {folder}") from None
+
+
+def check_picture(out: Path, *, columns: int, rows: int, tile: int) -> None:
+    """Fail before the work, not after it, if images of a width make no picture that can be written and looked at."""
+    width, height = columns * tile, rows * tile
+    side = {".webp": 16_383, ".jpg": 65_535, ".jpeg": 65_535}.get(out.suffix.lower(), 1_000_000)
+    if max(width, height) > side or width * height > MAX_PIXELS:
+        raise InputError(
+            f"--out {out}: {columns * rows:,} images of {tile}x{tile} make {width:,}x{height:,} pixels, too "
+            "large for one picture; `stylegan sample --out faces/` writes a picture for each seed, --format tar many"
+        )

@@ -10,6 +10,7 @@ from stylegan.cli.common import (
     ModelOptions,
     NumbersType,
     check_output,
+    check_picture,
     choose_faces,
     latents_option,
     model_options,
@@ -80,6 +81,8 @@ def edit(
     check_output(out)
     G = options.load(out)
     directions = [find_direction(G, name, path=file) for name in names]
+    rows_of_seeds = (1 if latents else len(seeds)) * len(directions)
+    check_picture(out, columns=len(strengths), rows=rows_of_seeds, tile=G.img_resolution)
     faces = choose_faces(
         G,
         seeds,

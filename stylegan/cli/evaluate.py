@@ -10,6 +10,8 @@ from stylegan.cli.common import show_table
 from stylegan.files import write_atomically
 from stylegan.weights.manifest import DEFAULT_MODEL
 
+# Below, a distance between sets of images says more of their number than of the model.
+FEW = 5000
 METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
 
 
@@ -78,4 +80,22 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
         return
     if out is not None:
         write_atomically(out, (json.dumps(result, indent=2) + "\n").encode())
-    show_table([(name, f"{entry['value']:.4g}") for name, entry in result["metrics"].items()])
+    show_table(
+        [(name, f"{entry['value']:.4g}", _measured(name, entry, result)) for name, entry in result["metrics"].items()]
+    )
+    fewest = min(
+        (entry.get(key, FEW) for entry in result["metrics"].values() for key in ("images", "reals")), default=FEW
+    )
+    if fewest < FEW:
+        click.echo(
+            f"note: fid, kid, precision and recall of {fewest:,} images are rough; compare them at equal counts alone"
+        )
+
+
+def _measured(name: str, entry: dict[str, Any], result: dict[str, Any]) -> str:
+    """What a value was measured with, and on how many images."""
+    if "reals" in entry:
+        return f"{entry['images']:,} generated, {entry['reals']:,} real images, {result['extractor']['name']}"
+    if "paths" in entry:
+        return f"{entry['paths']:,} paths, {result['distance']['name']}"
+    return f"{entry['images']:,} images" if "images" in entry else ""

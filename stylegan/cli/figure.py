@@ -12,12 +12,14 @@ from stylegan.cli.common import (
     NumbersType,
     apply_options,
     check_output,
+    check_picture,
     model_options,
     output_option,
     seeds_option,
     size_option,
     truncation_cutoff_option,
 )
+from stylegan.seeds import SeedRanges
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,7 +80,10 @@ def _figure(
             from stylegan import images
 
             check_output(out)
-            picture = draw(options.load(), labels=options.label, batch_size=options.batch_size, **settings)
+            G = options.load()
+            images_wanted = sum(len(given) for given in settings.values() if isinstance(given, SeedRanges))
+            check_picture(out, columns=1, rows=images_wanted, tile=8)  # At the least; the figure knows its own layout.
+            picture = draw(G, labels=options.label, batch_size=options.batch_size, **settings)
             images.save(picture, out)
             click.echo(f"wrote {picture.width}x{picture.height} pixels to {out.resolve()}")
 

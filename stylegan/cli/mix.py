@@ -10,6 +10,7 @@ from stylegan.cli.common import (
     LayersType,
     ModelOptions,
     check_output,
+    check_picture,
     choose_faces,
     latents_option,
     model_options,
@@ -66,6 +67,8 @@ def mix(
     choose = functools.partial(
         choose_faces, G, label=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
     )
+    across_count, down_count = (1 if file else len(own) for own, file in ((columns, column_latents), (rows, latents)))
+    check_picture(out, columns=across_count + 1, rows=down_count + 1, tile=G.img_resolution)
     a = choose(columns, column_latents, option="columns")
     b = choose(rows, latents, option="rows")
     mixed = G.mix_styles(a.ws[None], b.ws[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]

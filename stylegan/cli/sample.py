@@ -12,6 +12,7 @@ from stylegan.cli.common import (
     Faces,
     ModelOptions,
     check_output,
+    check_picture,
     choose_faces,
     clean_up_on_sigterm,
     latents_option,
@@ -141,6 +142,8 @@ def sample(
             kept = f", kept {len(part) - written}" if resume else ""
             click.echo(f"wrote {written} images to {out.resolve()}{kept}")
         else:
+            across = columns or min(8, len(seeds))
+            check_picture(out, columns=across, rows=-(-len(seeds) // across), tile=job.width)
             batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
             rendered = job.render(seeds, batch_size)
             tiles = [image for _, image in tqdm(rendered, total=len(seeds), unit="img", disable=None)]

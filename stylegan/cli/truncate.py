@@ -8,6 +8,7 @@ from stylegan.cli.common import (
     ModelOptions,
     NumbersType,
     check_output,
+    check_picture,
     choose_faces,
     latents_option,
     model_options,
@@ -53,6 +54,7 @@ def truncate(
 
     check_output(out)
     G = options.load(out)
+    check_picture(out, columns=len(truncation_psi), rows=1 if latents else len(seeds), tile=G.img_resolution)
     faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)
     sweep = torch.stack([G.truncate(faces.ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
     noise = faces.noise_for(torch.arange(len(faces.ws), device="cpu").repeat_interleave(len(truncation_psi)))

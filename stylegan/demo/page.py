@@ -139,7 +139,7 @@ class _Page:
             self.psi = gr.Slider(
                 -1.5,
                 1.5,
-                value=G.truncation_psi,
+                value=G.recommended_truncation["truncation_psi"],
                 step=0.05,
                 label="Truncation psi",
                 info="0 is the average face, 1 full variety, below 0 the opposite face.",

@@ -7,6 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..bands import Layers
+from ..checks import typed
 from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
@@ -16,6 +17,7 @@ from ..w_space import sample_w
 from .boundaries import boundary, orthogonalize
 
 
+@typed
 @no_autocast()
 def attribute_directions(
     G: Generator,

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from ..bands import Layers
+from ..checks import typed
 from ..direction import Direction
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
 from ..precision import no_autocast
+from ..tensors import check_tensor
 from ..w_space import sample_w
 from .space import layer_range, make_direction
 
@@ -19,6 +21,7 @@ from .space import layer_range, make_direction
 _C = 1e-3
 
 
+@typed
 @no_autocast()
 def boundary(
     G: Generator,
@@ -38,11 +41,8 @@ def boundary(
 
     Raises InputError for shapes that do not fit, scores that are all alike, or too few samples.
     """
-    if w.ndim != 2 or w.shape[1] != G.w_dim or scores.shape != (len(w),):
-        raise InputError(
-            f"expected w [N, {G.w_dim}] and scores [N], got {list(w.shape)} and {list(scores.shape)}; "
-            "w is that of one layer: ws[:, 0]"
-        )
+    check_tensor(w, ("N", G.w_dim), what="w", hint="; w is that of one layer: ws[:, 0]")
+    check_tensor(scores, (len(w),), what="scores")
     per_side = int(fraction * len(w))
     if not 0 < fraction <= 0.5 or per_side < 10:
         raise InputError(f"{len(w)} samples and fraction {fraction} leave {per_side} of each side; expected 10 or more")
@@ -68,6 +68,7 @@ def boundary(
     )
 
 
+@typed
 @no_autocast()
 def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction]) -> Direction:
     """The part of a direction that leaves others alone: what is at right angles to them all (section 2.3).
@@ -75,6 +76,8 @@ def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction
     Moving along it changes the scores that the other boundaries stand for less. Its facts name the others.
     Raises InputError if nothing is left of it.
     """
+    if not others:
+        raise InputError("there is nothing to be at right angles to: others is empty")
     basis, _ = torch.linalg.qr(torch.stack([other.vector.double() for other in others], dim=1))  # [w_dim, others]
     vector = direction.vector.double()
     left = vector - basis @ (basis.T @ vector)

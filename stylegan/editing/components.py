@@ -3,6 +3,7 @@
 import torch
 
 from ..bands import Layers
+from ..checks import typed
 from ..choices import SAMPLES
 from ..direction import Direction
 from ..generator import Generator
@@ -11,6 +12,7 @@ from ..w_space import sample_w
 from .space import check_count, fix_signs, layer_range, make_direction
 
 
+@typed
 @no_autocast()
 def pca(G: Generator, *, n: int = 10, layers: Layers | None = None, samples: int = SAMPLES) -> list[Direction]:
     """The n directions along which w varies most, named pca:0, pca:1...

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..bands import Layers
+from ..checks import typed
 from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
@@ -15,6 +16,7 @@ from ..w_space import sample_w
 from .space import check_count, fix_signs, layer_range, make_direction
 
 
+@typed
 @no_autocast()
 def sefa(G: Generator, *, n: int = 10, layers: Layers | None = None) -> list[Direction]:
     """The n directions that change the styles most, named sefa:0, sefa:1...

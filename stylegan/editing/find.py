@@ -4,6 +4,7 @@ import difflib
 import os
 from importlib import resources
 
+from ..checks import typed
 from ..direction import Direction, load_directions
 from ..errors import InputError
 from ..generator import Generator
@@ -14,6 +15,7 @@ from .factorization import sefa
 _PACKAGE = resources.files("stylegan") / "editing"
 
 
+@typed
 def bundled_directions(G: Generator) -> dict[str, Direction]:
     """The directions that ship inside the package for this model, by name; none for other models."""
     file = _PACKAGE / f"{G.name}.safetensors"
@@ -25,6 +27,7 @@ def bundled_directions(G: Generator) -> dict[str, Direction]:
     return {name: d for name, d in directions.items() if same_average(G.w_avg, d.w_avg)}
 
 
+@typed
 def find_direction(G: Generator, name: str, *, path: str | os.PathLike[str] | None = None) -> Direction:
     """The direction of that name: of a file, or else one that ships with the model.
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..bands import Layers
+from ..checks import typed
 from ..choices import GRADIENT_SAMPLES
 from ..direction import Direction
 from ..errors import InputError
@@ -28,6 +29,7 @@ COLOURS: Mapping[str, Callable[[Tensor], Tensor]] = {
 _RANGE = 1.5
 
 
+@typed
 @no_autocast()
 def gradient_directions(
     G: Generator,

@@ -12,6 +12,7 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from .. import ops
+from ..checks import check_choice
 from ..choices import RenderPath
 from ..errors import InputError
 from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
@@ -30,8 +31,7 @@ _TYPES = {
 
 def check_path(path: str) -> RenderPath:
     """Return the path if there is one of that name here, else raise InputError."""
-    if path not in RENDER_PATHS:
-        raise InputError(f"path must be one of {', '.join(map(repr, RENDER_PATHS))}; got {path!r}")
+    check_choice(path, what="path", choices=RENDER_PATHS)
     if path == "native" and native_kernels() is None and not (torch.cuda.is_available() and triton_kernels()):
         raise InputError(
             "path 'native' was not compiled when stylegan was installed; use 'auto', or install a C compiler"

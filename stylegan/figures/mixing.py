@@ -4,6 +4,7 @@ import torch
 from PIL import Image
 
 from ..bands import bands, resolutions
+from ..checks import typed
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize
@@ -11,6 +12,7 @@ from ..latents import Seeds, check_seeds
 from .layout import column, finish, gap_size, row, text, text_size, upright
 
 
+@typed
 def style_mixing(
     G: Generator,
     *,

@@ -8,17 +8,20 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..bands import bands, resolutions
+from ..checks import typed
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize, to_pil
 from ..latents import Seeds, check_seeds
 from ..placement import FLOAT32_CPU
 from ..sampling import batches
+from ..tensors import check_tensor
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
 Box = tuple[int, int, int, int]  # Left, top, right, bottom.
 
 
+@typed
 def noise_examples(
     G: Generator,
     *,
@@ -41,9 +44,9 @@ def noise_examples(
     """
     size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
     _check_noise(G)
-    if not numbers or realizations < 4:
+    if not numbers or not 4 <= realizations <= 100_000:
         raise InputError(
-            f"a noise figure needs a seed and 4 realizations or more, got {len(numbers)} and {realizations}"
+            f"a noise figure needs a seed and 4 to 100,000 realizations, got {len(numbers)} and {realizations}"
         )
     ws = G.ws(numbers, labels=labels, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff)
     draws = range(noise_seed, noise_seed + realizations)
@@ -74,6 +77,7 @@ def noise_examples(
     return finish(G, column(lines, gap=gap), caption, size=letters, settings=settings)
 
 
+@typed
 def noise_deviation(
     G: Generator,
     ws: Tensor,
@@ -87,6 +91,9 @@ def noise_deviation(
     ws: [1, num_ws, w_dim]. noise_seeds: one for each draw. batch_size, progress: see `G.sample`; memory does not grow
     with the number of draws. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
     """
+    check_tensor(ws, (1, G.num_ws, G.w_dim), what="ws")
+    if len(noise_seeds) < 1:
+        raise InputError("a deviation needs at least one noise seed")
     total = squares = torch.zeros(1, **FLOAT32_CPU)
     batch_size = batch_size or G.default_batch_size(len(noise_seeds))
     for i in batches(len(noise_seeds), batch_size, progress):
@@ -100,6 +107,7 @@ def noise_deviation(
     return (squares / len(noise_seeds) - mean.square()).clamp(min=0).sqrt().numpy()
 
 
+@typed
 def noise_layers(
     G: Generator,
     *,

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from ..bands import resolutions
+from ..checks import check_integer, typed
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize
@@ -18,6 +19,7 @@ PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
 CUTOFF = 8
 
 
+@typed
 def truncation(
     G: Generator,
     *,
@@ -59,6 +61,7 @@ def truncation(
     return finish(G, column(lines, gap=gap, align="right"), caption, size=letters, settings=settings)
 
 
+@typed
 def uncurated(
     G: Generator,
     *,
@@ -78,8 +81,9 @@ def uncurated(
     `style_mixing`. Raises InputError likewise.
     """
     size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
-    if columns < 1:
-        raise InputError(f"columns must be 1 or more, got {columns}")
+    if not numbers:
+        raise InputError("a figure needs at least one seed")
+    check_integer(columns, what="columns", low=1, high=1000)
     if truncation_cutoff == CUTOFF:
         truncation_cutoff = min(CUTOFF, G.num_ws)
     shown = G.sample(

@@ -6,13 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checks import check_integer, check_integers, typed
 from ..errors import InputError
 from ..placement import to_float64
+from ..tensors import check_tensor
 
 # Rows whose distances to all others are held at once: 1,024 x 50,000 float32 are 200 MB.
 _ROWS = 1024
 
 
+@typed
 def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Frechet distance between the normal distributions with the means and covariances of two sets of features.
 
@@ -35,6 +38,7 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centred.mT @ centred / (len(x) - 1)
 
 
+@typed
 def kernel_distance(
     a: Tensor, b: Tensor, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
@@ -44,6 +48,9 @@ def kernel_distance(
     Returns the mean over the subsets and their standard deviation.
     """
     a, b = _checked(a, b)
+    check_integer(subsets, what="subsets", low=1, high=100_000)
+    check_integer(subset_size, what="subset_size", low=2, high=2**31)
+    check_integers(seed, what="seed", limit=2**32)
     size = min(subset_size, len(a), len(b))
     random = np.random.RandomState(seed)
     values = []
@@ -72,6 +79,7 @@ class PrecisionRecall:
     recall: float
 
 
+@typed
 def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> PrecisionRecall:
     """Improved precision and recall (Kynkaanniemi et al. 2019, equations 1 and 2).
 
@@ -79,7 +87,7 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> Prec
     from its own k-th nearest neighbour. Raises InputError if a set has no k-th neighbour.
     """
     real, fake = _checked(real, fake)
-    if min(len(real), len(fake)) <= neighbours:
+    if not 1 <= neighbours < min(len(real), len(fake)):
         raise InputError(f"{neighbours} neighbours need more images, got {len(real)} real and {len(fake)} generated")
     # Distances do not change, and are rounded less, around a centre.
     centre = to_float64(real).mean(dim=0).to(real.device, torch.float32)
@@ -102,8 +110,8 @@ def _squared_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _checked(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
-        raise InputError(
-            f"features must be [N, D] and [M, D] with two rows or more, got {list(a.shape)} and {list(b.shape)}"
-        )
+    check_tensor(a, ("N", "D"), what="features")
+    check_tensor(b, ("M", a.shape[1]), what="features of the other set", device=a.device)
+    if min(len(a), len(b)) < 2 or not a.shape[1] or not (a.isfinite().all() and b.isfinite().all()):
+        raise InputError(f"features must be finite, two rows or more, got {list(a.shape)} and {list(b.shape)}")
     return a, b

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from ..checks import typed
 from ..errors import InputError
+from ..tensors import check_tensor
 
 
 @dataclass(frozen=True)
@@ -24,14 +26,17 @@ def most_confident(logits: Tensor, keep: int) -> Tensor:
     return logits.abs().argsort(descending=True, stable=True)[:keep]
 
 
+@typed
 def separability(latents: Tensor, logits: Tensor) -> Separability:
     """Fit a linear SVM to the classes that the logits name, and compare its classes with them.
 
     latents: [N, D]; logits: [N], log-odds of the positive class. Needs scikit-learn. Both are as in the official code:
     the plane is fitted and judged on the same latents, with the support vector machine's default settings.
     """
-    if latents.ndim != 2 or logits.shape != latents.shape[:1] or not len(logits):
-        raise InputError(f"expected latents [N, D] and logits [N], got {list(latents.shape)} and {list(logits.shape)}")
+    check_tensor(latents, ("N", "D"), what="latents")
+    check_tensor(logits, (len(latents),), what="logits", device=latents.device)
+    if not latents.numel() or not (latents.isfinite().all() and logits.isfinite().all()):
+        raise InputError(f"latents and logits must be finite and at least one, got latents {list(latents.shape)}")
     classes = (logits > 0).cpu().numpy()
     found = classes if classes.all() or not classes.any() else _side_of_plane(latents, classes)
     counts = np.array([[np.sum((found == x) & (classes == y)) for y in (False, True)] for x in (False, True)])

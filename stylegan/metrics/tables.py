@@ -152,7 +152,10 @@ def _notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}" if value < 100 else f"{value:.1f}"
+    """Two decimals as in the paper, three digits of what is too small for them: extractors differ in scale."""
+    if value is None:
+        return ""
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 0.1 or not value else f"{value:.3g}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -250,7 +250,7 @@ class TrainingConfig:
             if name not in known:
                 nearest = get_close_matches(str(name), known, n=1)
                 hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-                raise InputError(f"{where}: unknown setting {name!r}{hint}")
+                raise InputError(f"{where}: unknown setting {name!r}{hint}; `stylegan train --show-settings` lists all")
         try:
             return cls(**settings)
         except InputError as error:

@@ -92,6 +92,8 @@ def read_weights(
     hf:user/name for the repository. Raises NotFoundError if there is nothing, DownloadError if it cannot be had,
     WeightsError if the file is not what it should be, IntegrityError if it is another one.
     """
+    if not isinstance(name_or_path, str | os.PathLike) or not os.fspath(name_or_path):
+        raise InputError(f"expected a model's name, path, repository or URL, got {name_or_path!r}")
     access = access or hub.Access()
     wanted = Wanted(network, resolution, fused_from)
     loaded = _read(name_or_path, wanted, revision, access)
