@@ -152,7 +152,7 @@ def test_stored_level_of_detail_is_the_default():
 
 def test_static_truncation_is_read_from_the_file(golden: Golden):
     expected = {"pickle_lod1.5": (0.6, 5), "traditional8": (1.0, None)}.get(golden.name, (0.7, 8))
-    assert (golden.Gs.truncation_psi, golden.Gs.truncation_cutoff) == expected
+    assert tuple(golden.Gs.config[key] for key in ("truncation_psi", "truncation_cutoff")) == expected
 
 
 def test_official_uint8_images(golden: Golden):

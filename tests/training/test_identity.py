@@ -172,7 +172,7 @@ def test_mapping_depths_of_table_4(preset, layers):
     assert G.w_dim == (12 if layers else 16)
     assert G(G.z([1]), torch.eye(2)[:1]).shape == (1, 3, 16, 16)
     if not layers:
-        assert (G.truncation_psi, G.truncation_cutoff) == (1, None)
+        assert G.recommended_truncation == {"truncation_psi": 1, "truncation_cutoff": None}
 
 
 def test_the_baseline_grows_from_4x4():

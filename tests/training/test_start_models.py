@@ -51,7 +51,7 @@ def assert_same_images(first: Generator, model: Generator) -> None:
     """But for float16, in which snapshots are stored."""
     given, expected = images(first), images(model)
     assert (given - expected).abs().max() <= 0.03 * expected.abs().max()
-    assert first.truncation_cutoff == model.truncation_cutoff
+    assert first.recommended_truncation == model.recommended_truncation
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
