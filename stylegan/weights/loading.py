@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ..checks import check_integer
 from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, OfflineError, WeightsError
 from ..files import write_atomically
 from ..placement import without_memory
@@ -94,6 +95,8 @@ def read_weights(
     """
     if not isinstance(name_or_path, str | os.PathLike) or not os.fspath(name_or_path):
         raise InputError(f"expected a model's name, path, repository or URL, got {name_or_path!r}")
+    if resolution is not None:
+        check_integer(resolution, what="resolution", low=4, high=2**14)
     access = access or hub.Access()
     wanted = Wanted(network, resolution, fused_from)
     loaded = _read(name_or_path, wanted, revision, access)
