@@ -11,7 +11,7 @@ from PIL import Image
 
 from stylegan import Generator
 from stylegan.direction import load_directions
-from stylegan.editing import find_direction
+from stylegan.editing import bundled_directions, find_direction
 from stylegan.generator import DEFAULT_MODEL
 from stylegan.latent_files import Latents
 from stylegan.weights import manifest
@@ -106,7 +106,8 @@ def test_truncate_and_edit_keep_the_noise_of_latents(run, two, latents):
 def test_mix_takes_latents_for_rows_and_columns(run, default: Generator, two, latents):
     ok(run("mix", "--columns", 1, "--latents", latents, "--layers", "coarse"))
     grid = np.asarray(Image.open("mix.png"))
-    assert same(grid[-SIDE:, :SIDE], two[1])
+    left = grid.shape[1] - 2 * SIDE - SIDE // 32  # Beside it is its name.
+    assert same(grid[-SIDE:, left : left + SIDE], two[1])
     mixed = default.render(default.mix_styles(default.ws([1]), default.ws([21]), "coarse"), output_type="np")[0]
     assert same(grid[-SIDE:, -SIDE:], mixed.astype(int))
     ok(run("mix", "--column-latents", latents, "--rows", 1, "--layers", "coarse"))
@@ -186,8 +187,8 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
     [
         (["edit", "--direction", "agee"], f"no direction 'agee' for {DEFAULT_MODEL}"),
         (["edit", "--direction", "age", "--directions", "gone.safetensors"], "gone.safetensors: no such file"),
-        (["edit", "--directions", "page.html"], "page.html: not a safetensors file"),
-        (["edit", "--strengths", "1", "--latents", "page.html"], "page.html: not a safetensors file"),
+        (["edit", "--directions", "page.html"], "page.html: a web page (HTML), not weights"),
+        (["edit", "--strengths", "1", "--latents", "page.html"], "page.html: a web page (HTML), not weights"),
         (["edit", "--model", "faces-64", "--layers", "12"], "crossover must be from 0 to 10"),
         (["directions", "--out", "d.png"], "must end in .safetensors"),
         (["directions", "-n", "257"], "n must be an integer from 0 to 256"),
@@ -256,3 +257,11 @@ def test_usage_errors_exit_2(run, arguments):
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
+
+
+def test_a_direction_is_one_line_and_says_which_way_it_leads(default: Generator):
+    directions = bundled_directions(default)
+    for name, way in (("age", "older"), ("gender", "female")):
+        assert repr(directions[name]).startswith(f"Direction('{name}' of faces-128: gradient, layers 0-11 of ws")
+        assert f"+ is {way}" in repr(directions[name])
+        assert "\n" not in repr(directions[name])

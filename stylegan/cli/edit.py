@@ -23,7 +23,7 @@ from stylegan.seeds import SeedRanges
 
 
 @click.command()
-@seeds_option("3", "--seeds", help="Seeds of the faces, a row each.")
+@seeds_option("9,22,21", "--seeds", help="Seeds of the faces, a row each.")
 @latents_option("--latents", help="Faces of this file, in place of seeds.")
 @click.option(
     "--direction",
@@ -31,7 +31,8 @@ from stylegan.seeds import SeedRanges
     multiple=True,
     default=["sefa:0"],
     show_default=True,
-    help="sefa:N, pca:N, or a name in the file of directions (bundled faces: age, gender). Repeatable, a row each.",
+    help="sefa:N, pca:N, or a name in the file of directions (bundled faces: age, + is older; gender, + is female). "
+    "Repeatable, a row each.",
 )
 @click.option(
     "--directions",
@@ -69,8 +70,8 @@ def edit(
 
     \b
     Examples:
-      stylegan edit --seed 3 --direction age
-      stylegan edit --seed 3 --direction sefa:2 --strengths -3:3:7 --out strip.png
+      stylegan edit --direction age
+      stylegan edit --seed 9 --direction sefa:2 --strengths -3:3:7 --out strip.png
       stylegan edit --latents run/latents.safetensors --direction age --direction gender
     """
     import torch

@@ -61,6 +61,7 @@ def mix(
     import torch
 
     from stylegan import images
+    from stylegan.figures.layout import column, row, text, text_size, upright
 
     check_output(out)
     G = options.load(out)
@@ -76,10 +77,16 @@ def mix(
     noise = a.noise_for(torch.arange(len(a.ws), device="cpu").repeat(len(b.ws)))
     tiles = G.render(mixed, noise=noise, batch_size=options.batch_size)
     across, down = (G.render(faces.ws, noise=faces.noise, batch_size=options.batch_size) for faces in (a, b))
+    # Above and beside the sources is what they are.
+    side, letters = G.img_resolution, text_size(G.img_resolution)
     grid = images.grid(
         tiles,
-        column_headings=across,
-        row_headings=down,
+        column_headings=[
+            column([text(name, size=letters, width=side), source]) for name, source in zip(a.names, across, strict=True)
+        ],
+        row_headings=[
+            row([upright(name, size=letters, height=side), source]) for name, source in zip(b.names, down, strict=True)
+        ],
         padding=max(2, G.img_resolution // 32),
     )
     settings: dict[str, object] = {"columns": a.names, "rows": b.names, "layers": layers, "truncation_psi": a.psi}
