@@ -25,7 +25,7 @@ from .choices import NoiseMode, OutputType, RenderPath
 from .config import check_config, check_nested
 from .direction import Direction, edit
 from .errors import InputError
-from .fast import check_path
+from .fast import check_path, resolve_path
 from .files import write_atomically
 from .latents import Seeds
 from .layers import SynthesisLayer, initialize
@@ -33,7 +33,7 @@ from .mapping import MappingNetwork
 from .model_card import model_card
 from .placement import FLOAT32_CPU, check_device, check_dtype, new_weight
 from .precision import no_autocast
-from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, rounded
+from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, fresh_noise_seeds, rounded
 from .synthesis import SynthesisNetwork, check_noise
 from .tensors import check_tensor
 from .version import __version__
@@ -84,6 +84,7 @@ class Generator(nn.Module):
         self.img_resolution, self.img_channels = img_resolution, img_channels
         self.metadata: dict[str, Any] = {}
         self.source = "initial weights"
+        self._digest: tuple[Any, str] | None = None  # Of what state of the weights, and their sha256.
 
         self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **mapping)
         self.register_buffer("w_avg", new_weight(w_dim).zero_())
@@ -202,6 +203,20 @@ class Generator(nn.Module):
     def checkpoint(self) -> Checkpoint:
         """The network as data: config, tensors and metadata."""
         return Checkpoint("Generator", self.config, self.state_dict(), self.metadata)
+
+    @property
+    def weights_sha256(self) -> str:
+        """The sha256 of config and weights, by which pictures tell which network made them; see `Checkpoint.sha256`.
+
+        It is computed when it is first asked for, and again once weights have changed.
+        """
+        tensors = self.state_dict().values()
+        # Every change in place counts up the version; training by recorded steps does not, but moves the average.
+        state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]
+        key = (state, self.synthesis.lod, self.w_avg.sum().item())
+        if self._digest is None or self._digest[0] != key:
+            self._digest = key, self.checkpoint().sha256()
+        return self._digest[1]
 
     @property
     def config(self) -> dict[str, Any]:
@@ -358,14 +373,15 @@ class Generator(nn.Module):
             or be their number.
         truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
-        noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise.
+        noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise, other each time;
+            PIL images remember its seeds.
         labels: for conditional models: the index of a class or its name (`metadata["classes"]`), one for each image, or
             a tensor [label_dim] or [n, label_dim].
         batch_size: images computed together; None = by resolution and free memory. It changes memory and time, not the
             images.
-        output_type: "pil" = a list of PIL images, which save these settings as text in PNGs: grey, grey with alpha, RGB
-            or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor [n, C, H, W],
-            nominally in [-1, 1], on the device of the network.
+        output_type: "pil" = a list of PIL images, which remember these settings (`images.recall`): grey, grey with
+            alpha, RGB or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor
+            [n, C, H, W], nominally in [-1, 1], on the device of the network.
         progress: show a bar; None = if there is more than one batch, on a terminal.
 
         A seed gives the same image whatever else is in the batch: bit for bit on every run with the same batch size,
@@ -448,6 +464,8 @@ class Generator(nn.Module):
                     f"noise goes in place of noise_mode and noise_seed, got {noise_mode!r}, {noise_seed!r}"
                 )
             check_noise(noise, n, self.synthesis.noise_shapes)
+        if noise_mode == "random" and noise_seed is None and output_type == "pil":
+            noise_seed = fresh_noise_seeds(n)  # Pictures remember how they were made.
         noise_seeds = choose_noise_seeds(noise_seed, noise_mode, n)
         shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
         if batch_size is None:
@@ -469,11 +487,12 @@ class Generator(nn.Module):
             return torch.cat(results)
         if output_type == "np":
             return np.concatenate(results)
+        known = self.provenance()
         for j, (image, own) in enumerate(zip(results, settings, strict=True)):
             own["noise_mode"] = noise_mode if noise is None else "given"
             if noise_seeds:
                 own["noise_seed"] = noise_seeds[j]
-            images.remember(image, self.provenance() | own)
+            images.remember(image, known | own)
         return results
 
     def _check_weights(self) -> None:
@@ -481,8 +500,10 @@ class Generator(nn.Module):
             raise InputError("this network is on the meta device, where there are no numbers; load it onto another one")
 
     def provenance(self) -> dict[str, str]:
-        """What every picture of this model carries as text: software, model and licence."""
-        known = {"Software": f"stylegan {__version__}", "model": self.name}
+        """What every picture of this model remembers: software, model, where it came from, its weights and licence."""
+        known = {"Software": f"stylegan {__version__}", "model": self.name, "source": self.source}
+        known |= {"weights_sha256": self.weights_sha256, "dtype": str(self.dtype).removeprefix("torch.")}
+        known["path"] = resolve_path(self.path, self.device)
         return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})
 
     def __repr__(self) -> str:

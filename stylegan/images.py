@@ -1,6 +1,8 @@
-"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and PNGs that remember how they were made."""
+"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and pictures that remember how they were made."""
 
 import io
+import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from math import ceil, sqrt
@@ -21,6 +23,12 @@ from .pictures import MODES
 from .tensors import check_tensor
 
 Heading = str | Image.Image
+
+# EXIF, where settings are kept in pictures: the description of the image, which may be ASCII only.
+IMAGE_DESCRIPTION = 0x010E
+
+# JPEG has no room for more EXIF than this.
+_MAX_EXIF = 65_000
 
 # PNG predicts each pixel from its neighbours. What that leaves of photographs repeats little but zeros: looking for
 # runs alone takes a sixth of the time of zlib's default at 1024x1024, and makes files no larger (docs/scale.md).
@@ -107,18 +115,62 @@ def opaque(image: Image.Image) -> Image.Image:
 
 @typed
 def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
-    """Attach settings to an image: in `image.info`, and as text wherever it is saved as PNG. Returns the image.
+    """Attach settings to an image: in `image.info`, and in every PNG, JPEG and WebP that is saved of it; returns it.
 
-    Settings that were attached before remain. Copies made by Pillow (crop, resize) keep `info` but not the text.
-    PNGs are read back with `Image.open(f).text`.
+    Settings that were attached before remain. Copies made by Pillow (crop, resize) keep `info` but write nothing.
+    `recall` reads them from a file: they are the description of the image (EXIF), as JSON, and in PNGs text as well.
     """
-    image.info |= {key: str(value) for key, value in settings.items()}
+    image.info |= {key: setting_text(value) for key, value in settings.items()}
     png = PngInfo()
-    for key, value in image.info.items():
-        if isinstance(value, str):
-            png.add_itxt(str(key), value)
-    image.encoderinfo = {"pnginfo": png} | _ENCODINGS["PNG"]
+    for key, value in settings_of(image).items():
+        png.add_itxt(key, value)
+    image.encoderinfo = {"pnginfo": png, "exif": _exif(image)} | _ENCODINGS["PNG"]
     return image
+
+
+@typed
+def recall(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The settings in a PNG, JPEG, WebP or GIF of this library, see `remember`: text by name; none in other pictures.
+
+    Raises InputError if there is no such file, or it is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.format == "PNG":
+                return settings_of(image)
+            gif = image.format == "GIF"
+            stored = image.info.get("comment", "") if gif else image.getexif().get(IMAGE_DESCRIPTION, "")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"{os.fspath(path)}: no picture that can be read: {error}") from error
+    try:
+        settings = json.loads(stored)
+    except (TypeError, ValueError, RecursionError):  # Somebody else's description.
+        return {}
+    return {key: str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def settings_of(image: Image.Image) -> dict[str, str]:
+    """The settings that are attached to an image."""
+    return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+
+
+def setting_text(value: object) -> str:
+    """A setting as pictures hold it; layers are written as commands take them, 4:8."""
+    if isinstance(value, slice):
+        return ":".join("" if part is None else str(part) for part in (value.start, value.stop))
+    return str(value.tolist() if isinstance(value, Tensor | np.ndarray) else value)
+
+
+def _exif(image: Image.Image) -> bytes:
+    """The settings of an image as EXIF; none if there are none, or too many."""
+    settings = settings_of(image)
+    exif = Image.Exif()
+    exif[IMAGE_DESCRIPTION] = json.dumps(settings)
+    data = exif.tobytes() if settings else b""
+    if len(data) > _MAX_EXIF:
+        logging.getLogger(__name__).warning("%d bytes of settings are too many: JPEG and WebP go without", len(data))
+        return b""
+    return data
 
 
 @typed
@@ -146,12 +198,12 @@ def resize(image: Image.Image, size: int) -> Image.Image:
         resized = image.reduce(image.width // size)
     else:
         resized = image.resize((size, image.height * (size // image.width)), Image.Resampling.LANCZOS)
-    return remember(resized, {})
+    return remember(resized, {"size": size})
 
 
 @typed
 def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Save an image, complete or not at all, in the format of the suffix; PNGs keep what `remember` attached."""
+    """Save an image, complete or not at all, in the format of the suffix, with what `remember` attached."""
     write_atomically(path, encode(image, Path(path).suffix))
 
 
@@ -243,7 +295,7 @@ def grid(
         put(heading, left + i * (cell + padding), 0, cell, heading_height)
     for i, heading in enumerate(row_headings or []):
         put(heading, 0, top + i * (height + padding), heading_width, height)
-    return remember(canvas, _settings_of_all(images))
+    return remember(canvas, _settings_of_all(images) | {"columns": columns})
 
 
 def _settings_of_all(images: Sequence[Image.Image]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What `Generator.sample` decides before it renders: which seeds, which noise, how many images at once."""
 
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from operator import length_hint
 from typing import Any
@@ -92,6 +93,11 @@ def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, 
     if len(seeds) not in (1, n):
         raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
     return seeds if len(seeds) == n else seeds * n
+
+
+def fresh_noise_seeds(n: int) -> list[int]:
+    """Seeds for n images that nobody has had before; no global state is touched."""
+    return [secrets.randbits(32) for _ in range(n)]
 
 
 def rounded(psi: Any) -> Any:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from stylegan import Generator, __version__, grid
+from stylegan import Generator, __version__, grid, images
 from stylegan.errors import InputError
 
 from .conftest import FAST_PATHS, tiny_generator
@@ -150,13 +150,43 @@ def test_pictures_remember_how_they_were_made(faces: Generator, tmp_path):
         "Software": f"stylegan {__version__}",
         "model": "faces-64",
         "license": "non-commercial research",
+        "source": faces.source,
+        "weights_sha256": faces.weights_sha256,
+        "dtype": "float32",
+        "path": faces.path,
         "seed": "12",
         "truncation_psi": "0.6",
         "truncation_cutoff": "4",
         "noise_mode": "random",
         "noise_seed": "3",
     }
-    image.save(tmp_path / "face.jpg")  # Formats without text take the picture alone.
+    for suffix in (".png", ".jpg", ".webp"):  # As Pillow saves it, and as the library does.
+        image.save(tmp_path / f"face{suffix}")
+        images.save(image, tmp_path / f"same{suffix}")
+        assert images.recall(tmp_path / f"face{suffix}") == images.recall(tmp_path / f"same{suffix}") == text
+
+
+def test_random_noise_without_a_seed_can_be_made_again(tiny: Generator):
+    fresh = [tiny.sample(3, noise_mode="random") for _ in range(2)]
+    assert len({image.tobytes() for (image, *_) in fresh}) == 2
+    seeds = [int(image.info["noise_seed"]) for image in fresh[0]]
+    assert len(set(seeds)) == 3
+    again = tiny.sample(3, noise_mode="random", noise_seed=seeds)
+    assert [image.tobytes() for image in again] == [image.tobytes() for image in fresh[0]]
+
+
+def test_the_digest_of_a_network_is_that_of_its_weights_and_options(tmp_path):
+    G = tiny_generator()
+    before = G.weights_sha256
+    assert before == tiny_generator().weights_sha256 != tiny_generator(seed=9).weights_sha256
+    assert before != tiny_generator(synthesis={"lod": 1.0}).weights_sha256
+    G.save(tmp_path / "F.safetensors")
+    loaded = Generator.from_pretrained(tmp_path / "F.safetensors")
+    assert loaded.weights_sha256 == before
+    assert loaded.sample()[0].info["source"] == str(tmp_path / "F.safetensors")
+    with torch.no_grad():
+        G.synthesis.to_rgb["2"].bias += 1
+    assert G.weights_sha256 != before
 
 
 def test_labels(tmp_path):

@@ -74,7 +74,7 @@ def test_a_grid_remembers_the_settings_of_its_images(tmp_path):
     tiles = [images.remember(tile("red"), {"seed": seed, "model": "m"}) for seed in (3, 5)]
     tiles[0].info["dpi"] = (72, 72)  # Pillow's own, no setting of ours.
     images.remember(grid(tiles), {"rows": [1]}).save(tmp_path / "grid.png")
-    assert Image.open(tmp_path / "grid.png").text == {"seed": "3,5", "model": "m", "rows": "[1]"}
+    assert Image.open(tmp_path / "grid.png").text == {"seed": "3,5", "model": "m", "columns": "2", "rows": "[1]"}
 
 
 def test_grid_refuses_what_does_not_fit():

@@ -24,7 +24,6 @@ from stylegan.cli.common import clean_up_on_sigterm
 from stylegan.errors import InputError
 from stylegan.files import remove_strays
 from stylegan.jobs import Job, Shard, write_folder, write_tars
-from stylegan.jobs.job import weights_sha256
 from stylegan.seeds import SeedRanges
 
 from .conftest import tiny_generator
@@ -207,7 +206,7 @@ def test_the_line_of_the_manifest_describes_the_tar(job: Job, tmp_path):
     for line in lines:
         data = (tmp_path / line["tar"]).read_bytes()
         assert (line["sha256"], line["bytes"]) == (sha256(data).hexdigest(), len(data))
-        assert line["job"]["weights_sha256"] == weights_sha256(job.G)
+        assert line["job"]["weights_sha256"] == job.G.weights_sha256
 
 
 def test_jpegs_are_small_and_near(job: Job, tmp_path):
@@ -421,10 +420,10 @@ def test_webdataset_reads_the_tars(job: Job, tmp_path):
 
 def test_weights_are_told_apart(job: Job):
     same, other = tiny_generator(), tiny_generator(seed=1)
-    assert weights_sha256(same) == weights_sha256(job.G) != weights_sha256(other)
+    assert same.weights_sha256 == job.G.weights_sha256 != other.weights_sha256
     half = tiny_generator()
     half.synthesis.bfloat16()
-    assert weights_sha256(half) != weights_sha256(same)
+    assert half.weights_sha256 != same.weights_sha256
 
 
 # The command line.

@@ -165,7 +165,7 @@ def interpolate(
     settings |= {"num_frames": num_frames}
     settings |= {"space": space, "loop": loop, "easing": easing, "layers": layers, "base_seeds": base_seeds}
     settings |= {"truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff, "labels": labels}
-    settings |= {"noise": noise}
+    settings |= {"noise": noise, "columns": columns, "size": size}
     if breathe_to is not None:
         settings |= {"breathe_to": breathe_to, "breaths": breaths}
     if noise == "smooth":

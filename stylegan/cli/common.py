@@ -204,6 +204,7 @@ class Faces:
     noise: "list[Tensor] | None"  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
     names: list[str]  # "seed 3", or the names in the file.
     psi: float  # That they were truncated with.
+    settings: dict[str, object]  # What pictures of them remember: seeds or file, psi, cutoff, label.
 
     def noise_for(self, order: "Tensor") -> "list[Tensor] | None":
         """The noise of the images with these indices."""
@@ -232,13 +233,25 @@ def choose_faces(
     truncation_cutoff: int | None,
 ) -> Faces:
     """The faces of seeds, or of a file of latents in their place."""
+    psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
+    settings: dict[str, object] = {"truncation_psi": psi}
+    if truncation_cutoff is not None:
+        settings["truncation_cutoff"] = truncation_cutoff
+    if label is not None:
+        settings["label"] = label
     if latents is None:
-        psi = 0.7 if truncation_psi is None else truncation_psi
         ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
-        return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi)
+        return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi, settings | {"seeds": seeds})
     loaded = load_latents(G, latents, label=label, option=option)
-    psi = 1.0 if truncation_psi is None else truncation_psi
-    return Faces(G.truncate(loaded.ws, psi, truncation_cutoff), loaded.noise, loaded.names, psi)
+    ws = G.truncate(loaded.ws, psi, truncation_cutoff)
+    return Faces(ws, loaded.noise, loaded.names, psi, settings | latents_settings(latents))
+
+
+def latents_settings(path: Path) -> dict[str, object]:
+    """What pictures made of a file of latents remember of it."""
+    from stylegan.weights.cache import sha256_of
+
+    return {"latents": path, "latents_sha256": sha256_of(path)}
 
 
 @dataclass(frozen=True)

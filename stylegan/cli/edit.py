@@ -108,11 +108,8 @@ def edit(
         row_headings=["\n".join(heading) for heading in headings],
         padding=2,
     )
-    settings = {
-        "faces": faces.names,
-        "directions": list(names),
-        "strengths": strengths,
-        "truncation_psi": faces.psi,
-    }
+    settings = faces.settings | {"faces": faces.names, "directions": list(names), "strengths": strengths}
+    settings |= {"layers": layers, "directions_file": file, "command": "edit"}
+    settings = {key: value for key, value in settings.items() if value is not None}
     images.save(images.remember(strip, settings), out)
     click.echo(f"wrote {len(rows)} x {count} images to {out.resolve()}")

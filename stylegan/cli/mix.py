@@ -13,6 +13,7 @@ from stylegan.cli.common import (
     check_picture,
     choose_faces,
     latents_option,
+    latents_settings,
     model_options,
     output_option,
     seeds_option,
@@ -89,6 +90,9 @@ def mix(
         ],
         padding=max(2, G.img_resolution // 32),
     )
-    settings: dict[str, object] = {"columns": a.names, "rows": b.names, "layers": layers, "truncation_psi": a.psi}
+    settings = b.settings | {"rows": b.names, "columns": a.names, "layers": layers, "command": "mix"}
+    settings.pop("seeds", None)  # Names tell them apart.
+    if column_latents is not None:
+        settings |= {f"column_{key}": value for key, value in latents_settings(column_latents).items()}
     images.save(images.remember(grid, settings), out)
     click.echo(f"wrote a grid of {len(b.ws)} x {len(a.ws)} mixed images to {out.resolve()}")

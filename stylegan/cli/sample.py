@@ -178,7 +178,10 @@ def _of_latents(
         noise_seed=job.noise_seed,
         batch_size=options.batch_size,
     )
-    tiles = [images.resize(image, job.width) for image in rendered]
+    tiles = [
+        images.remember(images.resize(image, job.width), faces.settings | {"name": name})
+        for image, name in zip(rendered, faces.names, strict=True)
+    ]
     if format == "grid":
         _save_grid(tiles, out, columns)
         return
@@ -192,7 +195,8 @@ def _of_latents(
 def _save_grid(tiles: "list[Image.Image]", out: Path, columns: int | None) -> None:
     from stylegan import images
 
-    images.save(images.grid(tiles, columns=columns or min(8, len(tiles))), out)
+    grid = images.grid(tiles, columns=columns or min(8, len(tiles)))
+    images.save(images.remember(grid, {"command": "sample"}), out)
     click.echo(f"wrote a grid of {len(tiles)} images to {out.resolve()}")
 
 

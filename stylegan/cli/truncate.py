@@ -64,6 +64,8 @@ def truncate(
         row_headings=faces.names,
         padding=2,
     )
-    settings: dict[str, object] = {"faces": faces.names, "truncation_psi": truncation_psi}
+    settings = faces.settings | {"faces": faces.names, "truncation_psi": truncation_psi, "command": "truncate"}
+    if truncation_cutoff is not None:
+        settings["truncation_cutoff"] = truncation_cutoff
     images.save(images.remember(grid, settings), out)
     click.echo(f"wrote {len(faces.ws)} x {len(truncation_psi)} images to {out.resolve()}")

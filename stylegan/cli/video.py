@@ -13,6 +13,7 @@ from stylegan.cli.common import (
     SeedsType,
     check_writable,
     latents_option,
+    latents_settings,
     load_latents,
     model_options,
     output_option,
@@ -124,6 +125,9 @@ def video(
         size=size,
         batch_size=options.batch_size,
     )
+    frames.settings |= {"command": "video", "fps": fps}
+    if latents is not None:
+        frames.settings |= latents_settings(latents)
     animation.save_video(frames, out, fps=fps)
     over = ", laid over white" if G.img_channels in (2, 4) else ""
     click.echo(f"wrote {len(frames)} frames{over}, {len(frames) / fps:g} s, to {out.resolve()}")

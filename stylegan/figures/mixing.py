@@ -75,6 +75,7 @@ def style_mixing(
     )
     settings: dict[str, object] = {"figure": "style-mixing", "sources_a": a, **sources}
     settings |= {"truncation_psi": truncation_psi, "truncation_cutoff": truncation_cutoff}
+    settings |= {"labels": labels, "size": size}
     return finish(G, column(blocks, gap=2 * gap, align="right"), caption, size=letters, settings=settings)
 
 

@@ -73,6 +73,8 @@ def noise_examples(
         "realizations": realizations,
         "truncation_psi": truncation_psi,
         "truncation_cutoff": truncation_cutoff,
+        "labels": labels,
+        "size": size,
     }
     return finish(G, column(lines, gap=gap), caption, size=letters, settings=settings)
 
@@ -157,6 +159,8 @@ def noise_layers(
         "noise_seed": noise_seed,
         "truncation_psi": truncation_psi,
         "truncation_cutoff": truncation_cutoff,
+        "labels": labels,
+        "size": size,
     }
     return finish(G, column(lines, gap=gap), caption, size=letters, settings=settings)
 

@@ -57,6 +57,8 @@ def truncation(
         "seeds": numbers,
         "truncation_psi": psis,
         "truncation_cutoff": truncation_cutoff,
+        "labels": labels,
+        "size": size,
     }
     return finish(G, column(lines, gap=gap, align="right"), caption, size=letters, settings=settings)
 
@@ -108,6 +110,8 @@ def uncurated(
         "columns": columns,
         "truncation_psi": truncation_psi,
         "truncation_cutoff": truncation_cutoff,
+        "labels": labels,
+        "size": size,
     }
     return finish(G, body, caption, size=text_size(size), settings=settings)
 

@@ -12,7 +12,7 @@ from .. import images
 from ..errors import DatasetError, InputError, StorageError
 from ..pictures import open_picture
 from ..workers import map_in_order
-from .job import Job, weights_sha256
+from .job import Job
 
 # What resuming compares of a PNG's text.
 _COMPARED = (
@@ -57,17 +57,15 @@ def write_folder(
     folder.mkdir(parents=True, exist_ok=True)
     if batch_size is None:
         batch_size = job.G.default_batch_size(len(seeds))
-    weights = weights_sha256(job.G)
     # What files of this job have in common, as text; a model's name may be that of another one, too.
-    common = job.settings() | {"weights_sha256": weights}
+    common = job.settings() | {"weights_sha256": job.G.weights_sha256}
 
     def path(seed: int) -> Path:
         return folder / f"seed{seed:04d}.png"
 
     def save(rendered: tuple[int, Image.Image]) -> None:
         seed, image = rendered
-        digest = {"weights_sha256": weights, "pixels_sha256": _pixels_sha256(image)}
-        images.save(images.remember(image, digest), path(seed))
+        images.save(images.remember(image, {"pixels_sha256": _pixels_sha256(image)}), path(seed))
 
     with tqdm(total=len(seeds), unit="img", disable=None if progress is None else not progress) as bar:
 

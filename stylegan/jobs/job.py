@@ -1,7 +1,5 @@
 """A job: what all of its images have in common, which is everything but the seeds."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -77,7 +75,7 @@ class Job:
         """The settings, and all else that a job must share with another to make the same images."""
         return {
             "software": f"stylegan {__version__}",
-            "weights_sha256": weights_sha256(self.G),
+            "weights_sha256": self.G.weights_sha256,
             "path": resolve_path(self.G.path, self.G.device),
             "dtype": str(self.G.dtype).removeprefix("torch."),
         } | self.settings()
@@ -86,12 +84,3 @@ class Job:
 def overlaps(device: torch.device) -> bool:
     """Whether host and device work at the same time."""
     return device.type == "cuda"
-
-
-def weights_sha256(G: Generator) -> str:
-    """The sha256 of a generator's config and tensors, wherever they are: the same for the same network."""
-    digest = hashlib.sha256(json.dumps(G.config, sort_keys=True).encode())
-    for name, tensor in G.state_dict().items():
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()

@@ -26,7 +26,7 @@ from ..training.distributed import World
 from ..version import __version__
 from ..weights.cache import Cache
 from . import distributions
-from .features import RealFeatures, check_finite, model_digest
+from .features import RealFeatures, check_finite
 from .images import Images, NoiseMode, labels_for
 from .linear_separability import Separability, check_keep, score, separability_of_all
 from .names import Metric, parse_metrics
@@ -276,7 +276,7 @@ def _result(run: _Run, values: dict[str, Any], facts: dict[str, Any]) -> dict[st
     settings, G = run.settings, run.G
     return {
         "format": FORMAT,
-        "model": {"name": G.name, "source": G.source, "sha256_of_tensors": model_digest(G.state_dict())},
+        "model": {"name": G.name, "source": G.source, "weights_sha256": G.weights_sha256},
         "metrics": values,
         **facts,
         "settings": {

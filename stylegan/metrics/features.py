@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import safetensors
-import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -113,15 +112,6 @@ def data_digest(path: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(f"{file.relative_to(path).as_posix()}\0{sha256_of(file)}\n".encode())
-    return digest.hexdigest()
-
-
-def model_digest(tensors: dict[str, Tensor]) -> str:
-    """A sha256 of a network's tensors: the same for the same weights, whatever file they came from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name}\0{tensor.dtype}\0{list(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -4,6 +4,7 @@ The header's metadata holds `stylegan_format_version`, `network` (Generator or D
 (the arguments of the network) and `metadata` (name, dataset, license, kimg, source...). This module knows no networks.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -37,6 +38,14 @@ class Checkpoint:
     config: dict[str, Any]
     state_dict: dict[str, Tensor]
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    def sha256(self) -> str:
+        """The sha256 of config and tensors, wherever they are: the same for the same network, whatever it is called."""
+        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        for name, tensor in self.state_dict.items():
+            digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: torch.dtype | None = None) -> None:

@@ -83,7 +83,7 @@ def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result, G):
     assert result["metrics"]["fid24"] == {"value": result["metrics"]["fid24"]["value"], "images": 24, "reals": 20}
     assert result["metrics"]["ls_w24"]["attributes"]["bright"]["kept"] == 12
     assert {"stylegan", "torch", "numpy", "python"} <= result["software"].keys()
-    for entry in (result["model"]["sha256_of_tensors"], result["data"]["sha256"], result["extractor"]["sha256"]):
+    for entry in (result["model"]["weights_sha256"], result["data"]["sha256"], result["extractor"]["sha256"]):
         assert len(entry) == 64
 
 
@@ -308,7 +308,7 @@ def test_the_command_writes_json_and_shows_the_values(G, pictures, tmp_path):
     done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path / "out.json")])
     assert done.exit_code == 0, done.output
     written = json.loads((tmp_path / "out.json").read_text())
-    assert written["model"]["sha256_of_tensors"]
+    assert written["model"]["weights_sha256"]
     assert f"fid24     {written['metrics']['fid24']['value']:.4g}" in done.output
 
 
