@@ -37,6 +37,12 @@ OPSET = 18
 # Largest difference from PyTorch, relative to the largest value of the output (at least 1).
 TOLERANCE = 1e-4
 
+# Young networks, whose maps are still flat, amplify rounding: PyTorch's own float32 is further from float64 than that.
+# Then so many times its distance is allowed, since another order of sums is another draw of the same error.
+_ROUNDING = 4.0
+
+logger = logging.getLogger(__name__)
+
 _NAMES = ("mapping.onnx", "synthesis.onnx", "noise_const.safetensors", "model.json")
 
 
@@ -82,7 +88,9 @@ def export_onnx(
     overwrite: replace files of these names; otherwise they are an InputError.
 
     Before anything is written, onnxruntime runs the networks at batch sizes 1 and 3; ExportError if an output differs
-    from PyTorch's by more than 1e-4 (of its largest value, if that is above 1). model.json is written last.
+    from PyTorch's by more than 1e-4 (of its largest value, if that is above 1). Images are compared with those in
+    float64; where a network is so young that PyTorch's float32 is further off than that, four times as much as it is
+    allowed, and a warning tells so. model.json is written last.
     Returns the paths. Raises InputError without the packages of `pip install "stylegan[onnx]"`.
     """
     if noise not in get_args(NoiseForm):
@@ -157,7 +165,8 @@ def _mapping_file(G: Generator, description: Mapping[str, Any]) -> bytes:
     data = _export(network, tuple(inputs(2).values()), list(inputs(2)), ["w", "w_avg"], description)
     for n in (1, 3):
         given = inputs(n)
-        _compare("mapping.onnx", data, given, network(*given.values()))
+        expected = network(*given.values())
+        _compare("mapping.onnx", data, given, expected, expected)
     return data
 
 
@@ -166,14 +175,15 @@ def _synthesis_file(G: Generator, description: Mapping[str, Any], has_noise_inpu
         labels = [i % G.label_dim for i in range(n)] if G.label_dim else None
         return G.ws(range(n), labels=labels), G.noise(range(n)) if has_noise_inputs else None
 
-    network = _Synthesis(G)
+    network, exact = _Synthesis(G), _Synthesis(copy.deepcopy(G).double())
     names = ["ws"] + [f"noise_{i}" for i in range(G.synthesis.num_layers)] * has_noise_inputs
     ws, noise = inputs(2)
     data = _export(network, (ws, noise) if noise else (ws,), names, ["img"], description)
     for n in (1, 3):
         ws, noise = inputs(n)
         given = dict(zip(names, [ws, *(noise or [])], strict=True))
-        _compare("synthesis.onnx", data, given, (network(ws, noise),))
+        precise = exact(ws.double(), None if noise is None else [map.double() for map in noise])
+        _compare("synthesis.onnx", data, given, (network(ws, noise),), (precise,))
     return data
 
 
@@ -239,19 +249,30 @@ def _quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def _compare(name: str, data: bytes, inputs: Mapping[str, Tensor], expected: Sequence[Tensor]) -> None:
-    """Raise ExportError unless onnxruntime computes the expected outputs from the inputs."""
+def _compare(
+    name: str, data: bytes, inputs: Mapping[str, Tensor], rounded: Sequence[Tensor], exact: Sequence[Tensor]
+) -> None:
+    """Raise ExportError unless onnxruntime computes the outputs as exactly as PyTorch does: rounded to exact."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     if [i.name for i in session.get_inputs()] != list(inputs):
         raise ExportError(f"{name}: takes {[i.name for i in session.get_inputs()]}, expected {list(inputs)}")
     outputs = session.run(None, {key: value.numpy() for key, value in inputs.items()})
-    for got, wanted in zip(outputs, expected, strict=True):
+    for got, own, wanted in zip(outputs, rounded, exact, strict=True):
         limit = TOLERANCE * max(1.0, wanted.abs().max().item())
-        difference = float(np.abs(got - wanted.numpy()).max()) if got.shape == tuple(wanted.shape) else float("inf")
-        if not difference <= limit:
+        rounding = (own.double() - wanted.double()).abs().max().item()
+        difference = float("inf")
+        if got.shape == tuple(wanted.shape):
+            difference = float(np.abs(got.astype(np.float64) - wanted.double().numpy()).max())
+        if not difference <= max(limit, _ROUNDING * rounding):
             n = len(next(iter(inputs.values())))
             raise ExportError(
                 f"{name}: differs from PyTorch by {difference:.2g} at batch size {n}; at most {limit:.2g}"
+            )
+        if rounding > limit:
+            logger.warning(
+                "%s: float32 is off by %.2g here, PyTorch's too: the network is young and amplifies rounding",
+                name,
+                rounding,
             )

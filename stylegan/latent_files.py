@@ -1,16 +1,18 @@
 """Latents as a file: ws, with or without noise maps, the model that they belong to, and a name for each.
 
-`stylegan project` writes such files; `--latents` of every other command reads them.
+`stylegan project` writes such files; `--latents` of every other command reads them, and the arrays of other tools.
 """
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from .array_files import is_array_file, read_arrays
 from .errors import InputError
 from .generator import Generator
 from .latents import check_same_average
@@ -66,7 +68,14 @@ class Latents:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], G: Generator) -> Self:
-        """Read latents of this model, onto its device. Raises InputError if there are none, or they do not fit."""
+        """Read latents of this model, onto its device. Raises InputError if there are none, or they do not fit.
+
+        Besides our own files, .npy, .npz and torch.save files of other tools are read, such as projected_w.npz:
+        w [w_dim] or [N, w_dim], or styles [num_ws, w_dim] or [N, num_ws, w_dim]. They do not tell which model they
+        are of. As many rows as the model has layers are the styles of one image.
+        """
+        if is_array_file(path):
+            return cls._of_arrays(path, G)
         tensors, description = load_tensors(path, kind="latents", fields=_FIELDS)
         try:
             ws, w_avg = tensors.pop("ws").to(G.device, torch.float32), tensors.pop("w_avg")
@@ -79,3 +88,19 @@ class Latents:
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
         return latents
+
+    @classmethod
+    def _of_arrays(cls, path: str | os.PathLike[str], G: Generator) -> Self:
+        """The arrays of another tool, by their shapes."""
+        parts, names = [], []
+        for name, array in read_arrays(path, what="latents").items():
+            ws = array[None] if array.shape == (G.num_ws, G.w_dim) or array.ndim == 1 else array
+            ws = ws[:, None] if ws.ndim == 2 else ws  # [N, 1 or num_ws, w_dim]
+            if ws.ndim != 3 or ws.shape[1] not in (1, G.num_ws) or ws.shape[2] != G.w_dim:
+                raise InputError(
+                    f"{path}: expected w [N, {G.w_dim}] or styles [N, {G.num_ws}, {G.w_dim}] for {G.name}, "
+                    f"got {list(array.shape)}"
+                )
+            parts.append(ws.expand(-1, G.num_ws, -1))
+            names += [name] if len(ws) == 1 else [f"{name}-{i}" for i in range(len(ws))]
+        return cls.of(G, torch.cat(parts).to(G.device), names=names, facts={"file": Path(path).name})

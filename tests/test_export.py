@@ -1,5 +1,6 @@
 """ONNX files: they compute what PyTorch computes, at any batch size, and are written as a whole or not at all."""
 
+import copy
 import hashlib
 import json
 import sys
@@ -11,7 +12,7 @@ import safetensors.numpy
 import torch
 from click.testing import CliRunner
 
-from stylegan import Generator, cli
+from stylegan import Generator, cli, export
 from stylegan.errors import ExportError, InputError
 from stylegan.export import OPSET, export_onnx
 
@@ -142,3 +143,43 @@ def test_the_command_replaces_existing_files_only_by_force(tmp_path, tiny: Gener
     result = CliRunner().invoke(cli.main, [*command, "--force"])
     assert result.exit_code == 0, result.output
     assert sorted(path.name for path in out.iterdir()) == ["mapping.onnx", "model.json", "synthesis.onnx"]
+
+
+def flat_network() -> Generator:
+    """Its maps hardly vary about a large mean, as those of young networks: float32 is off by over the tolerance."""
+    G = tiny_generator()
+    for layer in G.synthesis.layers:
+        layer.bias.data += 3000
+    return G
+
+
+def test_networks_on_which_float32_is_inexact_are_exported_and_said_to_be_so(tmp_path, caplog):
+    G = flat_network()
+    ws = G.ws([7])
+    exact = copy.deepcopy(G).double().synthesis(ws.double()).numpy()
+    rounding = np.abs(G.synthesis(ws).numpy() - exact).max()
+    assert rounding > 1e-4 * np.abs(exact).max()
+    export_onnx(G, tmp_path)
+    assert "synthesis.onnx: float32 is off by" in caplog.text
+    img = run(tmp_path / "synthesis.onnx", ws=ws)[0]
+    assert np.abs(img - exact).max() < 10 * rounding
+
+
+def test_what_is_wrong_by_more_than_rounding_is_refused_on_them_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("stylegan.export._ROUNDING", 1e-3)
+    with pytest.raises(ExportError, match=r"synthesis.onnx: differs from PyTorch by"):
+        export_onnx(flat_network(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_well_conditioned_networks_are_held_to_the_tolerance(tmp_path, tiny: Generator, monkeypatch):
+    """Where float32 is exact, nothing else excuses a difference."""
+    compare = export._compare
+
+    def compare_with_others(name, data, inputs, rounded, exact):
+        off = 2e-4 * max(1, exact[0].abs().max()) * (name == "synthesis.onnx")
+        compare(name, data, inputs, [value + off for value in rounded], [value + off for value in exact])
+
+    monkeypatch.setattr(export, "_compare", compare_with_others)
+    with pytest.raises(ExportError, match=r"synthesis\.onnx: differs"):
+        export_onnx(tiny, tmp_path / "out")

@@ -191,7 +191,7 @@ def resolution_option(command: CommandT) -> CommandT:
 
 
 def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
-    """An option that takes a file of latents, as `stylegan project` writes it."""
+    """An option that takes a file of latents: as `stylegan project` writes it, or .npy, .npz, .pt of other tools."""
     path = click.Path(path_type=Path, dir_okay=False)
     return click.option(*names, type=path, metavar="FILE", help=help)
 
@@ -213,7 +213,7 @@ class Faces:
 
 def load_latents(G: "Generator", latents: Path, *, label: int | str | None, option: str = "seeds") -> "Latents":
     """The latents of a file, which stand in place of the seeds of an option."""
-    if click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE:
+    if not is_default(option):
         raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
     if label is not None:
         raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")

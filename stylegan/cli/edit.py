@@ -12,6 +12,7 @@ from stylegan.cli.common import (
     check_output,
     check_picture,
     choose_faces,
+    is_default,
     latents_option,
     model_options,
     output_option,
@@ -39,7 +40,8 @@ from stylegan.seeds import SeedRanges
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A file that `stylegan directions` wrote.  [default: those that come with the model]",
+    help="A file that `stylegan directions` wrote, or a boundary as .npy, .npz or .pt; without --direction, all in it."
+    "  [default: those that come with the model]",
 )
 @click.option(
     "--strengths",
@@ -77,10 +79,12 @@ def edit(
     import torch
 
     from stylegan import images
-    from stylegan.editing import find_direction
+    from stylegan.editing import directions_in, find_direction
 
     check_output(out)
     G = options.load(out)
+    if file is not None and is_default("names"):
+        names = tuple(directions_in(G, file))
     directions = [find_direction(G, name, path=file) for name in names]
     rows_of_seeds = (1 if latents else len(seeds)) * len(directions)
     check_picture(out, columns=len(strengths), rows=rows_of_seeds, tile=G.img_resolution)

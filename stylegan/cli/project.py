@@ -46,7 +46,11 @@ class IntegersType(click.ParamType):
     metavar="X,Y,X,Y...",
     help="Align one photo by eyes, tip of the nose, corners of the mouth, in pixels, those on the left first.",
 )
-@click.option("--detect", is_flag=True, help='Crop to the largest face found: pip install "stylegan[alignment]".')
+@click.option(
+    "--detect/--no-detect",
+    default=None,
+    help="Crop to the largest face, turned upright, or to the centre.  [default: the face, for models of faces]",
+)
 @click.option("--template", help="Where --points shall lie: utkface or ffhq.  [default: by the model's data]")
 @click.option("--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one a layer.")
 @click.option("--noise/--no-noise", "optimize_noise", default=True, show_default=True, help="Fit the noise maps too.")
@@ -72,12 +76,16 @@ def project(
     resume: bool,
     crop: "Crop | None",
     points: tuple[int, ...] | None,
-    detect: bool,
+    detect: bool | None,
     template: str | None,
     options: ModelOptions,
     **settings: Any,
 ) -> None:
     """Find latents that a model makes the given photos of. All photos are projected together.
+
+    Without --crop or --points, the photo is cropped to the face in it: pip install "stylegan[alignment]". A picture of
+    the model's own size is taken as it is. Look at RUN/crop.png: what is not cropped like the data of the model leads
+    to monsters.
 
     RUN/latents.safetensors is for --latents of the other commands; beside it are each photo as it was cropped, what the
     model makes of it, way.png with the steps between, and results.json with distances and settings.
@@ -85,7 +93,7 @@ def project(
     \b
     Examples:
       stylegan project photo.jpg --out run
-      stylegan project photo.jpg --detect --steps 300 --out run
+      stylegan project photo.jpg --no-detect --crop 40,20,200,200 --steps 300 --out run
       stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
       stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
       stylegan project face.png --space w --no-noise --steps 200 --refine 8 --out run
@@ -93,7 +101,7 @@ def project(
     # The optimization is not loaded for the other commands.
     from stylegan import images, projection
 
-    if sum([crop is not None, points is not None, detect]) > 1:
+    if sum([crop is not None, points is not None, bool(detect)]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
     if points is not None and len(photos) > 1:
         raise InputError(f"--points are those of one photo, got {len(photos)} photos; project them one by one")
@@ -103,8 +111,11 @@ def project(
     if checkpoint.exists() and not resume:
         raise InputError(f"{out} holds an interrupted projection; --resume goes on, or name another folder")
     G = options.load()
-    pictures = [prepare(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
-    names = names_of(photos)
+    cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
+    pictures, names = [picture for picture, _ in cut], names_of(photos)
+    images.save(images.grid([picture for picture, _ in cut], padding=2), out / "crop.png")
+    for photo, (_, place) in zip(photos, cut, strict=True):
+        click.echo(f"{photo}: {place}; see {out / 'crop.png'}")
     start = time.perf_counter()
     result = projection.project(
         pictures, G, names=names, batch_size=options.batch_size, checkpoint=checkpoint, **settings
@@ -115,39 +126,69 @@ def project(
     made = images.to_pil(result.img)
     for name, picture, image in zip(names, pictures, made, strict=True):
         images.save(picture, out / f"{name}-target.png")
-        images.save(images.remember(image, {"model": G.name, "projection of": name}), out / f"{name}.png")
-    images.save(way(result, names), out / "way.png")
+        images.save(images.remember(image, settings_of(G, result) | {"projection of": name}), out / f"{name}.png")
+    images.save(images.remember(way(result, names), settings_of(G, result)), out / "way.png")
     facts = result.latents.facts | {"names": names, "model": G.name, "seconds": round(seconds, 1)}
     write_atomically(out / "results.json", (json.dumps(facts, indent=2) + "\n").encode())
     checkpoint.unlink()
-    for name, distance in zip(names, result.distances.tolist(), strict=True):
-        click.echo(f"{name}: distance {distance:.4f}")
+    for i, name in enumerate(names):
+        click.echo(
+            f"{name}: distance {result.distances[i]:.4f}; of 64 samples, the nearest was {result.nearest[i]:.3f} off, "
+            f"and two are {result.between:.3f} apart"
+        )
+        if result.is_far[i]:
+            click.echo(
+                f"note: {name} is unlike all that {G.name} makes, so its latents are not those of such a picture; "
+                f"look at {out / 'crop.png'}, and give --crop or --points",
+                err=True,
+            )
     click.echo(f"wrote latents of {len(photos)} photos to {(out / 'latents.safetensors').resolve()}")
 
 
-def prepare(
+def cut_out(
     path: Path,
     G: "Generator",
     *,
     crop: "Crop | None",
     points: tuple[int, ...] | None,
-    detect: bool,
+    detect: bool | None,
     template: str | None,
-) -> "Image.Image":
-    """A photo as the model wants it; errors name the photo."""
+) -> "tuple[Image.Image, str]":
+    """A photo as the model wants it, and which part of it that is; errors name the photo."""
     from stylegan import projection
+    from stylegan.projection import faces
 
     photo = projection.load_photo(path, channels=4 if G.img_channels in (2, 4) else 3)
+    size = G.img_resolution
     try:
         if points is not None:
             pairs = list(zip(points[::2], points[1::2], strict=True))
             chosen = template or projection.template_of(G)
-            return projection.align(photo, pairs, G.img_resolution, template=chosen)
+            return projection.align(photo, pairs, size, template=chosen), "aligned by its five points"
+        if crop is not None:
+            return projection.to_square(photo, size, crop=crop), "cropped to {},{},{},{}".format(*crop)
+        if detect is None and photo.size != (size, size) and faces.shows_faces(G):
+            detect = faces.has_detector()
+            if not detect:
+                click.echo(
+                    f"note: {path}: no detector of faces is installed, so its centre is taken; a face must "
+                    'be cropped like the model\'s data: pip install "stylegan[alignment]", or give --crop or --points',
+                    err=True,
+                )
         if detect:
-            return projection.cut_face(photo, G.img_resolution)
-        return projection.to_square(photo, G.img_resolution, crop=crop)
+            face = projection.detect_face(photo)
+            if not faces.fills(face, photo):
+                return projection.cut_face(photo, size, face=face), f"the face of {face}"
+            return projection.to_square(photo, size), "all of it, which is a face"
+        square = projection.to_square(photo, size)
+        return square, "as it is" if photo.size == square.size else "the largest square in its centre"
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def settings_of(G: "Generator", result: Any) -> dict[str, object]:
+    """What pictures of a projection remember."""
+    return {**G.provenance(), **result.latents.facts["settings"], "command": "project"}
 
 
 def names_of(photos: tuple[Path, ...]) -> list[str]:

@@ -5,7 +5,7 @@ from .attributes import attribute_directions
 from .boundaries import boundary, orthogonalize
 from .components import pca
 from .factorization import sefa
-from .find import bundled_directions, find_direction
+from .find import bundled_directions, directions_in, find_direction
 from .gradients import COLOURS, gradient_directions
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "attribute_directions",
     "boundary",
     "bundled_directions",
+    "directions_in",
     "find_direction",
     "gradient_directions",
     "load_directions",

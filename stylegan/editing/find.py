@@ -3,14 +3,20 @@
 import difflib
 import os
 from importlib import resources
+from pathlib import Path
 
+from torch import Tensor
+
+from ..array_files import is_array_file, read_arrays
 from ..checks import typed
 from ..direction import Direction, load_directions
 from ..errors import InputError
 from ..generator import Generator
 from ..latents import same_average
+from ..w_space import sample_w
 from .components import pca
 from .factorization import sefa
+from .space import layer_range, make_direction
 
 _PACKAGE = resources.files("stylegan") / "editing"
 
@@ -28,13 +34,42 @@ def bundled_directions(G: Generator) -> dict[str, Direction]:
 
 
 @typed
+def directions_in(G: Generator, path: str | os.PathLike[str]) -> dict[str, Direction]:
+    """The directions of a file, by name: one that `save_directions` wrote, or boundaries of another tool.
+
+    Those are arrays [w_dim] or [N, w_dim] in .npy, .npz or torch.save files, as InterFaceGAN's; they are called as the
+    file, NAME or NAME:0, NAME:1..., move all layers, and are measured in samples of this model, which they must be of.
+    Raises InputError for other files and shapes.
+    """
+    if not is_array_file(path):
+        return load_directions(path)
+    vectors: dict[str, Tensor] = {}
+    for name, array in read_arrays(path, what="directions").items():
+        rows = array[None] if array.ndim == 1 else array  # [N, w_dim]
+        if rows.ndim != 2 or rows.shape[1] != G.w_dim or not rows.any(dim=1).all():
+            given = f"{list(array.shape)}" + ("" if rows.any() else ", all of it 0")
+            raise InputError(f"{path}: expected directions [{G.w_dim}] or [N, {G.w_dim}] for {G.name}, got {given}")
+        if len(rows) == G.num_ws > 1:
+            raise InputError(
+                f"{path}: {list(array.shape)} are directions of their own for each layer of {G.name}; "
+                f"expected [{G.w_dim}] or [N, {G.w_dim}]: save one row of it"
+            )
+        vectors |= {name: rows[0]} if len(rows) == 1 else {f"{name}:{i}": row for i, row in enumerate(rows)}
+    w, layers, facts = sample_w(G), layer_range(G, None), {"file": Path(path).name}
+    return {
+        name: make_direction(G, name, vector, w, method="boundary", layers=layers, facts=facts)
+        for name, vector in vectors.items()
+    }
+
+
+@typed
 def find_direction(G: Generator, name: str, *, path: str | os.PathLike[str] | None = None) -> Direction:
     """The direction of that name: of a file, or else one that ships with the model.
 
     `sefa:N` and `pca:N` are computed where no file has them, which takes a second. Raises InputError if there is no
     such direction, with the names that there are, or if the file belongs to another model.
     """
-    known = bundled_directions(G) if path is None else load_directions(path)
+    known = bundled_directions(G) if path is None else directions_in(G, path)
     if name in known:
         return known[name]
     method, _, index = name.partition(":")

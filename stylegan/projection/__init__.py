@@ -1,8 +1,19 @@
 """Projection of pictures into latent space: photo -> latents that a model makes (nearly) the same picture of."""
 
 from .alignment import TEMPLATES, align, template_of
-from .faces import cut_face
+from .faces import Face, cut_face, detect_face
 from .optimize import Projection, project
 from .photos import load_photo, to_square
 
-__all__ = ["TEMPLATES", "Projection", "align", "cut_face", "load_photo", "project", "template_of", "to_square"]
+__all__ = [
+    "TEMPLATES",
+    "Face",
+    "Projection",
+    "align",
+    "cut_face",
+    "detect_face",
+    "load_photo",
+    "project",
+    "template_of",
+    "to_square",
+]

@@ -1,5 +1,6 @@
 """Projection: the latents that a model makes a picture of, by optimization (Karras et al. 2020, appendix D)."""
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from ..pictures import MODES
 from ..precision import no_autocast
 from .photos import to_square
 from .projector import Projector, Settings, Space, frame_steps
+from .start import compare_with_samples
+
+logger = logging.getLogger(__name__)
 
 
 class Perceptual(Protocol):
@@ -39,8 +43,20 @@ class Projection:
     img: Tensor  # What the model makes of the latents, of the same shape.
     distances: Tensor  # Perceptual distance between the two, the mean over sizes, [N].
     pixel_errors: Tensor  # Root mean square difference of the two, in the range [-1, 1], [N].
+    nearest: Tensor  # Perceptual distance between each picture and the nearest of 64 samples of the model, [N].
+    between: float  # The median of that between two samples.
     frames: Tensor  # The way, uint8 [F, N, C, R, R]; the first is the start, the last is img.
     frame_steps: list[int]  # How many steps had been made at each of them.
+
+    @property
+    def is_far(self) -> list[bool]:
+        """Whether each picture is unlike all that the model makes: latents bend to it, but it is no such picture."""
+        return far(self.nearest, self.between)
+
+
+def far(nearest: Tensor, between: float) -> list[bool]:
+    """Of 40 aligned faces one was further from the nearest sample than so, of 33 pictures without faces all but one."""
+    return (nearest > 1.1 * between).tolist()
 
 
 @no_autocast()
@@ -91,6 +107,8 @@ def project(
     the mean over the model's size (256x256 at most) and its halves down to 32x32, plus the weighted other terms. w is
     optimized in coordinates along its principal components, each in its own deviations, and explored with noise in the
     first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
+    Logs a warning for pictures that are unlike all that the model makes, such as photos that are not cropped like its
+    data: they lead to latents that are no faces, however small the distance. `Projection.is_far` tells them.
     Raises InputError for pictures, settings or a checkpoint that do not fit.
     """
     target = _to_target(pictures, G).to(G.device)
@@ -114,6 +132,14 @@ def project(
     projector = Projector(G, target, perceptual.embed, settings, batch_size=batch_size)
     if checkpoint is not None and os.path.exists(checkpoint):
         projector.load(checkpoint)
+    nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed)
+    for name, is_far, distance in zip(names, far(nearest, between), nearest.tolist(), strict=True):
+        if is_far:
+            logger.warning(
+                "%s is unlike all that %s makes: the nearest of 64 samples is %.3f off, two samples are %.3f apart; "
+                "crop it like the model's data",
+                *(name, G.name, distance, between),
+            )
     with tqdm(
         total=settings.all_steps,
         initial=projector.step,
@@ -126,10 +152,10 @@ def project(
             bar.update()
             if checkpoint is not None and (projector.step % 50 == 0 or projector.step >= steps):
                 projector.save(checkpoint)
-    return _result(projector, names)
+    return _result(projector, names, nearest, between)
 
 
-def _result(projector: Projector, names: list[str]) -> Projection:
+def _result(projector: Projector, names: list[str], nearest: Tensor, between: float) -> Projection:
     img, distances = projector.look()
     pixel_errors = (img - projector.target).square().mean(dim=(1, 2, 3)).sqrt()
     facts: dict[str, Any] = {
@@ -137,10 +163,12 @@ def _result(projector: Projector, names: list[str]) -> Projection:
         "settings": projector.settings.as_dict(),
         "distances": [round(x, 6) for x in distances.tolist()],
         "pixel_errors": [round(x, 6) for x in pixel_errors.tolist()],
+        "nearest_samples": [round(x, 6) for x in nearest.tolist()],
+        "between_samples": round(between, 6),
     }
     latents = Latents.of(projector.G, projector.ws().cpu(), noise=projector.noise_maps(), names=names, facts=facts)
     frames, steps = torch.stack(projector.frames), frame_steps(projector.settings.steps)
-    return Projection(latents, projector.target, img, distances, pixel_errors, frames, steps)
+    return Projection(latents, projector.target, img, distances, pixel_errors, nearest, between, frames, steps)
 
 
 def _to_target(pictures: Any, G: Generator) -> Tensor:

@@ -13,6 +13,28 @@ def average_start(G: Generator, n: int) -> Tensor:
     return G.w_avg.expand(n, -1).clone()
 
 
+def compare_with_samples(
+    G: Generator, target: Tensor, embed: Embed, *, samples: int = 64, truncation_psi: float = 0.7
+) -> tuple[Tensor, float]:
+    """How far pictures are from what a model makes: whether it can know them, before anything is optimized.
+
+    target: [N, D], the embeddings of the pictures. Returns the perceptual distance of each to the nearest of so many
+    samples, [N], and the median distance of two samples.
+    """
+    nearest = torch.full((len(target),), float("inf"), device=target.device)
+    between: list[Tensor] = []
+    last: Tensor | None = None
+    for part in sample_w(G, samples).to(G.device).split(4):
+        with torch.no_grad():
+            found = embed_images(G.synthesis(G.broadcast(torch.lerp(G.w_avg, part, truncation_psi))), embed)
+        for embedding in found:  # One by one: embeddings are large.
+            nearest = torch.minimum(nearest, (target - embedding).square().sum(dim=1))
+            if last is not None:
+                between.append((last - embedding).square().sum())
+            last = embedding
+    return nearest, torch.stack(between).median().item()
+
+
 def best_start(
     G: Generator, target: Tensor, embed: Embed, *, candidates: int, truncation_psi: float = 0.7
 ) -> tuple[Tensor, Tensor]:
