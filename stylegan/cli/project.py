@@ -78,6 +78,7 @@ def project(
     points: tuple[int, ...] | None,
     detect: bool | None,
     template: str | None,
+    extractor: str,
     options: ModelOptions,
     **settings: Any,
 ) -> None:
@@ -100,6 +101,7 @@ def project(
     """
     # The optimization is not loaded for the other commands.
     from stylegan import images, projection
+    from stylegan.extractors import load_extractor
 
     if sum([crop is not None, points is not None, bool(detect)]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
@@ -110,7 +112,9 @@ def project(
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists() and not resume:
         raise InputError(f"{out} holds an interrupted projection; --resume goes on, or name another folder")
+    projection.Settings(extractor=extractor, **settings)  # What is wrong with them is said before anything is done.
     G = options.load()
+    perceptual = load_extractor(extractor, device=G.device)
     cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
     pictures, names = [picture for picture, _ in cut], names_of(photos)
     images.save(images.grid([picture for picture, _ in cut], padding=2), out / "crop.png")
@@ -118,7 +122,7 @@ def project(
         click.echo(f"{photo}: {place}; see {out / 'crop.png'}")
     start = time.perf_counter()
     result = projection.project(
-        pictures, G, names=names, batch_size=options.batch_size, checkpoint=checkpoint, **settings
+        pictures, G, names=names, extractor=perceptual, batch_size=options.batch_size, checkpoint=checkpoint, **settings
     )
     seconds = time.perf_counter() - start
 
@@ -157,6 +161,7 @@ def cut_out(
     """A photo as the model wants it, and which part of it that is; errors name the photo."""
     from stylegan import projection
     from stylegan.projection import faces
+    from stylegan.projection.photos import check_side
 
     photo = projection.load_photo(path, channels=4 if G.img_channels in (2, 4) else 3)
     size = G.img_resolution
@@ -167,6 +172,7 @@ def cut_out(
             return projection.align(photo, pairs, size, template=chosen), "aligned by its five points"
         if crop is not None:
             return projection.to_square(photo, size, crop=crop), "cropped to {},{},{},{}".format(*crop)
+        check_side(min(photo.size), size)
         if detect is None and photo.size != (size, size) and faces.shows_faces(G):
             detect = faces.has_detector()
             if not detect:

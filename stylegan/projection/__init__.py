@@ -4,11 +4,13 @@ from .alignment import TEMPLATES, align, template_of
 from .faces import Face, cut_face, detect_face
 from .optimize import Projection, project
 from .photos import load_photo, to_square
+from .projector import Settings
 
 __all__ = [
     "TEMPLATES",
     "Face",
     "Projection",
+    "Settings",
     "align",
     "cut_face",
     "detect_face",

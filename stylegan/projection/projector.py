@@ -46,17 +46,17 @@ def frame_steps(steps: int) -> list[int]:
 class Settings:
     """What decides the result of a projection, besides model and pictures. The names are those of `project`."""
 
-    space: Space
-    steps: int
-    optimize_noise: bool
-    candidates: int
-    seed: int
-    extractor: str
-    learning_rate: float
-    pixel_weight: float
-    w_weight: float
-    noise_weight: float
-    refine: int
+    space: Space = "w+"
+    steps: int = 1000
+    optimize_noise: bool = True
+    candidates: int = 0
+    seed: int = 0
+    extractor: str = "st-lpips-vgg"
+    learning_rate: float = 0.3
+    pixel_weight: float = 1.0
+    w_weight: float = 0.02
+    noise_weight: float = 1e5
+    refine: int = 0
 
     def __post_init__(self) -> None:
         if self.space not in get_args(Space):
