@@ -1,7 +1,9 @@
 """The commands directions, edit and project, and --latents of the others."""
 
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from stylegan import Generator
+from stylegan import Generator, images
 from stylegan.direction import load_directions
 from stylegan.editing import bundled_directions, find_direction
 from stylegan.generator import DEFAULT_MODEL
 from stylegan.latent_files import Latents
+from stylegan.projection import align
 from stylegan.weights import manifest
 
 from .conftest import GOLDEN, ok
@@ -129,7 +132,7 @@ QUICK = ["--extractor", "random-conv", "--steps", 3]
 
 def test_project_writes_latents_that_make_its_picture(run, default: Generator, photo):
     text = ok(run("project", photo, "--out", "run", *QUICK))
-    names = ["latents.safetensors", "my_photo-target.png", "my_photo.png", "results.json", "way.png"]
+    names = ["crop.png", "latents.safetensors", "my_photo-target.png", "my_photo.png", "results.json", "way.png"]
     assert sorted(os.listdir("run")) == names
     facts = json.loads(Path("run/results.json").read_text())
     assert f"my_photo: distance {facts['distances'][0]:.4f}\n" in text
@@ -171,7 +174,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
 
     monkeypatch.setattr(Projector, "advance", interrupt)
     assert run("project", photo, *options, "run").exit_code == 1
-    assert os.listdir("run") == ["checkpoint.safetensors"]
+    assert sorted(os.listdir("run")) == ["checkpoint.safetensors", "crop.png"]
     monkeypatch.setattr(Projector, "advance", advance)
     refused = run("project", photo, *options, "run")
     assert refused.exit_code == 1
@@ -227,6 +230,64 @@ def test_a_photo_without_a_face_is_refused(run):
     result = run("project", "flat.png", "--detect", "--out", "run")
     assert result.exit_code == 1
     assert "flat.png: no frontal face found" in result.output
+
+
+def test_faces_are_cropped_by_themselves_and_turned_upright(run):
+    data = pytest.importorskip("skimage.data")
+    Image.fromarray(data.astronaut()).rotate(30, expand=True).save("turned.png")
+    text = ok(run("project", "turned.png", "--model", "faces-64", "--out", "run", *QUICK))
+    assert re.search(r"turned\.png: the face of \d+x\d+ at \d+,\d+, turned by -\d+ degrees; see run", text)
+    assert "is unlike all" not in text
+    crop = np.asarray(Image.open("run/crop.png")).astype(int)
+    # The face of the photo before it was turned: her eyes, nose and mouth.
+    upright = [(202, 101), (248, 102), (226, 122), (208, 143), (242, 143)]
+    assert abs(crop - np.asarray(align(Image.fromarray(data.astronaut()), upright, 64))).mean() < 30
+    settings = images.recall("run/turned.png")
+    assert (settings["command"], settings["model"], settings["steps"]) == ("project", "faces-64", "3")
+
+
+def test_what_the_model_does_not_know_is_said_to_be_far_off(run):
+    data = pytest.importorskip("skimage.data")
+    Image.fromarray(data.coffee()).save("coffee.png")
+    result = run("project", "coffee.png", "--model", "faces-64", "--no-detect", "--out", "run", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "coffee.png: the largest square in its centre; see run" in result.output
+    assert "note: coffee is unlike all that faces-64 makes" in result.output
+    facts = json.loads(Path("run/results.json").read_text())
+    assert facts["nearest_samples"][0] > 1.1 * facts["between_samples"]
+
+
+def test_without_a_detector_the_centre_is_taken_and_that_is_said(run, photo, monkeypatch):
+    monkeypatch.setattr("stylegan.projection.faces.has_detector", lambda: False)
+    result = run("project", photo, "--model", "faces-64", "--out", "run", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "my photo.jpg: no detector of faces is installed, so its centre is taken" in result.output
+    assert "the largest square in its centre" in result.output
+
+
+def test_pictures_of_the_models_size_are_taken_as_they_are(run, faces: Generator):
+    """What a model made itself, above all: a crop would lose the very w."""
+    faces.sample(seeds=[40])[0].save("made.png")
+    text = ok(run("project", "made.png", "--model", "faces-64", "--out", "run", *QUICK))
+    assert "made.png: as it is" in text
+    assert (np.asarray(Image.open("run/made-target.png")) == np.asarray(Image.open("made.png"))).all()
+
+
+def test_commands_read_the_latents_and_boundaries_of_other_tools(run, faces: Generator):
+    np.savez("projected_w.npz", w=faces.ws([4], truncation_psi=1).numpy())
+    np.save("smile.npy", np.eye(1, faces.w_dim, dtype=np.float32))
+    ok(run("sample", "--model", "faces-64", "--latents", "projected_w.npz", "--out", "a.png"))
+    expected = faces.sample(seeds=[4], truncation_psi=1, output_type="np")[0].astype(int)
+    assert same(np.asarray(Image.open("a.png")), expected)
+    edit = ["edit", "--model", "faces-64", "--latents", "projected_w.npz", "--strengths", "-1,1"]
+    ok(run(*edit, "--directions", "smile.npy", "--out", "strip.jpg"))
+    settings = images.recall("strip.jpg")
+    assert (settings["command"], settings["directions"], settings["latents"]) == (
+        "edit",
+        "['smile']",
+        "projected_w.npz",
+    )
+    assert settings["latents_sha256"] == hashlib.sha256(Path("projected_w.npz").read_bytes()).hexdigest()
 
 
 def test_latents_and_directions_of_another_model_are_refused(run, latents):

@@ -136,10 +136,8 @@ def project(
     write_atomically(out / "results.json", (json.dumps(facts, indent=2) + "\n").encode())
     checkpoint.unlink()
     for i, name in enumerate(names):
-        click.echo(
-            f"{name}: distance {result.distances[i]:.4f}; of 64 samples, the nearest was {result.nearest[i]:.3f} off, "
-            f"and two are {result.between:.3f} apart"
-        )
+        click.echo(f"{name}: distance {result.distances[i]:.4f}")
+        click.echo(f"  the nearest of 64 samples: {result.nearest[i]:.3f}; two samples: {result.between:.3f} apart")
         if result.is_far[i]:
             click.echo(
                 f"note: {name} is unlike all that {G.name} makes, so its latents are not those of such a picture; "

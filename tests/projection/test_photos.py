@@ -8,8 +8,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from stylegan.errors import InputError
-from stylegan.projection import TEMPLATES, align, cut_face, load_photo, template_of, to_square
+from stylegan.projection import TEMPLATES, Face, align, cut_face, detect_face, load_photo, template_of, to_square
 from stylegan.projection.alignment import similarity
+from stylegan.projection.faces import fills
 
 
 def gradient(width: int, height: int) -> Image.Image:
@@ -161,3 +162,33 @@ def test_a_photo_that_uses_few_of_its_16_bits_is_warned_of(tmp_path):
     Image.fromarray(np.full((16, 16), 4000, np.uint16)).save(tmp_path / "a.png")
     with pytest.warns(UserWarning, match=r"a.png is dark: .* make it 8-bit first"):
         load_photo(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("turn", [15, -45, 90, 180])
+def test_turned_heads_are_found_and_cut_out_upright(turn):
+    skimage_data = pytest.importorskip("skimage.data")
+    photo = Image.fromarray(skimage_data.astronaut()).crop((60, 0, 360, 300))
+    turned = photo.rotate(turn, expand=True)  # Counterclockwise.
+    face = detect_face(turned)
+    assert (face.angle + turn + 180) % 360 - 180 == pytest.approx(0, abs=8)
+    found = np.asarray(cut_face(turned, 64, face=face)).astype(float)
+    expected = align(photo, [(142, 101), (188, 102), (166, 122), (148, 143), (182, 143)], 64)
+    assert np.abs(found - np.asarray(expected)).mean() < 30
+
+
+@pytest.mark.parametrize("name", ["chelsea", "coins", "immunohistochemistry", "text"])
+def test_pictures_without_a_face_are_refused(name):
+    """In each of them the detector alone sees a face at some angle."""
+    skimage_data = pytest.importorskip("skimage.data")
+    picture = Image.fromarray(getattr(skimage_data, name)()).convert("RGB")
+    picture.thumbnail((256, 256))
+    with pytest.raises(InputError, match="no frontal face found"):
+        detect_face(picture)
+
+
+def test_pictures_that_are_cropped_to_their_face_are_known():
+    whole = Image.new("RGB", (200, 200))
+    assert fills(Face(5, -10, 190, 3), whole)
+    assert not fills(Face(40, 40, 120, 0), whole)
+    assert not fills(Face(0, 0, 200, 20), whole)
+    assert not fills(Face(0, 0, 200, 0), Image.new("RGB", (200, 300)))
