@@ -163,7 +163,8 @@ def test_project_aligns_by_five_points(run, photo):
 def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypatch):
     from stylegan.projection.projector import Projector
 
-    options = ["--extractor", "random-conv", "--steps", 55, "--space", "w", "--no-noise", "--out"]
+    options = ["--model", "faces-64", "--no-detect", "--extractor", "random-conv", "--steps", 55]
+    options += ["--space", "w", "--no-noise", "--out"]
     ok(run("project", photo, *options, "whole"))
     advance = Projector.advance
 
@@ -180,7 +181,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
     assert refused.exit_code == 1
     assert "--resume goes on" in refused.output
     ok(run("project", photo, *options, "run", "--resume"))
-    G = Generator.from_pretrained()
+    G = Generator.from_pretrained("faces-64")
     whole, resumed = (Latents.load(f"{name}/latents.safetensors", G).ws for name in ("whole", "run"))
     assert torch.equal(whole, resumed)
 

@@ -211,6 +211,11 @@ class Faces:
         return None if self.noise is None else [noise[order.to(noise.device)] for noise in self.noise]
 
 
+def is_default(parameter: str) -> bool:
+    """Whether a parameter of the command that runs was left at its default."""
+    return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.COMMANDLINE
+
+
 def load_latents(G: "Generator", latents: Path, *, label: int | str | None, option: str = "seeds") -> "Latents":
     """The latents of a file, which stand in place of the seeds of an option."""
     if not is_default(option):

@@ -114,7 +114,7 @@ def project(
         raise InputError(f"{out} holds an interrupted projection; --resume goes on, or name another folder")
     projection.Settings(extractor=extractor, **settings)  # What is wrong with them is said before anything is done.
     G = options.load()
-    perceptual = load_extractor(extractor, device=G.device)
+    perceptual: Any = load_extractor(extractor, device=G.device)
     cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
     pictures, names = [picture for picture, _ in cut], names_of(photos)
     images.save(images.grid([picture for picture, _ in cut], padding=2), out / "crop.png")

@@ -27,8 +27,8 @@ _TILTS = ((0, -15, 15, -30, 30, -45, 45), (90, -90, 180, 67, -67, 113, -113, 135
 _SEARCHED, _LEAST_PART, _LEAST_SIDE = 256, 10, 24
 
 # What looks like a face is looked at again at this size of the window: turned so many degrees further, each also
-# mirrored and blurred. Of 100 faces and as many pieces of pictures without any, four fifths of the faces had this
-# many windows a look or more, and nothing else had, but smooth shadows of a contrast below the least one.
+# mirrored and blurred. Of 21 faces of the data, turned by up to 40 degrees, 17 had this many windows a look; of the 31
+# pieces of pictures without a face that the detector saw most often, one had, a shadow of less than the least contrast.
 _WINDOW, _TURNS, _AGREEMENT, _CONTRAST = 48, (-20, -10, 0, 10, 20), 6.0, 10.0
 
 

@@ -173,7 +173,7 @@ def test_turned_heads_are_found_and_cut_out_upright(turn):
     assert (face.angle + turn + 180) % 360 - 180 == pytest.approx(0, abs=8)
     found = np.asarray(cut_face(turned, 64, face=face)).astype(float)
     expected = align(photo, [(142, 101), (188, 102), (166, 122), (148, 143), (182, 143)], 64)
-    assert np.abs(found - np.asarray(expected)).mean() < 30
+    assert np.abs(found - np.asarray(expected)).mean() < 40  # Other pieces of the photo are 56 off and more.
 
 
 @pytest.mark.parametrize("name", ["chelsea", "coins", "immunohistochemistry", "text"])
