@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
+from ..checks import typed
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
 from ..images import opaque
@@ -66,6 +67,7 @@ def shows_faces(G: Generator) -> bool:
     return any(word in described for word in ("face", "ffhq", "celeba", "portrait"))
 
 
+@typed
 def detect_face(photo: Image.Image) -> Face:
     """The square around the largest frontal face, however the head is turned in the plane of the photo.
 
@@ -91,6 +93,7 @@ def detect_face(photo: Image.Image) -> Face:
     )
 
 
+@typed
 def cut_face(photo: Image.Image, resolution: int, *, face: Face | None = None) -> Image.Image:
     """The square around a face of a photo, turned upright, at resolution x resolution.
 
