@@ -165,7 +165,7 @@ LAYERS = [
         "workers",
     },
     {"layers", "latents", "images", "weights"},
-    {"tensor_files"},
+    {"array_files", "tensor_files"},
     {"mapping", "fast", "discriminator", "sampling", "direction"},
     {"synthesis"},
     {"generator", "extractors"},
