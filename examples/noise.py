@@ -5,7 +5,8 @@ python examples/noise.py
 
 import torch
 
-from stylegan import Generator, grid, images
+from stylegan import Generator, bands, grid, images
+from stylegan.figures.noise import noise_effect
 
 G = Generator.from_pretrained()
 ws = G.ws([6])
@@ -13,13 +14,16 @@ ws = G.ws([6])
 # The same face under four draws of the noise; a noise_seed makes each of them again.
 draws = [G.render(ws, noise_mode="random", noise_seed=seed)[0] for seed in range(4)]
 
-# Noise in all layers, in the fine ones (from 32x32 up), in the coarse ones, in none.
+# Noise in all layers, in the fine ones (from 64x64 up), in the others, in none.
 maps = G.noise(0)
-fine = [None if i < 6 else noise for i, noise in enumerate(maps)]
-coarse = [noise if i < 6 else None for i, noise in enumerate(maps)]
+fine = bands.layer_indices("fine", G.num_ws)
+in_fine = [noise if i in fine else None for i, noise in enumerate(maps)]
+in_others = [None if i in fine else noise for i, noise in enumerate(maps)]
 with torch.no_grad():
-    parts = torch.cat([G.synthesis(ws, noise=noise) for noise in (maps, fine, coarse, [None] * len(maps))])
+    parts = torch.cat([G.synthesis(ws, noise=noise) for noise in (maps, in_fine, in_others, [None] * len(maps))])
 
 headings = ["all", "fine", "coarse", "none"]
-images.save(grid([*images.to_pil(parts), *draws], column_headings=headings, padding=2), "noise.png")
-print("wrote noise.png: above, noise in some layers; below, four draws in all of them")
+rows = ["noise in", "adds, x4", "draws"]
+tiles = [*images.to_pil(parts), *noise_effect(parts, times=4), *draws]
+images.save(grid(tiles, column_headings=headings, row_headings=rows, padding=2), "noise.png")
+print("wrote noise.png: noise in some layers; what it adds, 4 times as strong; four draws in all of them")

@@ -104,6 +104,13 @@ def test_noise_layers_are_all_fine_coarse_and_none_from_left_to_right(tiny: Gene
     assert places == sorted(places)
     assert len({x for x, _ in places}) == 4
     assert len({y for _, y in places}) == 1
+    # Below the details stands what the noise adds: of all layers most, and of none nothing but grey.
+    y = places[-1][1]
+    size, gap = images[0].width, places[1][0] - places[0][0] - images[0].width
+    below = y + 2 * (size + gap)
+    effects = [np.asarray(figure)[below : below + size, x : x + size].astype(int) for x, _ in places]
+    assert (effects[-1] == 128).all()
+    assert all(abs(effect - 128).mean() > 2 for effect in effects[:-1])
 
 
 def _pil(G: Generator, ws: torch.Tensor, noise: list) -> list[Image.Image]:

@@ -18,6 +18,8 @@ from ..sampling import batches
 from ..tensors import check_tensor
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
+EFFECT = 4  # Times that the last row of `noise_layers` shows what the noise adds: on small faces it is slight.
+
 Box = tuple[int, int, int, int]  # Left, top, right, bottom.
 
 
@@ -121,7 +123,9 @@ def noise_layers(
     size: int | None = None,
     progress: bool | None = None,
 ) -> Image.Image:
-    """Images with noise in all layers, in the fine ones, in the coarse ones, in none, and details, as in figure 5.
+    """Images with noise in all layers, in the fine ones, in the coarse ones, in none, as in figure 5.
+
+    Below each are a detail, and what the noise adds to the image without any, 4 times as strong.
 
     seeds: one for each row; noise_seed: of the one draw of the noise. Fine is the band of `bands.bands`, coarse all
     below. The details are from the square where all and none differ most. The other arguments are those of
@@ -149,8 +153,10 @@ def noise_layers(
         box, shown = _busiest((img[0] - img[-1]).abs().mean(dim=0).cpu().numpy()), to_pil(img)
         lines += [row([_framed(image, box, size) for image in shown], gap=gap)]
         lines += [row([_detail(image, box, size) for image in shown], gap=gap)]
+        lines += [row([resize(image, size) for image in noise_effect(img, times=EFFECT)], gap=gap)]
     caption = (
-        f"One draw of the noise in some of the layers (figure 5), and below each image its framed part. {G.name}, "
+        "One draw of the noise in some of the layers (figure 5); below each image its framed part, and what the noise "
+        f"adds to (d), {EFFECT} times as strong: grey = nothing. {G.name}, "
         f"{seeds_text(numbers)}, truncation psi {truncation_psi:g}."
     )
     settings = {
@@ -163,6 +169,12 @@ def noise_layers(
         "size": size,
     }
     return finish(G, column(lines, gap=gap), caption, size=letters, settings=settings)
+
+
+def noise_effect(img: Tensor, *, times: float) -> list[Image.Image]:
+    """What the noise adds to images [N, C, H, W] beyond the last one, which has none, so many times as strong."""
+    grey = (img - img[-1:]).mean(dim=1, keepdim=True) * times
+    return to_pil(grey.expand(-1, 3, -1, -1))
 
 
 def _check_noise(G: Generator) -> None:

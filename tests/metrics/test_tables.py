@@ -33,6 +33,15 @@ def test_own_numbers_stand_beside_the_published_ones():
     assert text.endswith("Own numbers: FID with st-lpips-vgg; data faces.zip; fid50k: 1,000 images.\n")
 
 
+def test_numbers_of_extractors_with_another_scale_keep_three_digits():
+    text = make_table(
+        "configurations", [("F", result(fid50k=3.14159e-4)), ("E", result(fid50k=0.0271)), ("D", result(fid50k=0))]
+    )
+    assert cells(text, "F: + mixing regularization")[0] == "0.000314"
+    assert cells(text, "E: + noise inputs")[0] == "0.0271"
+    assert cells(text, "D: + no traditional input")[0] == "0.00"
+
+
 def test_mixing_has_one_result_for_each_number_of_latents():
     runs = [("90", result(num_latents=n, fid10k=float(n))) for n in (4, 1, 2)]
     assert cells(make_table("mixing", runs), "F: 90%")[:4] == ["1.00", "2.00", "", "4.00"]
