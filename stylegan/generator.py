@@ -9,6 +9,7 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -233,10 +234,28 @@ class Generator(nn.Module):
         cutoff = None if cutoff is None else max(0, min(cutoff, self.num_ws))
         return {"truncation_psi": self._config["truncation_psi"], "truncation_cutoff": cutoff}
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in ("truncation_psi", "truncation_cutoff"):
-            raise InputError(f"a generator keeps no {name}; pass it to the call, as in G.sample({name}={value!r})")
-        super().__setattr__(name, value)
+    @property
+    def truncation_psi(self) -> float:
+        """What the file says; deprecated, see `recommended_truncation`. Setting it raises InputError."""
+        return self._of_the_file("truncation_psi")
+
+    @truncation_psi.setter
+    def truncation_psi(self, value: Any) -> None:
+        raise _set_in_vain("truncation_psi", value)
+
+    @property
+    def truncation_cutoff(self) -> int | None:
+        """What the file says; deprecated, see `recommended_truncation`. Setting it raises InputError."""
+        return self._of_the_file("truncation_cutoff")
+
+    @truncation_cutoff.setter
+    def truncation_cutoff(self, value: Any) -> None:
+        raise _set_in_vain("truncation_cutoff", value)
+
+    def _of_the_file(self, name: str) -> Any:
+        message = f"G.{name} is deprecated: calls do not use it; G.recommended_truncation has it as an argument of them"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
+        return self._config[name]
 
     @property
     def device(self) -> torch.device:
@@ -333,7 +352,8 @@ class Generator(nn.Module):
         with torch.no_grad():
             z = self.z(seeds)
             w = self.mapping(z, self.label_vectors(labels, len(z)))
-            return self.truncate(self.broadcast(w), truncation_psi, truncation_cutoff)
+            cutoff = latents.check_cutoff(truncation_cutoff, self.num_ws)
+            return self.truncate(self.broadcast(w), truncation_psi, cutoff)
 
     def forward(
         self,
@@ -553,3 +573,8 @@ class Generator(nn.Module):
             raise InputError(f"{self.name} is unconditional: it takes no label, got {name!r}")
         known = f"it has {', '.join(names[:20])}" if names else "its classes have no names"
         raise InputError(f"{self.name} has no class {name!r}; {known}, and the indices 0 to {self.label_dim - 1}")
+
+
+def _set_in_vain(name: str, value: Any) -> InputError:
+    """The error of an attribute that no call would heed."""
+    return InputError(f"a generator keeps no {name}; pass it to the call, as in G.sample({name}={value!r})")

@@ -63,6 +63,9 @@ def broadcast(w: Tensor, num_ws: int) -> Tensor:
     return w[:, None].expand(-1, num_ws, -1)
 
 
+_CUTOFF = "truncation_cutoff, a layer index or None,"
+
+
 def truncate(
     ws: Tensor,
     w_avg: Tensor,
@@ -74,10 +77,11 @@ def truncate(
     ws: [N, num_ws, w_dim]; w_avg: [w_dim].
     truncation_psi: 1 changes nothing, 0 gives the average image, below 0 its opposite; or one value for each layer,
         [num_ws] or [N, num_ws].
-    truncation_cutoff: only layers below this index are moved, from 0 = none to num_ws = all; None = all of them.
-        (The official code writes cutoff None for "no truncation"; that is psi 1 or cutoff 0 here.)
+    truncation_cutoff: only layers below this index are moved; None = all of them. As in the official code, an index
+        of 0 or less means none, and one past the last layer all. (The official code writes cutoff None for
+        "no truncation"; that is psi 1 or cutoff 0 here.)
 
-    Returns ws: [N, num_ws, w_dim]. Raises InputError for wrong shapes, and a cutoff that the network does not have.
+    Returns ws: [N, num_ws, w_dim]. Raises InputError for wrong shapes.
     """
     check_tensor(w_avg, ("w_dim",), what="w_avg")
     hint = "; broadcast w to all layers first" if getattr(ws, "ndim", 0) == 2 else ""
@@ -85,18 +89,21 @@ def truncate(
     n, num_ws, _ = ws.shape
     psi = check_psi(truncation_psi, [(), (num_ws,), (n, num_ws)]).to(ws, non_blocking=True).expand(n, num_ws)
     if truncation_cutoff is not None:
-        cutoff = check_cutoff(truncation_cutoff, num_ws)
+        cutoff = check_integer(truncation_cutoff, what=_CUTOFF, low=-(2**31), high=2**31)
         below = torch.arange(num_ws, device=ws.device) < cutoff
         psi = torch.where(below, psi, 1.0)
     # Written so that psi 1 returns ws, and psi 0 the average, to the last bit.
     return torch.lerp(w_avg.to(ws), ws, psi[..., None])
 
 
-def check_cutoff(truncation_cutoff: int | None, num_ws: int) -> int:
-    """Return how many layers are truncated; raise InputError for a cutoff that is neither None nor from 0 to num_ws."""
+def check_cutoff(truncation_cutoff: int | None, num_ws: int) -> int | None:
+    """Return the cutoff that someone chose for a network; raise InputError unless it is None or one of its layers.
+
+    From 0 = no layer to num_ws = all; 8, which the official code takes where nothing is said, holds for all networks.
+    """
     if truncation_cutoff is None:
-        return num_ws
-    return check_integer(truncation_cutoff, what="truncation_cutoff, a layer index or None,", low=0, high=num_ws)
+        return None
+    return check_integer(truncation_cutoff, what=_CUTOFF, low=0, high=max(num_ws, 8))
 
 
 def check_psi(truncation_psi: float | Sequence[float] | Tensor, shapes: Sequence[tuple[int, ...]]) -> Tensor:

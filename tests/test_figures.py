@@ -167,7 +167,7 @@ def test_figures_of_conditional_models(name):
         (lambda G: figures.uncurated(G, columns=0), "columns"),
         (lambda G: figures.style_mixing(G, sources_a=[]), "at least one seed"),
         (lambda G: figures.truncation(G, truncation_psi=[]), "at least one seed"),
-        (lambda G: figures.noise_examples(G, realizations=3), "4 realizations"),
+        (lambda G: figures.noise_examples(G, realizations=3), "4 to 100,000 realizations"),
         (lambda G: figures.noise_layers(G, seeds=[]), "at least one seed"),
         (lambda G: figures.noise_examples(tiny_generator(synthesis={"use_noise": False})), "no noise inputs"),
         (lambda G: figures.style_mixing(tiny_generator(synthesis={"use_styles": False})), "no styles"),

@@ -304,7 +304,8 @@ def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: G
     for name in ("truncation_psi", "truncation_cutoff"):
         with pytest.raises(InputError, match=rf"keeps no {name}; pass it to the call, as in G.sample\({name}=0.2\)"):
             setattr(faces, name, 0.2)
-        assert not hasattr(faces, name)
+        with pytest.warns(DeprecationWarning, match="G.recommended_truncation has it"):
+            assert getattr(faces, name) == faces.recommended_truncation[name]
     # What the makers of a larger network wrote holds for all layers of a smaller one.
     assert tiny_generator().recommended_truncation["truncation_cutoff"] == 6
 

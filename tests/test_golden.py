@@ -59,11 +59,6 @@ def assert_right(G: Generator, ws: Tensor, expected: Tensor, **options: Any) -> 
     assert ours.square().mean().sqrt() <= 2 * official.square().mean().sqrt()
 
 
-def truncated(G: Generator, ws: Tensor, psi: float, cutoff: int | None) -> Tensor:
-    """As the official code does, which takes any cutoff: below 0 for none of the layers, and any beyond the last."""
-    return G.truncate(ws, psi, None if cutoff is None else min(max(cutoff, 0), G.num_ws))
-
-
 def ws_of(golden: Golden) -> Tensor:
     return golden.Gs.broadcast(golden.Gs.mapping(golden["z"], golden.labels))
 
@@ -87,7 +82,7 @@ def test_truncation(rendered: Golden, key: str):
         pytest.skip("not in this set")
     G = rendered.Gs
     psi, cutoff = TRUNCATIONS[key] or G.recommended_truncation.values()
-    assert_right(G, truncated(G, ws_of(rendered), psi, cutoff), rendered[key], lod=0)
+    assert_right(G, G.truncate(ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
 @pytest.mark.parametrize(("key", "psi"), [("img_psi0", 0.0), ("img_psim05", -0.5)])
@@ -97,14 +92,14 @@ def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: floa
     G = rendered.Gs
     # A file without a cutoff of its own says psi None; these runs then use the official default of 8 layers.
     cutoff = G.recommended_truncation["truncation_cutoff"] or 8
-    assert_right(G, truncated(G, ws_of(rendered), psi, cutoff), rendered[key], lod=0)
+    assert_right(G, G.truncate(ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
 def test_other_generator_of_the_file(rendered: Golden):
     if "img_G_default" not in rendered:
         pytest.skip("not in this set")
     G = rendered.G
-    ws = truncated(G, G.broadcast(rendered["G_w"]), *G.recommended_truncation.values())
+    ws = G.truncate(G.broadcast(rendered["G_w"]), *G.recommended_truncation.values())
     assert_right(G, ws, rendered["img_G_default"], lod=0)
 
 
@@ -135,7 +130,7 @@ def test_given_noise(rendered: Golden):
 
 def test_levels_of_detail(rendered: Golden):
     G = rendered.Gs
-    ws = truncated(G, ws_of(rendered), *G.recommended_truncation.values())
+    ws = G.truncate(ws_of(rendered), *G.recommended_truncation.values())
     for key in rendered.arrays:
         if key.startswith("img_lod"):
             assert_right(G, ws, rendered[key], lod=float(key.removeprefix("img_lod")))
@@ -145,7 +140,7 @@ def test_stored_level_of_detail_is_the_default():
     golden = load_golden(GOLDEN / "pickle_lod1.5")
     G = golden.Gs
     assert (G.synthesis.lod, golden.D.lod) == (1.5, 1.5)
-    ws = truncated(G, ws_of(golden), *G.recommended_truncation.values())
+    ws = G.truncate(ws_of(golden), *G.recommended_truncation.values())
     assert_close(G.synthesis(ws), golden["img_lod1.5"])
     assert_close(golden.D(golden["reals"]), golden["D_reals_lod1.5"])
 

@@ -9,7 +9,7 @@ import torch
 from stylegan import mix_styles, truncate, z_from_seeds
 from stylegan.bands import bands, resolutions
 from stylegan.errors import InputError
-from stylegan.latents import noise_from_seeds
+from stylegan.latents import check_cutoff, noise_from_seeds
 
 
 def test_z_is_the_draw_of_the_official_examples():
@@ -182,7 +182,19 @@ def test_bands_name_their_resolutions():
     assert [resolutions(layers) for layers in bands(10).values()] == ["4x4 to 8x8", "16x16 to 32x32", "64x64"]
 
 
-@pytest.mark.parametrize("cutoff", [-1, -3, 7, 99, 2.5, "3", True, float("nan"), torch.tensor(True), [2]])
-def test_a_cutoff_that_is_no_layer_is_refused(cutoff):
-    with pytest.raises(InputError, match="truncation_cutoff, a layer index or None, must be an integer from 0 to 6"):
+@pytest.mark.parametrize("cutoff", [2.5, "3", True, float("nan"), torch.tensor(True), [2]])
+def test_a_cutoff_that_is_no_number_of_layers_is_refused(cutoff):
+    with pytest.raises(InputError, match="truncation_cutoff, a layer index or None, must be an integer"):
         truncate(WS, W_AVG, 0.5, cutoff)
+
+
+def test_a_cutoff_means_what_it_does_in_the_official_code():
+    assert torch.equal(truncate(WS, W_AVG, 0.5, -1), WS)
+    assert torch.equal(truncate(WS, W_AVG, 0.5, 99), truncate(WS, W_AVG, 0.5))
+
+
+@pytest.mark.parametrize("cutoff", [-1, -3, 9, 99])
+def test_a_cutoff_that_someone_chose_is_one_of_the_layers(cutoff):
+    with pytest.raises(InputError, match="must be an integer from 0 to 8"):
+        check_cutoff(cutoff, 6)
+    assert check_cutoff(8, 6) == 8  # The official default, for networks of any size.

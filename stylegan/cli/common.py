@@ -238,6 +238,8 @@ def choose_faces(
     truncation_cutoff: int | None,
 ) -> Faces:
     """The faces of seeds, or of a file of latents in their place."""
+    from stylegan.latents import check_cutoff
+
     psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
     settings: dict[str, object] = {"truncation_psi": psi}
     if truncation_cutoff is not None:
@@ -248,7 +250,7 @@ def choose_faces(
         ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
         return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi, settings | {"seeds": seeds})
     loaded = load_latents(G, latents, label=label, option=option)
-    ws = G.truncate(loaded.ws, psi, truncation_cutoff)
+    ws = G.truncate(loaded.ws, psi, check_cutoff(truncation_cutoff, G.num_ws))
     return Faces(ws, loaded.noise, loaded.names, psi, settings | latents_settings(latents))
 
 

@@ -51,12 +51,14 @@ def truncate(
     import torch
 
     from stylegan import images
+    from stylegan.latents import check_cutoff
 
     check_output(out)
     G = options.load(out)
     check_picture(out, columns=len(truncation_psi), rows=1 if latents else len(seeds), tile=G.img_resolution)
     faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)
-    sweep = torch.stack([G.truncate(faces.ws, psi, truncation_cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
+    cutoff = check_cutoff(truncation_cutoff, G.num_ws)
+    sweep = torch.stack([G.truncate(faces.ws, psi, cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)
     noise = faces.noise_for(torch.arange(len(faces.ws), device="cpu").repeat_interleave(len(truncation_psi)))
     grid = images.grid(
         G.render(sweep, noise=noise, batch_size=options.batch_size),

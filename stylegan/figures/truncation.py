@@ -10,7 +10,7 @@ from ..checks import check_integer, typed
 from ..errors import InputError
 from ..generator import Generator, Labels
 from ..images import display_size, resize
-from ..latents import Seeds, check_seeds
+from ..latents import Seeds, check_cutoff, check_seeds
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size, upright
 
 # Of figure 8.
@@ -40,6 +40,7 @@ def truncation(
     if not numbers or not psis:
         raise InputError("a truncation figure needs at least one seed and one truncation psi")
     ws = G.ws(numbers, labels=labels, truncation_psi=1.0)
+    check_cutoff(truncation_cutoff, G.num_ws)
     sweep = torch.stack([G.truncate(ws, psi, truncation_cutoff) for psi in psis], dim=1).flatten(0, 1)
     tiles = [resize(tile, size) for tile in G.render(sweep, batch_size=batch_size, progress=progress)]
 
@@ -86,8 +87,6 @@ def uncurated(
     if not numbers:
         raise InputError("a figure needs at least one seed")
     check_integer(columns, what="columns", low=1, high=1000)
-    if truncation_cutoff == CUTOFF:
-        truncation_cutoff = min(CUTOFF, G.num_ws)
     shown = G.sample(
         seeds=numbers,
         n=len(numbers),
