@@ -244,7 +244,7 @@ def test_a_lack_of_memory_is_not_taken_for_a_fault(monkeypatch):
 def half(monkeypatch: pytest.MonkeyPatch) -> None:
     """The CPU takes the fast path in float16 too, by the operations that every processor has."""
     monkeypatch.setitem(choice._TYPES, "cpu", (torch.float32, torch.bfloat16, torch.float16))
-    monkeypatch.setattr(convolution, "_packed_conv2d", None)
+    monkeypatch.setattr(convolution, "can_pack", lambda dtype: False)
 
 
 @pytest.mark.usefixtures("gpu", "half")

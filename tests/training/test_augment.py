@@ -49,7 +49,7 @@ def test_blits_copy_pixels_exactly():
 def test_quarter_turns_are_exact_at_every_p(monkeypatch):
     """With the draws of the blits alone, each image is one of the eight flips and turns of the original, moved."""
     monkeypatch.setattr(augment, "_rotation", lambda angle: torch.eye(3).repeat(len(angle), 1, 1))
-    monkeypatch.setattr(torch, "randn", lambda *shape, generator: torch.zeros(*shape))
+    monkeypatch.setattr(torch, "randn", lambda *shape, generator, **options: torch.zeros(*shape, **options))
     img = pictures(1, size=8).expand(64, -1, -1, -1)
     ada = Ada.draw(64, 1.0, 8, generator=rng())
     out = warp(img, ada.geometry)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UnsafeFileError, WeightsError
+from ...placement import FLOAT32_CPU
 from ..checkpoint import Checkpoint
 from ..torch_files import read_torch_file
 from . import (
@@ -130,7 +131,7 @@ def is_port_safetensors(path: Path) -> bool:
     if own := [match[1] for key in header if (match := re.fullmatch(r"stylegan_(\w+)_version", key))]:
         what = "a checkpoint of training, with which a run goes on" if own[0] == "training" else f"a file of {own[0]}"
         raise WeightsError(f"{path}: {what}; expected a network, such as the run's network.safetensors")
-    parts: Parts = {"": dict.fromkeys(names, torch.empty(0))}
+    parts: Parts = {"": dict.fromkeys(names, torch.empty(0, **FLOAT32_CPU))}
     if foreign := name_foreign(parts):
         raise WeightsError(f"{path}: {foreign}")
     return any(layout.recognise(parts) for layout in LAYOUTS)
