@@ -21,7 +21,7 @@ def compare_with_samples(
     target: [N, D], the embeddings of the pictures. Returns the perceptual distance of each to the nearest of so many
     samples, [N], and the median distance of two samples.
     """
-    nearest = torch.full((len(target),), float("inf"), device=target.device)
+    nearest = torch.full((len(target),), float("inf"), device=target.device, dtype=torch.float32)
     between: list[Tensor] = []
     last: Tensor | None = None
     for part in sample_w(G, samples).to(G.device).split(4):
