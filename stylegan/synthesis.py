@@ -26,7 +26,7 @@ def check_noise(noise: Sequence[Tensor | None], n: int, shapes: Sequence[tuple[i
     for i, (given, (h, w)) in enumerate(zip(noise, shapes, strict=True)):
         if given is not None:
             check_tensor(given, ("N", 1, h, w), what=f"noise of layer {i}")
-            if len(given) not in (1, n):
+            if given.shape[0] not in (1, n):  # No len, which would make exports for one size of batch alone.
                 raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
 
 
