@@ -36,7 +36,7 @@ from .placement import FLOAT32_CPU, check_device, check_dtype, new_weight
 from .precision import no_autocast
 from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, fresh_noise_seeds, rounded
 from .synthesis import SynthesisNetwork, check_noise
-from .tensors import check_tensor
+from .tensors import check_tensor, weighted_sums
 from .version import __version__
 from .weights.checkpoint import Checkpoint, save_checkpoint
 from .weights.hub import Access, upload
@@ -206,15 +206,17 @@ class Generator(nn.Module):
         return Checkpoint("Generator", self.config, self.state_dict(), self.metadata)
 
     @property
+    @no_autocast()
     def weights_sha256(self) -> str:
         """The sha256 of config and weights, by which pictures tell which network made them; see `Checkpoint.sha256`.
 
-        It is computed when it is first asked for, and again once weights have changed.
+        It is computed when it is first asked for, and again once weights have changed, however they were.
         """
-        tensors = self.state_dict().values()
-        # Every change in place counts up the version; training by recorded steps does not, but moves the average.
+        self._check_weights()
+        tensors = list(self.state_dict().values())
+        # Changes in place count up the version, but for those by `.data`, by numpy and by recorded steps of training.
         state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]
-        key = (state, self.synthesis.lod, self.w_avg.sum().item())
+        key = (state, self.synthesis.lod, torch.cat([weighted_sums(t) for t in tensors]).tolist())
         if self._digest is None or self._digest[0] != key:
             self._digest = key, self.checkpoint().sha256()
         return self._digest[1]

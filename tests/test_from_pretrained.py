@@ -281,6 +281,17 @@ def test_publishing_that_is_refused(server, tiny):
         tiny.push_to_hub("not a repository")
 
 
+def test_publishing_without_a_network_speaks_of_no_cache(server, tiny, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(OfflineError, match=r"^publish to me/cats: the hub cannot be reached \(HF_HUB_OFFLINE is set\)"):
+        tiny.push_to_hub("me/cats")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(OfflineError, match="^publish to me/cats: the hub cannot be reached") as failure:
+        tiny.push_to_hub("me/cats")
+    assert "cache" not in str(failure.value)
+
+
 def test_unknown_licences_in_the_card(tiny, tmp_path):
     G = tiny_generator()
     G.metadata = {"license": 'odd: "yes"\n- no', "license_url": "https://example.org"}
@@ -322,7 +333,8 @@ def test_cache_commands(run, server, published):
     assert "verified    hf:user/official/network.pkl@main" in text
     assert "converted from hf:user/official/network.pkl@main" in text
     assert "2 files" in text
-    assert ok(run("cache", "verify")).count("good") == 2
+    text = ok(run("cache", "verify"))
+    assert (text.count("good"), text.count("read 2 files"), text.count("none is damaged")) == (2, 1, 1)
     (record, *_) = Cache.open().records()
     Path(record.path).write_bytes(b"damaged")
     result = run("cache", "verify")
@@ -332,6 +344,7 @@ def test_cache_commands(run, server, published):
     assert ok(run("cache", "prune")) == "freed 0.0 MB\n"
     assert re.fullmatch(r"freed \d\.\d MB\n", ok(run("cache", "prune", "--all")))
     assert "0 files" in ok(run("cache", "list"))
+    assert "read 0 files" in ok(run("cache", "verify"))
     assert run("download", "user/official", "--offline").exit_code == 1
 
 

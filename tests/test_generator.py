@@ -12,6 +12,7 @@ from PIL import Image
 
 from stylegan import Generator, __version__, grid, images
 from stylegan.errors import InputError
+from stylegan.weights.checkpoint import Checkpoint
 
 from .conftest import FAST_PATHS, tiny_generator
 
@@ -187,6 +188,44 @@ def test_the_digest_of_a_network_is_that_of_its_weights_and_options(tmp_path):
     with torch.no_grad():
         G.synthesis.to_rgb["8"].bias += 1
     assert G.weights_sha256 != before
+
+
+WEIGHT = "synthesis.layers.3.source.weight"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda G: G.get_parameter(WEIGHT).data.mul_(1.5),
+        lambda G: G.get_parameter(WEIGHT).data.neg_(),
+        lambda G: G.get_parameter(WEIGHT).data[1, 1, 1].zero_(),
+        lambda G: G.get_parameter(WEIGHT).data.copy_(G.get_parameter(WEIGHT).data.flip(0)),
+        lambda G: G.get_parameter(WEIGHT).detach().numpy().__setitem__((1, 2, 0, 1), 7.0),
+        lambda G: G.synthesis.layers[0].style.bias.data[3:5].add_(0.5),
+        lambda G: setattr(G.get_parameter(WEIGHT), "data", G.get_parameter(WEIGHT).data * 2),
+        lambda G: G.synthesis.layers[1].noise_const.data.copy_(G.synthesis.layers[1].noise_const.roll(1, -1)),
+        lambda G: G.w_avg.copy_(torch.linspace(-1, 1, G.w_dim)),
+        lambda G: G.load_state_dict(tiny_generator(seed=9).state_dict()),
+        lambda G: G.load_state_dict(tiny_generator(seed=9).state_dict(), assign=True),
+        lambda G: G.to(torch.float16),
+        lambda G: G.synthesis.to(torch.bfloat16),
+        lambda G: setattr(G.synthesis, "lod", 1.0),
+    ],
+)
+def test_no_change_of_the_weights_leaves_their_digest_as_it_was(change):
+    G = tiny_generator()
+    before = G.weights_sha256
+    with torch.no_grad():
+        change(G)
+    assert G.weights_sha256 == G.checkpoint().sha256() != before
+
+
+def test_a_digest_is_computed_once_for_the_same_weights(monkeypatch):
+    G, calls = tiny_generator(), []
+    known = G.weights_sha256
+    monkeypatch.setattr(Checkpoint, "sha256", lambda self: calls.append(self) or "other")
+    assert [image.info["weights_sha256"] for image in G.sample(2)] == [known] * 2
+    assert not calls
 
 
 def test_labels(tmp_path):

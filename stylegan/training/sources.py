@@ -93,7 +93,7 @@ def _what_else(others: Iterable[str]) -> str:
     names = {name.split("/")[-1].lower() for name in others}
     if "data.mdb" in names:
         return ". This is an LMDB database, which is not read: write its pictures into files first"
-    archive = next((name for name in sorted(names) if name.endswith((".zip", ".tar"))), None)
+    archive = next((name for name in sorted(names) if name.lower().endswith((".zip", ".tar"))), None)
     return f". It holds {printable(archive)}, which can be named itself" if archive else ""
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..architecture import feature_maps
 from ..discriminator import Discriminator
-from ..errors import InputError, NotFoundError, WeightsError
+from ..errors import InputError, WeightsError
 from ..generator import Generator
 from ..mapping import MappingNetwork
 from ..presets import PRESETS
@@ -199,8 +199,6 @@ def read_source(source: str | os.PathLike[str], config: TrainingConfig) -> Sourc
     """
     path = Path(source)
     checkpoints = list_checkpoints(path / "checkpoints")
-    if path.is_dir() and not checkpoints and not (path / "model.safetensors").exists():
-        raise NotFoundError(f"{path}: expected the folder of a training run, or one with model.safetensors")
     if checkpoints or path in list_checkpoints(path.parent):
         return _read_run(str(source), checkpoints[-1] if checkpoints else path, config)
     Gs = read_weights(source, network=None).checkpoint

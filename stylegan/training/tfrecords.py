@@ -81,7 +81,7 @@ class TFRecords:
 
 def find_tfrecords(folder: Path) -> TFRecords | None:
     """The largest pictures of the data set in a folder; None if there is none. Raises DatasetError if there are two."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix == SUFFIX and path.is_file())
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == SUFFIX and path.is_file())
     names = sorted({_data_set(path) for path in paths})
     if len(names) > 1:
         raise DatasetError(f"{folder} holds several data sets ({', '.join(map(printable, names))}); name one file")

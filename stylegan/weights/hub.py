@@ -189,7 +189,7 @@ def upload(
         except StyleGANError:
             raise
         except Exception as error:
-            raise _explain(error, asked, "of the hub") from error
+            raise _explain(error, asked, None) from error
 
     return transfer.persist(attempt)
 
@@ -339,8 +339,10 @@ def _size_of_partial(blobs: Path, etag: str) -> int:
     return size
 
 
-def _explain(error: Exception, asked: str, folder: Path | str) -> Exception:
+def _explain(error: Exception, asked: str, folder: Path | None) -> Exception:
     """The error that a failure of the hub's client stands for: a DownloadError, or a Transient around one.
+
+    folder: the cache that a file was to come into; None = nothing was to be fetched.
 
     The client names only some reasons by type; others are in the cause of what it raises, or in its answer's headers.
     The transport beneath it differs between its versions, so that connection errors are known by name.
@@ -359,7 +361,7 @@ def _explain(error: Exception, asked: str, folder: Path | str) -> Exception:
         if type(each).__name__ in _NO_CONNECTION:
             return Transient(transfer.offline_error(asked, folder, each))
         if isinstance(each, OSError) and each.errno is not None:
-            return transfer.explain_os_error(each, asked, Path(folder))
+            return transfer.explain_os_error(each, asked, folder)
     return Transient(DownloadError(f"{asked}: the transfer failed ({transfer.short(error)}); try again"))
 
 
@@ -463,7 +465,7 @@ def _choose(names: list[str], source: Source) -> str:
     if "model.safetensors" in names:
         return "model.safetensors"
     for suffixes in ((".safetensors",), SUFFIXES):
-        found = sorted(name for name in names if name.endswith(suffixes))
+        found = sorted(name for name in names if name.lower().endswith(suffixes))
         if len(found) == 1:
             return check_filename(found[0])
         if found:

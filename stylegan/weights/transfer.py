@@ -231,13 +231,16 @@ def explain_status(status: int, headers: Mapping[str, str], asked: str) -> Excep
     return Transient(error, retry_after) if status in (408, 416) or status >= 500 else error
 
 
-def explain_os_error(error: OSError, asked: str, folder: Path | None = None) -> Exception:
-    """The error that a failed connection or file stands for: a DownloadError, or a Transient around one."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+def explain_os_error(error: OSError, asked: str, folder: Path | None) -> Exception:
+    """The error that a failed connection or file stands for: a DownloadError, or a Transient around one.
+
+    folder: that was to be written to; None = none was.
+    """
+    if folder is not None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DownloadError(
             f"{asked}: the disk of {folder} is full; free some space, or name another by cache_dir=..."
         )
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+    if folder is not None and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return DownloadError(
             f"{asked}: cannot write into {folder}: {error.strerror}; name another folder by cache_dir=... or "
             "STYLEGAN_CACHE"
@@ -245,8 +248,10 @@ def explain_os_error(error: OSError, asked: str, folder: Path | None = None) -> 
     return Transient(DownloadError(f"{asked}: the transfer broke off ({short(error)}); try again"))
 
 
-def offline_error(asked: str, folder: Path | str, cause: object) -> OfflineError:
-    """The error where there is no network and nothing in the cache."""
+def offline_error(asked: str, folder: Path | None, cause: object) -> OfflineError:
+    """The error where there is no network, and nothing in the cache; folder: None = it is no matter of a cache."""
+    if folder is None:
+        return OfflineError(f"{asked}: the hub cannot be reached ({short(cause)}); connect to the network, then try again")
     return OfflineError(
         f"{asked}: not in the cache {folder}, and not to be fetched ({short(cause)}); "
         "connect to the network, or copy the cache of a computer that has the file"

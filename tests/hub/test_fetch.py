@@ -204,9 +204,11 @@ def test_the_weight_file_of_a_repository_is_found(server, access):
     server.commit("user/one", {"README.md": b"# x", "pytorch_model.bin": DATA})
     server.commit("user/two", {"a.pkl": DATA, "b.pkl": DATA})
     server.commit("user/none", {"README.md": b"# x"})
+    server.commit("user/loud", {"README.md": b"# x", "Faces.PKL": DATA})
     server.commit("user/ours", {"other.safetensors": DATA, NAME: DATA})
     assert hub.find_weights(Source("hub", "user/one"), access).filename == "pytorch_model.bin"
     assert hub.find_weights(Source("hub", "user/ours"), access).filename == NAME
+    assert hub.find_weights(Source("hub", "user/loud"), access).filename == "Faces.PKL"
     with pytest.raises(InputError, match=r"which file\? It has a\.pkl, b\.pkl; write hf:user/two/FILE"):
         hub.find_weights(Source("hub", "user/two"), access)
     with pytest.raises(NotFoundError, match="holds no weight file"):

@@ -121,6 +121,16 @@ def test_a_generator_alone_starts_with_a_new_discriminator_and_says_so(trained, 
     assert_same_weights(state.D, new_state(tiny_config(resolution=8)).D)
 
 
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "Cats.PT", "cats.safetensors"])
+def test_a_folder_with_one_weight_file_is_a_model_as_everywhere(trained, tmp_path, name):
+    _, before = trained
+    (tmp_path / "cats").mkdir()
+    before.Gs.save(tmp_path / "cats" / name)
+    state = new_state(tiny_config(resolution=8))
+    start_from(state, tmp_path / "cats")
+    assert_same_weights(state.G, before.Gs)
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
 def test_an_official_file_has_all_three_networks(caplog):
     settings = {"z_dim": 256, "w_dim": 256, "hidden_dim": 256, "fmap_base": 1024, "fmap_max": 128}
@@ -163,7 +173,7 @@ def test_settings_that_make_the_same_networks_are_none_of_others(trained):
 
 def test_what_is_no_model_is_an_error(tmp_path, trained):
     state = new_state(tiny_config(resolution=8))
-    with pytest.raises(NotFoundError, match="expected the folder of a training run"):
+    with pytest.raises(NotFoundError, match="no weights in this folder"):
         start_from(state, tmp_path)
     with pytest.raises(NotFoundError, match="no such file"):
         start_from(state, tmp_path / "gone.safetensors")
