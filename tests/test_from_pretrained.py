@@ -287,7 +287,7 @@ def test_publishing_without_a_network_speaks_of_no_cache(server, tiny, monkeypat
         tiny.push_to_hub("me/cats")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(OfflineError, match="^publish to me/cats: the hub cannot be reached") as failure:
+    with pytest.raises(OfflineError, match=r"^publish to me/cats: the hub cannot be reached") as failure:
         tiny.push_to_hub("me/cats")
     assert "cache" not in str(failure.value)
 

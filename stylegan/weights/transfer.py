@@ -251,7 +251,7 @@ def explain_os_error(error: OSError, asked: str, folder: Path | None) -> Excepti
 def offline_error(asked: str, folder: Path | None, cause: object) -> OfflineError:
     """The error where there is no network, and nothing in the cache; folder: None = it is no matter of a cache."""
     if folder is None:
-        return OfflineError(f"{asked}: the hub cannot be reached ({short(cause)}); connect to the network, then try again")
+        return OfflineError(f"{asked}: the hub cannot be reached ({short(cause)}); connect to the network first")
     return OfflineError(
         f"{asked}: not in the cache {folder}, and not to be fetched ({short(cause)}); "
         "connect to the network, or copy the cache of a computer that has the file"
