@@ -139,10 +139,10 @@ def test_videos_of_others_tell_nothing(tmp_path, suffix):
 def test_settings_of_an_mp4_need_pyav_and_an_mp4(tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(50))
     if find_spec("av"):
-        with pytest.raises(InputError, match="a.mp4: no picture that can be read"):
+        with pytest.raises(InputError, match=r"a\.mp4: no picture that can be read"):
             recall(tmp_path / "a.mp4")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InputError, match=r'a.mp4: the settings of an MP4 are read with PyAV .*"stylegan\[video\]"'):
+    with pytest.raises(InputError, match=r'a\.mp4: the settings of an MP4 are read with PyAV .*"stylegan\[video\]"'):
         recall(tmp_path / "a.mp4")
 
 
