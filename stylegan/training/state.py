@@ -265,7 +265,7 @@ def _take_over_run(state: TrainingState, run: Mapping[str, Any], path: Path) -> 
                 if networks["G"][name] != ours["G"][name]:
                     raise _OtherSettings(
                         f"{path}: the run was begun with {name} {networks['G'][name]}, which cannot change on the way; "
-                        f"that of the data set is {ours['G'][name]}. Name the run's own data set, or one like it, with --data"
+                        f"that of the data set is {ours['G'][name]}. Name one like the run's own with --data"
                     )
             state.replace_networks(Generator(**networks["G"], seed=None), Discriminator(**networks["D"], seed=None))
     state.data, state.metadata = dict(run.get("data", {})), dict(run.get("metadata", {}))
