@@ -127,6 +127,7 @@ function layOut() {
       update();
     });
   }
+  tick(chosen.coarse);
   at('noise-seed').addEventListener('focus', () => (controls.elements.noise.value = 'random'));
   controls.addEventListener('input', update);
   controls.addEventListener('submit', (event) => event.preventDefault());
@@ -140,7 +141,8 @@ function save() {
   at('picture').toBlob((blob) => {
     const link = document.createElement('a');
     link.href = URL.createObjectURL(blob);
-    link.download = `seed${settings().seedA}.png`;
+    const { seedA, seedB, layers } = settings();
+    link.download = layers.size ? `mix${seedA}-${seedB}.png` : `seed${seedA}.png`;
     link.click();
     URL.revokeObjectURL(link.href);
   });

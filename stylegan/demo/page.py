@@ -12,11 +12,12 @@ import gradio as gr
 from PIL import Image
 
 from ..bands import layer_indices
-from ..errors import StyleGANError
+from ..errors import InputError, StyleGANError
 from ..generator import Generator
 from ..latents import check_seeds
 from .kept import KeptPictures
-from .studio import Look, Studio
+from .studio import MAX_PSI, Look, Studio
+from .words import BAND_TEXTS, LABELS, NOISE, caption, licence, no_edits, title
 
 logger = logging.getLogger(__name__)
 
@@ -25,12 +26,6 @@ QUEUE = 32
 KEPT = 500
 
 FIRST_SEED = 5
-NOISE = [("stored", "const"), ("random", "random"), ("none", "none")]
-BAND_TEXTS = {
-    "coarse": "pose, shape",
-    "middle": "features, hair",
-    "fine": "colour, light",
-}
 
 
 def css() -> str:
@@ -70,11 +65,11 @@ class _Page:
 
     def _lay_out(self, G: Generator) -> None:
         with gr.Row(elem_id="top"):
-            gr.HTML("<h1>stylegan</h1><p>People who do not exist, made on this computer.</p>", elem_id="title")
+            self.title = gr.HTML(title(G, self.studio.models[self.first]), elem_id="title")
             self.model = gr.Dropdown(
                 list(self.studio.models),
                 value=self.first,
-                label="Model",
+                label=LABELS["model"],
                 container=False,
                 min_width=160,
                 scale=0,
@@ -91,19 +86,19 @@ class _Page:
             with gr.Column(elem_id="right", min_width=300, scale=6):
                 self.what = gr.Radio(["face", "mix", "between"], value="face", visible="hidden", label="what")
                 with gr.Tabs():
-                    with gr.Tab("One face") as self.face_tab:
+                    with gr.Tab("One picture") as self.face_tab:
                         self._lay_out_face()
                     with gr.Tab("Mix two") as self.mix_tab:
                         self._lay_out_mix(G)
                     with gr.Tab("In between") as self.between_tab:
                         self._lay_out_between()
                 self._lay_out_look(G)
-        self.licence = gr.HTML(_licence(G), elem_id="licence")
+        self.licence = gr.HTML(licence(G), elem_id="licence")
 
     def _lay_out_face(self) -> None:
         with gr.Row(equal_height=True, elem_classes="seeds"):
-            self.seed = self._seed("Seed", FIRST_SEED, "seed")
-            self.new_face = gr.Button("New face", variant="primary", elem_id="new-face", min_width=120)
+            self.seed = self._seed(LABELS["seed"], FIRST_SEED, "seed")
+            self.new_face = gr.Button("New picture", variant="primary", elem_id="new-face", min_width=120)
         gr.HTML("Or pick one:", elem_classes="hint")
         self.seeds = gr.State([])
         self.gallery = gr.Gallery(
@@ -116,7 +111,7 @@ class _Page:
             interactive=False,
             elem_id="gallery",
         )
-        self.more = gr.Button("Other faces", size="sm", elem_id="more")
+        self.more = gr.Button("Others", size="sm", elem_id="more")
 
     def _lay_out_mix(self, G: Generator) -> None:
         self.mix_a, self.mix_b, self.mix_images, self.mix_new = self._pair("mix", 2, 9)
@@ -127,22 +122,22 @@ class _Page:
                 for name, text in BAND_TEXTS.items()
             }
         self.layers = gr.CheckboxGroup(
-            _layer_names(G), value=_band(G, "coarse"), label="Layers from B", elem_id="layers", container=False
+            _layer_names(G), value=_band(G, "coarse"), label=LABELS["layers"], elem_id="layers", container=False
         )
 
     def _lay_out_between(self) -> None:
         self.between_a, self.between_b, self.between_images, self.between_new = self._pair("between", 6, 21)
-        self.position = gr.Slider(0, 1, value=0.5, step=0.01, label="From A to B", elem_id="position", buttons=[])
+        self.position = gr.Slider(0, 1, value=0.5, step=0.01, label=LABELS["position"], elem_id="position", buttons=[])
 
     def _lay_out_look(self, G: Generator) -> None:
         with gr.Group(elem_id="look"):
             self.psi = gr.Slider(
-                -1.5,
-                1.5,
+                -MAX_PSI,
+                MAX_PSI,
                 value=G.recommended_truncation["truncation_psi"],
                 step=0.05,
-                label="Truncation psi",
-                info="0 is the average face, 1 full variety, below 0 the opposite face.",
+                label=LABELS["truncation_psi"],
+                info="0 is the average picture, 1 full variety, below 0 the opposite.",
                 elem_id="psi",
             )
             self.cutoff = gr.Slider(
@@ -150,17 +145,29 @@ class _Page:
                 G.num_ws,
                 value=G.num_ws,
                 step=1,
-                label="Truncated layers",
+                label=LABELS["truncation_cutoff"],
                 info="Counted from the coarsest; the others keep full variety.",
                 elem_id="cutoff",
             )
             with gr.Row(elem_id="noise-row"):
-                self.noise = gr.Radio(NOISE, value="const", label="Noise", elem_id="noise")
-                self.noise_seed = self._seed("Noise seed", 0, "noise-seed", visible=False)
+                self.noise = gr.Radio(NOISE, value="const", label=LABELS["noise_mode"], elem_id="noise")
+                self.noise_seed = self._seed(LABELS["noise_seed"], 0, "noise-seed", visible=False)
             self.label = gr.Slider(
-                0, max(1, G.label_dim - 1), value=0, step=1, label="Class", visible=G.label_dim > 0, elem_id="label"
+                0,
+                max(1, G.label_dim - 1),
+                value=0,
+                step=1,
+                label=LABELS["label"],
+                visible=G.label_dim > 0,
+                elem_id="label",
             )
-            with gr.Accordion("Edit", open=False, visible=bool(self.edits), elem_id="edit"):
+            with gr.Accordion("Edit", open=False, elem_id="edit"):
+                self.no_edits = gr.HTML(
+                    no_edits(self.first),
+                    visible=not self.studio.directions.get(self.first),
+                    elem_id="no-edits",
+                    elem_classes="hint",
+                )
                 self.sliders = [self._direction_slider(name) for name in self.edits]
 
     def _direction_slider(self, name: str) -> Any:
@@ -172,9 +179,7 @@ class _Page:
         number = gr.Number(
             value, label=label, precision=0, minimum=0, maximum=2**32 - 1, elem_id=name, visible=visible, min_width=110
         )
-        # As it was typed, for the studio to check: Gradio makes 2 of 1.5, and asks about fields that are not in use.
-        number.preprocess = lambda payload: payload  # type: ignore[method-assign]
-        return number
+        return _as_typed(number)
 
     def _pair(self, name: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
         """Two seeds with their pictures, and a button that draws both anew."""
@@ -191,36 +196,38 @@ class _Page:
                             elem_id=f"{name}-{side}",
                         )
                     )
-                    seeds.append(self._seed(f"Face {side.upper()}", seed, f"{name}-seed-{side}"))
+                    seeds.append(self._seed(f"{LABELS['seed']} {side.upper()}", seed, f"{name}-seed-{side}"))
             new = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
         return seeds[0], seeds[1], pictures, new
 
     # What happens.
 
     def _connect(self) -> None:
-        controls = [self.what, self.model, self.layers, self.position, self.psi, self.cutoff, self.noise, self.label]
-        for control in [*controls, *self.sliders]:
+        for control in (self.what, self.model, self.layers, self.noise):
             _strict(control)
+        for control in (self.position, self.psi, self.cutoff, self.label, *self.sliders):
+            _as_typed(control)
         look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
         own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
         shared: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "generator"}
         show: dict[str, Any] = {
-            "fn": self._for_session(self.show),
+            "fn": self._for_session(self.show_or_tell),
             "inputs": [self.what, *own, *look],
             "outputs": [self.picture, self.caption, self.save, *self.mix_images, *self.between_images],
             **shared,
         }
         # While a slider moves, only its last place counts.
         moved = [control.input for control in (*own, *look[1:])]
-        gr.on(moved, **show, trigger_mode="always_last", api_name="picture")
-
         show["api_visibility"] = "private"
+        gr.on(moved, **show, trigger_mode="always_last")
+        gr.on([], **{**show, "fn": self._for_session(self.show), "api_visibility": "public"}, api_name="picture")
+
         outputs = [self.gallery, self.seeds]
         suggest = {"fn": self._for_session(self.suggest), "inputs": look, "outputs": outputs, **shared}
         suggest["api_visibility"] = "private"
         self._connect_buttons(show)
         self.more.click(**suggest)
-        changed = [self.licence, self.cutoff, self.layers, self.label, *self.sliders]
+        changed = [self.title, self.licence, self.cutoff, self.layers, self.label, self.no_edits, *self.sliders]
         choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
         self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
         self.blocks.unload(self.ended)
@@ -271,6 +278,13 @@ class _Page:
         """A browser has left."""
         self.kept.forget(str(request.session_hash))
 
+    def show_or_tell(self, session: str, *values: Any) -> list[Any]:
+        """As `show`; what is wrong with a value stands in the caption's place, where the next picture replaces it."""
+        try:
+            return self.show(session, *values)
+        except InputError as error:
+            return _told(str(error))
+
     def show(self, session: str, what: str, *values: Any) -> list[Any]:
         """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs."""
         seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
@@ -279,8 +293,7 @@ class _Page:
         check_seeds([one for one in every if one is not None])
         seeds = {"face": [seed], "mix": [mix_a, mix_b]}.get(what, [between_a, between_b])
         if None in seeds or (look.noise_mode == "random" and look.noise_seed is None):
-            # In the caption's place: while a number is typed, an error would be in the way.
-            return [skip, "a seed is missing: enter an integer from 0 to 4294967295", *[skip] * 5]
+            return _told("a seed is missing: enter an integer from 0 to 4294967295")
         made: list[Image.Image]
         if what == "face":
             made, beside = self.studio.faces(seeds, look), [skip] * 4
@@ -291,7 +304,7 @@ class _Page:
             made = self.studio.between(seeds, position, look)
             beside = [skip, skip, *self.kept.keep(session, made[1:])]
         path = self.kept.keep(session, made[:1])[0]
-        return [path, _caption(made[0]), path, *beside]
+        return [path, caption(made[0]), path, *beside]
 
     def suggest(self, session: str, *values: Any) -> tuple[list[Any], list[int]]:
         """Some faces to pick from, of fresh seeds, and these seeds."""
@@ -309,10 +322,12 @@ class _Page:
         G = self.studio.generator(model)
         names = self.studio.directions.get(model, {})
         return [
-            _licence(G),
+            title(G, self.studio.models[model]),
+            licence(G),
             gr.update(maximum=G.num_ws, value=G.num_ws),
             gr.update(choices=_layer_names(G), value=_band(G, "coarse")),
             gr.update(maximum=max(1, G.label_dim - 1), value=0, visible=G.label_dim > 0),
+            gr.update(value=no_edits(model), visible=not names),
             *[gr.update(visible=name in names, value=0) for name in self.edits],
         ]
 
@@ -346,29 +361,18 @@ def _strict(control: Any) -> Any:
     return control
 
 
-def _caption(picture: Image.Image) -> str:
-    """The settings that make a picture again."""
-    shown = (
-        "model",
-        "seed",
-        "seeds",
-        "layers",
-        "position",
-        "label",
-        "truncation_psi",
-        "truncation_cutoff",
-        "noise_mode",
-    )
-    more = ("noise_seed", *(key for key in picture.info if str(key).startswith("direction ")))
-    pairs = [(key, picture.info[key]) for key in (*shown, *more) if key in picture.info]
-    return " ".join(f"<span>{escape(str(k).replace('_', ' '))} <b>{escape(str(v))}</b></span>" for k, v in pairs)
+def _as_typed(control: Any) -> Any:
+    """The control, with values as they were typed, for the studio to check.
+
+    Gradio makes 2 of 1.5, and asks about fields that are not in use.
+    """
+    control.preprocess = lambda payload: payload
+    return control
 
 
-def _licence(G: Generator) -> str:
-    parts = [f"{G.name}, {G.img_resolution}x{G.img_resolution}"]
-    parts += [f"Licence of the pictures: {G.metadata.get('license', 'unknown')}"]
-    parts += [str(G.metadata[key]) for key in ("attribution", "limits") if key in G.metadata]
-    return " &middot; ".join(escape(part) for part in parts)
+def _told(message: str) -> list[Any]:
+    """What `show` returns in place of a picture: the message, and all else as it was."""
+    return [gr.skip(), f'<span class="wrong" role="alert">{escape(message)}</span>', *[gr.skip()] * 5]
 
 
 def _layer_names(G: Generator) -> list[tuple[str, int]]:

@@ -1,6 +1,7 @@
 """A headless Chromium that tells of every request and every message; servers of the two pages."""
 
 import base64
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,10 +21,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from stylegan import Generator
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[2]
+
+# Width and height of what the page is given.
+DESKTOP, PHONE = (1280, 800), (390, 844)
 
 
 class Browser:
@@ -79,12 +85,31 @@ class Browser:
             str(value),
         )
 
-    def screenshot(self, name: str) -> None:
-        """Keep a picture of the window, from the top of the page, in the folder SCREENSHOTS, if it is set."""
+    def clear(self, selector: str) -> None:
+        """Empty a field as a person does."""
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.common.keys import Keys
+
+        self.driver.find_element(By.CSS_SELECTOR, selector).send_keys(Keys.CONTROL + "a", Keys.DELETE)
+
+    def settle(self) -> None:
+        """Wait until the server has answered all, and nothing on the page changes."""
+        self.driver.execute_async_script(
+            """const done = arguments[0];
+            let last = setTimeout(finish, 500);
+            const watch = new MutationObserver(() => { clearTimeout(last); last = setTimeout(finish, 500); });
+            function finish() { watch.disconnect(); done(); }
+            watch.observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});"""
+        )
+
+    def screenshot(self, name: str, *, top: bool = True) -> None:
+        """Keep a picture of the window, from its top or as it is, in the folder SCREENSHOTS, if that is set."""
         if folder := os.environ.get("SCREENSHOTS"):
-            self.run("window.scrollTo({top: 0, behavior: 'instant'})")
+            if top:
+                self.run("window.scrollTo({top: 0, behavior: 'instant'})")
             data = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})["data"]
-            (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(data))
+            with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
+                shown.convert("RGB").save(Path(folder) / f"{name}.webp", quality=85, method=6)
 
     def listen(self) -> None:
         """Collect what was asked for and what was said since the last time."""
@@ -150,7 +175,9 @@ def start_chromium() -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def _desktop(start_chromium) -> Iterator[Any]:
-    driver = start_chromium(1200, 950)
+    driver = start_chromium(*DESKTOP)
+    metrics = {"width": DESKTOP[0], "height": DESKTOP[1], "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)  # Of the page, without the window's frame.
     yield driver
     driver.quit()
 
@@ -169,17 +196,25 @@ def browser(_desktop) -> Iterator[Browser]:
 
 @pytest.fixture
 def phone(start_chromium) -> Iterator[Browser]:
-    """A window of a phone, 390 pixels wide."""
-    driver = start_chromium(390, 844, phone=True)
+    """A window of a phone."""
+    driver = start_chromium(*PHONE, phone=True)
     window = Browser(driver)
     yield window
     window.check_quiet()
     driver.quit()
 
 
+@dataclass
+class RunningDemo:
+    """`stylegan demo` in another process."""
+
+    address: str
+    errors: Path  # What it says in the terminal beside its address.
+
+
 @pytest.fixture(scope="session")
-def demo_address(tmp_path_factory, faces: Generator) -> Iterator[str]:
-    """The address of a running `stylegan demo` with two models: the bundled one and a smaller one."""
+def demo(tmp_path_factory) -> Iterator[RunningDemo]:
+    """A demo of the default model, of one that has no directions, and of one with classes."""
     pytest.importorskip("gradio", reason="needs the extra demo")
     from ..conftest import tiny_generator
 
@@ -187,22 +222,33 @@ def demo_address(tmp_path_factory, faces: Generator) -> Iterator[str]:
     small = tiny_generator(label_dim=3)
     small.metadata = {"name": "small", "license": "<b>none</b>"}
     small.save(folder / "small.safetensors")
-    command = [sys.executable, "-m", "stylegan", "demo", "--port", "0", "--model", "faces-64"]
+    command = [sys.executable, "-m", "stylegan", "demo", "--port", "0"]
+    for model in (DEFAULT_MODEL, "avatars-64", folder / "small.safetensors"):
+        command += ["--model", str(model)]
+    errors = folder / "errors.txt"
     # No proxy can be used, and no name be looked up: a server that asked elsewhere would fail.
-    server = subprocess.Popen(
-        [*command, "--model", str(folder / "small.safetensors")],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-    )
+    with errors.open("w") as stderr:
+        server = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            cwd=folder,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        )
     assert server.stdout is not None
     line = server.stdout.readline()
     found = re.search(r"http://127\.0\.0\.1:\d+", line)
     assert found, line
-    yield found[0]
+    yield RunningDemo(found[0], errors)
     server.terminate()
     server.wait(20)
+
+
+@pytest.fixture
+def demo_address(demo: RunningDemo) -> str:
+    """The address of the demo."""
+    return demo.address
 
 
 @pytest.fixture(scope="session")
@@ -219,7 +265,7 @@ def web_address(tmp_path_factory) -> Iterator[str]:
     installed = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=folder, capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(f"npm cannot install onnxruntime-web: {installed.stderr.strip().splitlines()[-1]}")
-    export = [sys.executable, "-m", "stylegan", "export", "faces-64", "--noise", "input", "--out", "model"]
+    export = [sys.executable, "-m", "stylegan", "export", DEFAULT_MODEL, "--noise", "input", "--out", "model"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run(export, cwd=folder, env=env, check=True, capture_output=True)
     subprocess.run([npm, "run", "--silent", "build"], cwd=folder, check=True, capture_output=True)
@@ -232,6 +278,24 @@ def web_address(tmp_path_factory) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def check_in_view(browser: Browser, selector: str, control: str) -> None:
+    """With a control scrolled to the lower edge of the window, nothing covers it or the picture."""
+    covered = browser.run(
+        """const [picture, control] = [...arguments].map((selector) => document.querySelector(selector));
+        control.scrollIntoView({block: 'end', behavior: 'instant'});
+        const hidden = (element, x, y) => {
+            const r = element.getBoundingClientRect();
+            const top = document.elementFromPoint(r.left + x * r.width, r.top + y * r.height);
+            return !top || !(element === top || element.contains(top) || top.contains(element));
+        };
+        const places = [0.1, 0.5, 0.9];
+        return hidden(control, 0.5, 0.5) || places.some((x) => places.some((y) => hidden(picture, x, y)));""",
+        selector,
+        control,
+    )
+    assert not covered, control
 
 
 def pixels(browser: Browser, selector: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from PIL import Image
 from stylegan import Generator
 from stylegan.editing import bundled_directions
 
-from .conftest import Browser, pixels
+from .conftest import PHONE, Browser, RunningDemo, check_in_view, pixels
 
 pytestmark = pytest.mark.browser
 
@@ -45,18 +45,18 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(shown.astype(int) - expected).max() <= 1
 
 
-def test_it_opens_with_a_face(page: Browser, faces: Generator):
+def test_it_opens_with_a_face(page: Browser, default: Generator):
     seed = int(page.run("return document.querySelector('#seed input').value"))
-    check_same(pixels(page, PICTURE), faces.sample(seeds=[seed], output_type="np")[0])
+    check_same(pixels(page, PICTURE), default.sample(seeds=[seed], output_type="np")[0])
     page.screenshot("demo")
 
 
-def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, faces: Generator, tmp_path):
+def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, default: Generator, tmp_path):
     before = source(page)
     page.click("#new-face")
     shown = changed(page, before)
     seed = int(page.run("return document.querySelector('#seed input').value"))
-    check_same(shown, faces.sample(seeds=[seed], output_type="np")[0])
+    check_same(shown, default.sample(seeds=[seed], output_type="np")[0])
 
     folder = {"behavior": "allow", "downloadPath": str(tmp_path)}
     page.driver.execute_cdp_cmd("Page.setDownloadBehavior", folder)
@@ -65,11 +65,11 @@ def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, fa
     page.wait("download", file.exists)
     with Image.open(file) as saved:
         text = saved.text
-    assert (text["seed"], text["truncation_psi"], text["model"]) == (str(seed), "0.7", "faces-64")
-    assert text["license"] == faces.metadata["license"]
+    assert (text["seed"], text["truncation_psi"], text["model"]) == (str(seed), "0.7", "faces-128")
+    assert text["license"] == default.metadata["license"]
 
 
-def test_settings_reach_the_picture(page: Browser, faces: Generator):
+def test_settings_reach_the_picture(page: Browser, default: Generator):
     page.put("#seed input", "")  # As while a number is typed: a word below the picture, and no error in the way.
     page.wait("word", lambda: "a seed is missing" in page.run("return document.querySelector('#caption').innerText"))
     for selector, value in (("#seed input", 8), ("#psi input[type=range]", -0.5), ("#cutoff input[type=range]", 4)):
@@ -79,33 +79,167 @@ def test_settings_reach_the_picture(page: Browser, faces: Generator):
     before = source(page)
     page.click("#noise label:nth-child(2)")
     settings = {"truncation_psi": -0.5, "truncation_cutoff": 4, "noise_mode": "random", "noise_seed": 0}
-    check_same(changed(page, before), faces.sample(seeds=[8], output_type="np", **settings)[0])
+    check_same(changed(page, before), default.sample(seeds=[8], output_type="np", **settings)[0])
     assert page.run("return document.querySelectorAll('.toast-body').length") == 0
 
 
-def test_an_editing_slider_moves_the_face(page: Browser, faces: Generator):
+def text(browser: Browser, selector: str) -> str:
+    """What can be read in a part of the page; nothing if it is not shown."""
+    return browser.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+
+def exists(browser: Browser, selector: str) -> bool:
+    return browser.run("return document.querySelector(arguments[0])?.checkVisibility() ?? false", selector)
+
+
+def toasts(browser: Browser) -> int:
+    return browser.run("return document.querySelectorAll('.toast-body').length")
+
+
+def open_edits(browser: Browser) -> list[str]:
+    """Open "Edit", and the names of its sliders."""
+    browser.click("#edit button")
+    browser.wait("something", lambda: exists(browser, "#edit input[type=range]") or exists(browser, "#no-edits"))
+    sliders = "return [...document.querySelectorAll('#edit input[type=range]')]"
+    return browser.run(f"{sliders}.filter((e) => e.checkVisibility()).map((e) => e.closest('[id^=edit-]').id.slice(5))")
+
+
+def choose_model(browser: Browser, number: int) -> None:
+    before = source(browser)
+    browser.click("#model input")
+    browser.click(f"[role=option]:nth-child({number})")
+    changed(browser, before)
+
+
+def test_the_picture_stays_in_view_while_sliders_move(page: Browser):
+    check_every_control_beside_the_picture(page)
+
+
+def test_the_picture_stays_in_view_on_a_phone(phone: Browser, demo_address: str):
+    phone.open(demo_address)
+    changed(phone, None)
+    phone.settle()
+    check_every_control_beside_the_picture(phone)
+
+
+def check_every_control_beside_the_picture(browser: Browser) -> None:
+    edits = [f"[id='edit-{name}']" for name in open_edits(browser)]
+    assert len(edits) == 8
+    check_in_view(browser, PICTURE, "#noise label:nth-child(3)")
+    for selector in ("#psi", "#cutoff", *edits):
+        check_in_view(browser, PICTURE, f"{selector} input[type=range]")
+    before, where = source(browser), browser.run("return scrollY")
+    browser.put(f"{edits[-1]} input[type=range]", 2)
+    changed(browser, before)
+    assert browser.run("return scrollY") == where > 0
+    if browser.run("return innerWidth") == PHONE[0]:
+        browser.screenshot("demo-phone", top=False)
+    for tab, controls in ((2, ["#band-fine", "#layers label:last-child"]), (3, ["#position input[type=range]"])):
+        browser.click(f"button[role=tab]:nth-child({tab})")
+        for selector in controls:
+            browser.wait(selector, lambda selector=selector: exists(browser, selector))
+            check_in_view(browser, PICTURE, selector)
+
+
+def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator):
+    names = sorted(bundled_directions(default))
+    choose_model(page, 2)
+    assert open_edits(page) == []
+    assert "avatars-64 comes without editing directions" in text(page, "#edit")
+    choose_model(page, 1)
+    page.wait("sliders", lambda: exists(page, "#edit-age input[type=range]"))
+    assert "without editing directions" not in text(page, "#edit")
+    page.click("#edit button")
+    page.wait("closed", lambda: not exists(page, "#edit-age input[type=range]"))
+    assert open_edits(page) == names
+
+
+def test_the_words_fit_the_model(page: Browser):
+    assert text(page, "#title p") == "Faces of adults, 128x128, made on this computer"
+    choose_model(page, 2)
+    assert text(page, "#title p") == "Cartoon heads, 64x64, made on this computer"
+    choose_model(page, 3)
+    assert text(page, "#title p") == "Pictures of 16x16, made on this computer"
+
+
+@pytest.mark.parametrize("typed", ["1.5", "", "-1", "4294967296", "1e99", "-", "99999999999999999999"])
+def test_odd_seeds_are_one_message_in_place_of_the_settings(page: Browser, demo: RunningDemo, typed: str):
+    page.clear("#seed input")
+    page.type("#seed input", typed)
+    page.wait("message", lambda: "seed" in text(page, "#caption .wrong"))
+    page.settle()
+    wanted = (
+        "a seed is missing: enter an integer" if typed in ("", "-") else "a seed must be an integer from 0 to 42949"
+    )
+    assert text(page, "#caption .wrong").startswith(wanted)
+    assert page.run("return document.querySelectorAll('#caption span').length") == 1
+    assert toasts(page) == 0
+    before = source(page)
+    page.clear("#seed input")
+    page.type("#seed input", 8)
+    changed(page, before)
+    page.wait("settings", lambda: "Seed 8" in text(page, "#caption"))
+    assert demo.errors.read_text() == ""
+
+
+@pytest.mark.parametrize(("slider", "typed"), [("psi", "99"), ("psi", ""), ("cutoff", "2.5"), ("cutoff", "-3")])
+def test_odd_numbers_beside_sliders_are_no_heap_of_messages(page: Browser, demo: RunningDemo, slider: str, typed: str):
+    page.clear(f"#{slider} input[type=number]")
+    page.type(f"#{slider} input[type=number]", typed)
+    page.click("#title")
+    page.settle()
+    assert toasts(page) == 0
+    assert demo.errors.read_text() == ""
+
+
+def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser):
+    page.click("#noise label:nth-child(2)")
+    page.put("#cutoff input[type=range]", 4)
+    open_edits(page)
+    page.put("#edit-age input[type=range]", 1)
+    for tab, more in (
+        (1, {"Seed"}),
+        (2, {"Seed A", "Seed B", "Layers from B"}),
+        (3, {"Seed A", "Seed B", "From A to B"}),
+    ):
+        page.click(f"button[role=tab]:nth-child({tab})")
+        words = {"Model", "Truncation psi", "Truncated layers", "Noise", "Noise seed", "age"} | more
+
+        def told() -> dict[str, str]:
+            pair = "[e.firstChild.data.trim(), e.children[0].innerText]"
+            return dict(page.run(f"return [...document.querySelectorAll('#caption span')].map((e) => {pair})"))
+
+        page.wait("words", lambda words=words: set(told()) == words)
+        assert told()["Noise"] == "random"
+        labels = "[...document.querySelectorAll('#right [data-testid=block-info], #right label, #right legend')]"
+        shown = page.run(f"return {labels}.filter((e) => e.checkVisibility()).map((e) => e.innerText.trim())")
+        hidden = {"Model", "Layers from B"}  # The one box at the top, and the boxes of the layers.
+        assert words - hidden <= {line for label in shown for line in label.splitlines()}
+
+
+def test_an_editing_slider_moves_the_face(page: Browser, default: Generator):
     before = source(page)
     page.click("#edit button")
     slider = "#edit-age input[type=range]"
     page.wait("sliders", lambda: page.run("return document.querySelector(arguments[0]) !== null", slider))
     page.put(slider, 2)
-    ws = faces.edit(faces.ws([5]), bundled_directions(faces)["age"], 2)
-    check_same(changed(page, before), faces.render(ws, output_type="np")[0])
+    ws = default.edit(default.ws([5]), bundled_directions(default)["age"], 2)
+    check_same(changed(page, before), default.render(ws, output_type="np")[0])
 
 
-def test_the_mixing_board_mixes(page: Browser, faces: Generator):
+def test_the_mixing_board_mixes(page: Browser, default: Generator):
     before = source(page)
     page.click("button[role=tab]:nth-child(2)")
     mixed = changed(page, before)
     a, b = (int(page.run(f"return document.querySelector('#mix-seed-{side} input').value")) for side in "ab")
-    first, second = faces.ws([a]), faces.ws([b])
+    first, second = default.ws([a]), default.ws([b])
 
     def expected(layers: list[int]) -> np.ndarray:
-        return faces.render(faces.mix_styles(first, second, layers), output_type="np")[0]
+        return default.render(default.mix_styles(first, second, layers), output_type="np")[0]
 
     check_same(mixed, expected([0, 1, 2, 3]))
     check_same(pixels(page, "#mix-a img"), expected([]))
-    check_same(pixels(page, "#mix-b img"), expected(list(range(10))))
+    check_same(pixels(page, "#mix-b img"), expected(list(range(12))))
     page.screenshot("demo-mix")
     before = source(page)
     page.click("#band-middle")
@@ -115,7 +249,7 @@ def test_the_mixing_board_mixes(page: Browser, faces: Generator):
     check_same(changed(page, before), expected([4, 5, 6, 7, 9]))
 
 
-def test_the_slider_goes_from_one_face_to_another(page: Browser, faces: Generator):
+def test_the_slider_goes_from_one_face_to_another(page: Browser, default: Generator):
     before = source(page)
     page.click("button[role=tab]:nth-child(3)")
     changed(page, before)
@@ -123,8 +257,8 @@ def test_the_slider_goes_from_one_face_to_another(page: Browser, faces: Generato
     page.put("#position input[type=range]", 0.25)
     shown = changed(page, before)
     a, b = (int(page.run(f"return document.querySelector('#between-seed-{side} input').value")) for side in "ab")
-    ws = faces.ws([a, b])
-    check_same(shown, faces.render(ws[:1].lerp(ws[1:], 0.25), output_type="np")[0])
+    ws = default.ws([a, b])
+    check_same(shown, default.render(ws[:1].lerp(ws[1:], 0.25), output_type="np")[0])
 
 
 def test_a_face_can_be_picked(page: Browser):
@@ -137,7 +271,7 @@ def test_a_face_can_be_picked(page: Browser):
 def test_another_model_brings_its_own_controls(page: Browser):
     before = source(page)
     page.click("#model input")
-    page.click("[role=option]:nth-child(2)")
+    page.click("[role=option]:nth-child(3)")
     assert changed(page, before).shape == (16, 16, 3)
     assert page.run("return document.querySelector('#cutoff input[type=range]').max") == "6"
     assert "<b>none</b>" in page.run("return document.querySelector('#licence').innerText")  # Shown, not obeyed.
@@ -158,7 +292,6 @@ def test_a_phone_shows_everything_in_its_width(phone: Browser, demo_address: str
     before = source(phone)
     phone.click("#new-face")
     changed(phone, before)
-    phone.screenshot("demo-phone")
 
 
 def ask(address: str, data: list) -> str:
@@ -171,9 +304,9 @@ def ask(address: str, data: list) -> str:
         return response.read().decode()
 
 
-def test_values_of_programs_are_checked(demo_address: str, faces: Generator):
-    strengths = [0] * len(bundled_directions(faces))
-    good = ["face", 5, 2, 9, [0, 1], 6, 21, 0.5, "faces-64", 0.7, 10, "const", 0, 0, *strengths]
+def test_values_of_programs_are_checked(demo_address: str, default: Generator):
+    strengths = [0] * len(bundled_directions(default))
+    good = ["face", 5, 2, 9, [0, 1], 6, 21, 0.5, "faces-128", 0.7, 12, "const", 0, 0, *strengths]
     assert "event: complete" in ask(demo_address, good)
     wrong = {0: "other", 1: -1, 4: [99], 7: 7, 8: "/etc/passwd", 9: 1e30, 10: 999, 11: "loud", 12: 2**40, 14: 99}
     for i, value in wrong.items():

@@ -7,7 +7,7 @@ import pytest
 
 from stylegan import Generator, latents
 
-from .conftest import Browser, pixels
+from .conftest import Browser, check_in_view, pixels
 
 pytestmark = pytest.mark.browser
 
@@ -31,19 +31,35 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
     assert (difference > 0).mean() < 1 / 200
 
 
-def test_it_opens_with_two_faces(page: Browser):
-    assert not (pixels(page, "#picture-a") == pixels(page, "#picture-b")).all()
+def test_it_opens_with_a_face_that_takes_after_two(page: Browser, default: Generator):
+    a, b = default.ws([5]), default.ws([9])
+    for selector, ws in (
+        ("#picture", default.mix_styles(a, b, "coarse")),
+        ("#picture-a", a),
+        ("#picture-b", b),
+    ):
+        check_same(pixels(page, selector), default.render(ws, output_type="np")[0])
+    assert page.run("return document.querySelectorAll('#layers input:checked').length") == 4
     page.screenshot("web")
 
 
+CONTROLS = ("#strength", "#psi", "#cutoff", "#noise-strength")
+
+
+def test_the_picture_stays_in_view_while_sliders_move(page: Browser):
+    for control in CONTROLS:
+        check_in_view(page, "#picture", control)
+
+
 @pytest.mark.parametrize("seed", [5, 0, 4294967295])
-def test_a_seed_shows_the_library_s_picture(page: Browser, faces: Generator, seed: int):
+def test_a_seed_shows_the_library_s_picture(page: Browser, default: Generator, seed: int):
+    page.click('[data-band="none"]')
     page.type("#seed-a", seed)
     ready(page)
-    check_same(pixels(page, "#picture"), faces.sample(seeds=[seed], output_type="np")[0])
+    check_same(pixels(page, "#picture"), default.sample(seeds=[seed], output_type="np")[0])
 
 
-def test_every_control_does_what_the_library_does(page: Browser, faces: Generator):
+def test_every_control_does_what_the_library_does(page: Browser, default: Generator):
     page.type("#seed-a", 3)
     page.type("#seed-b", 9)
     page.click('[data-band="coarse"]')
@@ -55,11 +71,11 @@ def test_every_control_does_what_the_library_does(page: Browser, faces: Generato
     page.put("#noise-strength", 0.5)
     ready(page)
 
-    a, b = faces.ws([3, 9], truncation_psi=-0.5, truncation_cutoff=6).split(1)
-    noise = [map * 0.5 for map in faces.noise([4])]
-    mixed = faces.mix_styles(a, a.lerp(b, 0.25), [0, 1, 2, 3, 9])
+    a, b = default.ws([3, 9], truncation_psi=-0.5, truncation_cutoff=6).split(1)
+    noise = [map * 0.5 for map in default.noise([4])]
+    mixed = default.mix_styles(a, a.lerp(b, 0.25), [0, 1, 2, 3, 9])
     for selector, ws in (("#picture", mixed), ("#picture-a", a), ("#picture-b", b)):
-        img = faces.synthesis(ws, noise=noise)
+        img = default.synthesis(ws, noise=noise)
         check_same(pixels(page, selector), (img * 127.5 + 128).clamp(0, 255).byte()[0].permute(1, 2, 0).numpy())
 
 
@@ -96,3 +112,6 @@ def test_a_phone_shows_everything_in_its_width(phone: Browser, web_address: str)
     ready(phone)
     assert phone.run("return document.documentElement.scrollWidth") <= 390
     phone.screenshot("web-phone")
+    for control in CONTROLS:
+        check_in_view(phone, "#picture", control)
+    assert phone.run("return scrollY") > 0

@@ -41,7 +41,7 @@ def test_they_are_those_of_the_model(faces):
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(faces, classifiers, ws, name):
-    """Over the whole range of the direction; the numbers of 200 faces are in docs/editing.md."""
+    """Over the whole range of the direction; the numbers of 200 faces are in docs/measured-editing.md."""
     direction = find_direction(faces, name)
     assert monotonic_share(faces, classifiers[name], ws, direction, direction.strengths[1]) >= 0.9
 

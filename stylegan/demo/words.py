@@ -1,0 +1,64 @@
+"""What the demo says: one word for each setting, above its control and below the picture, and what fits the model."""
+
+from html import escape
+
+from PIL import Image
+
+from ..generator import Generator
+from ..weights import manifest
+
+NOISE = [("stored", "const"), ("random", "random"), ("none", "none")]
+_NOISE_WORDS = {mode: word for word, mode in NOISE}
+
+# Settings by the names that pictures remember, and what the page calls them, above controls and below the picture.
+LABELS = {
+    "model": "Model",
+    "seed": "Seed",
+    "seeds": "Seed",
+    "layers": "Layers from B",
+    "position": "From A to B",
+    "label": "Class",
+    "truncation_psi": "Truncation psi",
+    "truncation_cutoff": "Truncated layers",
+    "noise_mode": "Noise",
+    "noise_seed": "Noise seed",
+}
+
+BAND_TEXTS = {
+    "coarse": "pose, shape",
+    "middle": "features, hair",
+    "fine": "colour, light",
+}
+
+
+def title(G: Generator, source: str) -> str:
+    """The heading of the page. source: where the model is from, as in `Studio`."""
+    entry = manifest.entries().get(source)
+    what = entry.description.split(":")[0] if entry else f"Pictures of {G.img_resolution}x{G.img_resolution}"
+    return f"<h1>stylegan</h1><p>{escape(what)}<span>, made on this computer</span></p>"
+
+
+def no_edits(model: str) -> str:
+    """What stands in place of editing sliders where there are none."""
+    return f"{escape(model)} comes without editing directions, so there is nothing to move here."
+
+
+def caption(picture: Image.Image) -> str:
+    """The settings that make a picture again, in the words of the controls."""
+    info = {str(key): str(value) for key, value in picture.info.items()}
+    pairs = []
+    for key, label in LABELS.items():
+        value = info.get(key, "").strip("[]")
+        if key == "seeds" and value:
+            pairs += [(f"{label} {side}", seed) for side, seed in zip("AB", value.split(", "), strict=True)]
+        elif value or (key == "layers" and key in picture.info):
+            pairs.append((label, _NOISE_WORDS.get(value, value) if key == "noise_mode" else value or "none"))
+    pairs += [(key.removeprefix("direction "), value) for key, value in info.items() if key.startswith("direction ")]
+    return " ".join(f"<span>{escape(label)} <b>{escape(value)}</b></span>" for label, value in pairs)
+
+
+def licence(G: Generator) -> str:
+    parts = [f"{G.name}, {G.img_resolution}x{G.img_resolution}"]
+    parts += [f"Licence of the pictures: {G.metadata.get('license', 'unknown')}"]
+    parts += [str(G.metadata[key]) for key in ("attribution", "limits") if key in G.metadata]
+    return " &middot; ".join(escape(part) for part in parts)
