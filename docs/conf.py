@@ -1,12 +1,18 @@
 """The documentation's site: `sphinx-build -W docs build/docs`."""
 
+import os
 import re
+from importlib.metadata import metadata
 from itertools import groupby
+from pathlib import Path
 
+import click
 from sphinx.application import Sphinx
 
 from stylegan import __version__
 from stylegan.weights import manifest
+
+ROOT = Path(__file__).parents[1]
 
 
 def models_table() -> str:
@@ -35,23 +41,54 @@ def _format_paragraph(lines: list[str]) -> list[str]:
     return [line.strip() for line in lines] if flush else lines
 
 
+def show_examples(app: Sphinx, ctx: click.Context, lines: list[str]) -> None:
+    """The examples of a command, lines that Click keeps as they are, become blocks of code; some have a heading."""
+    shown: list[str] = []
+    for line in lines:
+        if re.match(r"\| {2,}\S", line):
+            if not shown or not re.match(r" {3}", shown[-1]):
+                shown += ["", ".. code-block:: sh", ""]
+            shown.append("   " + line[2:].strip())
+        else:
+            if shown and shown[-1].startswith("   ") and line:
+                shown.append("")
+            shown.append(line.removeprefix("| "))
+    lines[:] = shown
+
+
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", format_docstring)
+    app.connect("sphinx-click-process-description", show_examples)
 
 
-project, author, release = "stylegan", "the authors of stylegan", __version__
+def repository() -> str:
+    """Where the source is: as the package says (`project_urls`), else what the builder names; else ""."""
+    urls = metadata("stylegan").get_all("Project-URL") or []
+    said = [url.split(", ", 1)[1] for url in urls if url.startswith(("Source, ", "Repository, "))]
+    github = "/".join(os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")).strip("/")
+    return next(iter([*said, os.environ.get("READTHEDOCS_GIT_CLONE_URL", "") or github]))
+
+
+# "2026 The stylegan authors", as the licence has it.
+project_copyright = re.search(r"^Copyright \(c\) (.+)$", (ROOT / "LICENSE").read_text(), re.MULTILINE)[1]
+project, author, release = "stylegan", project_copyright.split(" ", 1)[1], __version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx_click",
     "sphinx_copybutton",
+    "sphinx_design",
 ]
+smartquotes = False  # Options begin with two hyphens.
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["images"]
 myst_enable_extensions = ["colon_fence", "substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {"models": models_table()}
+myst_substitutions = {
+    "models": models_table(),
+    "repository": f"[Source]({repository()})" if repository() else "",
+}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": False}
@@ -59,4 +96,8 @@ python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = f"stylegan {__version__}"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_theme_options = {"navigation_with_keys": True}
+if repository():
+    html_theme_options |= {"source_repository": repository(), "source_branch": "main", "source_directory": "docs/"}
