@@ -98,6 +98,6 @@ html_theme = "furo"
 html_title = f"stylegan {__version__}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_theme_options = {"navigation_with_keys": True}
+html_theme_options: dict[str, object] = {"navigation_with_keys": True}
 if repository():
     html_theme_options |= {"source_repository": repository(), "source_branch": "main", "source_directory": "docs/"}

@@ -58,6 +58,7 @@ def caption(picture: Image.Image) -> str:
 
 
 def licence(G: Generator) -> str:
+    """The model's name, licence, source and limits."""
     parts = [f"{G.name}, {G.img_resolution}x{G.img_resolution}"]
     parts += [f"Licence of the pictures: {G.metadata.get('license', 'unknown')}"]
     parts += [str(G.metadata[key]) for key in ("attribution", "limits") if key in G.metadata]
