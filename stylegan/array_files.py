@@ -26,6 +26,8 @@ _NAMES = ("w", "ws", "w_plus", "wp", "latents", "latent", "dlatents", "dlatent",
 
 def is_array_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins as .npy, .npz and torch.save files do, whatever it is called."""
+    if not os.path.isfile(path):  # A pipe would be waited for.
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(6).startswith((_NPY, _ZIP, _PICKLE))

@@ -107,7 +107,7 @@ class Discriminator(nn.Module):
         D = build_network(cls, loaded)
         return D.to(check_device(device)).eval().requires_grad_(False)
 
-    def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
         """Write one safetensors file that `from_pretrained` reads; complete or not at all. dtype: type to store."""
         save_checkpoint(path, Checkpoint("Discriminator", self.config, self.state_dict()), dtype=dtype)
 

@@ -22,8 +22,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from .checks import typed
 from .errors import ExportError, InputError
-from .files import write_atomically
+from .files import as_path, write_atomically
 from .generator import Generator
 from .placement import FLOAT32_CPU
 from .precision import no_autocast
@@ -68,6 +69,7 @@ class _Synthesis(nn.Module):
         return self.synthesis(ws, noise=noise)
 
 
+@typed
 @no_autocast()
 def export_onnx(
     G: Generator,
@@ -95,7 +97,7 @@ def export_onnx(
     """
     if noise not in get_args(NoiseForm):
         raise InputError(f"noise must be 'const' or 'input', got {noise!r}")
-    folder = Path(folder)
+    folder = as_path(folder)
     _check_folder(folder, overwrite)
     _require_onnx()
     G = copy.deepcopy(G).cpu().float().eval().requires_grad_(False)

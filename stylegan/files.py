@@ -8,11 +8,27 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from .errors import StorageError, StyleGANError
+from .checks import shown
+from .errors import InputError, StorageError, StyleGANError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def as_path(path: Any) -> Path:
+    """The path that an argument names. Raises InputError if no file of this system can have it."""
+    is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str) and bool(os.fspath(path))
+    try:
+        if is_path:
+            os.lstat(path)
+    except ValueError:  # A null character, or half of a pair of surrogates.
+        is_path = False
+    except OSError as error:
+        is_path = error.errno != errno.ENAMETOOLONG
+    if not is_path:
+        raise InputError(f"expected the path of a file or folder, got {shown(path)}")
+    return Path(path)
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -27,7 +43,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises StorageError if it cannot be written: the disk is full, or the place is none to write to.
     """
-    path = Path(path)
+    path = as_path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with explained(path):
         try:

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from . import images, latents
 from .architecture import check_labels
 from .bands import Layers
-from .checks import check_choice, check_integer, is_index, shown
+from .checks import check_choice, check_integer, is_index, shown, typed
 from .choices import NoiseMode, OutputType, RenderPath
 from .config import check_config, check_nested
 from .direction import Direction, edit
 from .errors import InputError
 from .fast import check_path, resolve_path
-from .files import write_atomically
+from .files import as_path, write_atomically
 from .latents import Seeds
 from .layers import SynthesisLayer, initialize
 from .mapping import MappingNetwork
@@ -141,10 +141,11 @@ class Generator(nn.Module):
         G.synthesis.to(check_dtype(dtype))
         return G.to(check_device(device)).eval().requires_grad_(False)
 
-    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
         """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
         save_folder(folder, self.checkpoint(), dtype=dtype)
 
+    @typed
     def push_to_hub(
         self,
         repo_id: str,
@@ -153,7 +154,7 @@ class Generator(nn.Module):
         token: str | bool | None = None,
         revision: str | None = None,
         commit_message: str = "Upload a StyleGAN generator",
-        dtype: torch.dtype | None = None,
+        dtype: str | torch.dtype | None = None,
         num_images: int = 16,
     ) -> str:
         """Publish config, weights, and a model card with a picture, as one commit; returns the commit's address.
@@ -177,9 +178,10 @@ class Generator(nn.Module):
                 commit_message=commit_message,
             )
 
+    @typed
     def save_model_card(self, folder: str | os.PathLike[str], *, repo: str | None = None, num_images: int = 16) -> None:
         """Write README.md and samples.png into a folder, as `push_to_hub` does; repo: None = the folder itself."""
-        picture = Path(folder) / "samples.png"
+        picture = as_path(folder) / "samples.png"
         card = model_card(
             self.metadata,
             repo=repo or str(folder),
@@ -194,7 +196,7 @@ class Generator(nn.Module):
         images.save(images.grid(samples, columns=min(8, num_images)), picture)
         write_atomically(Path(folder) / "README.md", card.encode())
 
-    def save(self, path: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
         """Write one safetensors file that `from_pretrained` reads, whatever its name; complete or not at all.
 
         dtype: type to store, float16 for half the size; None = that of the network.

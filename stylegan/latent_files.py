@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from .array_files import is_array_file, read_arrays
+from .checks import typed
 from .errors import InputError
+from .files import as_path
 from .generator import Generator
 from .latents import check_same_average
 from .tensor_files import load_tensors, save_tensors
@@ -33,6 +35,7 @@ class Latents:
     facts: dict[str, Any] = field(default_factory=dict)  # How they were made.
 
     @classmethod
+    @typed
     def of(
         cls,
         G: Generator,
@@ -43,11 +46,13 @@ class Latents:
         facts: dict[str, Any] | None = None,
     ) -> Self:
         """The latents of images of a model; names: None = 0, 1, 2... Raises InputError for wrong shapes."""
+        G.synthesis.check_ws(ws)
         names = [str(i) for i in range(len(ws))] if names is None else list(names)
         latents = cls(ws, None if noise is None else list(noise), names, G.w_avg, G.name, facts or {})
         latents.check(G)
         return latents
 
+    @typed
     def check(self, G: Generator) -> None:
         """Raise InputError if these are not latents of this model."""
         next_step = f"choose the model that they were made with ({self.model})"
@@ -67,6 +72,7 @@ class Latents:
         save_tensors(path, {"ws": self.ws, "w_avg": self.w_avg} | maps, kind="latents", description=description)
 
     @classmethod
+    @typed
     def load(cls, path: str | os.PathLike[str], G: Generator) -> Self:
         """Read latents of this model, onto its device. Raises InputError if there are none, or they do not fit.
 
@@ -74,7 +80,7 @@ class Latents:
         w [w_dim] or [N, w_dim], or styles [num_ws, w_dim] or [N, num_ws, w_dim]. They do not tell which model they
         are of. As many rows as the model has layers are the styles of one image.
         """
-        if is_array_file(path):
+        if is_array_file(as_path(path)):
             return cls._of_arrays(path, G)
         tensors, description = load_tensors(path, kind="latents", fields=_FIELDS)
         try:

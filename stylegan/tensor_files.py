@@ -3,13 +3,13 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import safetensors
 from torch import Tensor
 
 from .errors import InputError
+from .files import as_path
 from .small_files import check_object, parse_json
 from .weights.checkpoint import damaged, write_tensors
 
@@ -23,7 +23,7 @@ def save_tensors(
 
     Raises InputError if the name does not end in .safetensors.
     """
-    if Path(path).suffix != ".safetensors":
+    if as_path(path).suffix != ".safetensors":
         raise InputError(f"{path}: a file of {kind} must end in .safetensors")
     header = {"format": "pt", f"stylegan_{kind}_version": FORMAT_VERSION, kind: json.dumps(description)}
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -39,7 +39,7 @@ def load_tensors(
 
     Raises InputError if there is no such file, or it is damaged, of another kind or of a newer format.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a .safetensors file of {kind}")
     try:

@@ -200,6 +200,13 @@ def test_without_pyav_the_error_says_what_to_install_before_a_frame_is_made(tmp_
     assert len(list(frames)) == 2
 
 
+@pytest.mark.parametrize("seconds", ["nan", "inf", "1e9"])
+def test_a_video_without_end_is_refused(seconds: str):
+    result = CliRunner().invoke(cli.main, ["video", "--seconds", seconds, "--out", "a.webp"])
+    assert result.exit_code == 1
+    assert "--seconds must be a number from 0 to 86400" in result.output
+
+
 @pytest.fixture
 def run(tiny: Generator, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

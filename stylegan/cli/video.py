@@ -96,8 +96,10 @@ def video(
     """
     from stylegan import animation
     from stylegan.animation.video import check_video
+    from stylegan.checks import check_number
 
     check_video(out, fps)
+    check_number(seconds, what="--seconds", low=0, high=86_400)  # A day.
     check_writable(out)
     G = options.load()
     ws = None if latents is None else load_latents(G, latents, label=options.label).ws

@@ -6,6 +6,7 @@ from math import ceil, hypot
 import numpy as np
 from PIL import Image
 
+from ..checks import check_integer, shown, typed
 from ..errors import InputError
 from ..generator import Generator
 from .photos import check_side
@@ -22,6 +23,7 @@ TEMPLATES: dict[str, Points] = {
 }
 
 
+@typed
 def template_of(G: Generator) -> str:
     """The name of the alignment of a model's data, as far as its description tells: "ffhq" or "utkface"."""
     dataset = str(G.metadata.get("dataset", "")).lower()
@@ -38,11 +40,17 @@ def align(photo: Image.Image, points: Points, resolution: int, *, template: str 
     The transform is a similarity, found by least squares. What lies outside the photo mirrors it. Returns an image of
     resolution x resolution. Raises InputError for points that are no face, or one too small.
     """
-    if template not in TEMPLATES:
-        raise InputError(f"unknown template {template!r}; expected one of {', '.join(TEMPLATES)}")
-    given = np.asarray(points, dtype=np.float64)
+    if not isinstance(template, str) or template not in TEMPLATES:
+        raise InputError(f"unknown template {shown(template)}; expected one of {', '.join(TEMPLATES)}")
+    if not isinstance(photo, Image.Image):
+        raise InputError(f"photo must be a PIL image, got {shown(photo)}; `load_photo` reads files")
+    check_integer(resolution, what="resolution", low=1, high=2**14)
+    try:
+        given = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        given = np.empty(0)
     if given.shape != (5, 2) or not np.isfinite(given).all():
-        raise InputError(f"expected five points x,y: two eyes, nose, two corners of the mouth; got {points!r}")
+        raise InputError(f"expected five points x,y: two eyes, nose, two corners of the mouth; got {shown(points)}")
     a, b, x, y = similarity(np.asarray(TEMPLATES[template]), given)
     check_side(hypot(a, b), resolution)
     if a <= 0:

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import images as _images
+from ..checks import check_integer, shown
 from ..errors import InputError
 from ..generator import Generator
 from ..latent_files import Latents
@@ -111,6 +112,10 @@ def project(
     data: they lead to latents that are no faces, however small the distance. `Projection.is_far` tells them.
     Raises InputError for pictures, settings or a checkpoint that do not fit.
     """
+    if not isinstance(G, Generator):
+        raise InputError(f"G must be a Generator, got {shown(G)}")
+    if batch_size is not None:
+        check_integer(batch_size, what="batch_size", low=1, high=2**31)
     target = _to_target(pictures, G).to(G.device)
     perceptual = _load(extractor, G.device)
     settings = Settings(

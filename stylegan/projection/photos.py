@@ -2,17 +2,19 @@
 
 import os
 import warnings
-from pathlib import Path
 
 from PIL import Image
 
+from ..checks import check_integer, typed
 from ..errors import DatasetError, InputError
+from ..files import as_path
 from ..pictures import DARK, Crop, decode, square_box
 
 # A crop is enlarged this much at most; beyond it there is nothing to see.
 MAX_ENLARGEMENT = 4
 
 
+@typed
 def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Image:
     """Read a picture: turned as its EXIF says, 8-bit RGB, transparency laid over white; of animations the first frame.
 
@@ -20,8 +22,11 @@ def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Imag
 
     Warns of 16-bit pictures that seem to use fewer bits. Raises InputError if it is not there or no picture.
     """
+    path = as_path(path)
+    if path.exists() and not path.is_file():  # A pipe would be waited for; /dev/zero has no end.
+        raise InputError(f"{path}: no file; expected a photo")
     try:
-        picture = decode(Path(path).read_bytes(), channels=channels, animated="first")
+        picture = decode(path.read_bytes(), channels=channels, animated="first")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except DatasetError as error:
@@ -32,11 +37,13 @@ def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Imag
     return picture.image
 
 
+@typed
 def to_square(photo: Image.Image, resolution: int, *, crop: Crop | None = None) -> Image.Image:
     """Cut out the largest centred square, of the photo or of a crop (x, y, w, h) of it, and scale it to resolution.
 
     Raises InputError if the crop is not inside the photo, or the square too small.
     """
+    check_integer(resolution, what="resolution", low=1, high=2**14)
     if crop is not None and (crop[0] < 0 or crop[1] < 0 or crop[2] < 1 or crop[3] < 1):
         raise InputError(f"a crop is x, y, width, height in pixels inside the photo, got {crop}")
     try:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_integers
+from ..checks import check_choice, check_flag, check_integer, check_number
 from ..errors import InputError
 from ..generator import Generator
 from ..images import to_uint8
-from ..latents import check_same_average, check_seeds
+from ..latents import check_same_average
 from ..placement import FLOAT32_CPU
 from ..tensor_files import load_tensors, save_tensors
 from ..w_space import sample_w
@@ -59,22 +59,19 @@ class Settings:
     refine: int = 0
 
     def __post_init__(self) -> None:
-        if self.space not in get_args(Space):
-            raise InputError(f"space must be 'w' or 'w+', got {self.space!r}")
-        check_integers(self.candidates, what="candidates", limit=10**6)
-        check_seeds(self.seed)
-        if check_integers(self.steps, what="steps", limit=10**7) == [0]:
-            raise InputError("steps must be 1 or more, got 0")
-        if check_integers(self.refine, what="refine", limit=10**6) != [0] and (
-            self.space != "w" or self.optimize_noise
-        ):
+        check_choice(self.space, what="space", choices=get_args(Space))
+        check_flag(self.optimize_noise, what="optimize_noise")
+        check_integer(self.candidates, what="candidates", low=0, high=10**6)
+        check_integer(self.seed, what="seed", low=0, high=2**32 - 1)
+        check_integer(self.steps, what="steps", low=1, high=10**7)
+        if check_integer(self.refine, what="refine", low=0, high=10**6) and (self.space != "w" or self.optimize_noise):
             given = f"space {self.space!r} and noise maps {'that are fitted' if self.optimize_noise else 'as they are'}"
             raise InputError(
                 f"refine is for space 'w' and the noise maps of the model (--space w --no-noise); got {given}"
             )
         for name in ("learning_rate", "pixel_weight", "w_weight", "noise_weight"):
             value = getattr(self, name)
-            if not 0 <= value < float("inf") or (name == "learning_rate" and value == 0):
+            if check_number(value, what=name, low=0) == 0 and name == "learning_rate":
                 raise InputError(f"{name} must be a positive number, got {value!r}")
 
     @property

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from ..errors import WeightsError
-from ..files import new_file
+from ..files import as_path, new_file
+from ..placement import check_dtype
 from ..small_files import parse_json, read_json
 from .kinds import cut_off, foreign
 
@@ -48,12 +49,16 @@ class Checkpoint:
         return digest.hexdigest()
 
 
-def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: torch.dtype | None = None) -> None:
+def save_checkpoint(
+    path: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: str | torch.dtype | None = None
+) -> None:
     """Write a checkpoint atomically: the file is complete, or what was there before.
 
-    dtype: type to store the tensors in, float16 for half the size; None = as they are.
+    dtype: type to store the tensors in, float16 for half the size; None = as they are. Raises InputError for others
+    than float32, float16 and bfloat16.
     """
-    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in checkpoint.state_dict.items()}
+    path, stored = as_path(path), None if dtype is None else check_dtype(dtype)
+    tensors = {name: tensor.detach().to("cpu", stored).contiguous() for name, tensor in checkpoint.state_dict.items()}
     header = {
         "format": "pt",  # What other libraries look for before they read a file as torch tensors.
         "stylegan_format_version": FORMAT_VERSION,

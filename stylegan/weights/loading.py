@@ -16,9 +16,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_integer
+from ..checks import check_integer, shown
 from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, OfflineError, WeightsError
-from ..files import write_atomically
+from ..files import as_path, write_atomically
 from ..placement import without_memory
 from ..small_files import DESCRIPTION
 from . import hub, manifest
@@ -94,7 +94,7 @@ def read_weights(
     WeightsError if the file is not what it should be, IntegrityError if it is another one.
     """
     if not isinstance(name_or_path, str | os.PathLike) or not os.fspath(name_or_path):
-        raise InputError(f"expected a model's name, path, repository or URL, got {name_or_path!r}")
+        raise InputError(f"expected a model's name, path, repository or URL, got {shown(name_or_path)}")
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
     access = access or hub.Access()
@@ -105,7 +105,7 @@ def read_weights(
 
 
 def _read(name_or_path: str | os.PathLike[str], wanted: Wanted, revision: str | None, access: hub.Access) -> Loaded:
-    path = Path(name_or_path).expanduser()
+    path = Path(os.path.expanduser(as_path(name_or_path)))
     if isinstance(name_or_path, str):
         if name_or_path in manifest.entries():
             return _read_entry(manifest.find(name_or_path), wanted, revision, access)
@@ -114,7 +114,7 @@ def _read(name_or_path: str | os.PathLike[str], wanted: Wanted, revision: str | 
                 raise NotFoundError(f"{path}: no such file or folder; a repository of a model hub is hf:{name_or_path}")
             return _read_source(source, wanted, access, typed=name_or_path)
     if revision is not None:
-        raise InputError(f"revision {revision!r} is for repositories of a model hub; {path} is a path")
+        raise InputError(f"revision {shown(revision)} is for repositories of a model hub; {path} is a path")
     return Loaded(_read_path(path, wanted), str(path))
 
 
@@ -135,7 +135,7 @@ def _check_wanted(loaded: Loaded, wanted: Wanted) -> None:
 def _read_entry(entry: manifest.Entry, wanted: Wanted, revision: str | None, access: hub.Access) -> Loaded:
     """Read a model of the manifest from the first of its places that can be had."""
     if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
-        raise InputError(f"{entry.name!r} comes from no model hub and has no revision {revision!r}; leave it out")
+        raise InputError(f"{entry.name!r} comes from no model hub and has no revision {shown(revision)}; leave it out")
     if entry.is_bundled:
         with manifest.open_file(entry) as path:
             facts: dict[str, Any] = {"sha256": entry.files[0].sha256}
@@ -303,9 +303,11 @@ def _check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], sour
         raise WeightsError(f"{source}: the weights do not fit their config: {'; '.join(problems[:5])}{more}")
 
 
-def save_folder(folder: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: torch.dtype | None = None) -> None:
+def save_folder(
+    folder: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: str | torch.dtype | None = None
+) -> None:
     """Write the hub convention: a folder with model.safetensors and config.json."""
-    folder = Path(folder)
+    folder = as_path(folder)
     if folder.is_file():
         raise InputError(f"{folder} is a file; expected a folder to write config.json and model.safetensors into")
     save_checkpoint(folder / "model.safetensors", checkpoint, dtype=dtype)

@@ -1,6 +1,7 @@
 """Photos: upright, cropped, aligned, and refused with a reason."""
 
 import io
+import os
 from math import cos, sin
 
 import numpy as np
@@ -47,6 +48,13 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path):
         load_photo(page)
     with pytest.raises(InputError, match=r"gone\.jpg: cannot be read: No such file"):
         load_photo(tmp_path / "gone.jpg")
+
+
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path, "/dev/zero"):
+        with pytest.raises(InputError, match="no file; expected a photo"):
+            load_photo(path)
 
 
 def test_the_square_is_centred_in_the_photo_or_in_its_crop():

@@ -255,10 +255,14 @@ def test_models_without_noise_have_none_to_fit(blocks, pictures):
         ({"pictures": "photo.jpg"}, "load_photo"),
         ({"pictures": []}, "load_photo"),
         ({"pictures": Image.new("RGB", (3, 3))}, "3 pixels wide, too small"),
-        ({"space": "z"}, "space must be 'w' or 'w"),
-        ({"steps": 0}, "steps must be 1 or more"),
-        ({"seed": -1}, "a seed must be"),
+        ({"space": "z"}, "space must be one of 'w', 'w"),
+        ({"steps": 0}, "steps must be an integer from 1"),
+        ({"seed": -1}, "seed must be"),
         ({"candidates": -1}, "candidates must be"),
+        ({"steps": [3]}, "steps must be"),
+        ({"learning_rate": None}, "learning_rate must be a number"),
+        ({"batch_size": "x"}, "batch_size must be"),
+        ({"G": None}, "G must be a Generator"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
         ({"pixel_weight": float("nan")}, "pixel_weight must be"),
         ({"w_weight": -1.0}, "w_weight must be"),
@@ -300,5 +304,5 @@ def test_latents_that_do_not_fit_the_model_are_refused(tiny, tmp_path):
     with pytest.raises(InputError, match="holds no latents"):
         Latents.load(path, tiny)
     path.write_text("<html>")
-    with pytest.raises(InputError, match="not a safetensors file"):
+    with pytest.raises(InputError, match="a web page"):
         Latents.load(path, tiny)
