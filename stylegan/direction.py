@@ -78,7 +78,10 @@ def edit(
     n, num_ws, _ = ws.shape
     if layers is None and direction.layers[1] > num_ws:
         raise InputError(f"direction {direction.name!r} moves the layers {direction.layers}, ws has {num_ws}")
-    factors = as_numbers(strength, [(), (n,)], what="strength").to(ws) * direction.std  # [N] or []
+    factors = (
+        as_numbers(strength, [(), (n,)], what=f"strength, one number or one for each of {n} rows,").to(ws)
+        * direction.std
+    )  # [N] or []
     moved = torch.zeros(num_ws, device=ws.device, dtype=ws.dtype)
     moved[layer_indices(slice(*direction.layers) if layers is None else layers, num_ws)] = 1
     return ws + factors.expand(n)[:, None, None] * moved[:, None] * direction.vector.to(ws)

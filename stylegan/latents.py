@@ -139,6 +139,7 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     check_tensor(a, ("...", "dim"), what="a")
     check_tensor(b, ("...", a.shape[-1]), what="b", device=a.device)
     if isinstance(t, Tensor):
+        t = t if t.is_floating_point() else t.to(a.dtype)  # 0 and 1 are whole numbers.
         check_tensor(t, ("...",), what="t", device=a.device if t.ndim else None)
     else:
         t = check_number(t, what="t")

@@ -48,7 +48,11 @@ def read_result(item: str) -> tuple[str, dict[str, Any]]:
     if not equals:
         raise InputError(f"{item!r}: expected ROW=RESULT.json")
     where = f"{path}: not a result that `stylegan evaluate --out` wrote"
-    result = check_object(read_json(path, error=InputError), _FIELDS, where=where, error=InputError)
+    try:
+        found = read_json(path, error=InputError)
+    except InputError as error:
+        raise InputError(f"{where}; {error}") from error
+    result = check_object(found, _FIELDS, where=where, error=InputError)
     parts: dict[str, tuple[Any, dict[str, Any]]] = {name: (entry, _METRIC) for name, entry in result["metrics"].items()}
     parts["settings"] = (result["settings"], {"num_latents": int})
     about = {"name": str, "sha256": str}

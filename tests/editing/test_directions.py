@@ -57,7 +57,7 @@ def test_the_unit_of_strength_is_the_spread_of_w(tiny):
         ({"ws": torch.zeros(2, 24)}, r"use G.broadcast\(w\)"),
         ({"strength": float("nan")}, "finite number"),
         ({"strength": [1.0, 2.0, 3.0]}, "one for each of 2 rows"),
-        ({"strength": "much"}, "number of standard deviations"),
+        ({"strength": "much"}, "strength must be a finite number"),
         ({"layers": [7]}, "layers 0 to 5"),
     ],
 )

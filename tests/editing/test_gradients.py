@@ -90,7 +90,7 @@ def test_the_range_moves_the_score_by_a_deviation_and_a_half(tiny):
         ({"classifiers": {"wide": lambda img: img.mean((2, 3))}}, r"must be \[N\]"),
         ({"classifiers": {"flat": lambda img: img.sum((1, 2, 3)) * 0}}, "finite and differ"),
         # Means are normalized away between the layers, so the first ones do not reach them.
-        ({"layers": "coarse"}, r"the layers 0:4 hardly change 'red'"),
+        ({"layers": "0-3"}, r"the layers 0:4 hardly change 'red'"),
         ({"samples": 49}, "50 or more"),
         ({"caution": 0.0}, "caution must be above 0"),
         ({"hold": COLOURS}, "red: both wanted and held"),

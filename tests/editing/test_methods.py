@@ -127,7 +127,11 @@ def test_an_orthogonal_direction_leaves_the_other_score_alone(tiny, labelled):
 
 def test_scores_that_part_nothing_are_refused(tiny, labelled):
     w, first, _ = labelled
-    for scores, message in ((first * 0, "differ"), (first[:5], "expected w"), (first * float("nan"), "finite")):
+    for scores, message in (
+        (first * 0, "differ"),
+        (first[:5], r"scores must be \[2000\], got \[5\]"),
+        (first * float("nan"), "finite"),
+    ):
         with pytest.raises(InputError, match=message):
             boundary(tiny, "a", w, scores)
     with pytest.raises(InputError, match="leave 5 of each side"):

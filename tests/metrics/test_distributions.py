@@ -171,7 +171,7 @@ def test_far_sets_have_neither_and_a_dropped_mode_costs_recall_alone():
 
 
 def test_features_that_do_not_fit_are_an_error():
-    with pytest.raises(InputError, match=r"got \[3, 2\] and \[3, 4\]"):
+    with pytest.raises(InputError, match=r"must be \[M, 2\], got \[3, 4\]"):
         frechet_distance(torch.zeros(3, 2), torch.zeros(3, 4))
     with pytest.raises(InputError, match="two rows or more"):
         kernel_distance(torch.zeros(1, 2), torch.zeros(3, 2))

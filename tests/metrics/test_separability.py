@@ -84,5 +84,5 @@ def test_without_scikit_learn_the_error_says_what_to_install(latents, monkeypatc
 
 
 def test_shapes_that_do_not_fit_are_an_error(latents):
-    with pytest.raises(InputError, match=r"latents \[N, D\] and logits \[N\]"):
+    with pytest.raises(InputError, match=r"logits must be \[4000\], got \[5\]"):
         separability(latents, torch.zeros(5))
