@@ -140,7 +140,7 @@ def _described(hint: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(_described(one) for one in inner))
     if origin is Literal:
-        return " or ".join(map(repr, inner))
+        return f"one of {', '.join(map(repr, inner))}" if len(inner) > 1 else repr(inner[0])
     if hint in (None, NoneType):
         return "None"
     name = {"float": "a finite number", "int": "an integer"}.get(getattr(hint, "__name__", ""), "")

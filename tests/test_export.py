@@ -116,7 +116,7 @@ def test_a_network_that_came_out_wrong_is_not_written(tmp_path, tiny: Generator,
 
 
 @pytest.mark.parametrize(
-    ("folder", "noise", "message"), [("a.onnx", "const", "a file's name"), ("a", "random", "'const' or 'input'")]
+    ("folder", "noise", "message"), [("a.onnx", "const", "a file's name"), ("a", "random", "one of 'const', 'input'")]
 )
 def test_wrong_arguments_are_refused(tmp_path, tiny: Generator, folder: str, noise, message: str):
     with pytest.raises(InputError, match=message):
