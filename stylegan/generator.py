@@ -559,6 +559,11 @@ class Generator(nn.Module):
                 raise InputError(f"labels must be finite, got {shown(labels)}")
         else:
             indices = latents.check_integers(labels, what="a label", limit=self.label_dim)
+            if not is_index(labels) and len(indices) != n:
+                raise InputError(
+                    f"got {len(indices)} classes for {n} images; give one class for all of them, or one for each "
+                    "(in commands, --label 0,1,2)"
+                )
             vectors = torch.eye(self.label_dim, **FLOAT32_CPU)[indices[0] if is_index(labels) else indices]
         if vectors.shape == (self.label_dim,):
             vectors = vectors.expand(n, -1)

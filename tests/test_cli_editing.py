@@ -211,7 +211,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
         (["project", "flat.png", "--points", "1,2,3,4,5,6,7,8,9,0", "--detect", "--out", "run"], "give one of them"),
         (["project", "flat.png", "--extractor", "hmm", "--out", "run"], "unknown extractor 'hmm'"),
         (["project", "flat.png", "--pixel-weight", "-1", "--out", "run"], "pixel_weight must be"),
-        (["project", "flat.png", "--label", "1", "--out", "run"], "--label is for seeds"),
+        (["project", "flat.png", "--label", "1", "--out", "run"], "unconditional"),
     ],
 )
 def test_user_errors_are_one_line_and_exit_1(run, arguments, message):

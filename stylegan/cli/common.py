@@ -38,6 +38,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_PIXELS = 2**29  # Of one picture; in memory, it is three bytes for each.
 MAX_NUMBERS = 1000
 
+Label = int | str | list[int | str]  # One class for all images, or one for each.
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
@@ -129,12 +130,18 @@ class LayersType(click.ParamType):
 
 
 class LabelType(click.ParamType):
-    """A class: its index or its name."""
+    """A class, by its index or its name, or several of them, separated by commas."""
 
     name = "class"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        return int(value) if isinstance(value, str) and value.removeprefix("-").isdecimal() else value
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Label:
+        if not isinstance(value, str):
+            return value
+        names = [part.strip() for part in value.split(",")]
+        if not all(names):
+            self.fail(f"{value!r} is no class such as 2 or cat, nor a list of them such as 0,1 or cat,dog", param, ctx)
+        classes = [int(name) if name.removeprefix("-").isdecimal() else name for name in names]
+        return classes[0] if len(classes) == 1 else classes
 
 
 def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
@@ -216,7 +223,7 @@ def is_default(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.COMMANDLINE
 
 
-def load_latents(G: "Generator", latents: Path, *, label: int | str | None, option: str = "seeds") -> "Latents":
+def load_latents(G: "Generator", latents: Path, *, label: Label | None, option: str = "seeds") -> "Latents":
     """The latents of a file, which stand in place of the seeds of an option."""
     if not is_default(option):
         raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
@@ -233,7 +240,7 @@ def choose_faces(
     latents: Path | None,
     *,
     option: str = "seeds",  # That the seeds come from.
-    label: int | str | None,
+    label: Label | None,
     truncation_psi: float | None,  # None = 0.7 for seeds; what is in a file stays as it is.
     truncation_cutoff: int | None,
 ) -> Faces:
@@ -267,7 +274,7 @@ class ModelOptions:
 
     model: str
     resolution: int | None
-    label: int | str | None
+    label: Label | None
     device: str
     dtype: str
     path: RenderPath
@@ -304,7 +311,12 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         help="A name from `stylegan list`, a weight file or folder, a hub repository user/name, or a URL.",
     )
     @resolution_option
-    @click.option("--label", type=LabelType(), metavar="CLASS", help="Class index or name, for conditional models.")
+    @click.option(
+        "--label",
+        type=LabelType(),
+        metavar="CLASS,...",
+        help="Index or name of the class, for conditional models; or one for each seed: 0,1,2 or cat,dog,cat.",
+    )
     @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
     @click.option(
         "--dtype",
@@ -329,7 +341,7 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(
         model: str,
         resolution: int | None,
-        label: int | str | None,
+        label: Label | None,
         device: str,
         dtype: str,
         path: RenderPath,

@@ -107,13 +107,17 @@ def project(
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
     if points is not None and len(photos) > 1:
         raise InputError(f"--points are those of one photo, got {len(photos)} photos; project them one by one")
-    if options.label is not None:
-        raise InputError("--label is for seeds; projection finds w without a class")
+    if isinstance(options.label, list):
+        raise InputError("--label is the one class of all photos here; project those of other classes by themselves")
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists() and not resume:
         raise InputError(f"{out} holds an interrupted projection; --resume goes on, or name another folder")
-    projection.Settings(extractor=extractor, **settings)  # What is wrong with them is said before anything is done.
+    projection.Settings(
+        extractor=extractor, label=options.label, **settings
+    )  # What is wrong with them is said before anything is done.
     G = options.load()
+    if options.label is not None:
+        G.label_vectors(options.label, 1)
     perceptual: Any = load_extractor(extractor, device=G.device)
     cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
     pictures, names = [picture for picture, _ in cut], names_of(photos)
@@ -122,7 +126,14 @@ def project(
         click.echo(f"{photo}: {place}; see {out / 'crop.png'}")
     start = time.perf_counter()
     result = projection.project(
-        pictures, G, names=names, extractor=perceptual, batch_size=options.batch_size, checkpoint=checkpoint, **settings
+        pictures,
+        G,
+        names=names,
+        extractor=perceptual,
+        label=options.label,
+        batch_size=options.batch_size,
+        checkpoint=checkpoint,
+        **settings,
     )
     seconds = time.perf_counter() - start
 
@@ -192,7 +203,8 @@ def cut_out(
 
 def settings_of(G: "Generator", result: Any) -> dict[str, object]:
     """What pictures of a projection remember."""
-    return {**G.provenance(), **result.latents.facts["settings"], "command": "project"}
+    settings = {key: value for key, value in result.latents.facts["settings"].items() if value is not None}
+    return {**G.provenance(), **settings, "command": "project"}
 
 
 def names_of(photos: tuple[Path, ...]) -> list[str]:

@@ -1,6 +1,8 @@
 """stylegan sample: images from seeds, as a grid, one file each, or shards of tar files."""
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -10,6 +12,7 @@ from stylegan.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat, NoiseMode
 from stylegan.cli.common import (
     PICTURE_SUFFIXES,
     Faces,
+    Label,
     ModelOptions,
     check_output,
     check_picture,
@@ -104,6 +107,7 @@ def sample(
       stylegan sample --seeds 0-999 --out faces/
       stylegan sample --seeds 0-9999999 --shard 0/64 --out faces/ --format tar
       stylegan sample --latents run/latents.safetensors
+      stylegan sample --model animals.safetensors --seeds 5,5,6 --label cat,dog,dog
     """
     from tqdm import tqdm
 
@@ -113,15 +117,22 @@ def sample(
     given: dict[str, object] = {"--shard": shard, "--samples-per-tar": samples_per_tar}
     given |= {"--image-format": image_format, "--resume": resume or None}
     _check_options(format, out, [name for name, value in given.items() if value is not None], latents)
+    if isinstance(options.label, list):
+        if format == "tar":
+            raise InputError("--format tar makes images of one class; name one by --label")
+        if format == "folder" and (twice := seeds.repeated()) is not None:
+            raise InputError(f"seed {twice} is there twice, and names in a folder must be different; make a grid of it")
     job = Job(
         G=options.load(out if format == "grid" else None),
         truncation_psi=0.7 if truncation_psi is None else truncation_psi,
         truncation_cutoff=truncation_cutoff,
         noise_mode=noise_mode,
         noise_seed=noise_seed,
-        label=options.label,
+        label=None if isinstance(options.label, list) else options.label,
         size=size,
     )
+    if latents is None:
+        job.G.label_vectors(options.label, len(seeds))  # What is wrong with it is said before anything is done.
     shard = shard or WHOLE
     with clean_up_on_sigterm():
         if latents is not None:
@@ -137,17 +148,37 @@ def sample(
         elif format == "tar":
             _tars(job, seeds, out, shard, samples_per_tar, image_format, options)
         elif format == "folder":
-            part = seeds[len(seeds) * shard.index // shard.count : len(seeds) * (shard.index + 1) // shard.count]
-            written = write_folder(job, part, out, batch_size=options.batch_size, resume=resume)
-            kept = f", kept {len(part) - written}" if resume else ""
+            part = slice(*(len(seeds) * i // shard.count for i in (shard.index, shard.index + 1)))
+            written = sum(
+                write_folder(own, some, out, batch_size=options.batch_size, resume=resume)
+                for own, some, _ in _by_class(job, seeds, part, options.label)
+            )
+            kept = f", kept {len(seeds[part]) - written}" if resume else ""
             click.echo(f"wrote {written} images to {out.resolve()}{kept}")
         else:
             across = columns or min(8, len(seeds))
             check_picture(out, columns=across, rows=-(-len(seeds) // across), tile=job.width)
             batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
-            rendered = job.render(seeds, batch_size)
-            tiles = [image for _, image in tqdm(rendered, total=len(seeds), unit="img", disable=None)]
-            _save_grid(tiles, out, columns)
+            tiles: dict[int, Image.Image] = {}
+            with tqdm(total=len(seeds), unit="img", disable=None) as bar:
+                for own, some, places in _by_class(job, seeds, slice(None), options.label):
+                    for i, (_, image) in zip(places, own.render(some, batch_size), strict=True):
+                        tiles[i] = image
+                        bar.update()
+            _save_grid([tiles[i] for i in range(len(seeds))], out, columns)
+
+
+def _by_class(
+    job: "Job", seeds: SeedRanges, part: slice, label: Label | None
+) -> Iterator[tuple["Job", Sequence[int], Sequence[int]]]:
+    """The job of each class with its seeds, of a part of all, and their places among them."""
+    places = range(len(seeds))[part]
+    if not isinstance(label, list):
+        yield job, seeds[part], places
+        return
+    for one in dict.fromkeys(label):
+        if own := [i for i in places if label[i] == one]:
+            yield replace(job, label=one), [seeds[i] for i in own], own
 
 
 def _check_options(format: Format, out: Path, given: list[str], latents: Path | None) -> None:

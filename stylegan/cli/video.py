@@ -93,6 +93,7 @@ def video(
       stylegan video --seeds 3-6 --layers fine --base-seeds 8 --seconds 6 --fps 20 --out colours.gif
       stylegan video --latents run/latents.safetensors --out friends.webp
       stylegan video --seeds 4 --truncation-psi 1 --breathe-to -1 --out breathe.webp
+      stylegan video --model animals.safetensors --seeds 4,4,4 --label cat,dog,fox --out classes.webp
     """
     from stylegan import animation
     from stylegan.animation.video import check_video

@@ -76,6 +76,7 @@ def project(
     w_weight: float = Settings.w_weight,
     noise_weight: float = Settings.noise_weight,
     refine: int = Settings.refine,
+    label: int | str | None = Settings.label,
     names: Sequence[str] | None = None,
     batch_size: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -98,6 +99,9 @@ def project(
     refine: steps of least squares on the pixels afterwards, in w and with the noise maps of the model. 8 of them find
         the very w of an image that the model made; each takes 2 * w_dim images. A photo they bring nearer by its pixels
         only.
+    label: class of the pictures, for conditional models, by index or name: they start from its average w, and
+        candidates are of it; None = the average of all classes, and candidates of each in turn. What is found is w,
+        which has no class.
     names: a short text for each picture; None = 0, 1, 2...
     batch_size: pictures computed together, for memory; None = all.
     checkpoint: a .safetensors file where the state is kept every 50 steps; if it is there, the projection goes on from
@@ -130,6 +134,7 @@ def project(
         w_weight=w_weight,
         noise_weight=noise_weight,
         refine=refine,
+        label=label,
     )
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
@@ -137,7 +142,7 @@ def project(
     projector = Projector(G, target, perceptual.embed, settings, batch_size=batch_size)
     if checkpoint is not None and os.path.exists(checkpoint):
         projector.load(checkpoint)
-    nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed)
+    nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed, label=label)
     for name, is_far, distance in zip(names, far(nearest, between), nearest.tolist(), strict=True):
         if is_far:
             logger.warning(

@@ -57,6 +57,7 @@ class Settings:
     w_weight: float = 0.02
     noise_weight: float = 1e5
     refine: int = 0
+    label: int | str | None = None
 
     def __post_init__(self) -> None:
         check_choice(self.space, what="space", choices=get_args(Space))
@@ -204,9 +205,9 @@ class Projector:
     def _start(self) -> Tensor:
         n, s = len(self.target), self.settings
         if s.candidates:
-            w, _ = best_start(self.G, self.target_embedding, self.embed, candidates=s.candidates)
+            w, _ = best_start(self.G, self.target_embedding, self.embed, candidates=s.candidates, label=s.label)
         else:
-            w = average_start(self.G, n)
+            w = average_start(self.G, n, label=s.label)
         u = torch.linalg.solve(self.basis, (w - self.G.w_avg).T).T
         return u[:, None].repeat(1, self.G.num_ws if s.space == "w+" else 1, 1)
 

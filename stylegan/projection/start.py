@@ -8,23 +8,30 @@ from ..w_space import sample_w
 from .objective import Embed, embed_images
 
 
-def average_start(G: Generator, n: int) -> Tensor:
-    """The average w for each of n pictures: [n, w_dim]."""
-    return G.w_avg.expand(n, -1).clone()
+def average_start(G: Generator, n: int, *, label: int | str | None = None) -> Tensor:
+    """The average w for each of n pictures, [n, w_dim]: that of the model, or of 1,000 samples of a class."""
+    w = G.w_avg if label is None else sample_w(G, 1000, label=label).mean(dim=0).to(G.device)
+    return w.expand(n, -1).clone()
 
 
 def compare_with_samples(
-    G: Generator, target: Tensor, embed: Embed, *, samples: int = 64, truncation_psi: float = 0.7
+    G: Generator,
+    target: Tensor,
+    embed: Embed,
+    *,
+    samples: int = 64,
+    truncation_psi: float = 0.7,
+    label: int | str | None = None,
 ) -> tuple[Tensor, float]:
     """How far pictures are from what a model makes: whether it can know them, before anything is optimized.
 
     target: [N, D], the embeddings of the pictures. Returns the perceptual distance of each to the nearest of so many
-    samples, [N], and the median distance of two samples.
+    samples, [N], and the median distance of two samples. label: their class; None = all in turn.
     """
     nearest = torch.full((len(target),), float("inf"), device=target.device, dtype=torch.float32)
     between: list[Tensor] = []
     last: Tensor | None = None
-    for part in sample_w(G, samples).to(G.device).split(4):
+    for part in sample_w(G, samples, label=label).to(G.device).split(4):
         with torch.no_grad():
             found = embed_images(G.synthesis(G.broadcast(torch.lerp(G.w_avg, part, truncation_psi))), embed)
         for embedding in found:  # One by one: embeddings are large.
@@ -36,9 +43,17 @@ def compare_with_samples(
 
 
 def best_start(
-    G: Generator, target: Tensor, embed: Embed, *, candidates: int, truncation_psi: float = 0.7
+    G: Generator,
+    target: Tensor,
+    embed: Embed,
+    *,
+    candidates: int,
+    truncation_psi: float = 0.7,
+    label: int | str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """For each picture the w, of the seeds 0 to candidates - 1, whose image is nearest, and its distance.
+
+    label: class of the candidates; None = all in turn.
 
     target: [N, D], the embeddings of the pictures. Returns w [N, w_dim] and perceptual distances [N].
     """
@@ -46,7 +61,7 @@ def best_start(
         average_start(G, len(target)),
         torch.full((len(target),), float("inf"), device=target.device, dtype=torch.float32),
     )
-    for part in sample_w(G, max(candidates, 2))[:candidates].to(G.device).split(16):
+    for part in sample_w(G, max(candidates, 2), label=label)[:candidates].to(G.device).split(16):
         w = torch.lerp(G.w_avg, part, truncation_psi)
         with torch.no_grad():
             found = embed_images(G.synthesis(G.broadcast(w)), embed)
