@@ -44,11 +44,12 @@ _WITH_ALPHA = ("PNG", "WEBP", "TIFF")
 def to_uint8(img: Tensor, *, shrink: int = 1) -> Tensor:
     """Convert float images [..., C, H, W], nominally in [-1, 1], to uint8 [..., C, H, W], as the official code does.
 
-    The result is 127.5 * img + 128, clipped to [0, 255] and rounded down. `shrink` first averages blocks of that size.
+    The result is 127.5 * img + 128, clipped to [0, 255] and rounded down, in any shape. `shrink` first averages blocks
+    of that size.
     """
-    check_tensor(img, ("...", "C", "H", "W"), what="img")
     check_integer(shrink, what="shrink", low=1, high=2**14)
-    if img.shape[-1] % shrink or img.shape[-2] % shrink:
+    check_tensor(img, ("...", "C", "H", "W") if shrink > 1 else ("...",), what="img")
+    if shrink > 1 and (img.shape[-1] % shrink or img.shape[-2] % shrink):
         raise InputError(f"images of {img.shape[-1]}x{img.shape[-2]} cannot be shrunk by {shrink}")
     img = ops.downscale(img.float(), shrink)
     return (img * 127.5).add_(128).clamp_(0, 255).to(torch.uint8)
@@ -130,23 +131,45 @@ def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
 
 @typed
 def recall(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The settings in a PNG, JPEG, WebP or GIF of this library, see `remember`: text by name; none in other pictures.
+    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; text by name, none in others.
 
-    Raises InputError if there is no such file, or it is no picture.
+    Raises InputError if there is no such file, it is no picture and no MP4, or an MP4 and PyAV is not installed.
     """
     try:
-        with Image.open(path) as image:
-            if image.format == "PNG":
-                return settings_of(image)
-            gif = image.format == "GIF"
-            stored = image.info.get("comment", "") if gif else image.getexif().get(IMAGE_DESCRIPTION, "")
-    except (OSError, ValueError, SyntaxError) as error:
+        if _is_mp4(path):
+            stored = _comment_of_mp4(path)
+        else:
+            with Image.open(path) as image:
+                if image.format == "PNG":
+                    return settings_of(image)
+                gif = image.format == "GIF"
+                stored = image.info.get("comment", "") if gif else image.getexif().get(IMAGE_DESCRIPTION, "")
+    except InputError:
+        raise
+    except Exception as error:  # Of damaged files, Pillow and PyAV raise nearly any.
         raise InputError(f"{os.fspath(path)}: no picture that can be read: {error}") from error
     try:
         settings = json.loads(stored)
     except (TypeError, ValueError, RecursionError):  # Somebody else's description.
         return {}
     return {key: str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def _is_mp4(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a video of that family; AVIF pictures begin alike, but for the brand."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
+
+
+def _comment_of_mp4(path: str | os.PathLike[str]) -> str:
+    try:
+        import av
+    except ImportError as error:
+        what = f"{os.fspath(path)}: the settings of an MP4 are read with PyAV ({error})"
+        raise InputError(f'{what}: pip install "stylegan[video]"') from error
+    with av.open(os.fspath(path)) as container:
+        return container.metadata.get("comment", "")
 
 
 def settings_of(image: Image.Image) -> dict[str, str]:

@@ -143,6 +143,6 @@ def test_resized_images_have_the_size_and_keep_their_settings(size: int, tmp_pat
 
 def test_images_are_shown_at_256_at_least_and_never_between_whole_factors():
     assert [images.display_size(resolution) for resolution in (8, 64, 256, 1024)] == [256, 256, 256, 1024]
-    for size in (0, 24, 100):
-        with pytest.raises(InputError, match="whole multiple"):
+    for size, message in ((0, "integer from 1"), (24, "whole multiple"), (100, "whole multiple")):
+        with pytest.raises(InputError, match=message):
             images.display_size(16, size)

@@ -18,8 +18,10 @@ from PIL import Image, ImageSequence
 from stylegan import Generator, cli
 from stylegan.animation import interpolate, save_video
 from stylegan.errors import InputError
-from stylegan.images import remember
+from stylegan.images import recall, remember
 from stylegan.latent_files import Latents
+
+from .conftest import ok
 
 needs_av = pytest.mark.skipif(find_spec("av") is None, reason='PyAV is not installed: pip install "stylegan[video]"')
 FORMATS = ["gif", "webp", pytest.param("mp4", marks=needs_av)]
@@ -108,15 +110,40 @@ def test_mp4_repeats_odd_edges(tmp_path, size):
 def test_settings_are_stored_where_the_format_has_a_place(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     save_video(shades(3), path)
-    if suffix == "mp4":
-        import av
+    assert recall(path) == {"seed": "5", "note": "ä\n"}
 
-        with av.open(str(path)) as container:
-            stored = container.metadata["comment"]
-    else:
-        with Image.open(path) as image:
-            stored = image.info["comment"].decode() if suffix == "gif" else image.getexif()[0x010E]
-    assert json.loads(stored) == {"seed": "5", "note": "ä\n"}
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_video_tells_its_model_and_all_its_settings(tiny: Generator, tmp_path, monkeypatch, suffix):
+    monkeypatch.chdir(tmp_path)
+    tiny.save("tiny.safetensors")
+    arguments = "video --model tiny.safetensors --seeds 1,5 --seeds 2,6 --seconds 1 --fps 4 --easing linear --no-loop"
+    arguments += " --layers 2:4 --base-seeds 8 --truncation-psi 0.9 --truncation-cutoff 3 --breathe-to -1 --breaths 2"
+    arguments += f" --noise smooth --noise-seed 3 --noise-turns 2 --columns 1 --size 32 --out a.{suffix}"
+    ok(CliRunner().invoke(cli.main, arguments.split()))
+    told = recall(f"a.{suffix}")
+    G = Generator.from_pretrained("tiny.safetensors")
+    known = G.provenance() | {"command": "video", "num_frames": "4", "fps": "4.0", "seeds": "[[1, 5], [2, 6]]"}
+    known |= {"space": "w", "easing": "linear", "loop": "False", "layers": "2:4", "base_seeds": "[8]"}
+    known |= {"truncation_psi": "0.9", "truncation_cutoff": "3", "breathe_to": "-1.0", "breaths": "2"}
+    assert told == known | {"noise": "smooth", "noise_seed": "3", "noise_turns": "2", "columns": "1", "size": "32"}
+    assert told["weights_sha256"] == tiny.weights_sha256
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_videos_of_others_tell_nothing(tmp_path, suffix):
+    save_video([Image.new("RGB", (8, 8))], tmp_path / f"a.{suffix}")
+    assert recall(tmp_path / f"a.{suffix}") == {}
+
+
+def test_settings_of_an_mp4_need_pyav_and_an_mp4(tmp_path, monkeypatch):
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(50))
+    if find_spec("av"):
+        with pytest.raises(InputError, match=r"a\.mp4: no picture that can be read"):
+            recall(tmp_path / "a.mp4")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(InputError, match=r'a\.mp4: the settings of an MP4 are read with PyAV .*"stylegan\[video\]"'):
+        recall(tmp_path / "a.mp4")
 
 
 def test_long_settings_fit_into_a_gif(tmp_path):
@@ -251,6 +278,7 @@ def test_options_of_the_command_reach_the_walk(run, tmp_path):
     )
     with Image.open("video.webp") as image:
         stored = json.loads(image.getexif()[0x010E])
+    expected.settings |= {"command": "video", "fps": 6.0}
     assert stored == {key: str(value) for key, value in expected.settings.items()}
     for frame, image in zip(decoded(tmp_path / "video.webp"), expected, strict=True):
         assert abs(frame - np.asarray(image)).mean() < 8

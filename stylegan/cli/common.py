@@ -19,7 +19,7 @@ from click.core import ParameterSource
 
 from stylegan.bands import Layers, parse_layers
 from stylegan.choices import RenderPath
-from stylegan.errors import InputError, LicenseWarning, StyleGANError
+from stylegan.errors import DatasetError, InputError, LicenseWarning, StyleGANError
 from stylegan.files import FULL, why_not_written
 from stylegan.seeds import SeedRanges
 from stylegan.weights import manifest
@@ -58,7 +58,8 @@ class Group(click.Group):
             text = str(error)
             if not isinstance(error, StyleGANError) and error.errno in FULL:
                 text = why_not_written(error, error.filename or "the output")
-            raise click.ClickException(" ".join(text.split())) from error
+            # A list of files stays one: a line for each.
+            raise click.ClickException(text if isinstance(error, DatasetError) else " ".join(text.split())) from error
 
 
 @contextmanager

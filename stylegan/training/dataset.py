@@ -29,6 +29,7 @@ class ImageDataset:
     path: the folder or file; `stylegan dataset` makes one from any pictures.
     resolution: None = as stored; less, by a power of two, = averaged over blocks of pixels and rounded on loading.
     label_field: None = labels as `stylegan.training.labels` describes; or a field of the records in labels.json.
+    use_labels: False = there are none, whatever lies beside the pictures.
     require_labels: raise InputError, with the reason, where there are none to tell pictures apart by; before decoding.
     memory_limit: bytes; a set that fits is decoded once and held as uint8, a larger one is decoded as it is asked for.
     threads: that decode; None = as many as there are CPUs.
@@ -43,6 +44,7 @@ class ImageDataset:
         *,
         resolution: int | None = None,
         label_field: str | None = None,
+        use_labels: bool = True,
         require_labels: bool = False,
         memory_limit: int = 4 * 2**30,
         threads: int | None = None,
@@ -61,7 +63,9 @@ class ImageDataset:
                 f"the one of the pictures of {self.path}, got {resolution}"
             )
 
-        labels = _labels.read_labels(self._source, field=label_field, required=require_labels)
+        labels = None
+        if use_labels:
+            labels = _labels.read_labels(self._source, field=label_field, required=require_labels)
         if require_labels and labels and not labels.differ():
             raise InputError(f"all pictures of {self.path} have the same label: there is nothing to tell apart by it")
         self.label_dim = labels.label_dim if labels else 0

@@ -113,6 +113,9 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
             stacklevel=3,
         )
     values, classes = [table.get(n) for n in names], data.get("classes")
+    if field is None and any(isinstance(value, dict) for value in values):
+        ignored(_why_foreign({n: value for n, value in table.items() if isinstance(value, dict)}))
+        return None
     if field is not None:
         values, classes = _from_records(values, field, where)
     labels = _checked(values, classes, source.names, where)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checks import check_number
 from ..errors import CheckpointError, DivergenceError, InputError
 from ..fast import has_fast_bfloat16
 from ..placement import check_dtype
@@ -86,6 +87,8 @@ def train(
     `config.skip_limit` steps in a row gave no finite numbers.
     """
     start = time.monotonic()
+    if minutes is not None:
+        minutes = check_number(minutes, what="minutes", low=0, high=1e9)
     out, device = Path(out), own_device(config.device)
     if config.tensorboard:
         require_tensorboard()
@@ -95,6 +98,7 @@ def train(
             config.data,
             resolution=config.resolution,
             label_field=config.label_field,
+            use_labels=config.conditional,
             require_labels=config.conditional,
         )
     if config.conditional and dataset.label_dim == 0:

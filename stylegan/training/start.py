@@ -182,6 +182,12 @@ def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) ->
         _log.warning(
             "training starts at %dx%d as set, below what %s shows: the rest is faded in again", at, at, source.name
         )
+    if source.lod(source.resolution) < log2(source.resolution / resolution):
+        _log.warning(
+            "%s shows images of %dx%d; cut to %dx%d, the first pictures are others: the RGB layer of a resolution "
+            "learns nothing while the model is trained at higher ones",
+            *(source.name, source.resolution, source.resolution, resolution, resolution),
+        )
     _log.info(
         "starting from %s: %dx%d, now at level of detail %g of %dx%d",
         *(source.name, source.resolution, source.resolution, lod, resolution, resolution),

@@ -141,6 +141,31 @@ def test_a_data_set_of_ones_own_without_labels_is_refused(tmp_path: Path) -> Non
         run(tmp_path / "run", dataset=TinyImages(), conditional=True)
 
 
+MALFORMED = {
+    "no index": {"labels": {"00000/img00000000.png": -1}},
+    "two labels": {"labels": [["00000/img00000000.png", 0], ["00000/img00000000.png", 1]]},
+    "other pictures": {"labels": {"x.png": 0}},
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_labels_that_are_not_taught_are_left_alone(tmp_path: Path, case: str, recwarn: pytest.WarningsRecorder) -> None:
+    source = data_zip(tmp_path, {"dataset.json": MALFORMED[case]})
+    outcome = train(tiny_config(data=str(source), kimg=0.008), tmp_path / "run", progress=False)
+    assert outcome.state.G.label_dim == 0
+    assert not recwarn.list
+    with pytest.raises((DatasetError, InputError), match=r"dataset\.json"):
+        train(tiny_config(data=str(source), conditional=True), tmp_path / "other", progress=False)
+
+
+def test_records_below_labels_name_their_fields(tmp_path: Path) -> None:
+    records = {name: {"age": label} for name, label in PAIRS["labels"]}
+    source = data_zip(tmp_path, {"dataset.json": {"labels": records}})
+    with pytest.raises(InputError, match=r"records with the fields 'age'.*--label-field"):
+        ImageDataset(source, require_labels=True)
+    assert ImageDataset(source, label_field="age").label_dim == 3
+
+
 def test_names_that_fit_in_part_only_are_warned_of(tmp_path: Path) -> None:
     pairs = [[name.replace("0004", "0004.old"), label] for name, label in PAIRS["labels"]]
     with pytest.warns(UserWarning, match="names 1 pictures that are not there, and not 1 that are"):

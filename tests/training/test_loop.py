@@ -1,6 +1,7 @@
 """The loop: exact resumption, stopping, and what it writes."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -189,6 +190,13 @@ def test_minutes_stop_cleanly_and_saved(tmp_path):
     assert outcome.reason == "time"
     assert outcome.exit_code == 0
     assert list_checkpoints(tmp_path / "checkpoints")[-1].stem == f"step-{outcome.state.step:09d}"
+
+
+@pytest.mark.parametrize("minutes", [-1, math.nan, math.inf, "5 min"])
+def test_minutes_that_are_none_are_refused(tmp_path, minutes):
+    with pytest.raises(InputError, match="minutes must be a number from 0"):
+        train(tiny_config(), tmp_path / "run", dataset=TinyImages(), minutes=minutes)
+    assert not (tmp_path / "run").exists()
 
 
 def test_only_the_last_checkpoints_are_kept(tmp_path):

@@ -403,3 +403,11 @@ def test_command_shows_errors_without_a_traceback(
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit)
     assert message in result.output
+
+
+def test_the_command_lists_bad_files_one_to_a_line(pictures: Path, out: Path) -> None:
+    for name in ("bad1.png", "bad2.png"):
+        (pictures / name).write_bytes(b"no picture")
+    result = CliRunner().invoke(main, ["dataset", str(pictures), str(out), "--resolution", "8"])
+    assert result.exit_code == 1
+    assert [line.split(":")[0] for line in result.stderr.splitlines()[1:]] == ["  bad1.png", "  bad2.png"]

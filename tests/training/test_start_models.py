@@ -174,6 +174,8 @@ def test_the_schedule_goes_on_where_the_model_was(tmp_path, caplog):
                 expected = model.synthesis(model.ws([1]), enlarge=False)
                 torch.testing.assert_close(shown, expected, rtol=1e-5, atol=1e-5)
     assert "training starts" not in caplog.text
+    assert "shows images of 16x16; cut to 8x8, the first pictures are others" in caplog.text
+    assert caplog.text.count("the first pictures are others") == 2
     asked = settings(start_from="x", resolution=16, initial_resolution=8)
     state = new_state(asked)
     start_from(state, tmp_path / "fading")
