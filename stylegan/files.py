@@ -16,8 +16,11 @@ from .errors import InputError, StorageError, StyleGANError
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def as_path(path: Any) -> Path:
-    """The path that an argument names. Raises InputError if no file of this system can have it."""
+def as_path(path: Any, *, to_write: bool = False) -> Path:
+    """The path that an argument names. Raises InputError if no file of this system can have it.
+
+    to_write: names that are too long are told when the file is written.
+    """
     is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str) and bool(os.fspath(path))
     try:
         if is_path:
@@ -25,7 +28,7 @@ def as_path(path: Any) -> Path:
     except ValueError:  # A null character, or half of a pair of surrogates.
         is_path = False
     except OSError as error:
-        is_path = error.errno != errno.ENAMETOOLONG
+        is_path = to_write or error.errno != errno.ENAMETOOLONG
     if not is_path:
         raise InputError(f"expected the path of a file or folder, got {shown(path)}")
     return Path(path)
@@ -43,7 +46,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     Raises StorageError if it cannot be written: the disk is full, or the place is none to write to.
     """
-    path = as_path(path)
+    path = as_path(path, to_write=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with explained(path):
         try:

@@ -525,7 +525,9 @@ class Generator(nn.Module):
 
     def provenance(self) -> dict[str, str]:
         """What every picture of this model remembers: software, model, where it came from, its weights and licence."""
-        known = {"Software": f"stylegan {__version__}", "model": self.name, "source": self.source}
+        # Of a file, the name alone: whoever gets the picture need not know the folders of this computer.
+        source = os.path.basename(os.path.abspath(self.source)) if os.path.exists(self.source) else self.source
+        known = {"Software": f"stylegan {__version__}", "model": self.name, "source": source}
         known |= {"weights_sha256": self.weights_sha256, "dtype": str(self.dtype).removeprefix("torch.")}
         known["path"] = resolve_path(self.path, self.device)
         return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})

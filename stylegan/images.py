@@ -20,6 +20,7 @@ from .checks import check_integer, typed
 from .errors import InputError
 from .files import write_atomically
 from .pictures import MODES
+from .small_files import parse_json
 from .tensors import check_tensor
 
 Heading = str | Image.Image
@@ -149,8 +150,8 @@ def recall(path: str | os.PathLike[str]) -> dict[str, str]:
     except Exception as error:  # Of damaged files, Pillow and PyAV raise nearly any.
         raise InputError(f"{os.fspath(path)}: no picture that can be read: {error}") from error
     try:
-        settings = json.loads(stored)
-    except (TypeError, ValueError, RecursionError):  # Somebody else's description.
+        settings = parse_json(stored, where=os.fspath(path), error=InputError)
+    except InputError:  # Somebody else's description.
         return {}
     return {key: str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
 

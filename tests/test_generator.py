@@ -184,7 +184,7 @@ def test_the_digest_of_a_network_is_that_of_its_weights_and_options(tmp_path):
     G.save(tmp_path / "F.safetensors")
     loaded = Generator.from_pretrained(tmp_path / "F.safetensors")
     assert loaded.weights_sha256 == before
-    assert loaded.sample()[0].info["source"] == str(tmp_path / "F.safetensors")
+    assert loaded.sample()[0].info["source"] == "F.safetensors"
     with torch.no_grad():
         G.synthesis.to_rgb["8"].bias += 1
     assert G.weights_sha256 != before

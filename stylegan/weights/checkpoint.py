@@ -77,7 +77,9 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], h
     data = safetensors.torch.save(dict(tensors), dict(header))
     length = int.from_bytes(data[:8], "little")
     # The library writes the entries of a header in any order.
-    described = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(sorted(header.items()))}
+    described = parse_json(data[8 : 8 + length], where=str(path), error=WeightsError) | {
+        "__metadata__": dict(sorted(header.items()))
+    }
     text = json.dumps(described, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with new_file(path) as file:
