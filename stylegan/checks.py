@@ -117,6 +117,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return False
     if isinstance(value, str | bytes):
         return kind in (str, bytes, object) or not issubclass(kind, Iterable)
+    if origin is tuple and ... not in inner and len(value) != len(inner):
+        return False
     # What is inside is looked at where that uses nothing up.
     looked_at = list | tuple if inner[:1] in ((int,), (float,)) else Sequence
     if isinstance(value, looked_at) and origin is not None and len({*inner} - {...}) == 1:
@@ -143,6 +145,8 @@ def _described(hint: Any) -> str:
         return f"one of {', '.join(map(repr, inner))}" if len(inner) > 1 else repr(inner[0])
     if hint in (None, NoneType):
         return "None"
+    if origin is tuple and ... not in inner:
+        return f"({', '.join(map(_described, inner))})"
     name = {"float": "a finite number", "int": "an integer"}.get(getattr(hint, "__name__", ""), "")
     if origin is None or origin is Callable or not inner:
         return name or f"a {getattr(hint, '__name__', str(hint))}"

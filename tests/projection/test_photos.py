@@ -73,6 +73,8 @@ def test_the_square_is_centred_in_the_photo_or_in_its_crop():
         ((250, 0, 60, 60), "300x100 is too small for the crop"),
         ((-1, 0, 60, 60), "inside the photo"),
         ((0, 0, 0, 60), "inside the photo"),
+        ((), r"crop must be \(an integer, an integer, an integer, an integer\) or None, got \(\)"),
+        ((1, 2, 3), r"an integer\) or None, got \(1, 2, 3\)"),
         ((0, 0, 15, 60), "15 pixels wide, too small for a model of 64x64; give a photo or crop of 16 or more"),
     ],
 )
