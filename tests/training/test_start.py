@@ -14,7 +14,6 @@ from stylegan.training import new_state, train
 from stylegan.training.start import start_from
 from stylegan.training.state import list_checkpoints, load_state, resume_state
 
-from ..conftest import SHARED
 from .tiny import TinyImages, assert_same, tiny_config
 
 ROOT = Path(__file__).parents[2]
@@ -129,18 +128,6 @@ def test_a_folder_with_one_weight_file_is_a_model_as_everywhere(trained, tmp_pat
     state = new_state(tiny_config(resolution=8))
     start_from(state, tmp_path / "cats")
     assert_same_weights(state.G, before.Gs)
-
-
-@pytest.mark.skipif(not SHARED.exists(), reason="needs ../shared")
-def test_an_official_file_has_all_three_networks(caplog):
-    settings = {"z_dim": 256, "w_dim": 256, "hidden_dim": 256, "fmap_base": 1024, "fmap_max": 128}
-    state = new_state(tiny_config(resolution=64, **settings))
-    fresh = state.D.state_dict()["head.conv.weight"].clone()
-    start_from(state, SHARED / "weights/faces-64-prototype.pkl")
-    assert not caplog.text
-    assert not torch.equal(state.D.state_dict()["head.conv.weight"], fresh)
-    assert not torch.equal(state.G.w_avg, torch.zeros(256))
-    assert not torch.equal(state.G.mapping.layers[0].weight, state.Gs.mapping.layers[0].weight)
 
 
 def test_other_settings_are_an_error_that_names_them(trained):

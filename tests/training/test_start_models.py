@@ -75,6 +75,17 @@ def test_the_state_is_that_of_the_file_to_the_last_bit(name):
     assert torch.equal(images(state.Gs), images(model))
 
 
+def test_an_official_file_has_all_three_networks(caplog):
+    path = GOLDEN / "no_wscale" / "network_nosrc.pkl"
+    state = new_state(settings(resolution=Generator.from_pretrained(path).img_resolution))
+    fresh = state.D.state_dict()["head.conv.weight"].clone()
+    start_from(state, path)
+    assert not caplog.text
+    assert not torch.equal(state.D.state_dict()["head.conv.weight"], fresh)
+    assert not torch.equal(state.G.w_avg, torch.zeros(len(state.G.w_avg)))
+    assert not torch.equal(state.G.mapping.layers[0].weight, state.Gs.mapping.layers[0].weight)
+
+
 def port(name: str) -> dict:
     g, d = golden_set("T").g, golden_set("T").d
     return {
