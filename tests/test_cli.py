@@ -263,3 +263,12 @@ def test_sample_loads_no_training():
 
 def test_cache_verify_says_what_it_read(run, tmp_path):
     assert "read 0 files of" in ok(run("cache", "verify", "--cache-dir", tmp_path / "cache"))
+
+
+def test_a_reader_who_has_had_enough_is_no_error():
+    shown = subprocess.Popen([sys.executable, "-m", "stylegan", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert shown.stdout is not None
+    assert shown.stderr is not None
+    shown.stdout.close()
+    assert b"Broken pipe" not in shown.stderr.read()
+    shown.wait()

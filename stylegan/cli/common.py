@@ -54,6 +54,8 @@ class Group(click.Group):
                 warnings.showwarning = show
                 warnings.simplefilter("always", LicenseWarning)
                 return super().invoke(ctx)
+        except BrokenPipeError:  # Who reads has had enough, as `head` has: click ends without a word.
+            raise
         except (StyleGANError, OSError) as error:
             text = str(error)
             if not isinstance(error, StyleGANError) and error.errno in FULL:
