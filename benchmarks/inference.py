@@ -36,11 +36,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylegan import Generator
-from stylegan.choices import RenderPath
 from stylegan.errors import RenderError
 from stylegan.fast import RENDER_PATHS, check_path
-from stylegan.memory import keep_freed_memory
-from stylegan.placement import check_dtype
+from stylegan.runtime.choices import RenderPath
+from stylegan.runtime.device import check_dtype
+from stylegan.runtime.memory import keep_freed_memory
 
 
 @dataclass

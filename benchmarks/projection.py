@@ -18,12 +18,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylegan import Generator, images, ops, project
+from stylegan import Generator, images, project
+from stylegan.data.dataset import ImageDataset
 from stylegan.extractors import load_extractor
+from stylegan.networks import ops
 from stylegan.projection import cut_face, load_photo
 from stylegan.projection.objective import embed_images, perceptual_distance
 from stylegan.projection.optimize import Perceptual
-from stylegan.training.dataset import ImageDataset
 
 
 @torch.no_grad()

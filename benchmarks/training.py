@@ -26,7 +26,7 @@ from pathlib import Path
 import click
 import torch
 
-from stylegan.placement import check_dtype
+from stylegan.runtime.device import check_dtype
 from stylegan.training import TrainingConfig, new_state, train_step
 from stylegan.training.augment import AugmentName
 from stylegan.training.config import Dtype

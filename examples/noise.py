@@ -5,8 +5,9 @@ python examples/noise.py
 
 import torch
 
-from stylegan import Generator, bands, grid, images
+from stylegan import Generator, grid, images
 from stylegan.figures.noise import noise_effect
+from stylegan.latents import bands
 
 G = Generator.from_pretrained()
 ws = G.ws([6])

@@ -18,7 +18,7 @@ import ray.data
 
 from stylegan import Generator
 from stylegan.jobs import Job, Shard, write_tars
-from stylegan.seeds import SeedRanges
+from stylegan.latents.ranges import SeedRanges
 
 
 class Worker:

@@ -4,7 +4,7 @@ python examples/style_mixing.py
 """
 
 from stylegan import Generator, grid, images
-from stylegan.bands import Layers
+from stylegan.latents.bands import Layers
 
 G = Generator.from_pretrained()
 a, b = G.ws([2]), G.ws([6])  # [1, num_ws, w_dim] each

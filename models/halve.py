@@ -13,7 +13,7 @@ import click
 import safetensors.torch
 import torch
 
-from stylegan.files import write_atomically
+from stylegan.runtime.atomic_files import write_atomically
 from stylegan.training.state import header, list_checkpoints, read_tensors
 
 

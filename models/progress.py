@@ -23,11 +23,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from stylegan import Generator
+from stylegan.data.dataset import ImageDataset
 from stylegan.extractors import Extractor, load_extractor
 from stylegan.figures.layout import column, row, text
-from stylegan.images import from_uint8, to_uint8
+from stylegan.images.convert import from_uint8, to_uint8
 from stylegan.metrics import frechet_distance
-from stylegan.training.dataset import ImageDataset
 from stylegan.training.log import append_log, read_log
 from stylegan.training.reals import process_reals, shrink
 

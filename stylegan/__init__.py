@@ -8,21 +8,22 @@ G.sample(seeds=[5])[0].save("face.png")
 Further modules need no import of their own: stylegan.figures, .animation, .editing, .projection, .metrics, .training...
 """
 
-# Names are loaded when they are first asked for (PEP 562), so that the help of a command needs no torch.
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .runtime import moved
+from .runtime.lazy import lazy_names
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .discriminator import Discriminator
     from .errors import StyleGANError
     from .generator import Generator
-    from .images import grid
-    from .latents import mix_styles, truncate, z_from_seeds
-    from .mapping import MappingNetwork
+    from .images.grids import grid
+    from .latents.seeds import z_from_seeds
+    from .latents.styles import mix_styles, truncate
+    from .networks.discriminator import Discriminator
+    from .networks.mapping import MappingNetwork
+    from .networks.synthesis import SynthesisNetwork
     from .projection import project
-    from .synthesis import SynthesisNetwork
 
 __all__ = [
     "Discriminator",
@@ -39,51 +40,23 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Discriminator": "discriminator",
+    "Discriminator": "networks.discriminator",
     "Generator": "generator",
-    "MappingNetwork": "mapping",
+    "MappingNetwork": "networks.mapping",
     "StyleGANError": "errors",
-    "SynthesisNetwork": "synthesis",
-    "grid": "images",
-    "mix_styles": "latents",
+    "SynthesisNetwork": "networks.synthesis",
+    "grid": "images.grids",
+    "mix_styles": "latents.styles",
     "project": "projection",
-    "truncate": "latents",
-    "z_from_seeds": "latents",
+    "truncate": "latents.styles",
+    "z_from_seeds": "latents.seeds",
 }
 
-_MODULES = (
-    "animation",
-    "bands",
-    "editing",
-    "errors",
-    "export",
-    "extractors",
-    "fast",
-    "figures",
-    "generator",
-    "images",
-    "jobs",
-    "latent_files",
-    "latents",
-    "layers",
-    "metrics",
-    "ops",
-    "presets",
-    "projection",
-    "training",
-    "weights",
+_ROOMS = (
+    *("animation", "data", "editing", "errors", "export", "extractors", "fast", "figures", "generator", "images"),
+    *("jobs", "latents", "metrics", "networks", "projection", "runtime", "training", "weights"),
 )
 
+__getattr__, __dir__ = lazy_names(__name__, _HOMES | dict.fromkeys(_ROOMS, ""))
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        globals()[name] = value  # The next time, it is there.
-        return value
-    if name in _MODULES:
-        return import_module(f".{name}", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_MODULES})
+moved.find_old_names()

@@ -22,12 +22,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from .checks import typed
 from .errors import ExportError, InputError
-from .files import as_path, write_atomically
 from .generator import Generator
-from .placement import FLOAT32_CPU
-from .precision import no_autocast
+from .runtime.atomic_files import as_path, write_atomically
+from .runtime.checks import typed
+from .runtime.device import FLOAT32_CPU
+from .runtime.precision import no_autocast
 from .version import __version__
 
 NoiseForm = Literal["const", "input"]

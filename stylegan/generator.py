@@ -19,29 +19,29 @@ import torch
 from torch import Tensor, nn
 
 from . import images, latents
-from .architecture import check_labels
-from .bands import Layers
-from .checks import check_choice, check_integer, is_index, shown, typed
-from .choices import NoiseMode, OutputType, RenderPath
-from .config import check_config, check_nested
-from .direction import Direction, edit
 from .errors import InputError
 from .fast import check_path, resolve_path
-from .files import as_path, write_atomically
-from .latents import Seeds
-from .layers import SynthesisLayer, initialize
-from .mapping import MappingNetwork
-from .model_card import model_card
-from .placement import FLOAT32_CPU, check_device, check_dtype, new_weight
-from .precision import no_autocast
-from .sampling import batches, choose_noise_seeds, choose_seeds, default_batch_size, fresh_noise_seeds, rounded
-from .synthesis import SynthesisNetwork, check_noise
-from .tensors import check_tensor, weighted_sums
+from .latents.bands import Layers
+from .latents.directions import Direction, edit
+from .latents.seeds import Seeds, choose_noise_seeds, choose_seeds, fresh_noise_seeds
+from .networks.config import check_config, check_nested
+from .networks.layers import SynthesisLayer, initialize
+from .networks.mapping import MappingNetwork
+from .networks.shapes import check_labels
+from .networks.synthesis import SynthesisNetwork, check_noise
+from .runtime.atomic_files import as_path, write_atomically
+from .runtime.batching import batches, default_batch_size, rounded
+from .runtime.checks import check_choice, check_integer, check_integers, is_index, shown, typed
+from .runtime.choices import NoiseMode, OutputType, RenderPath
+from .runtime.device import FLOAT32_CPU, check_device, check_dtype, new_weight
+from .runtime.precision import no_autocast
+from .runtime.tensors import check_tensor, weighted_sums
 from .version import __version__
 from .weights.checkpoint import Checkpoint, save_checkpoint
-from .weights.hub import Access, upload
+from .weights.hub.client import Access, upload
 from .weights.loading import build_network, read_weights, save_folder
 from .weights.manifest import DEFAULT_MODEL
+from .weights.model_card import model_card
 
 Labels = int | str | Sequence[int | str] | Tensor | None
 
@@ -560,7 +560,7 @@ class Generator(nn.Module):
             if vectors.device.type == "meta" or not vectors.isfinite().all():
                 raise InputError(f"labels must be finite, got {shown(labels)}")
         else:
-            indices = latents.check_integers(labels, what="a label", limit=self.label_dim)
+            indices = check_integers(labels, what="a label", limit=self.label_dim)
             if not is_index(labels) and len(indices) != n:
                 raise InputError(
                     f"got {len(indices)} classes for {n} images; give one class for all of them, or one for each "

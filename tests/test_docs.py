@@ -8,7 +8,8 @@ from click import Context
 
 from stylegan import cli
 
-ROOT = Path(__file__).parents[1]
+from .conftest import ROOT
+
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),

@@ -9,8 +9,7 @@ import click
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-
+from .conftest import ROOT
 
 EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem != "ray_generate"]  # In test_ray.py.
 

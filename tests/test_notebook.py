@@ -4,12 +4,13 @@ import ast
 import json
 import sys
 import types
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-TOUR = Path(__file__).parents[1] / "examples" / "tour.ipynb"
+from .conftest import ROOT
+
+TOUR = ROOT / "examples" / "tour.ipynb"
 
 
 @pytest.fixture(scope="module")

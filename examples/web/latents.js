@@ -1,4 +1,4 @@
-// From seeds to ws, as stylegan/latents.py: pure functions on Float32Arrays.
+// From seeds to ws, as stylegan/latents/styles.py: pure functions on Float32Arrays.
 
 import { RandomState } from './random.js';
 

@@ -1,6 +1,6 @@
 """Trains the classifiers of gender and age that ship with the package.
 
-    python models/attributes/train.py gender --data faces-128.zip --out stylegan/extractors/weights/gender.safetensors
+    python models/attributes/train.py gender --data faces-128.zip --out stylegan/assets/gender.safetensors
 
 The data set is a zip of pictures with a labels.json of records {age, gender}. A tenth of it, drawn by a fixed seed, is
 held out; the figures on it are printed and stored in the file. About three minutes on one core.
@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylegan.data.dataset import ImageDataset, shuffled_indices
 from stylegan.extractors.attributes import AttributeClassifier
 from stylegan.extractors.base import conv2d
-from stylegan.images import from_uint8
-from stylegan.training.dataset import ImageDataset, shuffled_indices
+from stylegan.images.convert import from_uint8
 from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
 
 RESOLUTION = 64

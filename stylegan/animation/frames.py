@@ -8,14 +8,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..bands import Layers
-from ..checks import check_integer, check_integers, typed
-from ..choices import Easing, NoiseKind, Space
 from ..errors import InputError
 from ..generator import Generator, Labels
-from ..images import display_size, grid, remember, resize, to_pil
-from ..latents import Seeds, check_cutoff, check_psi, check_seeds
-from ..sampling import check_batch_size
+from ..images.convert import to_pil
+from ..images.grids import display_size, grid, resize
+from ..images.settings import remember
+from ..latents.bands import Layers
+from ..latents.seeds import Seeds, check_seeds
+from ..latents.styles import check_cutoff, check_psi
+from ..runtime.batching import check_batch_size
+from ..runtime.checks import check_integer, check_integers, typed
+from ..runtime.choices import Easing, NoiseKind, Space
 from .noise import NoisePath, noise_loop
 from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 

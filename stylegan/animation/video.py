@@ -13,11 +13,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ..checks import typed
 from ..errors import InputError
-from ..files import new_file
-from ..images import opaque
-from ..pictures import MODES
+from ..images.convert import opaque
+from ..images.decoding import MODES
+from ..runtime.atomic_files import new_file
+from ..runtime.checks import typed
 from .gif import GIFWriter
 from .mp4 import MP4Writer, require_av
 from .webp import WebPWriter

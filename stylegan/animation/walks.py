@@ -6,13 +6,14 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from ..bands import Layers
-from ..checks import typed
-from ..choices import Easing, Space
 from ..errors import InputError
 from ..generator import Generator, Labels
-from ..latents import Seeds, check_seeds, slerp
-from ..tensors import check_tensor
+from ..latents.bands import Layers
+from ..latents.seeds import Seeds, check_seeds
+from ..latents.styles import slerp
+from ..runtime.checks import typed
+from ..runtime.choices import Easing, Space
+from ..runtime.tensors import check_tensor
 
 Walk = Callable[[Tensor], Tensor]
 

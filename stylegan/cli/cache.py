@@ -31,7 +31,7 @@ def list_files(cache_dir: str | None) -> None:
     Example:
       stylegan cache list
     """
-    from stylegan.weights.cache import Cache
+    from stylegan.weights.hub.cache import Cache
 
     folders = Cache.open(cache_dir)
     rows = [("SIZE", "SHA256", "STATE", "FROM")]
@@ -54,7 +54,7 @@ def verify(cache_dir: str | None) -> None:
     Example:
       stylegan cache verify
     """
-    from stylegan.weights.cache import Cache
+    from stylegan.weights.hub.cache import Cache
 
     folders = Cache.open(cache_dir)
     bad, count = [], 0
@@ -80,7 +80,7 @@ def prune(cache_dir: str | None, everything: bool) -> None:
       stylegan cache prune
       stylegan cache prune --all
     """
-    from stylegan.weights.cache import Cache
+    from stylegan.weights.hub.cache import Cache
 
     freed = Cache.open(cache_dir).prune(everything=everything)
     click.echo(f"freed {freed / 1e6:.1f} MB")

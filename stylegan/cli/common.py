@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
-from stylegan.bands import Layers, parse_layers
-from stylegan.choices import RenderPath
 from stylegan.errors import DatasetError, InputError, LicenseWarning, StyleGANError
-from stylegan.files import FULL, why_not_written
-from stylegan.seeds import SeedRanges
+from stylegan.latents.bands import Layers, parse_layers
+from stylegan.latents.ranges import SeedRanges
+from stylegan.runtime.atomic_files import FULL, why_not_written
+from stylegan.runtime.choices import RenderPath
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
     from torch import Tensor
 
-    from stylegan.discriminator import Discriminator
     from stylegan.generator import Generator
-    from stylegan.latent_files import Latents
-    from stylegan.weights.cache import Cache
+    from stylegan.latents.files import Latents
+    from stylegan.networks.discriminator import Discriminator
+    from stylegan.weights.hub.cache import Cache
     from stylegan.weights.loading import Loaded
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -232,7 +232,7 @@ def load_latents(G: "Generator", latents: Path, *, label: Label | None, option: 
         raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
     if label is not None:
         raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
-    from stylegan.latent_files import Latents
+    from stylegan.latents.files import Latents
 
     return Latents.load(latents, G)
 
@@ -248,7 +248,7 @@ def choose_faces(
     truncation_cutoff: int | None,
 ) -> Faces:
     """The faces of seeds, or of a file of latents in their place."""
-    from stylegan.latents import check_cutoff
+    from stylegan.latents.styles import check_cutoff
 
     psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
     settings: dict[str, object] = {"truncation_psi": psi}
@@ -266,7 +266,7 @@ def choose_faces(
 
 def latents_settings(path: Path) -> dict[str, object]:
     """What pictures made of a file of latents remember of it."""
-    from stylegan.weights.cache import sha256_of
+    from stylegan.weights.hub.cache import sha256_of
 
     return {"latents": path, "latents_sha256": sha256_of(path)}
 
@@ -289,8 +289,8 @@ class ModelOptions:
         out: the picture that its images shall go to. Raises InputError if that would lose their alpha.
         """
         from stylegan.generator import Generator
-        from stylegan.images import format_of
-        from stylegan.pictures import MODES
+        from stylegan.images.decoding import MODES
+        from stylegan.images.encoding import format_of
 
         if not self.model:
             raise InputError("--model is empty; `stylegan list` shows the models known by name")
@@ -372,8 +372,8 @@ def apply_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[CommandT
 
 def build(loaded: "Loaded") -> "Generator | Discriminator":
     """The network of a checkpoint, of whichever class it is."""
-    from stylegan.discriminator import Discriminator
     from stylegan.generator import Generator
+    from stylegan.networks.discriminator import Discriminator
     from stylegan.weights.loading import build_network
 
     if loaded.checkpoint.network == "Discriminator":

@@ -62,7 +62,7 @@ def convert(
       stylegan convert network.pkl my-model/ --dtype float16 --metadata name=my-model --metadata license=MIT
       stylegan convert network.pkl D.safetensors --network D
     """
-    from stylegan.placement import check_dtype
+    from stylegan.runtime.device import check_dtype
     from stylegan.weights.checkpoint import save_checkpoint
     from stylegan.weights.loading import read_weights, save_folder
 

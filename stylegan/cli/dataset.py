@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:  # Training is not loaded for the other commands.
-    from stylegan.pictures import Crop, Fit, OutputFormat
-    from stylegan.training.prepare import LabelOrigin, Report, Split
+    from stylegan.data.prepare import LabelOrigin, Report, Split
+    from stylegan.images.decoding import Crop, Fit, OutputFormat
 
 
 class CropType(click.ParamType):
@@ -141,7 +141,7 @@ def dataset(
       stylegan dataset images1024x1024/ ffhq-256.zip --resolution 256 --split train
       stylegan dataset photos/ photos-test.zip --split test --test-every 16
     """
-    from stylegan.training.prepare import prepare
+    from stylegan.data.prepare import prepare
 
     with warnings.catch_warnings(record=True) as caught:
         report = prepare(
@@ -172,8 +172,8 @@ def dataset(
 
 def tell(report: "Report", out: Path) -> None:
     """Say what was made, what was converted and what was left out."""
-    from stylegan.pictures import DARK
-    from stylegan.training.sources import list_files
+    from stylegan.data.sources import list_files
+    from stylegan.images.decoding import DARK
 
     if report.is_ffhq:
         click.echo("SOURCE is FFHQ, all 70,000 images", err=True)

@@ -15,7 +15,7 @@ from stylegan.weights.manifest import DEFAULT_MODEL
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from stylegan.direction import Direction
+    from stylegan.latents.directions import Direction
 
 
 @click.command()
@@ -60,14 +60,14 @@ def _directions(named: dict[str, str]) -> "dict[str, dict[str, Callable[[Tensor,
 
 
 def _move(direction: "Direction", ws: "Tensor", strength: float) -> "Tensor":
-    from stylegan.direction import edit
+    from stylegan.latents.directions import edit
 
     return edit(ws, direction, strength)
 
 
 def _models_here() -> dict[str, str]:
     """The models of the manifest that need no download, the default one first."""
-    from stylegan.weights.cache import Cache
+    from stylegan.weights.hub.cache import Cache
 
     cache = Cache.open()
     here = [name for name, entry in manifest.entries().items() if where_is(entry, cache) != "to download"]

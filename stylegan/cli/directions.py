@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan.bands import Layers
-from stylegan.choices import GRADIENT_SAMPLES, SAMPLES
 from stylegan.cli.common import LayersType, show_table
 from stylegan.errors import InputError
+from stylegan.latents.bands import Layers
+from stylegan.runtime.choices import GRADIENT_SAMPLES, SAMPLES
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from stylegan.direction import Direction
     from stylegan.generator import Generator
+    from stylegan.latents.directions import Direction
 
 
 @click.command()
@@ -67,8 +67,8 @@ def directions(
       stylegan directions ffhq-1024 --method sefa -n 10 --layers coarse --out coarse.safetensors
       stylegan directions --method gradient --attribute age --attribute gender
     """
-    from stylegan.direction import save_directions
     from stylegan.generator import Generator
+    from stylegan.latents.directions import save_directions
 
     if out.suffix != ".safetensors":
         raise InputError(f"--out {out}: a file of directions must end in .safetensors")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from stylegan.bands import Layers
 from stylegan.cli.common import (
     LayersType,
     ModelOptions,
@@ -20,7 +19,8 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.seeds import SeedRanges
+from stylegan.latents.bands import Layers
+from stylegan.latents.ranges import SeedRanges
 
 
 @click.command()

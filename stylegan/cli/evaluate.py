@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from stylegan.cli.common import show_table
-from stylegan.files import write_atomically
+from stylegan.runtime.atomic_files import write_atomically
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 # Below, a distance between sets of images says more of their number than of the model.
@@ -61,11 +61,11 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
       stylegan evaluate --metrics ppl_w10k,ppl_z10k,ls20k
     """
     from stylegan.generator import Generator
-    from stylegan.memory import keep_freed_memory
     from stylegan.metrics.evaluation import Settings
     from stylegan.metrics.evaluation import evaluate as measure
     from stylegan.metrics.names import parse_metrics
-    from stylegan.training.distributed import connect, disconnect, own_device
+    from stylegan.runtime.distributed import connect, disconnect, own_device
+    from stylegan.runtime.memory import keep_freed_memory
 
     settings = Settings(metrics=parse_metrics(metrics), classifiers=tuple(classifiers.split(",")), **given)
     place = own_device(device)

@@ -19,7 +19,7 @@ from stylegan.cli.common import (
     size_option,
     truncation_cutoff_option,
 )
-from stylegan.seeds import SeedRanges
+from stylegan.latents.ranges import SeedRanges
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -11,7 +11,7 @@ from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from stylegan.weights.hub import Access
+    from stylegan.weights.hub.client import Access
 
 
 @click.command()
@@ -37,7 +37,7 @@ def info(
       stylegan info karras2019stylegan-ffhq-1024x1024.pkl
       stylegan info faces-64 --json
     """
-    from stylegan.weights.hub import Access
+    from stylegan.weights.hub.client import Access
 
     access = Access(cache_dir, token, offline)
     entry = manifest.entries().get(model)

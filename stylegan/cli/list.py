@@ -15,7 +15,7 @@ def list_models() -> None:
     Example:
       stylegan list
     """
-    from stylegan.weights.cache import Cache
+    from stylegan.weights.hub.cache import Cache
 
     cache = Cache.open()
     rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "SHA256", "LICENCE")]

@@ -11,13 +11,13 @@ import click
 
 from stylegan.cli.common import ModelOptions, model_options
 from stylegan.errors import InputError
-from stylegan.files import write_atomically
+from stylegan.runtime.atomic_files import write_atomically
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from stylegan.generator import Generator
-    from stylegan.pictures import Crop
+    from stylegan.images.decoding import Crop
 
 
 class IntegersType(click.ParamType):

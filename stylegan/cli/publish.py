@@ -36,7 +36,7 @@ def publish(
       stylegan publish my.safetensors card/ --dry-run
     """
     from stylegan.generator import Generator
-    from stylegan.placement import check_dtype
+    from stylegan.runtime.device import check_dtype
 
     G = Generator.from_pretrained(model, token=token)
     for item in metadata:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from stylegan.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat, NoiseMode
 from stylegan.cli.common import (
     PICTURE_SUFFIXES,
     Faces,
@@ -27,7 +26,8 @@ from stylegan.cli.common import (
     truncation_psi_option,
 )
 from stylegan.errors import InputError
-from stylegan.seeds import SeedRanges
+from stylegan.latents.ranges import SeedRanges
+from stylegan.runtime.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat, NoiseMode
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from stylegan.errors import InputError
-from stylegan.files import write_atomically
-from stylegan.small_files import check_object, read_json
+from stylegan.runtime.atomic_files import write_atomically
+from stylegan.runtime.json_yaml import check_object, read_json
 
 # What a table shows of a result.
 _FIELDS = {"metrics": dict[str, dict[str, Any]], "settings": dict[str, Any], "format": int}

@@ -9,8 +9,8 @@ import click
 import yaml
 
 from stylegan.errors import InputError
-from stylegan.presets import PRESETS
-from stylegan.small_files import parse_yaml
+from stylegan.runtime.json_yaml import parse_yaml
+from stylegan.training.presets import PRESETS
 
 
 @click.command()

@@ -16,7 +16,7 @@ from stylegan.cli.common import (
     seeds_option,
     truncation_cutoff_option,
 )
-from stylegan.seeds import SeedRanges
+from stylegan.latents.ranges import SeedRanges
 
 
 @click.command()
@@ -51,7 +51,7 @@ def truncate(
     import torch
 
     from stylegan import images
-    from stylegan.latents import check_cutoff
+    from stylegan.latents.styles import check_cutoff
 
     check_output(out)
     G = options.load(out)

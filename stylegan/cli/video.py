@@ -5,8 +5,6 @@ from typing import Any, get_args
 
 import click
 
-from stylegan.bands import Layers
-from stylegan.choices import Easing, NoiseKind, Space
 from stylegan.cli.common import (
     LayersType,
     ModelOptions,
@@ -21,7 +19,9 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.seeds import SeedRanges
+from stylegan.latents.bands import Layers
+from stylegan.latents.ranges import SeedRanges
+from stylegan.runtime.choices import Easing, NoiseKind, Space
 
 
 def _choice(name: str, choices: Any, default: str, help: str) -> Any:
@@ -97,7 +97,7 @@ def video(
     """
     from stylegan import animation
     from stylegan.animation.video import check_video
-    from stylegan.checks import check_number
+    from stylegan.runtime.checks import check_number
 
     check_video(out, fps)
     check_number(seconds, what="--seconds", low=0, high=86_400)  # A day.

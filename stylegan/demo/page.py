@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from ..bands import layer_indices
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
-from ..latents import check_seeds
+from ..latents.bands import layer_indices
+from ..latents.seeds import check_seeds
 from .kept import KeptPictures
 from .studio import MAX_PSI, Look, Studio
 from .words import BAND_TEXTS, LABELS, NOISE, caption, licence, no_edits, title

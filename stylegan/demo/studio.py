@@ -11,11 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from .. import images
-from ..checks import check_integers
-from ..choices import NoiseMode
 from ..errors import InputError
 from ..generator import Generator
-from ..latents import check_seeds
+from ..latents.seeds import check_seeds
+from ..runtime.checks import check_integers
+from ..runtime.choices import NoiseMode
 
 # Beyond this, images are nothing but artefacts.
 MAX_PSI = 2.0

@@ -1,6 +1,6 @@
 """Directions in latent space: find them, keep them in files, move along them with `G.edit`."""
 
-from ..direction import Direction, load_directions, save_directions
+from ..latents.directions import Direction, load_directions, save_directions
 from .attributes import attribute_directions
 from .boundaries import boundary, orthogonalize
 from .components import pca

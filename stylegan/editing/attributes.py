@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..bands import Layers
-from ..checks import typed
-from ..choices import SAMPLES
-from ..direction import Direction
 from ..generator import Generator
-from ..images import as_rgb
-from ..precision import no_autocast
-from ..w_space import sample_w
+from ..images.convert import as_rgb
+from ..latents.bands import Layers
+from ..latents.directions import Direction
+from ..latents.samples import sample_w
+from ..runtime.checks import typed
+from ..runtime.choices import SAMPLES
+from ..runtime.precision import no_autocast
 from .boundaries import boundary, orthogonalize
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..bands import Layers
-from ..checks import typed
-from ..direction import Direction
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
-from ..precision import no_autocast
-from ..tensors import check_tensor
-from ..w_space import sample_w
+from ..latents.bands import Layers
+from ..latents.directions import Direction
+from ..latents.samples import sample_w
+from ..runtime.checks import typed
+from ..runtime.precision import no_autocast
+from ..runtime.tensors import check_tensor
 from .space import layer_range, make_direction
 
 # A wide margin: with hundreds of components and thousands of samples, scikit-learn's C = 1 fits their noise, and the

@@ -2,13 +2,13 @@
 
 import torch
 
-from ..bands import Layers
-from ..checks import typed
-from ..choices import SAMPLES
-from ..direction import Direction
 from ..generator import Generator
-from ..precision import no_autocast
-from ..w_space import sample_w
+from ..latents.bands import Layers
+from ..latents.directions import Direction
+from ..latents.samples import sample_w
+from ..runtime.checks import typed
+from ..runtime.choices import SAMPLES
+from ..runtime.precision import no_autocast
 from .space import check_count, fix_signs, layer_range, make_direction
 
 

@@ -5,14 +5,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ..bands import Layers
-from ..checks import typed
-from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
-from ..layers import SynthesisLayer
-from ..precision import no_autocast
-from ..w_space import sample_w
+from ..latents.bands import Layers
+from ..latents.directions import Direction
+from ..latents.samples import sample_w
+from ..networks.layers import SynthesisLayer
+from ..runtime.checks import typed
+from ..runtime.precision import no_autocast
 from .space import check_count, fix_signs, layer_range, make_direction
 
 

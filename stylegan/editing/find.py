@@ -7,24 +7,24 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..array_files import is_array_file, read_arrays
-from ..checks import typed
-from ..direction import Direction, load_directions
 from ..errors import InputError
 from ..generator import Generator
-from ..latents import same_average
-from ..w_space import sample_w
+from ..latents.directions import Direction, load_directions
+from ..latents.samples import sample_w
+from ..latents.styles import same_average
+from ..runtime.checks import typed
+from ..weights.formats.arrays import is_array_file, read_arrays
 from .components import pca
 from .factorization import sefa
 from .space import layer_range, make_direction
 
-_PACKAGE = resources.files("stylegan") / "editing"
+_PACKAGE = resources.files("stylegan") / "assets"
 
 
 @typed
 def bundled_directions(G: Generator) -> dict[str, Direction]:
     """The directions that ship inside the package for this model, by name; none for other models."""
-    file = _PACKAGE / f"{G.name}.safetensors"
+    file = _PACKAGE / f"directions-{G.name}.safetensors"
     if "/" in G.name or not file.is_file():
         return {}
     with resources.as_file(file) as path:

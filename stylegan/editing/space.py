@@ -4,11 +4,11 @@ from typing import Any
 
 from torch import Tensor
 
-from ..bands import Layers, layer_indices
-from ..checks import check_integers
-from ..direction import Direction
 from ..errors import InputError
 from ..generator import Generator
+from ..latents.bands import Layers, layer_indices
+from ..latents.directions import Direction
+from ..runtime.checks import check_integers
 
 
 def make_direction(

@@ -16,15 +16,15 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ..errors import NotFoundError
-from ..placement import check_device, for_weights
-from ..weights.cache import sha256_of
+from ..runtime.device import check_device, for_weights
 from ..weights.checkpoint import load_checkpoint
+from ..weights.hub.cache import sha256_of
 from ..weights.loading import Loaded, build_network
 from .base import check_images, conv2d
 
 ClassifierName = Literal["gender", "age"]
 
-_FOLDER = resources.files("stylegan") / "extractors" / "weights"
+_FOLDER = resources.files("stylegan") / "assets"
 
 
 class AttributeClassifier(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from ..errors import InputError
-from ..placement import for_weights
+from ..runtime.device import for_weights
 
 
 def check_images(images: Tensor) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import WeightsError
-from ..placement import for_weights
+from ..runtime.device import for_weights
 from .base import Extractor, check_images, conv2d
 
 LICENSE = "Apache-2.0"

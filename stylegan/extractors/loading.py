@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..errors import DownloadError, NotFoundError, WeightsError
-from ..placement import check_device
+from ..runtime.device import check_device
 from ..weights import hub, manifest
-from ..weights.cache import sha256_of
-from ..weights.torch_files import read_torch_file
+from ..weights.formats.torch_files import read_torch_file
+from ..weights.hub.cache import sha256_of
 from .base import Extractor
 from .inception import build_inception, is_inception
 from .random_conv import random_conv

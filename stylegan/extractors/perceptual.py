@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..placement import FLOAT32_CPU
+from ..runtime.device import FLOAT32_CPU
 from .base import Extractor, check_pair, enlarge
 
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import IntegrityError, NotFoundError, WeightsError
-from ..weights.cache import sha256_of
-from ..weights.torch_files import read_torch_file
+from ..weights.formats.torch_files import read_torch_file
+from ..weights.hub.cache import sha256_of
 from .base import conv2d
 from .perceptual import PerceptualNetwork
 

@@ -11,11 +11,11 @@ from torch.autograd import forward_ad
 from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-from .. import ops
-from ..checks import check_choice
-from ..choices import RenderPath
 from ..errors import InputError
-from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from ..networks import ops
+from ..networks.layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from ..runtime.checks import check_choice
+from ..runtime.choices import RenderPath
 from .kernels import Kernels, TorchKernels
 from .native import native_kernels
 from .prepared import parameters_and_buffers

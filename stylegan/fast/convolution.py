@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..placement import FLOAT32_CPU
+from ..runtime.device import FLOAT32_CPU
 
 # Rows: the two output rows that a window of two input rows gives; columns: its taps; depth: taps of the 3x3 kernel.
 _WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]], **FLOAT32_CPU)

@@ -9,8 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..cuda_graphs import KeptRecordings
-from ..forks import ForkLock
+from ..runtime.cuda_graphs import KeptRecordings
+from ..runtime.forks import ForkLock
 
 # Reads inputs, writes outputs.
 Work = Callable[[list[Tensor], list[Tensor]], None]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..placement import FLOAT32_CPU
+from ..runtime.device import FLOAT32_CPU
 from .convolution import Convolution
 from .library import Array, Int, Long, Pointer, array, load_library, pointer, taps_pointer
 from .prepared import PreparedLayer

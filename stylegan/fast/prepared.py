@@ -11,9 +11,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from .. import ops
-from ..layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
-from ..placement import FLOAT32_CPU
+from ..networks import ops
+from ..networks.layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from ..runtime.device import FLOAT32_CPU
 from .convolution import Convolution, convolution_dtype
 
 

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..choices import RenderPath
-from ..forks import ForkLock
+from ..runtime.choices import RenderPath
+from ..runtime.forks import ForkLock
 from .choice import candidates
 from .convolution import Convolution
 from .graphs import CudaRecorder, Graphs

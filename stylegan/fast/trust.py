@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RenderError
-from ..forks import ForkLock
+from ..runtime.forks import ForkLock
 from .kernels import Kernels
 
 # RMS error that a path may have against the modules in float32, relative to the images' deviation. Networks with random

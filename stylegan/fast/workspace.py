@@ -7,7 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from ..forks import ForkLock
+from ..runtime.forks import ForkLock
 
 
 class Workspace:

@@ -7,7 +7,8 @@ from typing import Literal
 from PIL import Image, ImageDraw, ImageFont
 
 from ..generator import Generator
-from ..images import opaque, remember
+from ..images.convert import opaque
+from ..images.settings import remember
 
 Cells = Sequence[Image.Image]
 

@@ -3,12 +3,12 @@
 import torch
 from PIL import Image
 
-from ..bands import bands, resolutions
-from ..checks import typed
 from ..errors import InputError
 from ..generator import Generator, Labels
-from ..images import display_size, resize
-from ..latents import Seeds, check_seeds
+from ..images.grids import display_size, resize
+from ..latents.bands import bands, resolutions
+from ..latents.seeds import Seeds, check_seeds
+from ..runtime.checks import typed
 from .layout import column, finish, gap_size, row, text, text_size, upright
 
 

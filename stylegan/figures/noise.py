@@ -7,15 +7,16 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from ..bands import bands, resolutions
-from ..checks import typed
 from ..errors import InputError
 from ..generator import Generator, Labels
-from ..images import display_size, resize, to_pil
-from ..latents import Seeds, check_seeds
-from ..placement import FLOAT32_CPU
-from ..sampling import batches
-from ..tensors import check_tensor
+from ..images.convert import to_pil
+from ..images.grids import display_size, resize
+from ..latents.bands import bands, resolutions
+from ..latents.seeds import Seeds, check_seeds
+from ..runtime.batching import batches
+from ..runtime.checks import typed
+from ..runtime.device import FLOAT32_CPU
+from ..runtime.tensors import check_tensor
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
 EFFECT = 4  # Times that the last row of `noise_layers` shows what the noise adds: on small faces it is slight.

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from PIL import Image
 
-from ..bands import resolutions
-from ..checks import check_integer, typed
 from ..errors import InputError
 from ..generator import Generator, Labels
-from ..images import display_size, resize
-from ..latents import Seeds, check_cutoff, check_seeds
+from ..images.grids import display_size, resize
+from ..latents.bands import resolutions
+from ..latents.seeds import Seeds, check_seeds
+from ..latents.styles import check_cutoff
+from ..runtime.checks import check_integer, typed
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size, upright
 
 # Of figure 8.

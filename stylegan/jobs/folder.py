@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from .. import images
 from ..errors import DatasetError, InputError, StorageError
-from ..pictures import open_picture
-from ..workers import map_in_order
+from ..images.decoding import open_picture
+from ..runtime.threads import map_in_order
 from .job import Job
 
 # What resuming compares of a PNG's text.

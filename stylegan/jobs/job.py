@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from PIL import Image
 
-from ..choices import NoiseMode
 from ..fast import resolve_path
 from ..generator import Generator
-from ..images import display_size, resize
+from ..images.grids import display_size, resize
+from ..runtime.choices import NoiseMode
+from ..runtime.threads import map_in_order
 from ..version import __version__
-from ..workers import map_in_order
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,15 +20,15 @@ from typing import Any, NamedTuple, get_args
 from PIL import Image
 from tqdm import tqdm
 
-from ..choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat
 from ..errors import InputError
-from ..files import new_file, remove_strays, write_atomically
-from ..images import encode
-from ..sampling import steady_batch_size
-from ..seeds import SeedRanges
-from ..small_files import check_object, read_json
-from ..weights.cache import sha256_of
-from ..workers import map_in_order
+from ..images.encoding import encode
+from ..latents.ranges import SeedRanges
+from ..runtime.atomic_files import new_file, remove_strays, write_atomically
+from ..runtime.batching import steady_batch_size
+from ..runtime.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat
+from ..runtime.json_yaml import check_object, read_json
+from ..runtime.threads import map_in_order
+from ..weights.hub.cache import sha256_of
 from .folder import check_no_folder
 from .job import Job
 

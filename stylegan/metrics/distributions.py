@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_integer, check_integers, typed
 from ..errors import InputError
-from ..placement import to_float64
-from ..tensors import check_tensor
+from ..runtime.checks import check_integer, check_integers, typed
+from ..runtime.device import to_float64
+from ..runtime.tensors import check_tensor
 
 # Rows whose distances to all others are held at once: 1,024 x 50,000 float32 are 200 MB.
 _ROWS = 1024

@@ -20,11 +20,11 @@ from torch import Tensor
 from ..errors import InputError
 from ..extractors import Extractor, load_classifier, load_extractor
 from ..generator import Generator
-from ..precision import no_autocast
-from ..sampling import steady_batch_size
-from ..training.distributed import World
+from ..runtime.batching import steady_batch_size
+from ..runtime.distributed import World
+from ..runtime.precision import no_autocast
 from ..version import __version__
-from ..weights.cache import Cache
+from ..weights.hub.cache import Cache
 from . import distributions
 from .features import RealFeatures, check_finite
 from .images import Images, NoiseMode, labels_for

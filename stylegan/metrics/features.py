@@ -10,12 +10,12 @@ import safetensors
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ..data.dataset import ImageDataset
 from ..errors import StorageError, WeightsError
 from ..extractors import Extractor
-from ..files import write_atomically
-from ..training.dataset import ImageDataset
-from ..training.distributed import World
-from ..weights.cache import Cache, sha256_of
+from ..runtime.atomic_files import write_atomically
+from ..runtime.distributed import World
+from ..weights.hub.cache import Cache, sha256_of
 from .images import real_images
 
 logger = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.dataset import ImageDataset, shuffled_indices
 from ..errors import InputError
 from ..generator import Generator
-from ..images import as_rgb, from_uint8, to_uint8
-from ..placement import FLOAT32_CPU
-from ..training.dataset import ImageDataset, shuffled_indices
+from ..images.convert import as_rgb, from_uint8, to_uint8
+from ..runtime.device import FLOAT32_CPU
 
 NoiseMode = Literal["random", "const"]
 

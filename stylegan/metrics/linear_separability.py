@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..checks import typed
 from ..errors import InputError
-from ..tensors import check_tensor
+from ..runtime.checks import typed
+from ..runtime.tensors import check_tensor
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import latents, ops
+from .. import latents
 from ..errors import InputError
-from ..images import as_rgb
-from ..placement import FLOAT32_CPU, to_float64
+from ..images.convert import as_rgb
+from ..networks import ops
+from ..runtime.device import FLOAT32_CPU, to_float64
 from .images import Images
 
 Space = Literal["z", "w"]

@@ -7,8 +7,8 @@ import torch.distributed as dist
 from torch import Tensor
 from tqdm import tqdm
 
-from ..placement import FLOAT32_CPU
-from ..training.distributed import World
+from ..runtime.device import FLOAT32_CPU
+from ..runtime.distributed import World
 
 
 def rows_of_all(

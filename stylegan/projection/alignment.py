@@ -6,9 +6,9 @@ from math import ceil, hypot
 import numpy as np
 from PIL import Image
 
-from ..checks import check_integer, shown, typed
 from ..errors import InputError
 from ..generator import Generator
+from ..runtime.checks import check_integer, shown, typed
 from .photos import check_side
 
 Points = Sequence[tuple[float, float]]

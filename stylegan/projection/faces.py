@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
-from ..checks import typed
 from ..errors import InputError, StyleGANError
 from ..generator import Generator
-from ..images import opaque
+from ..images.convert import opaque
+from ..runtime.checks import typed
 from .alignment import cut_square
 from .photos import check_side
 

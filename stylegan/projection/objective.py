@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..images import as_rgb
+from ..images.convert import as_rgb
 
 # From images [N, 3, H, W] in [-1, 1] to vectors [N, D] whose squared distances are perceptual.
 Embed = Callable[[Tensor], Tensor]

@@ -13,12 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import images as _images
-from ..checks import check_integer, shown
 from ..errors import InputError
 from ..generator import Generator
-from ..latent_files import Latents
-from ..pictures import MODES
-from ..precision import no_autocast
+from ..images.decoding import MODES
+from ..latents.files import Latents
+from ..runtime.checks import check_integer, shown
+from ..runtime.precision import no_autocast
 from .photos import to_square
 from .projector import Projector, Settings, Space, frame_steps
 from .start import compare_with_samples

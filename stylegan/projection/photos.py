@@ -5,10 +5,10 @@ import warnings
 
 from PIL import Image
 
-from ..checks import check_integer, typed
 from ..errors import DatasetError, InputError
-from ..files import as_path
-from ..pictures import DARK, Crop, decode, square_box
+from ..images.decoding import DARK, Crop, decode, square_box
+from ..runtime.atomic_files import as_path
+from ..runtime.checks import check_integer, typed
 
 # A crop is enlarged this much at most; beyond it there is nothing to see.
 MAX_ENLARGEMENT = 4

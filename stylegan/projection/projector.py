@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..checks import check_choice, check_flag, check_integer, check_number
 from ..errors import InputError
 from ..generator import Generator
-from ..images import to_uint8
-from ..latents import check_same_average
-from ..placement import FLOAT32_CPU
-from ..tensor_files import load_tensors, save_tensors
-from ..w_space import sample_w
+from ..images.convert import to_uint8
+from ..latents.samples import sample_w
+from ..latents.styles import check_same_average
+from ..runtime.checks import check_choice, check_flag, check_integer, check_number
+from ..runtime.device import FLOAT32_CPU
+from ..runtime.tensor_files import load_tensors, save_tensors
 from .objective import (
     Embed,
     embed_images,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..placement import to_float64
+from ..runtime.device import to_float64
 from .objective import MAX_SIZE
 
 # Half of the difference that gives a derivative, in deviations of a principal component of w.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..generator import Generator
-from ..w_space import sample_w
+from ..latents.samples import sample_w
 from .objective import Embed, embed_images
 
 

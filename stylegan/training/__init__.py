@@ -1,12 +1,17 @@
 """Training: the paper's method, step by step and as a resumable loop. Nothing of the core imports it."""
 
-from .config import TrainingConfig
-from .distributed import World
-from .loop import Outcome, train
-from .optim import Adam
-from .schedule import Phase, Schedule
-from .state import TrainingState, new_state
-from .step import train_step
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from ..runtime.distributed import World
+    from .config import TrainingConfig
+    from .loop import Outcome, train
+    from .optim import Adam
+    from .schedule import Phase, Schedule
+    from .state import TrainingState, new_state
+    from .step import train_step
 
 __all__ = [
     "Adam",
@@ -20,3 +25,18 @@ __all__ = [
     "train",
     "train_step",
 ]
+
+_HOMES = {
+    "Adam": "optim",
+    "Outcome": "loop",
+    "Phase": "schedule",
+    "Schedule": "schedule",
+    "TrainingConfig": "config",
+    "TrainingState": "state",
+    "World": "step",
+    "new_state": "state",
+    "train": "loop",
+    "train_step": "step",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -13,7 +13,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
-from ..placement import FLOAT32_CPU
+from ..runtime.device import FLOAT32_CPU
 
 AugmentName = Literal["none", "diffaugment", "ada"]
 

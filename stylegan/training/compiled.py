@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..fast import negative_slope
-from ..layers import SynthesisLayer
+from ..networks.layers import SynthesisLayer
 from .fused import replace_parts
 
 

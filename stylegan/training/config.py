@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 import yaml
 
-from ..discriminator import Discriminator
 from ..errors import InputError
-from ..files import write_atomically
 from ..generator import Generator
-from ..presets import NO_TRUNCATION, PRESETS, Preset
-from ..small_files import read_yaml, show
+from ..networks.discriminator import Discriminator
+from ..runtime.atomic_files import write_atomically
+from ..runtime.json_yaml import read_yaml, show
 from .augment import AugmentName
 from .losses import LossName
+from .presets import NO_TRUNCATION, PRESETS, Preset
 from .schedule import (
     OFFICIAL_BATCH,
     OFFICIAL_LEARNING_RATE,

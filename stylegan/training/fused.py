@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ..fast import is_supported, native_gradients, native_kernels, negative_slope, separate
-from ..layers import Conv2d, SynthesisLayer, epilogue
-from ..ops import blur
+from ..networks.layers import Conv2d, SynthesisLayer, epilogue
+from ..networks.ops import blur
 
 
 def fuse(network: nn.Module) -> None:

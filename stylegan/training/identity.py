@@ -5,8 +5,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from ..data.dataset import ImageDataset
 from ..errors import InputError
-from .dataset import ImageDataset
 from .snapshot import Images
 
 _log = logging.getLogger(__name__)

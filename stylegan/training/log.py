@@ -10,8 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .. import images
 from ..errors import CheckpointError
-from ..files import explained, write_atomically
-from ..small_files import check_object, parse_json
+from ..runtime.atomic_files import explained, write_atomically
+from ..runtime.json_yaml import check_object, parse_json
 
 # What a plot needs of an entry.
 _FIELDS = {"step": int | None, "kimg": float, "resolution": int}  # The distances of a run's snapshots have no steps.

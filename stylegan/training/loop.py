@@ -24,14 +24,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..checks import check_number
+from ..data.dataset import ImageDataset, shuffled_indices
 from ..errors import CheckpointError, DivergenceError, InputError
 from ..fast import has_fast_bfloat16
-from ..placement import check_dtype
-from ..precision import no_autocast
+from ..runtime.checks import check_number
+from ..runtime.device import check_dtype
+from ..runtime.distributed import World, connect, disconnect, own_device
+from ..runtime.precision import no_autocast
 from .config import TrainingConfig
-from .dataset import ImageDataset, shuffled_indices
-from .distributed import World, connect, disconnect, own_device
 from .identity import check_data, describe_data
 from .log import append_log, plot_curves, read_log, rewind_log
 from .reals import shrink

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..placement import FLOAT32_CPU
+from ..runtime.device import FLOAT32_CPU
 
 
 def draw_crossovers(

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from .. import ops
-from ..images import from_uint8
-from .dataset import box_downscale
+from ..data.dataset import box_downscale
+from ..images.convert import from_uint8
+from ..networks import ops
 
 
 def process_reals(

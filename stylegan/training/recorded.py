@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ..cuda_graphs import KeptRecordings
+from ..runtime.cuda_graphs import KeptRecordings
 from .passes import DiscriminatorPass, GeneratorPass, Inputs, Passes
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import log2
 
-from ..architecture import block_resolutions
 from ..errors import InputError
+from ..networks.shapes import block_resolutions
 
 # One value for all resolutions, or one for each; a resolution that is not named has the fallback.
 ByResolution = float | Mapping[int, float]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
+from ..runtime.checks import is_number
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,6 @@ def _number(value: Any, whole: bool, limits: Limits) -> float | None:
             return None
         value = int(value)
     return value if value in limits else None
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a number, no bool, that float32 can hold."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3e38
 
 
 def _is_resolution(key: Any) -> bool:

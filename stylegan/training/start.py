@@ -18,16 +18,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..architecture import feature_maps
-from ..discriminator import Discriminator
 from ..errors import InputError, WeightsError
 from ..generator import Generator
-from ..mapping import MappingNetwork
-from ..presets import PRESETS
-from ..synthesis import SynthesisNetwork
+from ..networks.discriminator import Discriminator
+from ..networks.mapping import MappingNetwork
+from ..networks.shapes import feature_maps
+from ..networks.synthesis import SynthesisNetwork
 from ..weights.checkpoint import Checkpoint, config_from_json
 from ..weights.loading import Loaded, build_network, read_weights
 from .config import FEATURE_MAPS, TrainingConfig
+from .presets import PRESETS
 from .state import TrainingState, config_of, list_checkpoints, read_tensors
 
 _log = logging.getLogger(__name__)

@@ -20,15 +20,15 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ..discriminator import Discriminator
 from ..errors import CheckpointError, InputError
-from ..files import write_atomically
 from ..generator import Generator
-from ..memory import keep_freed_memory
-from ..small_files import check_object, parse_json
+from ..networks.discriminator import Discriminator
+from ..runtime.atomic_files import write_atomically
+from ..runtime.distributed import own_device
+from ..runtime.json_yaml import check_object, parse_json
+from ..runtime.memory import keep_freed_memory
 from .compiled import compile_layers
 from .config import FIXED, TrainingConfig
-from .distributed import own_device
 from .fused import fuse
 from .optim import LOSS_SCALE, Adam
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ..generator import Generator
-from ..placement import FLOAT32_CPU
+from ..runtime.device import FLOAT32_CPU
+from ..runtime.distributed import World
 from .augment import Augment, adapt, draw_augment
 from .averages import ema_beta, update_ema, update_w_avg
 from .config import TrainingConfig
-from .distributed import World
 from .mixing import draw_crossovers
 from .optim import next_loss_scale
 from .passes import Draws, Inputs, Passes

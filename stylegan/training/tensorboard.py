@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
-from ..images import opaque
+from ..images.convert import opaque
 
 
 def require_tensorboard() -> None:

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from ..errors import WeightsError
-from ..files import as_path, new_file
-from ..placement import check_dtype
-from ..small_files import parse_json, read_json
+from ..runtime.atomic_files import as_path, new_file
+from ..runtime.device import check_dtype
+from ..runtime.json_yaml import parse_json, read_json
 from .kinds import cut_off, foreign
 
 FORMAT_VERSION = "1"

@@ -16,13 +16,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ..checks import check_integer, shown
 from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, OfflineError, WeightsError
-from ..files import as_path, write_atomically
-from ..placement import without_memory
-from ..small_files import DESCRIPTION
+from ..runtime.atomic_files import as_path, write_atomically
+from ..runtime.checks import check_integer, shown
+from ..runtime.device import without_memory
+from ..runtime.json_yaml import DESCRIPTION
 from . import hub, manifest
-from .cache import sha256_of
 from .checkpoint import (
     Checkpoint,
     NetworkName,
@@ -33,13 +32,14 @@ from .checkpoint import (
     save_checkpoint,
 )
 from .folders import UNNAMED, is_path_like, weight_file
+from .formats.official import convert_official, with_average
+from .formats.official_pickle import OfficialNetwork, read_pickle
+from .formats.torch_files import read_torch_file
+from .hub.cache import sha256_of
+from .hub.sources import Source, parse_source
 from .kinds import kind_of
-from .layouts import convert, is_port_safetensors, unwrap
-from .layouts.common import Request
-from .official import convert_official, with_average
-from .official_pickle import OfficialNetwork, read_pickle
-from .sources import Source, parse_source
-from .torch_files import read_torch_file
+from .ports import convert, is_port_safetensors, unwrap
+from .ports.common import Request
 
 logger = logging.getLogger(__name__)
 NetworkT = TypeVar("NetworkT", bound=nn.Module)

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from ..errors import IntegrityError, NotFoundError, WeightsError
-from ..small_files import parse_json, read_json
-from .sources import Kind, Source, check_url, is_commit
+from ..runtime.json_yaml import parse_json, read_json
+from .hub.sources import Kind, Source, check_url, is_commit
 
 Format = Literal["safetensors", "official", "port"]
 

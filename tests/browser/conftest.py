@@ -25,7 +25,7 @@ from PIL import Image
 
 from stylegan.weights.manifest import DEFAULT_MODEL
 
-ROOT = Path(__file__).parents[2]
+from ..conftest import ROOT
 
 # Width and height of what the page is given.
 DESKTOP, PHONE = (1280, 800), (390, 844)

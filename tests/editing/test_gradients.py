@@ -6,7 +6,7 @@ import torch
 
 from stylegan.editing import COLOURS, gradient_directions
 from stylegan.errors import InputError
-from stylegan.w_space import sample_w
+from stylegan.latents.samples import sample_w
 
 from ..conftest import tiny_generator
 

@@ -15,7 +15,7 @@ from stylegan.editing import (
     sefa,
 )
 from stylegan.errors import InputError
-from stylegan.w_space import sample_w
+from stylegan.latents.samples import sample_w
 
 from ..conftest import tiny_generator
 

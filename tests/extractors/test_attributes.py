@@ -1,7 +1,6 @@
 """Classifiers of attributes: what they promise of any images, and that they know the faces they were made for."""
 
 import importlib.util
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,9 +10,8 @@ from stylegan.errors import InputError, NotFoundError, WeightsError
 from stylegan.extractors import AttributeClassifier, load_classifier
 from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
 
-from ..conftest import SHARED
+from ..conftest import ROOT, SHARED
 
-ROOT = Path(__file__).parents[2]
 FACES = SHARED / "data" / "faces-128.zip"
 
 
@@ -66,7 +64,7 @@ def test_classifiers_say_where_they_come_from_and_how_well_they_do(classifier):
     assert classifier.metadata["metrics"]["accuracy"] > 0.75
     assert classifier.metadata["metrics"]["held_out"] == 1579
     assert len(classifier.sha256) == 64
-    size = (ROOT / "stylegan/extractors/weights" / f"{classifier.name}.safetensors").stat().st_size
+    size = (ROOT / "stylegan/assets" / f"{classifier.name}.safetensors").stat().st_size
     assert size < 500_000
 
 

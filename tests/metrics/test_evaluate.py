@@ -17,15 +17,14 @@ from stylegan.cli import main
 from stylegan.cli.evaluate import evaluate as evaluate_command
 from stylegan.errors import DatasetError, InputError, WeightsError
 from stylegan.extractors import load_extractor
-from stylegan.images import from_uint8, to_uint8
+from stylegan.images.convert import from_uint8, to_uint8
 from stylegan.metrics import Settings, evaluate, features, frechet_distance
 from stylegan.metrics.images import Images, labels_for
 from stylegan.metrics.names import Metric, parse_metric, parse_metrics
 
-from ..conftest import tiny_generator
+from ..conftest import ROOT, tiny_generator
 from .tiny import tiny_pictures, tiny_settings, values, well_spread
 
-ROOT = str(Path(__file__).parents[2])
 NAMES = ["fid24", "kid24", "precision24", "recall24", "ppl_w100", "ppl_zend100", "ls_z24", "ls_w24"]
 
 
@@ -273,7 +272,7 @@ import torch
 torch.set_num_threads(1)
 from pathlib import Path
 from stylegan.metrics import evaluate
-from stylegan.training.distributed import connect, disconnect
+from stylegan.runtime.distributed import connect, disconnect
 from tests.metrics.tiny import tiny_settings, well_spread
 data, cache, out = map(Path, sys.argv[1:])
 world = connect(torch.device("cpu"))
@@ -290,7 +289,7 @@ def test_two_processes_give_the_numbers_of_one(G, pictures, tmp_path):
     script.write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     command += ["--monitor-interval=0.1", str(script), str(pictures), str(tmp_path / "two"), str(tmp_path / "out.json")]
-    env = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     two = json.loads((tmp_path / "out.json").read_text())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stylegan.errors import InputError
-from stylegan.latents import z_from_seeds
+from stylegan.latents.seeds import z_from_seeds
 from stylegan.metrics.images import Images
 from stylegan.metrics.path_length import Path, average, path_lengths, positions, slerp, view
 

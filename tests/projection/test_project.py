@@ -9,11 +9,11 @@ import stylegan
 from stylegan import Generator
 from stylegan.errors import InputError
 from stylegan.extractors import load_extractor
-from stylegan.images import from_uint8, to_uint8
-from stylegan.latent_files import Latents
+from stylegan.images.convert import from_uint8, to_uint8
+from stylegan.latents.files import Latents
+from stylegan.latents.samples import sample_w
 from stylegan.projection.objective import embed_images
 from stylegan.projection.start import best_start
-from stylegan.w_space import sample_w
 
 from ..conftest import tiny_generator
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from stylegan import Discriminator, Generator
-from stylegan.layers import epilogue
+from stylegan.networks.layers import epilogue
 from stylegan.training import new_state
 from stylegan.training.compiled import compile_layers, compiled_epilogue
 

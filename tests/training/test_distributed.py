@@ -12,15 +12,14 @@ import yaml
 from safetensors.torch import load_file
 
 from stylegan.errors import InputError
-from stylegan.training import TrainingConfig, World, distributed, new_state, train
-from stylegan.training.distributed import own_device
+from stylegan.runtime import distributed
+from stylegan.runtime.distributed import own_device
+from stylegan.training import TrainingConfig, World, new_state, train
 from stylegan.training.log import read_log
 from stylegan.training.state import load_state
 
-from ..conftest import GOLDEN
+from ..conftest import GOLDEN, ROOT
 from .tiny import TinyImages, tiny_config, well_conditioned
-
-ROOT = str(Path(__file__).parents[2])
 
 # Two steps at 8x8, a fade, and 16x16; both groups of four in one batch of eight.
 SCRIPT = """
@@ -60,7 +59,7 @@ def torchrun(tmp_path: Path, out: Path, *, die_at: int = -1, restarts: int = 0, 
     script.write_text(source)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--max-restarts={restarts}"]
     command += ["--standalone", "--monitor-interval=0.1", str(script), str(out), str(die_at)]
-    env = {**os.environ, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -12,11 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import stylegan.files
+import stylegan.runtime.atomic_files
 from stylegan.errors import CheckpointError, DivergenceError
 from stylegan.training import new_state, state, train, train_step
 from stylegan.training.state import list_checkpoints, load_state, resume_state, save_state
 
+from ..conftest import ROOT
 from .tiny import TinyImages, run, tiny_config
 
 
@@ -123,7 +124,7 @@ sys.exit(outcome.exit_code)
 
 
 def start(out: Path, minutes: float = 10) -> subprocess.Popen:
-    root = str(Path(__file__).parents[2])
+    root = str(ROOT)
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(root=root, out=str(out), minutes=minutes)],
         stdout=subprocess.PIPE,
@@ -169,7 +170,7 @@ for _ in sys.stdin:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path):
     """It saves after every step and is killed at 30 random times; the next process goes on each time."""
-    rng, steps, root = random.Random(0), [], str(Path(__file__).parents[2])
+    rng, steps, root = random.Random(0), [], str(ROOT)
     code = FORKS.format(out=str(tmp_path))
     environment = {**os.environ, "PYTHONPATH": root}
     command = [sys.executable, "-c", code]
@@ -206,7 +207,7 @@ def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path):
     rng, path = random.Random(1), tmp_path / "file"
     path.write_bytes(bytes([7]) * 1_000_000)
     for _ in range(5):
-        code = WRITER.format(module=stylegan.files.__file__, path=str(path))
+        code = WRITER.format(module=stylegan.runtime.atomic_files.__file__, path=str(path))
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))

@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from stylegan import Discriminator, Generator, ops
+from stylegan import Discriminator, Generator
 from stylegan.fast import native_gradients
-from stylegan.layers import SynthesisLayer, epilogue
+from stylegan.networks import ops
+from stylegan.networks.layers import SynthesisLayer, epilogue
 from stylegan.training import fused, new_state, train_step
 from stylegan.training.fused import fuse, fused_blur, fused_epilogue
 from stylegan.training.passes import run_as

@@ -10,15 +10,15 @@ from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
 from stylegan.cli import main
+from stylegan.data.dataset import ImageDataset
 from stylegan.errors import InputError
 from stylegan.training import TrainingConfig, train
-from stylegan.training.dataset import ImageDataset
 from stylegan.training.identity import describe_data
 from stylegan.training.log import read_log
 from stylegan.training.state import header, list_checkpoints, read_tensors
 
-from .pictures import encoded, make_zip, noise
-from .test_cli_train import SMALL
+from ..cli.test_cli_train import SMALL
+from ..data.pictures import encoded, make_zip, noise
 from .tiny import TinyImages, run, tiny_config
 
 

@@ -12,12 +12,11 @@ from PIL import Image
 
 from stylegan.extractors import load_extractor
 from stylegan.generator import Generator
-from stylegan.images import from_uint8, to_pil
+from stylegan.images.convert import from_uint8, to_pil
 from stylegan.metrics import frechet_distance
 
+from ..conftest import ROOT
 from .tiny import TinyImages, run
-
-ROOT = Path(__file__).parents[2]
 
 
 def write_pictures(pictures: torch.Tensor, folder: Path) -> Path:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan import cuda_graphs, ops
+from stylegan.networks import ops
+from stylegan.runtime import cuda_graphs
 from stylegan.training import TrainingConfig, TrainingState, new_state, recorded, train_step
 from stylegan.training.recorded import CudaCapture, Recorded, Recordings
 

@@ -2,7 +2,6 @@
 
 import logging
 import runpy
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,9 +13,8 @@ from stylegan.training import new_state, train
 from stylegan.training.start import start_from
 from stylegan.training.state import list_checkpoints, load_state, resume_state
 
+from ..conftest import ROOT
 from .tiny import TinyImages, assert_same, tiny_config
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

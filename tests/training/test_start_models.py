@@ -10,18 +10,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from stylegan.cli import main
-from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import Generator
+from stylegan.networks.discriminator import Discriminator
 from stylegan.training import TrainingConfig, new_state, train, train_step
 from stylegan.training.start import read_source, start_from
 from stylegan.training.state import header as state_header
 from stylegan.training.state import list_checkpoints, read_tensors
 
 from ..conftest import GOLDEN, tiny_generator
-from ..layouts import ports
-from ..layouts.golden_sets import golden_set
-from .pictures import encoded, make_zip, noise
+from ..data.pictures import encoded, make_zip, noise
+from ..weights.ports import writers as ports
+from ..weights.ports.golden_sets import golden_set
 from .tiny import TinyImages, run, tiny_config
 
 PRESETS = {"T": "F", "D": "F", "styles_noconst_nonoise": "C", "traditional8": "B", "pixelnorm_in_ch1": "F"}

@@ -1,0 +1,373 @@
+"""Prepare a data set: pictures of any kind -> a zip of uniformly sized square images (`stylegan dataset`)."""
+
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Literal, get_args
+
+from tqdm import tqdm
+
+from ..errors import DatasetError, InputError
+from ..images.decoding import (
+    MODES,
+    Crop,
+    Fit,
+    OutputFormat,
+    crop_box,
+    decode,
+    open_picture,
+    quiet_pillow,
+    side_for,
+    to_square,
+    upright_size,
+)
+from ..images.encoding import encode
+from ..runtime.atomic_files import new_file, remove_strays
+from ..runtime.threads import map_in_order
+from .dataset import MIN_RESOLUTION, is_resolution
+from .labels import LABELS_FILE, LABELS_FILES, Label, Labels, labels_from_folders, labels_json, read_labels
+from .sources import Source, list_files, printable
+
+Split = Literal["all", "train", "test"]
+LabelOrigin = Literal["auto", "file", "folders", "none"]
+
+# Flickr-Faces-HQ: 70,000 images, of which the first 60,000 are for training (Karras et al. 2019, appendix A).
+FFHQ_IMAGES = 70_000
+FFHQ_TRAIN = 60_000
+
+MAX_DEFAULT_RESOLUTION = 1024
+SUFFIXES: dict[OutputFormat, str] = {"png": ".png", "jpeg": ".jpg"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was made of a source."""
+
+    images: int
+    resolution: int
+    label_dim: int
+    conversions: Counter[str]  # What had to be converted, and in how many pictures.
+    cropped: int  # Pictures that were no squares and lost parts of their longer side,
+    cropped_most: float  # and the largest of these parts, 0 to 1.
+    bad: list[tuple[str, str]]  # Pictures left out, with the reason.
+    others: list[str]  # Files left out because their suffix is not one of a picture.
+    is_ffhq: bool
+    smallest: str | None  # The picture that decided the resolution; None = the resolution was given.
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How each picture is converted; `prepare` describes the fields."""
+
+    resolution: int
+    crop: Crop | None
+    fit: Fit
+    format: OutputFormat
+    channels: int
+    bit_depth: int | None
+    animated: Literal["reject", "first"]
+    allow_upscale: bool
+
+
+@dataclass(frozen=True)
+class _Result:
+    """One picture, encoded, or why it cannot be used."""
+
+    data: bytes = b""
+    conversions: tuple[str, ...] = ()
+    lost: float = 0.0  # Share of the longer side that was cropped.
+    problem: str | None = None
+
+
+@dataclass
+class _Written:
+    """What has gone into the zip so far."""
+
+    labels: dict[str, Label] = field(default_factory=dict)  # By the name in the zip.
+    conversions: Counter[str] = field(default_factory=Counter)
+    cropped: list[float] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+
+def prepare(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    resolution: int | None = None,
+    crop: Crop | None = None,
+    fit: Fit = "crop",
+    format: OutputFormat = "png",
+    channels: int = 3,
+    bit_depth: int | None = None,
+    split: Split = "all",
+    test_every: int | None = None,
+    max_images: int | None = None,
+    labels: LabelOrigin = "auto",
+    label_field: str | None = None,
+    animated: Literal["reject", "first"] = "reject",
+    allow_upscale: bool = False,
+    skip_bad: bool = False,
+    max_bad: float = 0.01,
+    overwrite: bool = False,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> Report:
+    """Make a zip of square images, 00000000.png, 00000001.png... in the order of the names in the source.
+
+    source: a folder with its sub-folders, a zip, a tar or TFRecords of an official data set, all read in place.
+    out: the zip; complete or not there. The same source and options give the same bytes with the same Pillow.
+    resolution: a power of two, 8 or more; None = the largest that no picture is too small for, at most 1024.
+    crop: x, y, w, h in the upright picture; None = all of it. It is resized by a Lanczos filter.
+    fit: what becomes of pictures that are no squares: "crop" = the largest centred square is used; "pad" = all of it,
+        between black bars, which are transparent where there is alpha; "stretch" = all of it, out of proportion.
+    format: "png", or "jpeg" of quality 95, which holds no alpha.
+    channels: 1 = grey, 3 = RGB, both with transparency laid over white; 2 = grey with alpha, 4 = RGBA.
+    bit_depth: bits that 16-bit pictures use, 9 to 16; None = as each file tells, else 16. See `pictures.decode`.
+    split: "train", "test" or "all". Of FFHQ: the first 60,000 images, the last 10,000.
+    test_every: of other pictures: every so many-th of them, in the order of the names, is a test picture.
+    max_images: use the first pictures only; None = all.
+    labels: "file" = the labels.json or dataset.json of the source; "folders" = a class for each sub-folder; "none";
+        "auto" = "file" if there is one that fits, else "none".
+    label_field: the field of the records in the source's labels.json that becomes the class; see `training.labels`.
+    animated: "reject" = an animation is a bad file; "first" = use its first frame.
+    allow_upscale: enlarge pictures that are too small, which are bad files otherwise.
+    skip_bad: leave bad files out, as long as they are at most the fraction max_bad of all, rounded up.
+    overwrite: replace `out` if it exists.
+    threads: None = as many as there are CPUs.
+    progress: show a bar; None = on a terminal.
+
+    Raises InputError for options that do not fit, DatasetError with a list of the files for those that are bad.
+    """
+    source, out = Path(source), Path(out)
+    _check_options(
+        resolution, crop, fit, format, channels, bit_depth, max_images, max_bad, labels, label_field, animated
+    )
+    _check_out(source, out, overwrite)
+    hidden = None if progress is None else not progress
+    with Source(source) as src, quiet_pillow():
+        names, is_ffhq = _chosen(src, split, test_every, max_images)
+        table = _labels(src, labels, label_field, is_ffhq)
+        smallest = None
+        if resolution is None:
+            resolution, smallest = _default_resolution(src, names, crop, fit, threads, hidden)
+        recipe = _Recipe(resolution, crop, fit, format, channels, bit_depth, animated, allow_upscale)
+        results = map_in_order(partial(_process, src.read, recipe), names, threads=threads)
+        remove_strays(out)
+        with new_file(out) as file:
+            bar = tqdm(results, total=len(names), desc=f"preparing {out.name}", unit="img", disable=hidden, leave=False)
+            written = _write(file, zip(names, bar, strict=True), recipe, src, table)
+            _check_bad(src, written, len(names), ceil(round(max_bad * len(names), 6)) if skip_bad else None)
+    return Report(
+        images=len(written.labels),
+        resolution=resolution,
+        label_dim=table.label_dim if table else 0,
+        conversions=written.conversions,
+        cropped=len(written.cropped),
+        cropped_most=max(written.cropped, default=0.0),
+        bad=written.bad,
+        others=[name for name in src.others if name.split("/")[-1] not in LABELS_FILES],
+        is_ffhq=is_ffhq,
+        smallest=smallest,
+    )
+
+
+def ffhq_order(names: Sequence[str]) -> list[str] | None:
+    """The names in the order of FFHQ if they are its 70,000 images: 00000/00000.png to 69000/69999.png, or flat.
+
+    None = these are other pictures, or not all of them.
+    """
+    if len(names) != FFHQ_IMAGES:
+        return None
+    by_index = {}
+    for name in names:
+        path = PurePosixPath(name)
+        if not _is_five_digits(path.stem):
+            return None
+        if _is_five_digits(path.parent.name) and int(path.parent.name) != int(path.stem) // 1000 * 1000:
+            return None
+        by_index[int(path.stem)] = name
+    return [by_index[i] for i in range(FFHQ_IMAGES)] if by_index.keys() == set(range(FFHQ_IMAGES)) else None
+
+
+def _is_five_digits(text: str) -> bool:
+    return len(text) == 5 and text.isascii() and text.isdecimal()
+
+
+def _chosen(src: Source, split: Split, test_every: int | None, max_images: int | None) -> tuple[list[str], bool]:
+    """The pictures to use, in order, and whether they are FFHQ."""
+    ordered = ffhq_order(src.names)
+    names = ordered or src.names
+    if split not in ("all", "train", "test"):
+        raise InputError(f"split must be all, train or test, got {split!r}")
+    if test_every is not None and (test_every < 2 or split == "all"):
+        raise InputError(f"test_every must be 2 or more, and split train or test; got {test_every} and {split!r}")
+    if split != "all" and test_every is not None:
+        is_test = [i % test_every == test_every - 1 for i in range(len(names))]
+        names = [name for name, test in zip(names, is_test, strict=True) if test == (split == "test")]
+    elif split != "all":
+        if ordered is None:
+            raise InputError(
+                f"split {split!r} needs test_every, unless the pictures are the {FFHQ_IMAGES:,} images of FFHQ, named "
+                f"00000/00000.png to 69000/69999.png or 00000.png to 69999.png; {src.path} holds {len(names):,}, "
+                f"the first of which is {printable(names[0])}"
+            )
+        names = names[:FFHQ_TRAIN] if split == "train" else names[FFHQ_TRAIN:]
+    if not names:
+        raise InputError(f"{src.path}: no picture is left for split {split!r} with test_every {test_every}")
+    return names[:max_images], ordered is not None
+
+
+def _labels(src: Source, origin: LabelOrigin, label_field: str | None, is_ffhq: bool) -> Labels | None:
+    """The labels of all pictures of the source, so that the classes do not depend on which of them are used."""
+    if origin == "none":
+        return None
+    if origin in ("auto", "file"):
+        return read_labels(src, field=label_field, required=origin == "file")
+    if is_ffhq:
+        raise InputError("labels from folders: the folders of FFHQ are numbers, not classes; use labels 'none'")
+    return labels_from_folders(src.names)
+
+
+def _default_resolution(
+    src: Source, names: Sequence[str], crop: Crop | None, fit: Fit, threads: int | None, hidden: bool | None
+) -> tuple[int, str | None]:
+    """The largest power of two that no picture is too small for, and the picture that decided it."""
+
+    def side(name: str) -> int | None:
+        try:
+            return side_for(upright_size(open_picture(src.read(name))), crop, fit)
+        except DatasetError:
+            return None  # Listed with the other bad files later on.
+
+    sizes = map_in_order(side, names, threads=threads)
+    bar = tqdm(sizes, total=len(names), desc=f"measuring {src.path.name}", unit="img", disable=hidden, leave=False)
+    known = [(size, name) for size, name in zip(bar, names, strict=True) if size is not None]
+    if not known:
+        return MIN_RESOLUTION, None
+    size, name = min(known)
+    if size < MIN_RESOLUTION:
+        raise DatasetError(
+            f"{printable(name)} of {src.path} gives a square of {size} pixels, expected {MIN_RESOLUTION} or more; "
+            "remove it, or choose a resolution, then it is listed as a bad file"
+        )
+    return min(1 << (size.bit_length() - 1), MAX_DEFAULT_RESOLUTION), name
+
+
+def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Result:
+    """Read, decode, crop, resize and encode one picture."""
+    try:
+        picture = decode(read(name), channels=recipe.channels, animated=recipe.animated, bit_depth=recipe.bit_depth)
+        left, top, right, bottom = crop_box(picture.image.size, recipe.crop)
+        w, h, conversions = right - left, bottom - top, picture.conversions
+        side = side_for(picture.image.size, recipe.crop, recipe.fit)
+        if side < recipe.resolution:
+            if not recipe.allow_upscale:
+                raise DatasetError(f"a square of {side} is too small for {recipe.resolution} without enlarging it")
+            conversions += ("enlarged",)
+        if w != h and recipe.fit != "crop":
+            conversions += ("padded" if recipe.fit == "pad" else "stretched",)
+        image = to_square(picture.image, recipe.resolution, recipe.crop, recipe.fit)
+        lost = 1 - min(w, h) / max(w, h) if recipe.fit == "crop" else 0.0
+        return _Result(encode(image, SUFFIXES[recipe.format]), conversions, lost)
+    except DatasetError as error:
+        return _Result(problem=str(error))
+
+
+def _write(
+    file: BinaryIO, results: Iterator[tuple[str, _Result]], recipe: _Recipe, src: Source, table: Labels | None
+) -> _Written:
+    """Fill the zip: nothing in it depends on time, place or threads."""
+    written = _Written()
+    label_of = dict(zip(src.names, table.values, strict=True)) if table else {}
+    suffix = SUFFIXES[recipe.format]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, result in results:
+            if result.problem is not None:
+                written.bad.append((name, result.problem))
+                continue
+            target = f"{len(written.labels):08d}{suffix}"
+            archive.writestr(_entry(target), result.data)
+            written.labels[target] = label_of.get(name)
+            written.conversions.update(result.conversions)
+            if result.lost:
+                written.cropped.append(result.lost)
+        if table:
+            archive.writestr(_entry(LABELS_FILE), labels_json(written.labels, table.classes))
+    return written
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """The header of a file, with the earliest date that a zip can hold and the same permissions everywhere."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.create_system = 3
+    info.external_attr = 0o100644 << 16
+    return info
+
+
+def _check_bad(src: Source, written: _Written, total: int, allowed: int | None) -> None:
+    """Raise DatasetError if there are more bad files than allowed; None = none, and leaving out was not asked for."""
+    count = len(written.bad)
+    if count <= (allowed or 0) and written.labels:
+        return
+    advice = "repair or remove them, or leave them out with --skip-bad (skip_bad=True)"
+    if any("too small" in reason for _, reason in written.bad):
+        advice += "; --allow-upscale (allow_upscale=True) enlarges those that are too small"
+    if any(reason == "animated" for _, reason in written.bad):
+        advice += "; --animated first (animated='first') uses the first frame of animations"
+    if allowed is not None:
+        advice = f"at most {allowed} may be left out (--max-bad, max_bad)"
+    raise DatasetError(f"{count} of {total} pictures of {src.path} are bad; {advice}:\n{list_files(written.bad)}")
+
+
+def _check_out(source: Path, out: Path, overwrite: bool) -> None:
+    if out.suffix.lower() != ".zip":
+        raise InputError(f"OUT is {out}; expected a file that ends in .zip")
+    if out.exists():
+        if out.is_dir() or (source.exists() and out.samefile(source)):
+            raise InputError(f"OUT is {out}, which is {'a folder' if out.is_dir() else 'SOURCE'}; choose another name")
+        if not overwrite:
+            raise InputError(f"{out} exists; --force (overwrite=True) replaces it")
+
+
+def _check_options(
+    resolution: int | None,
+    crop: Crop | None,
+    fit: str,
+    format: str,
+    channels: int,
+    bit_depth: int | None,
+    max_images: int | None,
+    max_bad: float,
+    labels: str,
+    label_field: str | None,
+    animated: str,
+) -> None:
+    if resolution is not None and not is_resolution(resolution):
+        raise InputError(f"resolution must be a power of two of {MIN_RESOLUTION} or more, got {resolution}")
+    if crop is not None and (len(crop) != 4 or min(crop[:2]) < 0 or min(crop[2:]) < 1):
+        raise InputError(f"crop must be x, y, w, h with x and y of 0 or more and w and h of 1 or more, got {crop}")
+    if format not in ("png", "jpeg"):
+        raise InputError(f"format must be png or jpeg, got {format!r}")
+    if fit not in get_args(Fit):
+        raise InputError(f"fit must be crop, pad or stretch, got {fit!r}")
+    if channels not in MODES:
+        raise InputError(f"channels must be 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), got {channels}")
+    if channels in (2, 4) and format == "jpeg":
+        raise InputError(f"format jpeg holds no alpha, so it does not go with channels {channels}; use png")
+    if bit_depth is not None and bit_depth not in range(9, 17):
+        raise InputError(f"bit_depth must be from 9 to 16, got {bit_depth}")
+    if max_images is not None and max_images < 1:
+        raise InputError(f"max_images must be 1 or more, got {max_images}")
+    if not 0 <= max_bad < 1:
+        raise InputError(f"max_bad must be a fraction from 0 to less than 1, got {max_bad}")
+    if labels not in get_args(LabelOrigin):
+        raise InputError(f"labels must be auto, file, folders or none, got {labels!r}")
+    if animated not in ("reject", "first"):
+        raise InputError(f"animated must be reject or first, got {animated!r}")
+    if label_field is not None and labels not in ("auto", "file"):
+        raise InputError(f"label_field is for labels 'file', got labels {labels!r}")

@@ -1,0 +1,39 @@
+"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and pictures that remember how they were made."""
+
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .convert import as_rgb, check_channels, from_uint8, opaque, to_numpy, to_pil, to_uint8
+    from .encoding import encode, format_of, save
+    from .grids import display_size, grid, resize
+    from .settings import recall, remember, setting_text, settings_of
+
+__all__ = [
+    "as_rgb",
+    "check_channels",
+    "display_size",
+    "encode",
+    "format_of",
+    "from_uint8",
+    "grid",
+    "opaque",
+    "recall",
+    "remember",
+    "resize",
+    "save",
+    "setting_text",
+    "settings_of",
+    "to_numpy",
+    "to_pil",
+    "to_uint8",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    dict.fromkeys(("as_rgb", "check_channels", "from_uint8", "opaque", "to_numpy", "to_pil", "to_uint8"), "convert")
+    | dict.fromkeys(("encode", "format_of", "save"), "encoding")
+    | dict.fromkeys(("display_size", "grid", "resize"), "grids")
+    | dict.fromkeys(("recall", "remember", "setting_text", "settings_of"), "settings"),
+)

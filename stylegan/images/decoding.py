@@ -1,0 +1,296 @@
+"""One picture: bytes -> 8 bits of grey or RGB, with alpha or without, whatever its format and orientation; fitting."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from ..errors import DatasetError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+# Pillow's own limit for a warning, here for refusing: a larger picture needs more than 256 MiB as RGB.
+MAX_PIXELS = 89_478_485
+
+Crop = tuple[int, int, int, int]  # x, y, w, h in pixels of the upright picture.
+Fit = Literal["crop", "pad", "stretch"]
+OutputFormat = Literal["png", "jpeg"]
+
+# What pictures with so many channels are to Pillow.
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+# Counted as a conversion: 16-bit pictures in which nothing is as bright as a quarter of the range.
+DARK = "dark 16-bit data"
+
+_EXIF_ORIENTATION = 0x0112
+_BITS_PER_SAMPLE, _MAX_SAMPLE_VALUE = 0x0102, 0x0119  # Tags of TIFF.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, upright, of one of MODES, and what had to be done to get it."""
+
+    image: Image.Image
+    conversions: tuple[str, ...]
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Read the header of a picture. Raises DatasetError if it is none, too large, or a PNG with a bad checksum."""
+    with _as_dataset_error():
+        try:
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Image.UnidentifiedImageError:
+            raise DatasetError(f"no intact {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
+        _check_pixels(image)
+        if image.format == "PNG":
+            # Decoding does not check the checksums of the pixels; this does, and leaves the image unusable.
+            image.verify()
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+        return image
+
+
+def open_plain(data: bytes) -> Image.Image:
+    """Like `open_picture`. Raises DatasetError also if the pixels cannot be used as they are stored."""
+    with _as_dataset_error():
+        image = open_picture(data)
+        if image.mode not in MODES.values():
+            raise DatasetError(f"mode {image.mode}, expected one of {', '.join(MODES.values())}")
+        if image.has_transparency_data and not image.mode.endswith("A"):
+            raise DatasetError(f"mode {image.mode} with a transparent colour, expected a channel of alpha or none")
+        if _bits(image, data) == 16:
+            raise DatasetError("16 bits a channel, expected 8")
+        if _is_animated(image):
+            raise DatasetError("animated")
+        if _orientation(image) != 1:
+            raise DatasetError("rotated by EXIF")
+        return image
+
+
+def decode_plain(data: bytes) -> np.ndarray:
+    """Decode a picture that needs no conversion: uint8 [H, W, C], C from 1 to 4. Raises DatasetError otherwise."""
+    image = open_plain(data)
+    with _as_dataset_error():
+        pixels = np.asarray(image)
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def decode(
+    data: bytes,
+    *,
+    channels: int = 3,
+    animated: Literal["reject", "first"] = "reject",
+    bit_depth: int | None = None,
+) -> Picture:
+    """Decode any picture: upright, 8 bits. Colour profiles are ignored.
+
+    channels: 1 = grey, 3 = RGB, both with transparency laid over white; 2 = grey with alpha, 4 = RGBA.
+    animated: "first" = use the first frame of animations (and of TIFFs with pages), "reject" = raise.
+    bit_depth: how many bits the values of 16-bit pictures have, 12 as a rule where it is not 16; None = as the file
+        tells (12-bit TIFF, its largest value, sBIT of PNG), else 16.
+
+    Raises DatasetError with a reason, without the name, if it is damaged or rejected.
+    """
+    conversions = []
+    with _as_dataset_error():
+        image = open_picture(data)
+        if _is_animated(image):
+            if animated == "reject":
+                raise DatasetError("animated")
+            conversions.append("first frame of an animation")
+        image.load()
+        bits, known = _bits(image, data), _known_depth(image, data)
+        orientation = _orientation(image)
+        if orientation != 1:
+            image = image.transpose(_UPRIGHT[orientation])
+            conversions.append("rotated by EXIF")
+        deep = image.mode.startswith(("I", "F"))
+        if deep:
+            image, found = _from_16_bit(image, bit_depth, known)
+            conversions += found
+        elif bits == 16:
+            conversions += _check_16_bit_colour(image, bit_depth)
+        if image.has_transparency_data:
+            source = image.mode
+            image = image.convert("RGBA")
+            if channels in (1, 3):
+                conversions.append(f"transparent {source}")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        else:
+            if image.mode not in ("L", "RGB"):
+                conversions.append(f"mode {image.mode}")
+                image = image.convert("RGB")
+            elif image.mode == "L" and channels >= 3 and not deep:
+                conversions.append("grey")
+            if channels in (2, 4):
+                conversions.append("opaque")
+        image = image.convert(MODES[channels])
+    return Picture(image, tuple(conversions))
+
+
+def square_box(size: tuple[int, int], crop: Crop | None) -> tuple[int, int, int, int]:
+    """The box (left, top, right, bottom) of the largest centred square of a picture, or of a crop of it.
+
+    Raises DatasetError if the crop is not inside the picture.
+    """
+    left, top, right, bottom = crop_box(size, crop)
+    w, h = right - left, bottom - top
+    side = min(w, h)
+    left, top = left + (w - side) // 2, top + (h - side) // 2
+    return left, top, left + side, top + side
+
+
+def crop_box(size: tuple[int, int], crop: Crop | None) -> tuple[int, int, int, int]:
+    """The box of a crop of a picture, None = all of it. Raises DatasetError if it is not inside."""
+    width, height = size
+    x, y, w, h = crop or (0, 0, width, height)
+    if x + w > width or y + h > height:
+        raise DatasetError(f"{width}x{height} is too small for the crop {x},{y},{w},{h}")
+    return x, y, x + w, y + h
+
+
+def side_for(size: tuple[int, int], crop: Crop | None, fit: Fit) -> int:
+    """The largest resolution that a picture, or a crop of it, fills without being enlarged."""
+    left, top, right, bottom = crop_box(size, crop)
+    return (max if fit == "pad" else min)(right - left, bottom - top)
+
+
+def to_square(image: Image.Image, resolution: int, crop: Crop | None, fit: Fit) -> Image.Image:
+    """Scale a picture, or a crop of it, to resolution x resolution (Lanczos).
+
+    fit: "crop" = the largest centred square of it; "pad" = all of it, between bars that are black, and transparent
+    where there is alpha; "stretch" = all of it, out of proportion.
+    """
+    box = square_box(image.size, crop) if fit == "crop" else crop_box(image.size, crop)
+    w, h = box[2] - box[0], box[3] - box[1]
+    if fit != "pad" or w == h:
+        return image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
+    size = (max(1, round(resolution * w / max(w, h))), max(1, round(resolution * h / max(w, h))))
+    square = Image.new(image.mode, (resolution, resolution))
+    scaled = image.resize(size, Image.Resampling.LANCZOS, box=box)
+    square.paste(scaled, ((resolution - size[0]) // 2, (resolution - size[1]) // 2))
+    return square
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height that an opened picture has once it is upright."""
+    width, height = image.size
+    return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def _check_pixels(image: Image.Image) -> None:
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise DatasetError(f"empty: {width}x{height}")
+    if width * height > MAX_PIXELS:
+        raise DatasetError(f"{width}x{height} has more than {MAX_PIXELS:,} pixels; make it smaller")
+
+
+def _is_animated(image: Image.Image) -> bool:
+    # Cameras put a thumbnail or a second view into a JPEG, which Pillow then calls MPO: still a photograph.
+    return image.format != "MPO" and getattr(image, "is_animated", False)
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1, which is upright, also where the EXIF is damaged."""
+    try:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except Exception:  # A picture is not lost for the sake of its metadata.
+        return 1
+    return value if value in _UPRIGHT else 1
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    """Bits of a channel in the file, as far as there can be more than 8."""
+    if image.format == "PNG":
+        return data[24]  # Of IHDR, the first chunk.
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))  # type: ignore[attr-defined]
+    return 8
+
+
+def _known_depth(image: Image.Image, data: bytes) -> int | None:
+    """How many bits the values of a 16-bit picture seem to have, by what its file says of them; None = nothing."""
+    if image.format == "TIFF":
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        bits, most = max(tags.get(_BITS_PER_SAMPLE, (16,))), max(tags.get(_MAX_SAMPLE_VALUE, (0,)))
+        # Others write the largest value of the one picture there, which must not change how it looks.
+        whole = most.bit_length() if most > 255 and most & (most + 1) == 0 else 16
+        return min(bits, whole) if min(bits, whole) < 16 else None
+    if image.format == "PNG":
+        start = 8
+        while (kind := data[start + 4 : start + 8]) not in (b"IDAT", b"IEND", b""):
+            if kind == b"sBIT":
+                return data[start + 8]
+            start += 12 + int.from_bytes(data[start : start + 4], "big")
+    return None
+
+
+def _from_16_bit(image: Image.Image, bit_depth: int | None, known: int | None) -> tuple[Image.Image, list[str]]:
+    """Scale grey values to 0..255, rounded, and say from how many bits, and whether nearly nothing is left.
+
+    Raises DatasetError for pixels that have no such range.
+    """
+    pixels = np.asarray(image)
+    depth = bit_depth or 16
+    if bit_depth is None and known is not None and 8 <= known < 16 and not _is_full_scale(pixels, known):
+        depth = known
+    white = (1 << depth) - 1
+    if image.mode == "F" or pixels.min() < 0 or pixels.max() > white:
+        raise DatasetError(
+            f"mode {image.mode} with pixels from {pixels.min()} to {pixels.max()}, expected 0 to {white}"
+        )
+    dark = bit_depth is None and depth == 16 and 0 < pixels.max() < 1 << 14
+    scaled = Image.fromarray(((pixels.astype(np.uint32) * 255 + white // 2) // white).astype(np.uint8))
+    return scaled, [f"{depth}-bit", DARK] if dark else [f"{depth}-bit"]
+
+
+def _is_full_scale(pixels: np.ndarray, depth: int) -> bool:
+    """Whether values of so many bits are stored over all of 16, as PNG has it, by their low bits: zero or repeated."""
+    low = pixels & ((1 << (16 - depth)) - 1)
+    return bool(pixels.max() >> depth or not low.any() or (low == pixels >> depth).all())
+
+
+def _check_16_bit_colour(image: Image.Image, bit_depth: int | None) -> list[str]:
+    """Say that a picture was 16-bit and whether nearly nothing is left; Pillow has kept the upper 8 bits alone.
+
+    Raises DatasetError where these are not enough.
+    """
+    if bit_depth is not None and bit_depth < 16:
+        raise DatasetError(f"colours of {bit_depth} bits in 16, of which Pillow reads the upper 8; make it 8-bit first")
+    colours = np.asarray(image)[:, :, : len(image.getbands()) - image.mode.endswith("A")]
+    peak = int(colours.max())
+    return ["16-bit", DARK] if bit_depth is None and 0 < peak < 1 << 6 else ["16-bit"]
+
+
+@contextmanager
+def _as_dataset_error() -> Iterator[None]:
+    """Turn whatever Pillow raises into a DatasetError: on damaged files that can be nearly any exception."""
+    try:
+        yield
+    except DatasetError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DatasetError(f"more than {MAX_PIXELS:,} pixels; make it smaller") from error
+    except Exception as error:
+        raise DatasetError(f"damaged: {error}") from error
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """No warnings from Pillow about what is checked here anyway. For the main thread: filters are global."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+        yield

@@ -1,0 +1,105 @@
+"""How a picture was made, kept in the picture: attached, written and read again."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from ..errors import InputError
+from ..runtime.checks import typed
+from ..runtime.json_yaml import parse_json
+from .encoding import ENCODINGS
+
+# EXIF, where settings are kept in pictures: the description of the image, which may be ASCII only.
+IMAGE_DESCRIPTION = 0x010E
+
+
+# JPEG has no room for more EXIF than this.
+_MAX_EXIF = 65_000
+
+
+@typed
+def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
+    """Attach settings to an image: in `image.info`, and in every PNG, JPEG and WebP that is saved of it; returns it.
+
+    Settings that were attached before remain. Copies made by Pillow (crop, resize) keep `info` but write nothing.
+    `recall` reads them from a file: they are the description of the image (EXIF), as JSON, and in PNGs text as well.
+    """
+    image.info |= {key: setting_text(value) for key, value in settings.items()}
+    png = PngInfo()
+    for key, value in settings_of(image).items():
+        png.add_itxt(key, value)
+    image.encoderinfo = {"pnginfo": png, "exif": _exif(image)} | ENCODINGS["PNG"]
+    return image
+
+
+@typed
+def recall(path: str | os.PathLike[str]) -> dict[str, str]:
+    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; text by name, none in others.
+
+    Raises InputError if there is no such file, it is no picture and no MP4, or an MP4 and PyAV is not installed.
+    """
+    try:
+        if _is_mp4(path):
+            stored = _comment_of_mp4(path)
+        else:
+            with Image.open(path) as image:
+                if image.format == "PNG":
+                    return settings_of(image)
+                gif = image.format == "GIF"
+                stored = image.info.get("comment", "") if gif else image.getexif().get(IMAGE_DESCRIPTION, "")
+    except InputError:
+        raise
+    except Exception as error:  # Of damaged files, Pillow and PyAV raise nearly any.
+        raise InputError(f"{os.fspath(path)}: no picture that can be read: {error}") from error
+    try:
+        settings = parse_json(stored, where=os.fspath(path), error=InputError)
+    except InputError:  # Somebody else's description.
+        return {}
+    return {key: str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
+
+
+def _is_mp4(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a video of that family; AVIF pictures begin alike, but for the brand."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+    return head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
+
+
+def _comment_of_mp4(path: str | os.PathLike[str]) -> str:
+    try:
+        import av
+    except ImportError as error:
+        what = f"{os.fspath(path)}: the settings of an MP4 are read with PyAV ({error})"
+        raise InputError(f'{what}: pip install "stylegan[video]"') from error
+    with av.open(os.fspath(path)) as container:
+        return container.metadata.get("comment", "")
+
+
+def settings_of(image: Image.Image) -> dict[str, str]:
+    """The settings that are attached to an image."""
+    return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+
+
+def setting_text(value: object) -> str:
+    """A setting as pictures hold it; layers are written as commands take them, 4:8."""
+    if isinstance(value, slice):
+        return ":".join("" if part is None else str(part) for part in (value.start, value.stop))
+    return str(value.tolist() if isinstance(value, Tensor | np.ndarray) else value)
+
+
+def _exif(image: Image.Image) -> bytes:
+    """The settings of an image as EXIF; none if there are none, or too many."""
+    settings = settings_of(image)
+    exif = Image.Exif()
+    exif[IMAGE_DESCRIPTION] = json.dumps(settings)
+    data = exif.tobytes() if settings else b""
+    if len(data) > _MAX_EXIF:
+        logging.getLogger(__name__).warning("%d bytes of settings are too many: JPEG and WebP go without", len(data))
+        return b""
+    return data

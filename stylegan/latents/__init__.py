@@ -1,0 +1,46 @@
+"""Latents: seeds -> z, w -> ws, truncation, style mixing, interpolation, directions, and files of them.
+
+Shapes: z [N, z_dim]; w [N, w_dim]; ws [N, num_ws, w_dim], one w for each synthesis layer.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .seeds import Seeds, check_seeds, noise_from_seeds, z_from_seeds
+    from .styles import (
+        as_numbers,
+        broadcast,
+        check_cutoff,
+        check_psi,
+        check_same_average,
+        mix_styles,
+        same_average,
+        slerp,
+        truncate,
+    )
+
+_STYLES = ("as_numbers", "broadcast", "check_cutoff", "check_psi", "check_same_average", "mix_styles", "same_average")
+
+__all__ = [
+    "Seeds",
+    "as_numbers",
+    "broadcast",
+    "check_cutoff",
+    "check_psi",
+    "check_same_average",
+    "check_seeds",
+    "mix_styles",
+    "noise_from_seeds",
+    "same_average",
+    "slerp",
+    "truncate",
+    "z_from_seeds",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    dict.fromkeys(("Seeds", "check_seeds", "noise_from_seeds", "z_from_seeds"), "seeds")
+    | dict.fromkeys((*_STYLES, "slerp", "truncate"), "styles"),
+)

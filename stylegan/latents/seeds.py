@@ -1,0 +1,84 @@
+"""Seeds -> z and noise: the same numbers on every platform."""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from operator import length_hint
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..runtime.batching import check_room
+from ..runtime.checks import check_integer, check_integers, is_index, shown, typed
+
+Seeds = int | Iterable[int]
+
+
+def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
+    """Draw a latent from each seed: [N, z_dim], float32, on the CPU.
+
+    The draw is that of the official examples, `numpy.random.RandomState(seed).randn(z_dim)`: the same numbers on
+    every platform. Raises InputError for anything but integers from 0 to 2^32 - 1.
+
+    >>> z_from_seeds([0, 1], z_dim=4).shape
+    torch.Size([2, 4])
+    """
+    check_integer(z_dim, what="z_dim", low=1, high=2**20)
+    draws = [np.random.RandomState(seed).randn(z_dim) for seed in check_seeds(seeds)]
+    return torch.from_numpy(np.asarray(draws, dtype=np.float32).reshape(len(draws), z_dim))
+
+
+@typed
+def noise_from_seeds(seeds: Seeds, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Draw normal noise maps from each seed, one for each (height, width) in shapes: a list of [N, 1, H, W].
+
+    The maps of a seed depend on that seed alone. Raises InputError like `z_from_seeds`.
+    """
+    for shape in shapes:
+        if not isinstance(shape, tuple) or len(shape) != 2:
+            raise InputError(f"shapes must be pairs (height, width), got {shown(shape)}")
+        for side in shape:
+            check_integer(side, what="height and width", low=1, high=2**14)
+    states = [np.random.RandomState(seed) for seed in check_seeds(seeds)]
+    # Layer by layer within each seed, so that the coarse layers of a larger network get the same maps.
+    return [
+        torch.from_numpy(np.asarray([s.standard_normal((1, h, w)) for s in states], dtype=np.float32))
+        for h, w in shapes
+    ]
+
+
+def check_seeds(seeds: Seeds) -> list[int]:
+    """Return seeds as a list of integers that numpy's RandomState takes, else raise InputError."""
+    return check_integers(seeds, what="a seed", limit=2**32)
+
+
+def choose_seeds(n: Any, seeds: Seeds | None, image_bytes: int) -> list[int]:
+    """The seeds that n or seeds ask for, at least one, and no more than there is room for their images."""
+    if isinstance(n, Iterable) and not is_index(n):
+        raise InputError(f"n must be the number of images, got {shown(n)}; for these seeds write seeds={shown(n)}")
+    check_integer(n, what="n", low=0, high=2**32)
+    check_room(n if seeds is None or is_index(seeds) else length_hint(seeds), image_bytes)
+    checked = list(range(n)) if seeds is None else check_seeds(seeds)
+    if not checked or (seeds is not None and n not in (1, len(checked))):
+        given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
+        raise InputError(f"ask for one image or more, by n or by seeds; got {given}")
+    return checked
+
+
+def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int]:
+    """The noise seed of each of n images; none of them = no seeds."""
+    if noise_seed is None:
+        return []
+    if noise_mode != "random":
+        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {shown(noise_mode)}")
+    seeds = check_seeds(noise_seed)
+    if len(seeds) not in (1, n):
+        raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")
+    return seeds if len(seeds) == n else seeds * n
+
+
+def fresh_noise_seeds(n: int) -> list[int]:
+    """Seeds for n images that nobody has had before; no global state is touched."""
+    return [secrets.randbits(32) for _ in range(n)]

@@ -1,0 +1,229 @@
+"""Discriminator: images -> logits (Karras et al. 2017, appendix A; unchanged in Karras et al. 2019)."""
+
+import os
+from collections.abc import Sequence
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..runtime.device import check_device
+from ..runtime.precision import full_float32
+from ..runtime.tensors import check_tensor
+from ..weights.checkpoint import Checkpoint, save_checkpoint
+from ..weights.hub.client import Access
+from ..weights.loading import build_network, read_weights
+from . import ops
+from .config import check_config
+from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
+from .shapes import block_resolutions, check_labels, check_lod, feature_maps
+
+
+class Discriminator(nn.Module):
+    """A block for each resolution from the image's down to 8x8, then minibatch statistics and two dense layers."""
+
+    def __init__(
+        self,
+        *,
+        img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
+        img_channels: int = 3,
+        label_dim: int = 0,  # Size of the label vectors; 0 = unconditional.
+        fmap_base: int = 8192,  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
+        fmap_decay: float = 1.0,
+        fmap_max: int = 512,  # and at most this.
+        nonlinearity: Nonlinearity = "lrelu",
+        equalized_lr: bool = True,
+        mbstd_group_size: int = 4,  # Samples in a group of the minibatch standard deviation; 1 or less = none.
+        mbstd_num_features: int = 1,  # Number of features that it adds.
+        blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter before downscaling; None = no filter.
+        progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the first one alone.
+        lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
+        # Where weights were trained with another implementation: how it differs from the official one.
+        from_rgb_activations: int = 1,  # How often the features of the image are activated: 0, 1 or 2.
+        widen_first: bool = False,  # In a block the first convolution changes the feature maps' number, not the second.
+        seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
+    ):
+        check_config(locals())
+        self._config = {k: v for k, v in locals().items() if k not in ("self", "seed", "__class__")}
+        super().__init__()
+        self.img_resolution, self.img_channels, self.label_dim = img_resolution, img_channels, label_dim
+        resolutions = block_resolutions(img_resolution)
+        self.lod, self.progressive = check_lod(lod, img_resolution), progressive
+        channels = {
+            r: feature_maps(r, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max) for r in [2, *resolutions]
+        }
+
+        self.from_rgb = nn.ModuleDict()
+        self.blocks = nn.ModuleDict()
+        for r in reversed(resolutions):
+            if progressive or r == img_resolution:
+                self.from_rgb[str(r)] = _FromRGB(
+                    img_channels, channels[r], nonlinearity, equalized_lr, activations=from_rgb_activations
+                )
+            if r > 4:
+                self.blocks[str(r)] = _Block(
+                    channels[r],
+                    channels[r // 2 if widen_first else r],
+                    channels[r // 2],
+                    nonlinearity,
+                    equalized_lr,
+                    blur_filter,
+                )
+        self.head = _Head(
+            channels[4],
+            channels[2],
+            max(label_dim, 1),
+            nonlinearity=nonlinearity,
+            equalized_lr=equalized_lr,
+            mbstd_group_size=mbstd_group_size,
+            mbstd_num_features=mbstd_num_features,
+        )
+        if seed is not None:
+            initialize(self, seed)
+
+    @classmethod
+    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        device: str | torch.device | None = None,
+        resolution: int | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+    ) -> "Discriminator":
+        """Load a discriminator: float32, evaluation mode, gradients off.
+
+        name_or_path: as in `Generator.from_pretrained`, of a file that holds a discriminator: ours, an official .pkl
+            file, or a training checkpoint of another port. The other arguments and the errors are the same, too.
+        """
+        access = Access(cache_dir, token, local_files_only, force_download)
+        loaded = read_weights(name_or_path, network="D", resolution=resolution, revision=revision, access=access)
+        D = build_network(cls, loaded)
+        return D.to(check_device(device)).eval().requires_grad_(False)
+
+    def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
+        """Write one safetensors file that `from_pretrained` reads; complete or not at all. dtype: type to store."""
+        save_checkpoint(path, Checkpoint("Discriminator", self.config, self.state_dict()), dtype=dtype)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this network again, with its present level of detail."""
+        return self._config | {"lod": self.lod}
+
+    def forward(
+        self, img: Tensor, labels: Tensor | None = None, *, lod: float | None = None, fade: Tensor | None = None
+    ) -> Tensor:
+        """Score images; positive = real.
+
+        img: [N, img_channels, img_resolution, img_resolution] in [-1, 1]; N at most, or divisible by, the group size
+        of the minibatch standard deviation. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
+        lod: level of detail; None = the network's own. img may have the resolution that its integer part names instead,
+        img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], in its place where it is not 0;
+        for recorded training steps. Returns logits: [N, 1]. Raises InputError for other shapes.
+        """
+        lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
+        resolution = self.img_resolution >> int(lod)
+        side = resolution if getattr(img, "shape", ())[-1:] == (resolution,) else self.img_resolution
+        check_tensor(img, ("N", self.img_channels, side, side), what="img", device=next(self.parameters()).device)
+        group_size = self.head.mbstd_group_size
+        if len(img) > group_size > 1 and len(img) % group_size:
+            raise InputError(
+                f"the batch must be at most, or divisible by, mbstd_group_size {group_size}; got {len(img)} images"
+            )
+        labels = check_labels(labels, len(img), self.label_dim)
+
+        # Enter at the resolution that the level of detail names, and blend in the features of the next one.
+        with full_float32(self, img):
+            img = ops.downscale(img, img.shape[-1] // resolution)
+            x = self.from_rgb[str(resolution)](img)
+            while resolution > 4:
+                x = self.blocks[str(resolution)](x)
+                resolution //= 2
+                if lod % 1 and resolution == self.img_resolution >> (int(lod) + 1):
+                    x = ops.fade(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod, fade)
+            scores = self.head(x)  # [N, max(label_dim, 1)]
+        if labels is not None:
+            scores = (scores * labels.to(scores)).sum(dim=1, keepdim=True)
+        return scores
+
+
+class _FromRGB(nn.Module):
+    """Image to features: 1x1 convolution and activation."""
+
+    def __init__(
+        self, img_channels: int, channels: int, nonlinearity: Nonlinearity, equalized_lr: bool, *, activations: int
+    ):
+        super().__init__()
+        self.conv = Conv2d(img_channels, channels, 1, equalized_lr=equalized_lr)
+        self.activate = activation(nonlinearity)
+        self.activations = activations
+
+    def forward(self, img: Tensor) -> Tensor:
+        x = self.conv(img)
+        for _ in range(self.activations):
+            x = self.activate(x)
+        return x
+
+
+class _Block(nn.Module):
+    """Convolution, blur, convolution to half the size."""
+
+    blur_kernel: Tensor | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        mid_channels: int,
+        out_channels: int,
+        nonlinearity: Nonlinearity,
+        equalized_lr: bool,
+        blur_filter: Sequence[float] | None,
+    ):
+        super().__init__()
+        self.conv0 = Conv2d(in_channels, mid_channels, 3, equalized_lr=equalized_lr)
+        self.conv1 = Conv2d(mid_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
+        self.activate = activation(nonlinearity)
+        self.blur = ops.blur  # Training puts a faster one that does the same in its place.
+        self.register_buffer("blur_kernel", ops.blur_kernel(blur_filter) if blur_filter else None, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.activate(self.conv0(x))
+        if self.blur_kernel is not None:
+            x = self.blur(x, self.blur_kernel)
+        return self.activate(self.conv1(x))
+
+
+class _Head(nn.Module):
+    """Minibatch standard deviation, 4x4 convolution and two dense layers: features -> scores."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        num_scores: int,
+        *,
+        nonlinearity: Nonlinearity,
+        equalized_lr: bool,
+        mbstd_group_size: int,
+        mbstd_num_features: int,
+    ):
+        super().__init__()
+        self.mbstd_group_size, self.mbstd_num_features = mbstd_group_size, mbstd_num_features
+        mbstd_channels = mbstd_num_features if mbstd_group_size > 1 else 0
+        self.conv = Conv2d(in_channels + mbstd_channels, in_channels, 3, equalized_lr=equalized_lr)
+        self.dense0 = Dense(in_channels * 16, channels, gain=sqrt(2), equalized_lr=equalized_lr)
+        self.dense1 = Dense(channels, num_scores, gain=1.0, equalized_lr=equalized_lr)
+        self.activate = activation(nonlinearity)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mbstd_group_size > 1:
+            x = ops.minibatch_stddev(x, self.mbstd_group_size, self.mbstd_num_features)
+        x = self.activate(self.conv(x))
+        x = self.activate(self.dense0(x.flatten(1)))
+        return self.dense1(x)

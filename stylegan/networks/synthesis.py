@@ -1,0 +1,222 @@
+"""Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeVar, cast, get_args
+
+import torch
+from torch import Tensor, nn
+
+from .. import fast
+from ..errors import InputError
+from ..runtime.checks import check_choice, check_flag, shown
+from ..runtime.choices import NoiseMode, RenderPath
+from ..runtime.precision import full_float32
+from ..runtime.tensors import check_device_of, check_tensor
+from . import ops
+from .config import check_config
+from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
+from .shapes import block_resolutions, check_lod, feature_maps
+
+
+def check_noise(noise: Sequence[Tensor | None], n: int, shapes: Sequence[tuple[int, int]]) -> None:
+    """Raise InputError unless noise is a map for each layer, of one image or of all n, or None in its place."""
+    if not isinstance(noise, list | tuple):
+        raise InputError(f"noise must be a list of one map for each layer, got {shown(noise)}")
+    if len(noise) != len(shapes):
+        raise InputError(f"noise must have one map for each of {len(shapes)} layers, got {len(noise)}")
+    for i, (given, (h, w)) in enumerate(zip(noise, shapes, strict=True)):
+        if given is not None:
+            check_tensor(given, ("N", 1, h, w), what=f"noise of layer {i}")
+            if given.shape[0] not in (1, n):  # No len, which would make exports for one size of batch alone.
+                raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
+
+
+MapT = TypeVar("MapT", Tensor, Tensor | None)
+
+
+class SynthesisNetwork(nn.Module):
+    """Two layers at each resolution from 4x4 up, each controlled by its own row of ws, then a 1x1 convolution to RGB.
+
+    Layer i works at resolution 2^(i // 2 + 2). Where a layer doubles the size, its kernel is stored as that of an
+    ordinary convolution on the enlarged features, at all resolutions (official files flip it where they fuse).
+    """
+
+    def __init__(
+        self,
+        *,
+        w_dim: int = 512,  # Size of the intermediate latent.
+        img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
+        img_channels: int = 3,
+        fmap_base: int = 8192,  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
+        fmap_decay: float = 1.0,
+        fmap_max: int = 512,  # and at most this.
+        use_styles: bool = True,  # Style modulation (AdaIN) after every layer; without, one w feeds the input alone.
+        const_input: bool = True,  # A learned constant as input; else w through a dense layer.
+        use_noise: bool = True,
+        use_pixel_norm: bool = False,
+        use_instance_norm: bool = True,
+        nonlinearity: Nonlinearity = "lrelu",
+        equalized_lr: bool = True,
+        blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter after upscaling; None = no filter.
+        progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the last one alone.
+        lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
+        # Where weights were trained with another implementation: how it differs from the official one.
+        instance_norm_epsilon: float = ops.EPSILON,
+        bias_before_blur: bool = False,  # Layers that double the size add their bias before the filter, not after.
+        noise_per_resolution: bool = False,  # "random" noise is the same in both layers of a resolution.
+        bilinear_upscale: bool = False,  # Below 128x128, features are enlarged by interpolation, not repetition.
+        seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
+    ):
+        check_config(locals())
+        super().__init__()
+        self.w_dim, self.img_resolution, self.img_channels = w_dim, img_resolution, img_channels
+        resolutions = block_resolutions(img_resolution)
+        self.lod, self.progressive = check_lod(lod, img_resolution), progressive
+        self.num_layers = 2 * len(resolutions)
+        self.num_ws = self.num_layers if use_styles else 1
+        self.noise_per_resolution = noise_per_resolution
+
+        layers: list[SynthesisLayer] = []
+        self.to_rgb = nn.ModuleDict()
+        in_channels = 0
+        for resolution in resolutions:
+            channels = feature_maps(resolution, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max)
+            first: nn.Module
+            if resolution > 4:
+                scale: Literal["up", "bilinear up"] = "bilinear up" if bilinear_upscale and resolution < 128 else "up"
+                first = Conv2d(in_channels, channels, 3, scale=scale, equalized_lr=equalized_lr, bias=False)
+            elif const_input:
+                first = LearnedConstant(channels)
+            else:
+                first = DenseInput(w_dim, channels, equalized_lr=equalized_lr)
+            second = Conv2d(channels, channels, 3, equalized_lr=equalized_lr, bias=False)
+            for source in (first, second):
+                layer = SynthesisLayer(
+                    source,
+                    channels,
+                    w_dim=w_dim,
+                    resolution=resolution,
+                    blur_filter=blur_filter if source is first and resolution > 4 else None,
+                    use_noise=use_noise,
+                    use_pixel_norm=use_pixel_norm,
+                    use_instance_norm=use_instance_norm,
+                    instance_norm_epsilon=instance_norm_epsilon,
+                    bias_before_blur=bias_before_blur,
+                    use_styles=use_styles,
+                    nonlinearity=nonlinearity,
+                    equalized_lr=equalized_lr,
+                )
+                layers.append(layer)
+            if progressive or resolution == img_resolution:
+                rgb = Conv2d(channels, img_channels, 1, gain=1.0, equalized_lr=equalized_lr)
+                self.to_rgb[str(resolution)] = rgb
+            in_channels = channels
+        self.layers = nn.ModuleList(layers)
+        self.path: RenderPath = "auto"
+        self._fast = fast.Renderer()
+        if seed is not None:
+            initialize(self, seed)
+
+    def forward(
+        self,
+        ws: Tensor,
+        *,
+        noise_mode: NoiseMode = "const",
+        noise: Sequence[Tensor | None] | None = None,
+        generator: torch.Generator | None = None,
+        lod: float | None = None,
+        enlarge: bool = True,
+        fade: Tensor | None = None,
+    ) -> Tensor:
+        """Make images from intermediate latents.
+
+        ws: [N, num_ws, w_dim], one w for each layer.
+        noise_mode: "const" = the stored noise maps, the same for every image; "random" = fresh normal noise for every
+            image; "none" = no noise.
+        noise: one map for each layer, [N or 1, 1, R, R] with R = 2^(layer // 2 + 2), in place of noise_mode; a None
+            among them leaves the layer without noise. `G.noise(seeds)` draws such maps.
+        generator: source of the "random" noise; None = a new one, seeded by the operating system.
+        lod: level of detail; None = the network's own (0 unless it was stored in the middle of growing).
+        enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = leave out this last step.
+        fade: the fractional part of lod as a tensor [], in its place where it is not 0; for recorded training steps.
+
+        Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
+        Raises InputError for wrong shapes or modes.
+        """
+        self.check_ws(ws)
+        check_flag(enlarge, what="enlarge")
+        check_device_of(ws, next(self.parameters()).device, what="ws")
+        maps = self._noise_maps(ws.shape[0], noise_mode, noise, generator)
+        lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
+        ws = ws.to(self.dtype)
+
+        # The last image, and the one before it if the two are blended.
+        last = self.img_resolution >> int(lod)
+        resolutions = [last // 2, last] if lod % 1 else [last]
+        with full_float32(self, ws):
+            images = self._fast(self, ws, maps, resolutions, self.path)
+            if images is None:
+                images = self._images(ws, maps, resolutions)
+        rgb = images[-1]
+        if lod % 1:
+            rgb = ops.fade(rgb, ops.upscale(images[0]), lod, fade)
+        return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
+
+    def _images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:
+        """The images at these resolutions, ascending: the definition of what every path computes."""
+        images = []
+        x = ws[:, 0]
+        for i, (layer, (resolution, _)) in enumerate(zip(self.layers, self.noise_shapes, strict=True)):
+            # Only the layers that the level of detail shows are computed.
+            if resolution > resolutions[-1]:
+                break
+            x = layer(x, ws[:, min(i, self.num_ws - 1)], noise[i])
+            if i % 2 == 1 and resolution in resolutions:
+                images.append(self.to_rgb[str(resolution)](x).float())
+        return images
+
+    def release_memory(self) -> None:
+        """Give back what the fast paths keep from call to call: prepared weights and buffers."""
+        self._fast.release()
+
+    def check_ws(self, ws: Tensor) -> None:
+        """Raise InputError if ws is not [N, num_ws, w_dim]."""
+        hint = "; use G.broadcast(w)" if getattr(ws, "ndim", 0) == 2 else ""
+        check_tensor(ws, ("N", self.num_ws, self.w_dim), what="ws", hint=hint)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the layers compute in."""
+        return next(self.parameters()).dtype
+
+    @property
+    def noise_shapes(self) -> list[tuple[int, int]]:
+        """Height and width of the noise map of each layer."""
+        return [(2 ** (i // 2 + 2),) * 2 for i in range(self.num_layers)]
+
+    def _noise_maps(
+        self, n: int, mode: NoiseMode, noise: Sequence[Tensor | None] | None, generator: torch.Generator | None
+    ) -> list[Tensor | None]:
+        check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
+        device, dtype = next(self.parameters()).device, self.dtype
+        if noise is not None:
+            check_noise(noise, n, self.noise_shapes)
+            return [None if given is None else given.to(device, dtype) for given in noise]
+        if mode == "const":
+            return [cast(SynthesisLayer, layer).noise_const for layer in self.layers]
+        if mode == "none":
+            return [None] * self.num_layers
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise InputError(f"generator must be a torch.Generator or None, got {shown(generator)}")
+        if generator is None:
+            generator = torch.Generator(device)
+            generator.seed()
+        drawn = [
+            torch.randn(n, 1, h, w, generator=generator, device=generator.device, dtype=torch.float32).to(device, dtype)
+            for h, w in self.noise_shapes
+        ]
+        return list(self.share_noise(drawn))
+
+    def share_noise(self, maps: Sequence[MapT]) -> list[MapT]:
+        """One noise map for each layer -> the same, or the first of each resolution twice (noise_per_resolution)."""
+        return [maps[i - i % 2] for i in range(len(maps))] if self.noise_per_resolution else list(maps)

@@ -1,0 +1,72 @@
+"""What `Generator.sample` decides before it renders: which seeds, which noise, how many images at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from ..errors import InputError
+from .checks import check_flag, check_integer
+from .memory import free_host_memory, free_memory
+
+# While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.
+_LIVE_TENSORS = 8
+
+
+def steady_batch_size(img_resolution: int, device: torch.device) -> int:
+    """How many images are computed together, by resolution alone: the same wherever a job is run again.
+
+    On a CPU, few enough to stay in its caches: from 256x256 up, batches bring nothing there.
+    """
+    pixels = 2**15 if device.type == "cpu" else 2**22
+    return min(32, max(1, pixels // img_resolution**2))
+
+
+def default_batch_size(n: int, img_resolution: int, device: torch.device, layer_bytes: int) -> int:
+    """How many of n images are computed together: fast, and in at most half of the memory that is free now.
+
+    layer_bytes: size of the features of one image at the largest layer.
+    """
+    wanted = min(n, 32 if device.type == "cuda" else steady_batch_size(img_resolution, device))
+    free = free_memory(device) if wanted > 1 else None
+    if free is None:
+        return wanted
+    fitting = free // 2 // (layer_bytes * _LIVE_TENSORS)
+    return min(wanted, 1 << (max(1, fitting).bit_length() - 1))
+
+
+def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
+    """Slices of at most batch_size covering range(n), with a progress bar over the images."""
+    batch_size = check_batch_size(batch_size)
+    hidden = is_hidden(progress) if progress is not None or n > batch_size else True
+    with tqdm(total=n, unit="img", disable=hidden) as bar:
+        for start in range(0, n, batch_size):
+            stop = min(start + batch_size, n)
+            yield slice(start, stop)
+            bar.update(stop - start)
+
+
+def check_batch_size(batch_size: int) -> int:
+    """Return batch_size as an int if it is one, of 1 or more, else raise InputError."""
+    return check_integer(batch_size, what="batch_size", low=1, high=2**31)
+
+
+def is_hidden(progress: bool | None) -> bool | None:
+    """An argument `progress` as tqdm's `disable`; None = hidden where there is no terminal."""
+    return None if progress is None else not check_flag(progress, what="progress, if not None,")
+
+
+def check_room(n: int, image_bytes: int) -> None:
+    """Raise InputError if a list of n images, of so many bytes each, has no room in this machine's memory."""
+    if n * image_bytes < 2**30:
+        return
+    free = free_host_memory()
+    if n * image_bytes > (2**44 if free is None else free):
+        size = f"{n * image_bytes / 2**30:,.0f} GiB"
+        raise InputError(f"{n:,} images at once take {size}, more than there is; make parts, or write them to a folder")
+
+
+def rounded(psi: Any) -> Any:
+    """Numbers that went through float32, as they were written."""
+    return [rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)

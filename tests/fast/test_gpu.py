@@ -1,0 +1,430 @@
+"""Rendering on a GPU: what surrounds the kernels is shown on the CPU, with a recorder that stands in for CUDA graphs.
+
+The tests at the end need a GPU.
+"""
+
+import copy
+import sys
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from stylegan import Generator
+from stylegan.errors import InputError, RenderError
+from stylegan.fast import choice, convolution, renderer
+from stylegan.fast.graphs import Graphs, Work
+from stylegan.fast.kernels import TorchKernels
+from stylegan.fast.prepared import Fingerprint, prepare
+from stylegan.runtime.cuda_graphs import MAX_RECORDINGS
+
+from ..conftest import in_threads
+from .test_fast import OPTIONS, assert_same, generator, is_prepared, on
+
+
+class FakeRecorder:
+    """Does what was recorded again, in tensors of its own, as a CUDA graph does."""
+
+    recorded: int
+    replayed: int
+
+    def __init__(self, error: Exception | None = None):
+        self.recorded = self.replayed = 0
+        self._error = error
+
+    def record(self, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> Work:
+        self.recorded += 1
+        if self._error:
+            raise self._error
+        own_inputs, own_outputs = [t.clone() for t in inputs], [torch.empty_like(t) for t in outputs]
+
+        def replay(inputs: list[Tensor], outputs: list[Tensor]) -> None:
+            self.replayed += 1
+            for own, given in zip(own_inputs, inputs, strict=True):
+                own.copy_(given)
+            work(own_inputs, own_outputs)
+            for own, wanted in zip(own_outputs, outputs, strict=True):
+                wanted.copy_(own)
+
+        return replay
+
+    def wait(self) -> None:
+        pass
+
+
+class Compiled(TorchKernels):
+    """Stands in for Triton's kernels."""
+
+
+class Broken(Compiled):
+    """Compiled wrongly: a few values of each band are off."""
+
+    def epilogue(self, *args: Any) -> Tensor:
+        sums = super().epilogue(*args)
+        args[-1][:, :1] += 1
+        return sums
+
+
+class Failing(Compiled):
+    """Cannot be launched."""
+
+    def epilogue(self, *args: Any) -> Tensor:
+        raise RuntimeError("no kernel image is available for execution on the device")
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeRecorder:
+    """The CPU passes for a GPU: whole images, proofs and recordings."""
+    recorder = FakeRecorder()
+    monkeypatch.setattr(renderer, "on_gpu", lambda x: True)
+    monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(recorder))
+    monkeypatch.setattr(renderer, "GPU_GROUP_PIXELS", 3 * 32**2)
+    monkeypatch.setattr(choice, "compiled_kernels", lambda device: Compiled())
+    return recorder
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.usefixtures("gpu")
+def test_groups_of_whole_images_equal_the_plain_path(name: str):
+    G = generator(**OPTIONS[name])
+    ws = G.ws(range(5), truncation_psi=1)
+    assert_same(on(G, "fast", ws), on(G, "plain", ws))
+
+
+def test_the_second_call_is_recorded_and_later_ones_replayed(gpu: FakeRecorder):
+    G = generator()
+    expected = [on(G, "plain", G.ws([seed])) for seed in range(4)]
+    G.path = "auto"
+    for seed, (recorded, replayed) in enumerate([(0, 0), (1, 1), (1, 2), (1, 3)]):
+        assert_same(G.synthesis(G.ws([seed])), expected[seed])
+        assert (gpu.recorded, gpu.replayed) == (recorded, replayed)
+
+
+def test_a_batch_is_one_recording_used_for_each_group(gpu: FakeRecorder):
+    G = generator()
+    ws, noise = G.ws(range(9)), G.noise(range(9))
+    assert_same(on(G, "fast", ws, noise=noise), on(G, "plain", ws, noise=noise))
+    assert (gpu.recorded, gpu.replayed) == (1, 2)
+
+
+def test_noise_that_is_given_goes_into_a_recording_and_the_networks_own_stays(gpu: FakeRecorder):
+    G = generator()
+    ws = G.ws([1])
+    settings: list[dict[str, Any]] = [
+        {},
+        {"noise_mode": "none"},
+        *({"noise": G.noise(seed)} for seed in range(3)),
+        {"noise": [None, *G.noise(5)[1:]]},
+        {"lod": 1},
+    ]
+    expected = [on(G, "plain", ws, **own) for own in settings]
+    G.path = "fast"
+    for _ in range(3):
+        for own, img in zip(settings, expected, strict=True):
+            assert_same(G.synthesis(ws, **own), img)
+    assert gpu.recorded == 5
+    with torch.no_grad():
+        G.synthesis.layers[5].noise_const.mul_(-1)
+    given = [G.synthesis(ws) for _ in range(3)]
+    for img in given:
+        assert_same(img, on(G, "plain", ws))
+
+
+def test_changed_weights_are_recorded_anew(gpu: FakeRecorder):
+    G = generator()
+    for scale in (1, -2, 3):
+        with torch.no_grad():
+            G.synthesis.layers[3].source.weight.mul_(scale)
+        expected = on(G, "plain", G.ws([1]))
+        G.path = "fast"
+        for _ in range(3):
+            assert_same(G.synthesis(G.ws([1])), expected)
+    assert gpu.recorded == 3
+
+
+def test_a_later_call_never_writes_over_an_image(gpu: FakeRecorder):
+    G = generator()
+    G.path = "fast"
+    images = [G.synthesis(G.ws([seed])) for seed in range(4)]
+    for seed, img in enumerate(images):
+        assert_same(img, on(G, "plain", G.ws([seed])))
+
+
+def test_threads_replay_one_after_the_other(gpu: FakeRecorder):
+    G = generator()
+    ws = [G.ws([seed]) for seed in range(4)]
+    expected = [on(G, "plain", w) for w in ws]
+    G.path = "auto"
+    wrong = []
+
+    def render(i: int) -> None:
+        for _ in range(10):
+            if (G.synthesis(ws[i]) - expected[i]).abs().max() > 1e-3:
+                wrong.append(i)
+
+    in_threads(render, 4)
+    assert not wrong
+    assert gpu.recorded == 1
+
+
+def test_recordings_are_few_and_given_back(gpu: FakeRecorder):
+    G = generator()
+    G.path = "fast"
+    for _ in range(2):
+        for lod in range(3):
+            for n in (1, 2, 3, 1, 2, 3):
+                G.synthesis(G.ws(range(n)), lod=lod)
+    known = G.synthesis._fast._prepared.graphs._kept._known
+    assert gpu.recorded > len(known) == MAX_RECORDINGS
+    G.release_memory()
+    assert not known
+    assert not is_prepared(G)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_what_cannot_be_recorded_runs_as_it_is(monkeypatch, caplog):
+    recorder = FakeRecorder(RuntimeError("operation not permitted when stream is capturing"))
+    monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(recorder))
+    G = generator()
+    expected = on(G, "plain", G.ws([1]))
+    G.path = "fast"
+    for _ in range(4):
+        assert_same(G.synthesis(G.ws([1])), expected)
+    assert recorder.recorded == 1
+    assert ["not recorded" in record.message for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("kernels", [Broken, Failing])
+@pytest.mark.usefixtures("gpu")
+def test_kernels_that_do_not_work_here_are_found_out(kernels: type, monkeypatch, caplog):
+    monkeypatch.setattr(choice, "compiled_kernels", lambda device: kernels())
+    G = generator()
+    ws = G.ws([1, 2])
+    expected = on(G, "plain", ws)
+    G.path = "auto"
+    for _ in range(3):
+        assert_same(G.synthesis(ws), expected)
+    assert [kernels.__name__ in record.message for record in caplog.records] == [True]
+    G.path = "native"
+    with pytest.raises(RenderError, match="use path 'auto' or 'plain'"):
+        G.synthesis(ws)
+    G.path = "fast"
+    assert_same(G.synthesis(ws), expected)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_where_no_kernels_work_the_modules_serve(monkeypatch, caplog):
+    monkeypatch.setattr(choice, "compiled_kernels", lambda device: Broken())
+    monkeypatch.setattr(TorchKernels, "to_rgb", lambda *args: args[-1].zero_())
+    G = generator()
+    expected = on(G, "plain", G.ws([1]))
+    G.path = "auto"
+    assert torch.equal(G.synthesis(G.ws([1])), expected)
+    assert len(caplog.records) == 2
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_lack_of_memory_is_not_taken_for_a_fault(monkeypatch):
+    def fail(*args: Any) -> None:
+        raise torch.OutOfMemoryError("full")
+
+    G = generator()
+    G.path = "auto"
+    with monkeypatch.context() as patch:
+        patch.setattr(Compiled, "to_rgb", fail)
+        with pytest.raises(torch.OutOfMemoryError):
+            G.synthesis(G.ws([1]))
+    G.path = "native"
+    assert_same(G.synthesis(G.ws([1])), on(G, "plain", G.ws([1])))
+
+
+@pytest.fixture
+def half(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CPU takes the fast path in float16 too, by the operations that every processor has."""
+    monkeypatch.setitem(choice._TYPES, "cpu", (torch.float32, torch.bfloat16, torch.float16))
+    monkeypatch.setattr(convolution, "can_pack", lambda dtype: False)
+
+
+@pytest.mark.usefixtures("gpu", "half")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_proven_against_float32(dtype: torch.dtype, monkeypatch, caplog):
+    for kernels, faults in ((Compiled, 0), (Broken, 1)):
+        monkeypatch.setattr(choice, "compiled_kernels", lambda device, kernels=kernels: kernels())
+        G = generator()
+        G.synthesis.to(dtype)
+        on(G, "auto", G.ws([1, 2]))
+        assert len(caplog.records) == faults
+
+
+@pytest.mark.usefixtures("half")
+@pytest.mark.parametrize(
+    "options", [{}, {"use_noise": False}, {"use_instance_norm": False}, {"instance_norm_epsilon": 0.5}]
+)
+def test_float16_holds_features_of_any_size(options: dict[str, Any]):
+    """What a convolution gives may be of any size, because it is normalized afterwards."""
+    G = generator(**options)
+    if not {"use_instance_norm", "instance_norm_epsilon"} & set(options):
+        for i, factor in ((3, 2.0**15), (4, 2.0**-8)):
+            layer = G.synthesis.layers[i]
+            layer.source.weight_gain *= factor
+            for tensor in (layer.bias, layer.noise_strength):
+                if tensor is not None:
+                    tensor *= factor
+    ws = G.ws(range(3), truncation_psi=1)
+    expected = on(G, "plain", ws)
+    G.synthesis.half()
+    error = (on(G, "fast", ws) - expected).square().mean().sqrt() / expected.std()
+    assert 1e-5 < error < 0.01
+
+
+def on_meta(part: Any) -> Any:
+    """A prepared network on the device "meta", whose tensors have no values."""
+    if isinstance(part, Tensor):
+        return part.to("meta")
+    if isinstance(part, list | tuple):
+        return type(part)(on_meta(p) for p in part)
+    if isinstance(part, dict):
+        return {key: on_meta(p) for key, p in part.items()}
+    if is_dataclass(part):
+        return replace(part, **{f.name: on_meta(getattr(part, f.name)) for f in fields(part)})
+    return part
+
+
+@pytest.mark.usefixtures("gpu")
+def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch):
+    """Either would wait for the GPU."""
+    G = generator()
+    network = on_meta(prepare(G.synthesis, torch.float32))
+    ws, img = G.ws([1, 2]).to("meta"), torch.empty(2, 3, 32, 32, device="meta")
+    noise = [m.to("meta") for m in G.noise(1)]
+    for name in ("tensor", "as_tensor", "from_numpy"):
+        monkeypatch.setattr(torch, name, lambda *args, **settings: pytest.fail("sends values"))
+    renderer._Call(TorchKernels(), renderer.Workspace()).render(network, ws, noise, [img])
+
+
+def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    monkeypatch.setitem(sys.modules, "stylegan.fast.triton_kernels", None)
+    for spec, message in ((None, "no Triton here"), (object(), "cannot be imported")):
+        monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+        choice.triton_kernels.cache_clear()
+        caplog.clear()
+        for _ in range(2):
+            assert choice.resolve_path("auto", torch.device("cuda")) == "fast"
+        assert [message in record.message for record in caplog.records] == [True]
+    choice.triton_kernels.cache_clear()
+
+
+def test_a_gpu_with_triton_has_the_path_native_without_a_c_compiler(monkeypatch):
+    monkeypatch.setattr(choice, "native_kernels", lambda: None)
+    monkeypatch.setattr(choice, "triton_kernels", Compiled)
+    if not torch.cuda.is_available():
+        with pytest.raises(InputError, match="not compiled"):
+            choice.check_path("native")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choice.check_path("native") == "native"
+
+
+@pytest.mark.usefixtures("half")
+def test_float16_stays_near_float32_on_a_trained_network(faces: Generator):
+    """docs/speed.md publishes this error."""
+    G = copy.deepcopy(faces)
+    ws = G.ws(range(8))
+    expected = on(G, "plain", ws)
+    G.synthesis.half()
+    error = (on(G, "fast", ws) - expected).square().mean().sqrt() / expected.std()
+    assert 0.0005 < error < 0.003
+
+
+def test_nothing_is_read_from_a_device_to_tell_that_parameters_are_the_same():
+    """Tensors of the device "meta" have no values."""
+    tensors = [torch.empty(8, 4, device="meta"), torch.empty(3, device="meta")]
+    fingerprint = Fingerprint(tensors)
+    assert fingerprint.fits(tensors)
+    tensors[0].mul_(2)
+    assert not fingerprint.fits(tensors)
+
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+CUDA_PATHS = ["plain", "fast", "native"]
+
+
+@needs_gpu
+@pytest.mark.parametrize("path", CUDA_PATHS)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: str, name: str):
+    G = generator(**OPTIONS[name])
+    ws = G.ws(range(5), truncation_psi=1)
+    expected = on(G, "plain", ws)
+    G.to("cuda")
+    for _ in range(3):
+        assert_same(on(G, path, ws.cuda()).cpu(), expected, 1e-4)
+
+
+@needs_gpu
+@pytest.mark.parametrize("path", CUDA_PATHS[1:])
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-4), ("float16", 0.01), ("bfloat16", 0.03)])
+def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: str, limit: float):
+    G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
+    ws = G.ws(range(4))
+    images = [G.synthesis(ws) for _ in range(4)]
+    assert all(G.synthesis._fast._prepared.graphs._kept._known.values())
+    for img in images[1:]:
+        assert_same(img, images[0], 1e-6)
+    torch.testing.assert_close(images[2], images[3], rtol=0, atol=0)
+    assert_same(images[0].cpu(), faces.synthesis(ws.cpu()), limit)
+
+
+@needs_gpu
+@pytest.mark.parametrize("path", CUDA_PATHS[1:])
+def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str):
+    G = generator().to("cuda")
+    ws = [G.ws([seed]) for seed in range(4)]
+    expected = [on(G, "plain", w).cpu() for w in ws]
+    G.path = path
+    torch.cuda.synchronize()
+    wrong = []
+
+    def render(i: int) -> None:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            for _ in range(20):
+                if (G.synthesis(ws[i]).cpu() - expected[i]).abs().max() > 1e-2:
+                    wrong.append(i)
+
+    in_threads(render, 4)
+    assert not wrong
+
+
+@needs_gpu
+@pytest.mark.parametrize("path", CUDA_PATHS[1:])
+def test_cuda_notices_changed_weights_and_gives_memory_back(path: str):
+    G = generator().to("cuda")
+    G.path = path
+    ws = G.ws([1])
+    for _ in range(3):
+        G.synthesis(ws)
+    with torch.no_grad():
+        G.synthesis.layers[3].source.weight.mul_(-2)
+    after = [G.synthesis(ws) for _ in range(3)]
+    held = torch.cuda.memory_allocated()
+    G.release_memory()
+    assert torch.cuda.memory_allocated() < held
+    for img in after:
+        assert_same(img, on(G, "plain", ws), 1e-4)
+
+
+@needs_gpu
+@pytest.mark.parametrize("path", CUDA_PATHS[1:])
+def test_cuda_is_never_waited_for_within_a_call(path: str):
+    G = generator().to("cuda")
+    G.path = path
+    ws = G.ws([1])
+    for _ in range(3):
+        G.synthesis(ws)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        G.synthesis(ws)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

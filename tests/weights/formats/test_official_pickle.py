@@ -1,0 +1,456 @@
+"""The reader of official pickles: takes them at every protocol, runs nothing, refuses everything else."""
+
+import collections
+import io
+import os
+import pickle
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from stylegan import Discriminator, Generator
+from stylegan.errors import UnsafeFileError, WeightsError
+from stylegan.weights.formats.official_pickle import OfficialNetwork, read_official_pickle
+
+from ...conftest import GOLDEN, ROOT
+from .hostile import calls, payloads
+
+
+class Network:
+    """Pickles like the official class: NEWOBJ and BUILD with a dictionary."""
+
+    def __init__(self, **state):
+        self.state = state
+
+    def __getstate__(self):
+        return self.state
+
+
+class EasyDict(dict):
+    pass
+
+
+def as_official(network: OfficialNetwork, **changes) -> Network:
+    """Plain data back to an object that pickles as the official one does."""
+    state = {
+        "version": 3,
+        "name": network.name,
+        "static_kwargs": EasyDict(network.static_kwargs),
+        "components": {key: as_official(value) for key, value in network.components.items()},
+        "build_module_src": "raise SystemExit('the embedded source was run')",
+        "build_func_name": network.build_func_name,
+        "variables": list(network.variables.items()),
+    }
+    return Network(**state | changes)
+
+
+def official_modules() -> dict[str, types.ModuleType]:
+    """Stand-ins for the official modules, for pickle to find our classes in."""
+    modules = {
+        name: types.ModuleType(name) for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network", "dnnlib.util")
+    }
+    modules["dnnlib.tflib.network"].Network = Network
+    modules["dnnlib.util"].EasyDict = EasyDict
+    Network.__module__, EasyDict.__module__ = "dnnlib.tflib.network", "dnnlib.util"
+    return modules
+
+
+@pytest.fixture
+def dump(tmp_path, monkeypatch):
+    """Write an object to a file, with our stand-ins under the official names."""
+    for name, module in official_modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def write(value, protocol: int = 4) -> Path:
+        path = tmp_path / "network.pkl"
+        path.write_bytes(pickle.dumps(value, protocol))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def networks() -> dict[str, OfficialNetwork]:
+    return read_official_pickle(GOLDEN / "T" / "network_nosrc.pkl")
+
+
+def test_plain_data(networks):
+    assert list(networks) == ["G", "D", "Gs"]
+    Gs = networks["Gs"]
+    assert (Gs.build_func_name, networks["D"].build_func_name) == ("G_style", "D_basic")
+    assert Gs.static_kwargs["resolution"] == 16
+    assert list(Gs.components) == ["synthesis", "mapping"]
+    assert Gs.components["synthesis"].variables["4x4/Conv/weight"].shape == (3, 3, 8, 8)
+    assert Gs.variables["lod"].shape == ()
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_protocol_and_the_source_is_never_run(networks, dump, protocol):
+    path = dump(tuple(as_official(network) for network in networks.values()), protocol)
+    again = read_official_pickle(path)
+    assert list(again) == ["G", "D", "Gs"]
+    for name, network in networks.items():
+        assert again[name].static_kwargs == network.static_kwargs
+        for part in (None, "synthesis", "mapping") if name != "D" else (None,):
+            one, two = ((n if part is None else n.components[part]).variables for n in (network, again[name]))
+            assert one.keys() == two.keys()
+            assert all((one[key] == two[key]).all() and one[key].shape == two[key].shape for key in one)
+    Generator.from_pretrained(path)
+    Discriminator.from_pretrained(path)
+
+
+def test_version_2_and_single_networks(networks, dump):
+    G = Generator.from_pretrained(dump(as_official(networks["Gs"], version=2)))
+    assert torch.equal(G.w_avg, Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl").w_avg)
+    state = as_official(networks["D"], version=2).state
+    del state["components"]
+    Discriminator.from_pretrained(dump(Network(**state)))
+
+
+def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(networks, dump):
+    def version_4(network: OfficialNetwork) -> Network:
+        components = {key: as_official(value, version=4) for key, value in network.components.items()}
+        return as_official(network, version=4, components=components)
+
+    path = dump(tuple(version_4(network) for network in networks.values()))
+    G, expected = Generator.from_pretrained(path), Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl")
+    assert (G.sample(2, output_type="np") == expected.sample(2, output_type="np")).all()
+    D, expected_D = (
+        Discriminator.from_pretrained(path),
+        Discriminator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl"),
+    )
+    assert all(
+        torch.equal(a, b) for a, b in zip(D.state_dict().values(), expected_D.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("version", [3, 4, 5])
+@pytest.mark.parametrize("function", ["G_main", "D_stylegan2", "G_synthesis_stylegan_revised"])
+def test_networks_of_stylegan_2_are_named(networks, dump, version, function):
+    other = as_official(networks["G"], version=version, build_func_name=function, custom=1)
+    with pytest.raises(WeightsError, match=rf"network\.pkl: a network of StyleGAN2 \('{function}'\)"):
+        Generator.from_pretrained(dump((other, other, other)))
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("_reconstruct_persistent_obj@torch_utils.persistence", "StyleGAN2-ADA or StyleGAN3"),
+        ("Network@tfutil", "Progressive GAN"),
+    ],
+)
+def test_programs_of_others_are_named(tmp_path, where, message):
+    name, module = where.split("@")
+    (tmp_path / "a.pkl").write_bytes(f"c{module}\n{name}\n)R.".encode())
+    with pytest.raises(UnsafeFileError, match=rf"a\.pkl: asks for .*{message}.*reads StyleGAN 1"):
+        Generator.from_pretrained(tmp_path / "a.pkl")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize(
+    "where", ["Gs/dlatent_avg", "Gs/lod", "synthesis/8x8/Conv1/weight", "mapping/Dense0/bias", "D/lod"]
+)
+def test_values_that_are_no_finite_float32_are_named(networks, dump, where, wrong):
+    part, name = where.split("/", 1)
+    owner = networks["D" if part == "D" else "Gs"]
+    network = owner.components.get(part, owner)
+    values = {key: np.array(value, "f8") for key, value in network.variables.items()}
+    values[name].reshape(-1)[0] = wrong
+    changed = as_official(network, variables=list(values.items()))
+    if network is not owner:
+        changed = as_official(owner, components={**changed_components(owner), part: changed})
+    path = dump(tuple(changed if n is owner else as_official(n) for n in networks.values()))
+    if wrong == 1e300 and name == "lod":
+        return  # Beyond any level of detail, which the network itself refuses.
+    with pytest.raises(WeightsError, match=rf"network\.pkl: variable '{name}' holds NaN or infinity"):
+        (Discriminator if part == "D" else Generator).from_pretrained(path)
+
+
+def changed_components(network: OfficialNetwork) -> dict[str, Network]:
+    return {key: as_official(value) for key, value in network.components.items()}
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_options_that_are_not_finite_are_refused(networks, dump, wrong):
+    G = as_official(networks["Gs"], static_kwargs={"truncation_psi": wrong})
+    with pytest.raises(WeightsError, match="official option truncation_psi is"):
+        Generator.from_pretrained(dump(G))
+
+
+def without_average(network: OfficialNetwork) -> Network:
+    return as_official(network, variables=[(k, v) for k, v in network.variables.items() if k != "dlatent_avg"])
+
+
+def test_an_average_that_is_kept_apart_from_gs(networks, dump):
+    average = np.array(networks["Gs"].variables["dlatent_avg"])
+    G, D, Gs = as_official(networks["G"]), as_official(networks["D"]), without_average(networks["Gs"])
+    bare = without_average(networks["G"])
+    for value in (
+        (G, D, Gs),
+        (bare, D, Gs, average),
+        [bare, D, Gs, average[None]],
+        (bare, D, Gs, {"dlatent_avg": average}),
+    ):
+        loaded = Generator.from_pretrained(dump(value))
+        assert np.array_equal(
+            loaded.w_avg.numpy(), networks["G"].variables["dlatent_avg"] if value[0] is G else average
+        )
+        assert "keeps apart" in loaded.metadata["notes"][0]
+    with pytest.raises(WeightsError, match="missing 'w_avg'"):
+        Generator.from_pretrained(dump((bare, D, Gs)))
+
+
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_variables_alone_under_their_official_names(networks, dump, protocol):
+    def raw(network: OfficialNetwork) -> dict[str, np.ndarray]:
+        named = {f"G_{part}": one.variables for part, one in network.components.items()}
+        inner = {f"{part}/{key}": value for part, values in named.items() for key, value in values.items()}
+        return collections.OrderedDict(dict(inner or network.variables) | ({} if not inner else {"lod": np.float32(0)}))
+
+    average = np.array(networks["Gs"].variables["dlatent_avg"])
+    G, D, Gs = (raw(networks[name]) for name in ("G", "D", "Gs"))
+    expected = Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl")
+    for value in (
+        [G, D, Gs, average],
+        {"G": G, "D": D, "Gs": Gs, "dlatent_avg": average},
+        list((Gs | {"dlatent_avg": average}).items()),
+    ):
+        loaded = Generator.from_pretrained(dump(value, protocol))
+        assert "as trained" not in str(loaded.metadata)
+        assert torch.equal(loaded.w_avg, expected.w_avg)
+        for key, tensor in loaded.synthesis.state_dict().items():
+            assert torch.equal(tensor, expected.synthesis.state_dict()[key]), key
+
+
+def test_arrays_that_repeat_the_same_values_are_refused(networks, dump):
+    one = np.zeros((512, 512), "f4")
+    network = as_official(networks["D"], variables=[(f"{i}x{i}/Conv0/weight", one) for i in range(100)])
+    with pytest.raises(UnsafeFileError, match="repeat the same values"):
+        Discriminator.from_pretrained(dump(network))
+
+
+def test_memory_orders_and_byte_orders(networks, dump):
+    expected = networks["D"].variables["4x4/Conv/weight"]
+    for array in (np.asfortranarray(expected), expected.astype(">f4"), expected.astype("f8")):
+        network = as_official(networks["D"], variables=[("4x4/Conv/weight", array)])
+        for protocol in (2, 4, 5):
+            given = read_official_pickle(dump(network, protocol))["D"].variables["4x4/Conv/weight"]
+            assert (given == expected).all()
+
+
+def hostile() -> dict[str, object]:
+    """Hostile objects, and what official files never hold, alone and in every place of a network."""
+    bad = payloads() | {
+        "object array": np.array([calls(os.system, "true")], dtype=object),
+        "structured array": np.zeros(2, dtype=[("a", "f4")]),
+        "numpy empty": calls(np.empty, (10**6, 10**6)),
+        "complex": 1j,
+    }
+    within = {
+        "in variables": lambda p: _network(variables=[("w", p)]),
+        "in static_kwargs": lambda p: _network(static_kwargs={"resolution": p}),
+        "in components": lambda p: _network(components={"mapping": p}),
+        "as source": lambda p: _network(build_module_src=p),
+    }
+    every = dict(bad)
+    for place, wrap in within.items():
+        every |= {f"{name} {place}": wrap(payload) for name, payload in bad.items()}
+    return every
+
+
+def _network(**changes) -> Network:
+    state = {"version": 3, "name": "G", "static_kwargs": {}, "components": {}, "build_module_src": ""}
+    return Network(**state | {"build_func_name": "G_style", "variables": []} | changes)
+
+
+def run_hostile_files() -> None:
+    """In a process of its own: every hostile file at every protocol, and what it did."""
+    from stylegan.errors import UnsafeFileError
+
+    folder = Path(os.environ["SENTINEL"]).parent
+    refused = 0
+    for name, payload in hostile().items():
+        for protocol in range(6):
+            try:
+                data = pickle.dumps((payload,), protocol)
+            except (pickle.PicklingError, AttributeError, TypeError):
+                continue
+            path = folder / "hostile.pkl"
+            path.write_bytes(data)
+            try:
+                Generator.from_pretrained(path)
+            except UnsafeFileError:
+                refused += 1
+                continue
+            except WeightsError as error:
+                # A literal, such as a complex number's arguments, may end as malformed instead.
+                raise AssertionError(f"{name} at protocol {protocol}: {error}") from error
+            raise AssertionError(f"{name} at protocol {protocol} was loaded")
+    print("refused", refused)
+
+
+def test_hostile_pickles_are_refused_and_do_nothing(tmp_path):
+    sentinel = tmp_path / "sentinel"
+    script = (
+        "import sys; sys.path[:0] = [sys.argv[1]]\n"
+        "import tests.weights.formats.test_official_pickle as t\n"
+        "sys.modules.update(t.official_modules())\n"
+        "t.run_hostile_files()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT)],
+        env=os.environ | {"SENTINEL": str(sentinel)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout.split()[-1]) > 300
+    assert not sentinel.exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"cos\nsystem\n(S'true'\ntR.",  # protocol 0
+        b"(cos\nsystem\nS'true'\no.",  # OBJ
+        b"(S'true'\nios\nsystem\n.",  # INST
+        b"\x80\x02\x82\x01.",  # EXT1
+        b"Pid\n.",  # PERSID
+        b"\x80\x02K\x01Q.",  # BINPERSID
+        b"\x80\x04\x8f.",  # EMPTY_SET
+        b"\x80\x05\x97.",  # NEXT_BUFFER
+        b"\x80\x04\x8c\x02os\x8c\x06system\x93.",  # STACK_GLOBAL
+        b"PK\x03\x04rest of a zip archive",
+        b"cnumpy\nndarray\n)R.",
+        b"cdnnlib.tflib.network\nNetwork\n(K\x01tR.",
+        b"\x80\x02}K\x01K\x02s.",  # A key that is no string.
+        b"\x80\x02(K\x01K\x02d.",
+    ],
+)
+def test_other_opcodes_and_globals_are_refused(tmp_path, code):
+    path = tmp_path / "network.pkl"
+    path.write_bytes(code)
+    with pytest.raises(UnsafeFileError, match=r"network\.pkl"):
+        read_official_pickle(path)
+
+
+def with_limited_memory(code: bytes, tmp_path: Path) -> subprocess.CompletedProcess:
+    """Read a file in a process that may take 300 MB more than it has after its imports."""
+    path = tmp_path / "network.pkl"
+    path.write_bytes(code)
+    script = """if True:
+        import re, resource, sys, time
+        from stylegan.weights.formats.official_pickle import read_official_pickle
+        from stylegan.errors import WeightsError
+        used = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
+        resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20,) * 2)
+        start = time.monotonic()
+        try:
+            read_official_pickle(sys.argv[1])
+        except WeightsError as error:
+            print(type(error).__name__, "after", time.monotonic() - start)
+    """
+    return subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=120)
+
+
+def laughs() -> bytes:
+    value: list = ["lol"]
+    for _ in range(60):
+        value = [value] * 10
+    return pickle.dumps((value,), 4)
+
+
+def laughing_key() -> bytes:
+    """A dictionary whose key is a tuple of tuples: its hash would take 2^60 steps."""
+    code = io.BytesIO()
+    code.write(b"\x80\x04}K\x01\x94")
+    for i in range(60):
+        code.write(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94")
+    code.write(b"Ns.")
+    return code.getvalue()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+@pytest.mark.parametrize(
+    "code",
+    [
+        b"\x80\x04\x8e" + (10**12).to_bytes(8, "little") + b"x.",  # BINBYTES8 of 1 TB
+        b"\x80\x04\x8d" + (10**12).to_bytes(8, "little") + b"x.",  # BINUNICODE8
+        b"\x80\x05\x96" + (10**12).to_bytes(8, "little") + b"x.",  # BYTEARRAY8
+        b"\x80\x04\x95" + (10**12).to_bytes(8, "little") + b"N.",  # a frame
+        b"\x80\x02\x8b" + (2**31 - 1).to_bytes(4, "little") + b"x.",  # LONG4
+        b"\x80\x02Nr\xff\xff\xff\x7f.",  # a memo index of 2 billion
+        b"L" + b"9" * 10**6 + b"L\n.",  # a decimal number of a million digits
+        b"(" * 2_000_000,  # opcodes without end
+        laughs(),
+        laughing_key(),
+    ],
+    ids=["bytes", "text", "bytearray", "frame", "long", "memo", "digits", "opcodes", "laughs", "key"],
+)
+def test_bombs_are_refused_in_little_memory_and_time(code, tmp_path):
+    result = with_limited_memory(code, tmp_path)
+    assert result.stdout.split()[:1] in (["WeightsError"], ["UnsafeFileError"]), result.stderr
+    assert float(result.stdout.split()[-1]) < 20
+
+
+def test_damaged_files(networks, dump):
+    path = GOLDEN / "T" / "network_nosrc.pkl"
+    data = path.read_bytes()
+    for damaged in (
+        b"",
+        data[:100],
+        data[:-1],
+        data[: len(data) // 2],
+        b"<html>404</html>",
+        b"version https://git-lfs",
+    ):
+        path = dump(None)
+        path.write_bytes(damaged)
+        with pytest.raises(WeightsError):
+            read_official_pickle(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 1}, "format version 1; expected 2, 3 or 4"),
+        ({"extra": 1}, "unknown key 'extra'"),
+        ({"variables": [("a", 1, 2)]}, "expected .name, value."),
+        ({"variables": [("a", "text")]}, "expected an array"),
+        ({"static_kwargs": {"resolution": {"nested": 1}}}, "option 'resolution' is a dict"),
+        ({"components": {"mapping": 3}}, "expected a network"),
+        ({"name": 3}, "no name"),
+    ],
+)
+def test_malformed_networks(networks, dump, changes, message):
+    with pytest.raises(WeightsError, match=message):
+        read_official_pickle(dump(as_official(networks["Gs"], **changes)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"build_func_name": "G_paper"}, "'G_paper'; only the official G_style and D_basic"),
+        ({"components": {}}, "lacks its component"),
+        ({"variables": [("surprise", np.zeros(3, "f4"))]}, "unknown variable 'surprise'"),
+        ({"static_kwargs": {"truncation_psi": "much"}}, "truncation_psi is 'much'"),
+        ({"variables": []}, "missing 'w_avg'"),
+    ],
+)
+def test_networks_that_cannot_be_converted(networks, dump, changes, message):
+    with pytest.raises(WeightsError, match=message):
+        Generator.from_pretrained(dump(as_official(networks["Gs"], **changes)))
+
+
+def test_arrays_must_fit_their_bytes(networks, dump):
+    data = pickle.dumps(as_official(networks["D"], variables=[("w", np.zeros((3, 5), "f4"))]), 4)
+    path = dump(None)
+    path.write_bytes(data.replace(b"K\x03K\x05\x86", b"K\x03K\x06\x86"))
+    with pytest.raises(WeightsError, match="has 60 bytes"):
+        read_official_pickle(path)

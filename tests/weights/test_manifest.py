@@ -1,0 +1,282 @@
+"""The manifest: what it may say, and what is refused before anything is read or asked (W7)."""
+
+import json
+import sys
+from contextlib import contextmanager
+from copy import deepcopy
+
+import pytest
+
+from stylegan.errors import InputError, NotFoundError, UnsafeFileError, WeightsError
+from stylegan.weights import manifest
+from stylegan.weights.hub.sources import Source, filename_of, parse_source
+from stylegan.weights.manifest import parse_manifest, read_manifest
+
+ENTRY = {
+    "description": "Cats",
+    "resolution": 16,
+    "dataset": "cats",
+    "license": "MIT",
+    "license_url": "https://example.org/license",
+    "files": [
+        {
+            "source": {"hub": "user/cats", "revision": "a" * 40},
+            "filename": "cats.safetensors",
+            "format": "safetensors",
+            "size": 1000,
+            "sha256": "b" * 64,
+        }
+    ],
+}
+
+
+def manifest_with(change=lambda entry: None, **top) -> bytes:
+    entry = deepcopy(ENTRY)
+    change(entry)
+    return json.dumps({"version": 2, "models": {"cats": entry}} | top).encode()
+
+
+def with_file(**changes) -> bytes:
+    return manifest_with(lambda entry: entry["files"][0].update(changes))
+
+
+def parse(data: bytes) -> dict[str, manifest.Entry]:
+    return parse_manifest(data, where="m.json")
+
+
+_touched: list[str] | None = None
+
+
+def _watch(event: str, args: tuple) -> None:
+    if _touched is not None and (event == "open" or event.startswith(("socket.", "os.", "urllib."))):
+        _touched.append(event)
+
+
+sys.addaudithook(_watch)
+
+
+@contextmanager
+def no_io():
+    """Fails the test if a file is opened, or a connection made."""
+    global _touched
+    touched = _touched = []
+    try:
+        yield
+    finally:
+        _touched = None
+        assert not touched
+
+
+def test_a_whole_entry():
+    entry = parse(manifest_with())["cats"]
+    assert (entry.name, entry.limits, entry.metrics, entry.content_box, entry.tried) == ("cats", "", {}, None, False)
+    assert entry.files[0].source == Source("hub", "user/cats", "cats.safetensors", "a" * 40)
+    assert not entry.is_noncommercial
+    assert entry.facts == {"name": "cats", "dataset": "cats", "license": "MIT", "license_url": ENTRY["license_url"]}
+
+
+def test_the_manifest_of_the_package():
+    entries = manifest.entries()
+    assert list(entries)[:4] == ["faces-128", "faces-64", "avatars-64", "ffhq-1024"]
+    assert entries["cars-512"].content_box == (0, 64, 512, 448)
+    assert entries["ffhq-1024"].metrics["fid50k"] == 4.4159
+    for entry in entries.values():
+        assert entry.is_noncommercial == (entry.name not in ("avatars-64", "huggan-animeface-512"))
+        assert entry.tried == entry.is_bundled
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "../up.pkl",
+        "a/../../up.pkl",
+        "/etc/passwd",
+        "C:/windows.pkl",
+        "C:windows.pkl",
+        "C:\\windows.pkl",
+        "\\\\server\\share.pkl",
+        "//server/share.pkl",
+        "a\\b.pkl",
+        "nul\x00.pkl",
+        "a\n.pkl",
+        "",
+        ".",
+        "..",
+        "a//b",
+        "a/",
+        ".hidden",
+        "aux",
+        "NUL.pkl",
+        "a/COM1.txt",
+        "trailing.",
+        "a" * 201,
+        "~/x",
+        "$HOME/x",
+        "ü.pkl",
+    ],
+)
+def test_w7_file_names_that_lead_elsewhere(filename):
+    with pytest.raises(UnsafeFileError, match=r"m\.json: cats\.files\[0\]\.source: file name"), no_io():
+        parse(with_file(filename=filename))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/a.pkl",
+        "file:///etc/passwd",
+        "ftp://example.org/a",
+        "data:text/plain,x",
+        "javascript:alert(1)",
+        "gopher://example.org",
+        "https:///a",
+        "https://",
+        "//example.org/a",
+        "example.org/a",
+        "https://user:password@example.org/a",
+        "https://example.org:99999/a",
+        "https://[::1/a",
+        "https://exa mple.org/a",
+        "https://example.org/a\nHost: b",
+        "https://example.org/\x00",
+        "https://example.org\\@evil.org",
+        "https://ex\u00e4mple.org/",
+        "https://example.org/" + "a" * 2000,
+        "http://127.0.0.1.evil.org/a",
+        "",
+    ],
+)
+def test_w7_urls_that_are_none_to_load_from(url):
+    with pytest.raises(UnsafeFileError), no_io():
+        parse(with_file(source={"url": url}))
+    with pytest.raises(UnsafeFileError), no_io():
+        parse(manifest_with(lambda entry: entry.update(license_url=url)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"hub": "../x/y"},
+        {"hub": "user"},
+        {"hub": "user/repo/file"},
+        {"hub": "user/..", "revision": None},
+        {"hub": "user/a..b"},
+        {"hub": "user/repo.git"},
+        {"hub": "/user"},
+        {"hub": "us er/repo"},
+        {"hub": 3},
+        {"drive": "short"},
+        {"drive": "a/../../../../b"},
+        {"drive": None},
+    ],
+)
+def test_w7_places_that_are_malformed(source):
+    with pytest.raises(UnsafeFileError), no_io():
+        parse(with_file(source=source))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "malformed JSON"),
+        (b"<html>", "malformed JSON"),
+        (b"\xff\xfe", "malformed JSON"),
+        (b"[" * 100_000, "malformed JSON"),
+        (b" " * 1_000_001, "more than 1000000 bytes"),
+        (b"[]", "must be an object"),
+        (b'{"version": 2, "version": 2, "models": {}}', "twice"),
+        (b'{"version": 1, "models": {}}', "version 1; expected 2"),
+        (b'{"version": ' + b"9" * 5000 + b', "models": {}}', "malformed JSON"),
+        (json.dumps({"version": 2, "models": {f"m{i}": 0 for i in range(1001)}}).encode(), "at most 1000"),
+        (manifest_with(default="dogs"), "'dogs' is not among"),
+        (manifest_with(extra=1), "unknown key 'extra'"),
+        (manifest_with(models={"UPPER": ENTRY}), "model name"),
+        (manifest_with(models={"../up": ENTRY}), "model name"),
+        (manifest_with(models={"cats": []}), "cats must be an object"),
+        (manifest_with(lambda e: e.pop("license")), "cats lacks 'license'"),
+        (manifest_with(lambda e: e.update(licence="MIT")), "unknown key 'licence'"),
+        (manifest_with(lambda e: e.update(description="x" * 5000)), "cats.description must be a text"),
+        (manifest_with(lambda e: e.update(resolution=-4)), "cats.resolution must be"),
+        (manifest_with(lambda e: e.update(resolution=True)), "cats.resolution must be"),
+        (manifest_with(lambda e: e.update(metrics={"fid": "low"})), "cats.metrics must be"),
+        (manifest_with(lambda e: e.update(metrics={"fid": float("nan")})), "cats.metrics must be"),
+        (manifest_with(lambda e: e.update(content_box=[0, 0, 99, 99])), "cats.content_box must be"),
+        (manifest_with(lambda e: e.update(options=[])), "cats.options must be"),
+        (manifest_with(lambda e: e.update(files=[])), "cats.files must be"),
+        (with_file(size=0), r"files\[0\].size must be"),
+        (with_file(size=2**50), r"files\[0\].size must be"),
+        (with_file(sha256="B" * 64), r"files\[0\].sha256 must be"),
+        (with_file(sha256="b" * 63), r"files\[0\].sha256 must be"),
+        (with_file(format="pickle"), r"files\[0\].format must be"),
+        (with_file(filename=None), r"files\[0\].filename must be"),
+        (with_file(source={}), "one of hub, url or drive"),
+        (with_file(source={"bundled": "assets/faces-64.safetensors"}), "one of hub, url or drive"),
+        (with_file(source={"hub": "user/cats", "url": "https://example.org/a"}), "one of hub, url or drive"),
+        (with_file(source={"hub": "user/cats", "revision": "main"}), "a whole commit id or null"),
+        (with_file(source={"url": "https://example.org/a", "revision": "a" * 40}), "none, except for a hub"),
+    ],
+)
+def test_w7_what_is_not_as_documented(data, message):
+    with pytest.raises(WeightsError, match=message), no_io():
+        parse(data)
+
+
+def test_other_peoples_manifests(tmp_path, monkeypatch):
+    path = tmp_path / "ours.json"
+    path.write_bytes(manifest_with())
+    monkeypatch.setenv("STYLEGAN_MANIFEST", str(path))
+    assert list(manifest.entries())[-1] == "cats"
+    assert manifest.find("cats").license == "MIT"
+    assert manifest.default_name() == "faces-128"
+    path.write_bytes(b"{")
+    with pytest.raises(WeightsError, match=r"ours\.json: malformed"):
+        manifest.entries()
+    path.unlink()
+    with pytest.raises(NotFoundError, match="unset STYLEGAN_MANIFEST"):
+        manifest.entries()
+    path.write_bytes(b" " * 2_000_000)
+    with pytest.raises(WeightsError, match="more than"):
+        read_manifest(path)
+
+
+# Places that people type.
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("user/repo", Source("hub", "user/repo")),
+        ("hf:user/repo", Source("hub", "user/repo")),
+        ("hf:user/repo@v1", Source("hub", "user/repo", None, "v1")),
+        ("hf:user/repo/a/b.pkl@v1", Source("hub", "user/repo", "a/b.pkl", "v1")),
+        ("https://example.org/a/b.pkl?x=1", Source("url", "https://example.org/a/b.pkl?x=1", "b.pkl")),
+        ("https://huggingface.co/u/r/blob/main/a.pt", Source("hub", "u/r", "a.pt", "main")),
+        ("https://huggingface.co/u/r/resolve/v1/b/a.pt", Source("hub", "u/r", "b/a.pt", "v1")),
+        ("faces", None),
+        ("a/b/c", None),
+        ("./user/repo", None),
+        ("folder/network.pkl", None),
+        ("C:\\weights", None),
+    ],
+)
+def test_places(text, source):
+    with no_io():
+        assert parse_source(text) == source
+
+
+@pytest.mark.parametrize("text", ["hf:user", "hf:", "hf:/", "hf:../../x", "hf:user/repo/../../x", "hf:user/repo@../x"])
+def test_places_that_are_malformed(text):
+    with pytest.raises((InputError, UnsafeFileError)), no_io():
+        parse_source(text)
+
+
+def test_two_revisions():
+    assert parse_source("user/repo", revision="v1") == parse_source("hf:user/repo@v1", revision="v1")
+    with pytest.raises(InputError, match="two revisions"):
+        parse_source("hf:user/repo@v1", revision="v2")
+
+
+def test_names_for_downloads():
+    urls = ["https://a.org/x/../..", "https://a.org/%2e%2e%2fpasswd", "https://a.org/", "https://a.org/nul.pkl"]
+    assert [filename_of(url) for url in urls] == ["weights", "passwd", "weights", "weights"]
+    assert filename_of("https://a.org/my%20net.pkl") == "my_net.pkl"
