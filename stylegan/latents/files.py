@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..generator import Generator
 from ..runtime.atomic_files import as_path
 from ..runtime.checks import typed
 from ..runtime.tensor_files import load_tensors, save_tensors
 from ..weights.formats.arrays import is_array_file, read_arrays
+from .protocol import Generator
 from .styles import check_same_average
 
 _FIELDS = {"model": str, "names": list[str], "facts": dict[str, Any]}

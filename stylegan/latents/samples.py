@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from ..generator import Generator
 from ..runtime.checks import check_integer
 from ..runtime.choices import SAMPLES
 from ..runtime.precision import no_autocast
+from .protocol import Generator
 
 
 @no_autocast()

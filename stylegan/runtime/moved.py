@@ -50,6 +50,7 @@ MOVED = {
     "training.tfrecords": "data.tfrecords",
     "w_space": "latents.samples",
     "weights.cache": "weights.hub.cache",
+    "weights.kinds": "runtime.file_kinds",
     "weights.layouts": "weights.ports",
     "weights.official": "weights.formats.official",
     "weights.official_pickle": "weights.formats.official_pickle",

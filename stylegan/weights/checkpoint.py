@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor
 
 from ..errors import WeightsError
-from ..runtime.atomic_files import as_path, new_file
+from ..runtime.atomic_files import as_path
 from ..runtime.device import check_dtype
 from ..runtime.json_yaml import parse_json, read_json
-from .kinds import cut_off, foreign
+from ..runtime.tensor_files import check_finite, read_header, read_tensors, write_tensors
 
 FORMAT_VERSION = "1"
 
@@ -69,36 +67,14 @@ def save_checkpoint(
     write_tensors(path, tensors, header)
 
 
-def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write a safetensors file, whole or not at all; the same tensors and header give the same bytes.
-
-    tensors: on the CPU, contiguous.
-    """
-    data = safetensors.torch.save(dict(tensors), dict(header))
-    length = int.from_bytes(data[:8], "little")
-    # The library writes the entries of a header in any order.
-    described = parse_json(data[8 : 8 + length], where=str(path), error=WeightsError) | {
-        "__metadata__": dict(sorted(header.items()))
-    }
-    text = json.dumps(described, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    with new_file(path) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.write(memoryview(data)[8 + length :])
-
-
 def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None = None) -> Checkpoint:
     """Read a checkpoint. `config` describes the network where the header does not (a hub folder's config.json).
 
     Raises WeightsError if the file is malformed, of a newer format, or holds anything but finite numbers.
     """
     path = Path(path)
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            described = _read_header(file.metadata() or {}, path, config)
-            state_dict = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except safetensors.SafetensorError as error:
-        raise damaged(path, error) from error
+    state_dict, header = read_tensors(path, error=WeightsError)
+    described = _read_header(header, path, config)
     for name, tensor in state_dict.items():
         if tensor.dtype not in _DTYPES:
             raise WeightsError(
@@ -109,27 +85,11 @@ def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None =
     return described
 
 
-def damaged(path: Path, error: Exception) -> WeightsError:
-    """What to say of a file that safetensors refuses."""
-    what = foreign(path)
-    if what is None:
-        what = f"not a safetensors file, or damaged: {cut_off(path) or str(error)[:200]}"
-    return WeightsError(f"{path}: {what}")
-
-
-def check_finite(tensor: Tensor, what: str) -> None:
-    """Raise WeightsError, which begins with `what`, unless all values are finite numbers."""
-    # The sum is finite only if every number is; it is ten times faster than looking at each.
-    if not tensor.sum().isfinite() and not tensor.isfinite().all():
-        raise WeightsError(f"{what} holds NaN or infinity")
-
-
 def has_our_header(path: Path) -> bool:
     """Whether a safetensors file describes its network; a damaged one counts, for its reader to say so."""
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            return "stylegan_format_version" in (file.metadata() or {})
-    except safetensors.SafetensorError:
+        return "stylegan_format_version" in read_header(path, error=WeightsError).metadata
+    except WeightsError:
         return True
 
 

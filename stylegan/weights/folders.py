@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from ..errors import InputError, NotFoundError, WeightsError
+from ..runtime.file_kinds import kind_of
 from .hub.sources import SUFFIXES
-from .kinds import kind_of
 
 # Names of weight files that say nothing: the folder's name, or the repository's, is that of the model.
 UNNAMED = ("model", "pytorch_model")

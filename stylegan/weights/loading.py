@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +19,9 @@ from ..errors import DownloadError, InputError, LicenseWarning, NotFoundError, O
 from ..runtime.atomic_files import as_path, write_atomically
 from ..runtime.checks import check_integer, shown
 from ..runtime.device import without_memory
+from ..runtime.file_kinds import kind_of
 from ..runtime.json_yaml import DESCRIPTION
+from ..runtime.tensor_files import read_tensors
 from . import hub, manifest
 from .checkpoint import (
     Checkpoint,
@@ -37,7 +38,6 @@ from .formats.official_pickle import OfficialNetwork, read_pickle
 from .formats.torch_files import read_torch_file
 from .hub.cache import sha256_of
 from .hub.sources import Source, parse_source
-from .kinds import kind_of
 from .ports import convert, is_port_safetensors, unwrap
 from .ports.common import Request
 
@@ -232,7 +232,7 @@ def read_file(path: Path, wanted: Wanted = Wanted(), *, described: Path | None =
     if kind == "safetensors":
         if not is_port_safetensors(path):
             return load_checkpoint(path, config=config_from_json(described) if described else None)
-        data: Any = safetensors.torch.load_file(path)
+        data, _ = read_tensors(path, error=WeightsError)
     elif kind == "pickle":
         networks, arrays = read_pickle(path)
         if networks:

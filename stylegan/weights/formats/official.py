@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ...errors import WeightsError
-from ..checkpoint import Checkpoint, check_finite
+from ...runtime.tensor_files import check_finite
+from ..checkpoint import Checkpoint
 from .official_pickle import OfficialNetwork
 
 # Official option -> (our option, official default).

@@ -9,27 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
 from torch import Tensor
 
 from ...errors import UnsafeFileError, WeightsError
 from ...runtime.device import FLOAT32_CPU
+from ...runtime.tensor_files import read_header
 from ..checkpoint import Checkpoint
 from ..formats.torch_files import read_torch_file
-from ..ports import (
-    alae,
-    genforce,
-    huangzh13,
-    interfacegan,
-    lernapparat,
-    official_names,
-    podgorskiy,
-    rosinality,
-    stylegan_zoo,
-)
-from ..ports.common import Layout, Parts, Request, Tensors, average_apart
-from ..ports.foreign import name_foreign
+from . import alae, genforce, huangzh13, interfacegan, lernapparat, official_names, podgorskiy, rosinality, stylegan_zoo
+from .common import Layout, Parts, Request, Tensors, average_apart
+from .foreign import name_foreign
 
 LAYOUTS = [
     genforce.LAYOUT,
@@ -122,9 +112,8 @@ def is_port_safetensors(path: Path) -> bool:
     Raises WeightsError if it holds something else that is known: files of this library, other networks.
     """
     try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header, names = file.metadata() or {}, list(file.keys())
-    except safetensors.SafetensorError:
+        header, names = read_header(path, error=WeightsError)
+    except WeightsError:
         return False  # Whoever reads it says what is wrong.
     if "stylegan_format_version" in header:
         return False

@@ -21,7 +21,8 @@ from ...errors import InputError, WeightsError
 from ...networks import ops
 from ...networks.shapes import feature_maps
 from ...runtime.device import FLOAT32_CPU
-from ..checkpoint import Checkpoint, NetworkName, check_finite
+from ...runtime.tensor_files import check_finite
+from ..checkpoint import Checkpoint, NetworkName
 
 logger = logging.getLogger(__name__)
 

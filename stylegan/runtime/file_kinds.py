@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import UnsafeFileError, WeightsError
-from ..runtime.json_yaml import Limits, parse_json
+from .json_yaml import Limits, parse_json
 
 # What holds weights: safetensors; a file of torch.save, a zip archive since 1.6; a pickle, as official files are.
 Kind = Literal["safetensors", "torch", "pickle"]

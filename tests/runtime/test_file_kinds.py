@@ -19,12 +19,12 @@ from PIL import Image
 
 from stylegan import Generator
 from stylegan.errors import UnsafeFileError, WeightsError
-from stylegan.weights import kinds
-from stylegan.weights.kinds import kind_of
+from stylegan.runtime import file_kinds as kinds
+from stylegan.runtime.file_kinds import kind_of
 
 from ..conftest import GOLDEN
-from .ports import writers as ports
-from .ports.golden_sets import golden_set
+from ..weights.ports import writers as ports
+from ..weights.ports.golden_sets import golden_set
 
 OFFICIAL = GOLDEN / "T" / "network_nosrc.pkl"
 SUFFIXES = [".pkl", ".pt", ".bin", ".safetensors"]

@@ -1,0 +1,28 @@
+"""What latents need of a generator, which imports them: `stylegan.Generator` has it all."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from ..networks.synthesis import SynthesisNetwork
+from .seeds import Seeds
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A generator as far as its latents go."""
+
+    w_avg: Tensor  # [w_dim]
+    w_dim: int
+    num_ws: int
+    label_dim: int
+    synthesis: SynthesisNetwork
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def ws(self, seeds: Seeds, *, labels: Any = None, truncation_psi: Any = 0.7) -> Tensor: ...
