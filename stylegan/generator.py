@@ -37,9 +37,9 @@ from .runtime.device import FLOAT32_CPU, check_device, check_dtype, new_weight
 from .runtime.precision import no_autocast
 from .runtime.tensors import check_tensor, weighted_sums
 from .version import __version__
-from .weights.checkpoint import Checkpoint, save_checkpoint
+from .weights.checkpoint import Checkpoint, save_checkpoint, save_folder
 from .weights.hub.client import Access, upload
-from .weights.loading import build_network, read_weights, save_folder
+from .weights.loading import build_network, read_weights
 from .weights.manifest import DEFAULT_MODEL
 from .weights.model_card import model_card
 

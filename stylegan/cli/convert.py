@@ -63,8 +63,8 @@ def convert(
       stylegan convert network.pkl D.safetensors --network D
     """
     from stylegan.runtime.device import check_dtype
-    from stylegan.weights.checkpoint import save_checkpoint
-    from stylegan.weights.loading import read_weights, save_folder
+    from stylegan.weights.checkpoint import save_checkpoint, save_folder
+    from stylegan.weights.loading import read_weights
 
     if target.suffix.lower() not in (".safetensors", ""):
         raise InputError(f"OUT is {target}; expected a .safetensors file or a folder without a suffix")

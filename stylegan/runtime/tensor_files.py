@@ -45,7 +45,8 @@ def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -
     data = safetensors.torch.save(dict(tensors), dict(metadata))
     length = int.from_bytes(data[:8], "little")
     # safetensors writes the entries of a header in any order.
-    header = json.loads(data[8 : 8 + length]) | {"__metadata__": dict(sorted(metadata.items()))}
+    header = parse_json(data[8 : 8 + length], where="the header", error=WeightsError)
+    header["__metadata__"] = dict(sorted(metadata.items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return b"".join((len(text).to_bytes(8, "little"), text, memoryview(data)[8 + length :]))

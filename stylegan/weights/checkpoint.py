@@ -15,8 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..errors import WeightsError
-from ..runtime.atomic_files import as_path
+from ..errors import InputError, WeightsError
+from ..runtime.atomic_files import as_path, write_atomically
 from ..runtime.device import check_dtype
 from ..runtime.json_yaml import parse_json, read_json
 from ..runtime.tensor_files import check_finite, read_header, read_tensors, write_tensors
@@ -140,3 +140,14 @@ def _describe(described: Any, path: Path) -> Checkpoint:
     if not isinstance(network, str) or not isinstance(config, dict) or not isinstance(metadata, dict):
         raise WeightsError(f"{path}: malformed header: expected a network name, a config and metadata")
     return Checkpoint(network, config, {}, metadata)
+
+
+def save_folder(
+    folder: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: str | torch.dtype | None = None
+) -> None:
+    """Write the hub convention: a folder with model.safetensors and config.json."""
+    folder = as_path(folder)
+    if folder.is_file():
+        raise InputError(f"{folder} is a file; expected a folder to write config.json and model.safetensors into")
+    save_checkpoint(folder / "model.safetensors", checkpoint, dtype=dtype)
+    write_atomically(folder / "config.json", config_to_json(checkpoint).encode())

@@ -26,7 +26,7 @@ from stylegan.errors import (
     UnsafeFileError,
     WeightsError,
 )
-from stylegan.weights import loading
+from stylegan.weights import reading
 from stylegan.weights.formats.official_pickle import read_official_pickle
 from stylegan.weights.hub import transfer
 from stylegan.weights.hub.cache import Cache
@@ -120,7 +120,7 @@ def test_an_official_file_is_converted_once(server, monkeypatch, place):
     assert same(first, local_G)
     assert same(D, local_D)
     assert first.metadata["source"] == "Gs of network.pkl"
-    monkeypatch.setattr(loading, "read_file", None)  # Nobody reads the official file again.
+    monkeypatch.setattr(reading, "read_file", None)  # Nobody reads the official file again.
     again = Generator.from_pretrained(name)
     assert same(again, first)
     assert again.metadata == first.metadata

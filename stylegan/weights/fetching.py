@@ -1,0 +1,156 @@
+"""A name, a place or a path -> the bytes of a weight file on this computer, verified.
+
+A name is one of the manifest, a place a repository of a model hub or a URL, a path a file or a folder.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DownloadError, InputError, NotFoundError, OfflineError
+from ..runtime.atomic_files import as_path
+from ..runtime.checks import shown
+from ..runtime.file_kinds import kind_of
+from ..runtime.json_yaml import DESCRIPTION
+from . import hub, manifest
+from .checkpoint import has_our_header
+from .folders import UNNAMED, is_path_like, weight_file
+from .hub.sources import Source, parse_source
+from .manifest import Entry
+from .ports import is_port_safetensors
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of weights on this computer, and what is known of it."""
+
+    path: Path  # Under the name that it came with.
+    source: str  # Where it came from, for people.
+    config: Path | None = None  # The config.json that describes it, where its header does not.
+    model: str = ""  # The name of its folder or repository, where its own says nothing.
+    entry: Entry | None = None  # Of the manifest.
+    fetched: hub.Fetched | None = None  # How it was downloaded; None = it was here.
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What to show of it, besides where it came from."""
+        if self.fetched is not None:
+            return {
+                "sha256": self.fetched.sha256 + ("" if self.fetched.is_verified else " (unverified: nobody named it)")
+            }
+        return {} if self.entry is None else {"sha256": str(self.entry.files[0].sha256)}
+
+    @property
+    def terms(self) -> str | None:
+        """What is to be told of its licence, the first time that it is downloaded."""
+        if self.entry is None or self.fetched is None or not self.fetched.is_new or not self.entry.is_noncommercial:
+            return None
+        return f"{self.entry.name}: {self.entry.license} ({self.entry.license_url}). {self.entry.attribution}"
+
+
+@contextmanager
+def fetch(
+    name_or_path: str | os.PathLike[str], *, revision: str | None = None, access: hub.Access | None = None
+) -> Iterator[WeightFile]:
+    """The weight file of a manifest name, a folder, a path, a hub repository or a URL, while the context lasts.
+
+    revision: of a hub repository. access: how files are fetched; None = the defaults.
+
+    A manifest name goes before a file of the same name, and a file before a repository; write ./name for the file,
+    hf:user/name for the repository. Raises NotFoundError if there is nothing, DownloadError if it cannot be had,
+    IntegrityError if it is another file than the manifest names.
+    """
+    if not isinstance(name_or_path, str | os.PathLike) or not os.fspath(name_or_path):
+        raise InputError(f"expected a model's name, path, repository or URL, got {shown(name_or_path)}")
+    access = access or hub.Access()
+    path = Path(os.path.expanduser(as_path(name_or_path)))
+    if isinstance(name_or_path, str):
+        if name_or_path in manifest.entries():
+            with _fetch_entry(manifest.find(name_or_path), revision, access) as file:
+                yield file
+            return
+        if not path.exists() and (source := parse_source(name_or_path, revision=revision)):
+            if revision is None and is_path_like(name_or_path):
+                raise NotFoundError(f"{path}: no such file or folder; a repository of a model hub is hf:{name_or_path}")
+            yield _fetch_source(source, access, typed=name_or_path)
+            return
+    if revision is not None:
+        raise InputError(f"revision {shown(revision)} is for repositories of a model hub; {path} is a path")
+    yield _find_path(path)
+
+
+@contextmanager
+def _fetch_entry(entry: Entry, revision: str | None, access: hub.Access) -> Iterator[WeightFile]:
+    """A model of the manifest, from the first of its places that can be had."""
+    if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
+        raise InputError(f"{entry.name!r} comes from no model hub and has no revision {shown(revision)}; leave it out")
+    if entry.is_bundled:
+        with manifest.open_file(entry) as path:
+            yield WeightFile(path, str(entry.files[0].source), entry=entry)
+    else:
+        yield _fetch_first(entry, revision, access)
+
+
+def _fetch_first(entry: Entry, revision: str | None, access: hub.Access) -> WeightFile:
+    failures: list[DownloadError] = []
+    for file in entry.files:
+        source, size, sha256 = file.source, file.size, file.sha256
+        if revision is not None and source.kind == "hub":  # Another revision is another file.
+            source, size, sha256 = Source("hub", source.location, source.filename, revision), None, None
+        try:
+            fetched = hub.fetch(source, access, size=size, sha256=sha256)
+        except DownloadError as error:
+            failures.append(error)
+            continue
+        return _downloaded(fetched, source, access, entry)
+    raise failures[0]
+
+
+def _fetch_source(source: Source, access: hub.Access, typed: str) -> WeightFile:
+    """A repository or URL. typed: what the user wrote."""
+    try:
+        if source.filename is None:
+            source = hub.find_weights(source, access)
+        fetched = hub.fetch(source, access, update=True)
+    except (NotFoundError, OfflineError) as error:
+        if typed.startswith("hf:") or "://" in typed:
+            raise
+        raise type(error)(f"{error}; nor is there a file or folder {typed}") from error
+    return _downloaded(fetched, source, access)
+
+
+def _downloaded(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry | None = None) -> WeightFile:
+    model = source.location.split("/")[1] if source.kind == "hub" and fetched.named.stem in UNNAMED else ""
+    return WeightFile(
+        fetched.named,
+        str(source),
+        config=_config_beside(fetched, source, access) if source.kind == "hub" else None,
+        model=model,
+        entry=entry,
+        fetched=fetched,
+    )
+
+
+def _config_beside(fetched: hub.Fetched, source: Source, access: hub.Access) -> Path | None:
+    """The config.json of a hub repository, where the header of its tensors describes no network."""
+    if kind_of(fetched.named) != "safetensors" or has_our_header(fetched.named) or is_port_safetensors(fetched.named):
+        return None
+    beside = Path(str(source.filename)).with_name("config.json").as_posix()
+    place = Source("hub", source.location, beside, source.revision)
+    return hub.fetch(place, access, most=DESCRIPTION.bytes, update=True).path
+
+
+def _find_path(path: Path) -> WeightFile:
+    if path.is_dir():
+        file = weight_file(path)
+        config = file.with_name("config.json")
+        model = path.resolve().name if file.stem in UNNAMED else ""
+        return WeightFile(file, str(path), config=config if config.is_file() else None, model=model)
+    if not path.is_file():
+        if path.suffix or len(path.parts) > 1:
+            raise NotFoundError(f"{path}: no such file or folder")
+        manifest.find(str(path))  # Raises, with the nearest names.
+    return WeightFile(path, str(path))
