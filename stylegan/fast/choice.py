@@ -112,7 +112,7 @@ def _is_ordinary_call(inputs: list[Tensor]) -> bool:
 
 def is_supported(layer: Any) -> bool:
     """Whether the fast paths know the options of a synthesis layer."""
-    if type(layer) is not SynthesisLayer or layer.use_pixel_norm or layer.bias_before_blur:
+    if type(layer) is not SynthesisLayer or layer.use_pixel_norm or layer.quirks.bias_before_blur:
         return False
     if layer.blur_kernel is not None and layer.blur_kernel.shape[-1] != 3:
         return False

@@ -132,7 +132,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         noise=layer.noise_const,
         bias=layer.bias.float() * factor,
         negative_slope=negative_slope(layer),
-        epsilon=layer.instance_norm_epsilon * factor**2 if layer.use_instance_norm else None,
+        epsilon=layer.quirks.instance_norm_epsilon * factor**2 if layer.use_instance_norm else None,
         style_weight=style_weight,
         style_bias=style_bias,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..runtime.checks import check_choice, check_flag, check_integer, check_number, is_index, shown
+from .quirks import Quirks, describe_quirks, gather_quirks
 
 MAX_RESOLUTION = 8192
 _MAX_TAPS = 64
@@ -25,17 +26,15 @@ _INTEGERS = {
     "fmap_max": (1, 2**16),
     "mbstd_group_size": (-(2**31), 2**16),
     "mbstd_num_features": (1, 2**10),
-    "from_rgb_activations": (0, 2),
 }
 _NUMBERS = {
     "lr_multiplier": (1e-9, 1e9),
     "fmap_decay": (0.0, 16.0),
-    "instance_norm_epsilon": (0.0, 1.0),
     "truncation_psi": (-100.0, 100.0),
 }
 _FLAGS = (
     *("equalized_lr", "normalize_z", "use_styles", "const_input", "use_noise", "use_pixel_norm", "use_instance_norm"),
-    *("progressive", "bias_before_blur", "noise_per_resolution", "bilinear_upscale", "widen_first"),
+    "progressive",
 )
 
 
@@ -62,13 +61,16 @@ def check_nested(name: str, arguments: Any, network: type, *, given: Sequence[st
         return {}
     if not isinstance(arguments, Mapping):
         raise InputError(f"{name} must be a dictionary of arguments of {network.__name__}, got {shown(arguments)}")
+    arguments = gather_quirks(arguments)
     known = [key for key in inspect.signature(network).parameters if key not in given]
     for key in arguments:
         if key in given:
             raise InputError(f"{name}: {key!r} is an argument of the whole network; give it there")
         if key not in known:
             raise InputError(f"{name}: unknown argument {shown(key)}; {network.__name__} has {', '.join(known)}")
-    return dict(arguments)
+    if isinstance(arguments.get("quirks"), Quirks):
+        arguments["quirks"] = describe_quirks(arguments["quirks"])
+    return arguments
 
 
 def _check_resolution(value: Any) -> None:

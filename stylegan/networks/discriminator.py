@@ -1,7 +1,7 @@
 """Discriminator: images -> logits (Karras et al. 2017, appendix A; unchanged in Karras et al. 2019)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -18,12 +18,14 @@ from ..weights.loading import build_network, read_weights
 from . import ops
 from .config import check_config
 from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
+from .quirks import DiscriminatorQuirks, as_quirks, describe_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_labels, check_lod, feature_maps
 
 
 class Discriminator(nn.Module):
     """A block for each resolution from the image's down to 8x8, then minibatch statistics and two dense layers."""
 
+    @takes_flat_quirks
     def __init__(
         self,
         *,
@@ -40,13 +42,16 @@ class Discriminator(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter before downscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the first one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-        # Where weights were trained with another implementation: how it differs from the official one.
-        from_rgb_activations: int = 1,  # How often the features of the image are activated: 0, 1 or 2.
-        widen_first: bool = False,  # In a block the first convolution changes the feature maps' number, not the second.
+        quirks: DiscriminatorQuirks
+        | Mapping[str, Any]
+        | None = None,  # Of other implementations' weights; None = official.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         check_config(locals())
         self._config = {k: v for k, v in locals().items() if k not in ("self", "seed", "__class__")}
+        quirks = as_quirks(DiscriminatorQuirks, quirks)
+        # Earlier files have these two in every config.
+        self._config["quirks"] = describe_quirks(quirks, always=("from_rgb_activations", "widen_first"))
         super().__init__()
         self.img_resolution, self.img_channels, self.label_dim = img_resolution, img_channels, label_dim
         resolutions = block_resolutions(img_resolution)
@@ -60,12 +65,12 @@ class Discriminator(nn.Module):
         for r in reversed(resolutions):
             if progressive or r == img_resolution:
                 self.from_rgb[str(r)] = _FromRGB(
-                    img_channels, channels[r], nonlinearity, equalized_lr, activations=from_rgb_activations
+                    img_channels, channels[r], nonlinearity, equalized_lr, activations=quirks.from_rgb_activations
                 )
             if r > 4:
                 self.blocks[str(r)] = _Block(
                     channels[r],
-                    channels[r // 2 if widen_first else r],
+                    channels[r // 2 if quirks.widen_first else r],
                     channels[r // 2],
                     nonlinearity,
                     equalized_lr,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..runtime.device import FLOAT32_CPU, new_weight
 from . import ops
+from .quirks import Quirks
 
 Nonlinearity = Literal["lrelu", "relu"]
 
@@ -166,8 +167,7 @@ class SynthesisLayer(nn.Module):
         use_noise: bool,
         use_pixel_norm: bool,
         use_instance_norm: bool,
-        instance_norm_epsilon: float = ops.EPSILON,
-        bias_before_blur: bool = False,  # The bias goes through the filter, and so is weaker along the border.
+        quirks: Quirks,
         use_styles: bool,
         nonlinearity: Nonlinearity,
         equalized_lr: bool,
@@ -179,8 +179,7 @@ class SynthesisLayer(nn.Module):
         self.blur, self.epilogue = ops.blur, epilogue
         self.use_pixel_norm = use_pixel_norm
         self.use_instance_norm = use_instance_norm
-        self.instance_norm_epsilon = instance_norm_epsilon
-        self.bias_before_blur = bias_before_blur
+        self.quirks = quirks
         self.bias = nn.Parameter(new_weight(channels))
         self.noise_strength = nn.Parameter(new_weight(channels)) if use_noise else None
         self.register_buffer("noise_const", new_weight(1, 1, resolution, resolution) if use_noise else None)
@@ -205,7 +204,7 @@ class SynthesisLayer(nn.Module):
 def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
     """What comes after the convolution and the filter; the arguments are those of the layer."""
     bias = layer.bias[:, None, None]  # [C, 1, 1]
-    if layer.bias_before_blur and layer.blur_kernel is not None:
+    if layer.quirks.bias_before_blur and layer.blur_kernel is not None:
         bias = ops.blur(bias.expand(1, *x.shape[1:]), layer.blur_kernel)  # [1, C, R, R]
     if layer.noise_strength is not None and noise is not None:
         x = x + noise * layer.noise_strength[:, None, None]
@@ -214,7 +213,7 @@ def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) 
     if layer.use_pixel_norm:
         x = ops.pixel_norm(x)
     if layer.use_instance_norm:
-        x = ops.instance_norm(x, layer.instance_norm_epsilon)
+        x = ops.instance_norm(x, layer.quirks.instance_norm_epsilon)
 
     # Adaptive instance normalization (equation 1), with the scale stored as its difference from 1.
     if layer.style is not None:

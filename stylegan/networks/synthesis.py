@@ -1,7 +1,7 @@
 """Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
 
-from collections.abc import Sequence
-from typing import Literal, TypeVar, cast, get_args
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from ..runtime.tensors import check_device_of, check_tensor
 from . import ops
 from .config import check_config
 from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
+from .quirks import Quirks, as_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_lod, feature_maps
 
 
@@ -41,6 +42,7 @@ class SynthesisNetwork(nn.Module):
     ordinary convolution on the enlarged features, at all resolutions (official files flip it where they fuse).
     """
 
+    @takes_flat_quirks
     def __init__(
         self,
         *,
@@ -60,11 +62,7 @@ class SynthesisNetwork(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter after upscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the last one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-        # Where weights were trained with another implementation: how it differs from the official one.
-        instance_norm_epsilon: float = ops.EPSILON,
-        bias_before_blur: bool = False,  # Layers that double the size add their bias before the filter, not after.
-        noise_per_resolution: bool = False,  # "random" noise is the same in both layers of a resolution.
-        bilinear_upscale: bool = False,  # Below 128x128, features are enlarged by interpolation, not repetition.
+        quirks: Quirks | Mapping[str, Any] | None = None,  # Of other implementations' weights; None = official.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         check_config(locals())
@@ -74,8 +72,9 @@ class SynthesisNetwork(nn.Module):
         self.lod, self.progressive = check_lod(lod, img_resolution), progressive
         self.num_layers = 2 * len(resolutions)
         self.num_ws = self.num_layers if use_styles else 1
-        self.noise_per_resolution = noise_per_resolution
+        self.quirks = as_quirks(Quirks, quirks)
 
+        bilinear = self.quirks.bilinear_upscale
         layers: list[SynthesisLayer] = []
         self.to_rgb = nn.ModuleDict()
         in_channels = 0
@@ -83,7 +82,7 @@ class SynthesisNetwork(nn.Module):
             channels = feature_maps(resolution, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max)
             first: nn.Module
             if resolution > 4:
-                scale: Literal["up", "bilinear up"] = "bilinear up" if bilinear_upscale and resolution < 128 else "up"
+                scale: Literal["up", "bilinear up"] = "bilinear up" if bilinear and resolution < 128 else "up"
                 first = Conv2d(in_channels, channels, 3, scale=scale, equalized_lr=equalized_lr, bias=False)
             elif const_input:
                 first = LearnedConstant(channels)
@@ -100,8 +99,7 @@ class SynthesisNetwork(nn.Module):
                     use_noise=use_noise,
                     use_pixel_norm=use_pixel_norm,
                     use_instance_norm=use_instance_norm,
-                    instance_norm_epsilon=instance_norm_epsilon,
-                    bias_before_blur=bias_before_blur,
+                    quirks=self.quirks,
                     use_styles=use_styles,
                     nonlinearity=nonlinearity,
                     equalized_lr=equalized_lr,
@@ -219,4 +217,4 @@ class SynthesisNetwork(nn.Module):
 
     def share_noise(self, maps: Sequence[MapT]) -> list[MapT]:
         """One noise map for each layer -> the same, or the first of each resolution twice (noise_per_resolution)."""
-        return [maps[i - i % 2] for i in range(len(maps))] if self.noise_per_resolution else list(maps)
+        return [maps[i - i % 2] for i in range(len(maps))] if self.quirks.noise_per_resolution else list(maps)

@@ -34,7 +34,7 @@ def compiled_epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor
     scale, shift = None, None
     if layer.style is not None:
         scale, shift = layer.style(w).float()[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
-    epsilon = layer.instance_norm_epsilon if layer.use_instance_norm else None
+    epsilon = layer.quirks.instance_norm_epsilon if layer.use_instance_norm else None
     strength = None if noise is None else layer.noise_strength
     return _compiled(_epilogue)(x, noise, strength, layer.bias, scale, shift, negative_slope(layer), epsilon)
 

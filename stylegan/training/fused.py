@@ -50,7 +50,7 @@ def fused_epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | 
     scale, shift = None, None
     if layer.style is not None:
         scale, shift = layer.style(w).float().chunk(2, dim=1)  # [N, C] each
-    epsilon = layer.instance_norm_epsilon if layer.use_instance_norm else None
+    epsilon = layer.quirks.instance_norm_epsilon if layer.use_instance_norm else None
     slope = negative_slope(layer)
     strength = None if layer.noise_strength is None or noise is None else layer.noise_strength.float()
     return cast(Tensor, _Epilogue.apply(x, noise, strength, layer.bias.float(), scale, shift, slope, epsilon))

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, WeightsError
+from ..networks.quirks import spread_quirks
 from ..runtime.atomic_files import as_path, write_atomically
 from ..runtime.device import check_dtype
 from ..runtime.json_yaml import parse_json, read_json
@@ -40,7 +41,7 @@ class Checkpoint:
 
     def sha256(self) -> str:
         """The sha256 of config and tensors, wherever they are: the same for the same network, whatever it is called."""
-        digest = hashlib.sha256(json.dumps(self.config, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(spread_quirks(self.config), sort_keys=True).encode())
         for name, tensor in self.state_dict.items():
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)

@@ -13,6 +13,7 @@ from stylegan.cli import main
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import Generator
 from stylegan.networks.discriminator import Discriminator
+from stylegan.networks.quirks import Quirks
 from stylegan.training import TrainingConfig, new_state, train, train_step
 from stylegan.training.start import read_source, start_from
 from stylegan.training.state import header as state_header
@@ -119,9 +120,8 @@ def test_the_first_image_is_that_of_a_port_s_file(name, tmp_path, caplog):
     torch.save(port(name), path)
     first, model, state = begin(path, tmp_path / "run")
     assert_same_images(first, model)
-    for key in ("instance_norm_epsilon", "bias_before_blur", "noise_per_resolution", "bilinear_upscale"):
-        expected = model.config["synthesis"].get(key, tiny_generator().synthesis.__class__.__init__.__kwdefaults__[key])
-        assert state.G.config["synthesis"][key] == expected, key
+    assert state.G.synthesis.quirks == model.synthesis.quirks
+    assert (state.G.synthesis.quirks == Quirks()) == (name in ("genforce", "interfacegan", "podgorskiy"))
     assert (state.step, state.skipped) == (1, 0)
     assert ("holds no discriminator" in caplog.text) == (name not in ("genforce", "rosinality", "podgorskiy"))
 

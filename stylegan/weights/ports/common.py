@@ -277,7 +277,7 @@ def make_generator(
     use_noise = "synthesis.layers.0.noise_strength" in state
     if use_noise and not any(name.endswith("noise_const") for name in state):
         notes.append("the file has no noise maps: they are drawn from seed 0")
-        state |= _draw_noise(resolutions, shared=bool(synthesis.get("noise_per_resolution")))
+        state |= _draw_noise(resolutions, shared=bool(synthesis.get("quirks", {}).get("noise_per_resolution")))
 
     config: dict[str, Any] = {
         "z_dim": embed.shape[0] if embed is not None else first.shape[1],
@@ -329,7 +329,7 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
         scores = len(state["head.dense1.weight"])
         # Which convolution of a block changes the number of feature maps: the second, but in rosinality's networks.
         if any(len(state[f"blocks.{r}.conv0.weight"]) != channels[r] for r in channels if r > 4):
-            options["widen_first"] = True
+            options["quirks"] = options.get("quirks", {}) | {"widen_first": True}
     except (KeyError, IndexError) as error:
         raise WeightsError(f"{request.path}: lacks a part of the discriminator: {error}") from error
     config = {

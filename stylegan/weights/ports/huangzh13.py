@@ -111,7 +111,7 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
     taps = _blur_taps(port, "g_synthesis.blocks.0.conv0_up.intermediate.kernel")
     port.finish(ignore=r"g_synthesis\.blocks\.\d+\.conv0_up\.intermediate\.kernel")
     return make_generator(
-        out, request, source="generator (huangzh13 layout)", instance_norm_epsilon=1e-5, blur_filter=taps
+        out, request, source="generator (huangzh13 layout)", quirks={"instance_norm_epsilon": 1e-5}, blur_filter=taps
     )
 
 
@@ -155,7 +155,7 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     taps = _blur_taps(port, "blocks.0.blur.kernel")
     port.finish(ignore=r"blocks\.\d+\.(blur|conv1_down\.downscale\.blur)\.kernel")
     return make_discriminator(
-        out, request, source="discriminator (huangzh13 layout)", from_rgb_activations=0, blur_filter=taps
+        out, request, source="discriminator (huangzh13 layout)", quirks={"from_rgb_activations": 0}, blur_filter=taps
     )
 
 

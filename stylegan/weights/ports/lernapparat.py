@@ -58,7 +58,7 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
         state[f"synthesis.to_rgb.{resolutions[-1]}.{key}"] = port.take(f"g_synthesis.torgb.{key}")
     port.finish(ignore=r"g_synthesis\.blocks\.\d+x\d+\.conv0_up\.intermediate\.kernel")
     return make_generator(
-        out, request, source="generator (lernapparat and ganspace layout)", instance_norm_epsilon=1e-5
+        out, request, source="generator (lernapparat and ganspace layout)", quirks={"instance_norm_epsilon": 1e-5}
     )
 
 

@@ -177,7 +177,9 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
         out.state[f"{ours}.bias"] = scaled.bias(bias)
     # The last block has a second bias that it does not use.
     port.finish(ignore=rf"encode_block\.\d+\.blur\.weight|{re.escape(last)}\.bias_2")
-    return make_discriminator(out, request, source="discriminator (podgorskiy layout)", from_rgb_activations=2)
+    return make_discriminator(
+        out, request, source="discriminator (podgorskiy layout)", quirks={"from_rgb_activations": 2}
+    )
 
 
 LAYOUT = Layout("podgorskiy", _recognise, _convert)

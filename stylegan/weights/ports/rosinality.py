@@ -156,9 +156,7 @@ def _generator(part: str, tensors: Tensors, request: Request, notes: tuple[str, 
         request,
         source=f"{part or 'generator'} (rosinality layout)",
         truncation_cutoff=None,
-        instance_norm_epsilon=1e-5,
-        bias_before_blur=True,
-        noise_per_resolution=True,
+        quirks={"instance_norm_epsilon": 1e-5, "bias_before_blur": True, "noise_per_resolution": True},
     )
 
 
@@ -190,7 +188,7 @@ def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
         request,
         source=f"{part or 'discriminator'} (rosinality layout)",
         mbstd_group_size=2**16,  # The whole batch is one group.
-        from_rgb_activations=int(activated),
+        quirks={"from_rgb_activations": int(activated)},
     )
 
 

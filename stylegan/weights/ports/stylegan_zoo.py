@@ -27,7 +27,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
         "bilinear_upscale is what the port computes; weights that were trained officially want it off",
         "the port's removal of blobs, on by default there, is not reproduced",
     ]
-    return [make_generator(out, request, source="generator (stylegan_zoo layout)", bilinear_upscale=True)]
+    return [make_generator(out, request, source="generator (stylegan_zoo layout)", quirks={"bilinear_upscale": True})]
 
 
 LAYOUT = Layout("stylegan_zoo", _recognise, _convert)

@@ -132,14 +132,17 @@ def test_rosinality(read, name):
     assert_images(emulated, emulate(g, ws, noise, epsilon=1e-5, bias_before_blur=True))
     assert_images(image, emulated)
     torch.testing.assert_close(network.w_avg, _mean_w(network), rtol=1e-4, atol=1e-5)
-    assert {"instance_norm_epsilon": 1e-5, "bias_before_blur": True} | G.config["synthesis"] == G.config["synthesis"]
+    quirks = {"instance_norm_epsilon": 1e-5, "bias_before_blur": True, "noise_per_resolution": True}
+    assert G.config["synthesis"]["quirks"] == quirks
     # Both layers of a resolution share their noise, stored or drawn.
     layers = network.synthesis.layers
     assert all(torch.equal(layers[i].noise_const, layers[i + 1].noise_const) for i in range(0, len(layers), 2))
     assert torch.equal(network.noise([1])[2], network.noise([1])[3])
     assert not torch.equal(network.noise([1])[1], network.noise([1])[2][:, :, :4, :4])
 
-    assert D.config.get("widen_first", False) == (name == "B")  # All feature maps of T are of the same number.
+    assert D.config["quirks"].get("widen_first", False) == (
+        name == "B"
+    )  # All feature maps of T are of the same number.
     discriminator, reals = as_discriminator(D), golden["reals"]
     expected = emulate_discriminator(ports.widened(golden.d), reals, group_size=len(reals))
     torch.testing.assert_close(discriminator(reals), expected, rtol=0, atol=1e-5)
@@ -169,7 +172,7 @@ def test_huangzh13(read, name):
     network, noise = as_generator(G), noise_of(golden.g)
     image = network.synthesis(golden["wplus_random"], noise=noise)
     assert_images(image, emulate(golden.g, golden["wplus_random"], noise, epsilon=1e-5))
-    G.config["synthesis"]["instance_norm_epsilon"] = 1e-8
+    G.config["synthesis"]["quirks"]["instance_norm_epsilon"] = 1e-8
     check_generator(as_generator(G), golden, own_noise=False)
     if name == "B":
         (D,) = read(ports.huangzh13_discriminator(golden.d), f"GAN_DIS_{depth}_120.pth")
@@ -199,7 +202,7 @@ def test_lernapparat_and_ganspace(read):
     assert_images(image, emulate(golden.g, golden["wplus_random"], noise, epsilon=1e-5))
     assert G.config["synthesis"]["progressive"] is False
     torch.testing.assert_close(network.w_avg, _mean_w(network), rtol=1e-4, atol=1e-5)
-    G.config["synthesis"]["instance_norm_epsilon"] = 1e-8
+    G.config["synthesis"]["quirks"]["instance_norm_epsilon"] = 1e-8
     G.state_dict["w_avg"] = golden.g["dlatent_avg"]
     check_generator(as_generator(G), golden, own_noise=False)
 
@@ -272,5 +275,5 @@ def test_stylegan_zoo(read, multiplied):
     (G,) = read(ports.stylegan_zoo(golden.g, multiplied=multiplied), "cat256.mat", legacy=True)
     image = as_generator(G).synthesis(golden["wplus_random"], noise=noise_of(golden.g))
     assert_images(image, emulate(golden.g, golden["wplus_random"], noise_of(golden.g), bilinear=True))
-    assert G.config["synthesis"].pop("bilinear_upscale") is True
+    assert G.config["synthesis"].pop("quirks") == {"bilinear_upscale": True}
     check_generator(as_generator(G), golden, own_noise=False)
