@@ -15,12 +15,12 @@ from .runtime.lazy import lazy_names
 from .version import __version__
 
 if TYPE_CHECKING:
+    from .discriminator import Discriminator
     from .errors import StyleGANError
     from .generator import Generator
     from .images.grids import grid
     from .latents.seeds import z_from_seeds
     from .latents.styles import mix_styles, truncate
-    from .networks.discriminator import Discriminator
     from .networks.mapping import MappingNetwork
     from .networks.synthesis import SynthesisNetwork
     from .projection import project
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Discriminator": "networks.discriminator",
+    "Discriminator": "discriminator",
     "Generator": "generator",
     "MappingNetwork": "networks.mapping",
     "StyleGANError": "errors",

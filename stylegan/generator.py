@@ -8,45 +8,38 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 """
 
 import os
-import tempfile
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, cast, get_args
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from . import images, latents
+from . import latents
 from .errors import InputError
 from .fast import check_path, resolve_path
+from .images.rendering import check_output, render
+from .images.settings import remember
 from .latents.bands import Layers
 from .latents.directions import Direction, edit
+from .latents.labels import Labels, label_vectors
 from .latents.seeds import Seeds, choose_noise_seeds, choose_seeds, fresh_noise_seeds
 from .networks.config import check_config, check_nested
 from .networks.layers import SynthesisLayer, initialize
 from .networks.mapping import MappingNetwork
-from .networks.shapes import check_labels
 from .networks.synthesis import SynthesisNetwork, check_noise
-from .runtime.atomic_files import as_path, write_atomically
-from .runtime.batching import batches, default_batch_size, rounded
-from .runtime.checks import check_choice, check_integer, check_integers, is_index, shown, typed
+from .runtime.batching import default_batch_size, rounded
+from .runtime.checks import check_choice, check_integer, shown
 from .runtime.choices import NoiseMode, OutputType, RenderPath
-from .runtime.device import FLOAT32_CPU, check_device, check_dtype, new_weight
+from .runtime.deprecated import KeptSetting
+from .runtime.device import check_dtype, new_weight
 from .runtime.precision import no_autocast
-from .runtime.tensors import check_tensor, weighted_sums
 from .version import __version__
-from .weights.checkpoint import Checkpoint, save_checkpoint, save_folder
-from .weights.hub.client import Access, upload
-from .weights.loading import build_network, read_weights
+from .weights.hub import Access
 from .weights.manifest import DEFAULT_MODEL
-from .weights.model_card import model_card
-
-Labels = int | str | Sequence[int | str] | Tensor | None
+from .weights.publishing import Publishable
 
 
-class Generator(nn.Module):
+class Generator(Publishable):
     """Mapping network, average w and synthesis network (Karras et al. 2019, figure 1b)."""
 
     w_avg: Tensor
@@ -83,10 +76,6 @@ class Generator(nn.Module):
         }
         self.z_dim, self.w_dim, self.label_dim = z_dim, w_dim, label_dim
         self.img_resolution, self.img_channels = img_resolution, img_channels
-        self.metadata: dict[str, Any] = {}
-        self.source = "initial weights"
-        self._digest: tuple[Any, str] | None = None  # Of what state of the weights, and their sha256.
-
         self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **mapping)
         self.register_buffer("w_avg", new_weight(w_dim).zero_())
         self.synthesis = SynthesisNetwork(
@@ -134,94 +123,12 @@ class Generator(nn.Module):
         for one that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
-        loaded = read_weights(name_or_path, resolution=resolution, revision=revision, access=access)
-        G = build_network(cls, loaded)
-        G.metadata, G.source = loaded.checkpoint.metadata, loaded.source
+        G = cls._load(
+            name_or_path, network="Gs", device=device, resolution=resolution, revision=revision, access=access
+        )
         G.path = path
         G.synthesis.to(check_dtype(dtype))
-        return G.to(check_device(device)).eval().requires_grad_(False)
-
-    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
-        """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
-        save_folder(folder, self.checkpoint(), dtype=dtype)
-
-    @typed
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        private: bool = True,
-        token: str | bool | None = None,
-        revision: str | None = None,
-        commit_message: str = "Upload a StyleGAN generator",
-        dtype: str | torch.dtype | None = None,
-        num_images: int = 16,
-    ) -> str:
-        """Publish config, weights, and a model card with a picture, as one commit; returns the commit's address.
-
-        repo_id: user/name; made if it is not there. private: nobody else sees it; a repository that is public already
-        is refused then. token: None = that of `hf auth login`. revision: an existing branch; None = the main one.
-        dtype: see `save`. num_images: how many images the picture of the card shows, of the seeds from 0 on.
-
-        The card says what `G.metadata` says: name, license, license_url, dataset, attribution, metrics, limits.
-        Raises AuthError or another DownloadError if the hub refuses, InputError for a repository that is public.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, dtype=dtype)
-            self.save_model_card(folder, repo=repo_id, num_images=num_images)
-            return upload(
-                repo_id,
-                Path(folder),
-                private=private,
-                token=token,
-                revision=revision,
-                commit_message=commit_message,
-            )
-
-    @typed
-    def save_model_card(self, folder: str | os.PathLike[str], *, repo: str | None = None, num_images: int = 16) -> None:
-        """Write README.md and samples.png into a folder, as `push_to_hub` does; repo: None = the folder itself."""
-        picture = as_path(folder) / "samples.png"
-        card = model_card(
-            self.metadata,
-            repo=repo or str(folder),
-            size=f"{self.img_resolution}x{self.img_resolution}",
-            parameters=sum(p.numel() for p in self.parameters()),
-            psi=self._config["truncation_psi"],
-            images=num_images,
-            picture=picture.name,
-        )
-        labels = [i % self.label_dim for i in range(num_images)] if self.label_dim else None
-        samples = self.sample(num_images, truncation_psi=self._config["truncation_psi"], labels=labels)
-        images.save(images.grid(samples, columns=min(8, num_images)), picture)
-        write_atomically(Path(folder) / "README.md", card.encode())
-
-    def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
-        """Write one safetensors file that `from_pretrained` reads, whatever its name; complete or not at all.
-
-        dtype: type to store, float16 for half the size; None = that of the network.
-        """
-        save_checkpoint(path, self.checkpoint(), dtype=dtype)
-
-    def checkpoint(self) -> Checkpoint:
-        """The network as data: config, tensors and metadata."""
-        return Checkpoint("Generator", self.config, self.state_dict(), self.metadata)
-
-    @property
-    @no_autocast()
-    def weights_sha256(self) -> str:
-        """The sha256 of config and weights, by which pictures tell which network made them; see `Checkpoint.sha256`.
-
-        It is computed when it is first asked for, and again once weights have changed, however they were.
-        """
-        self._check_weights()
-        tensors = list(self.state_dict().values())
-        # Changes in place count up the version, but for those by `.data`, by numpy and by recorded steps of training.
-        state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]
-        key = (state, self.synthesis.lod, torch.cat([weighted_sums(t) for t in tensors]).tolist())
-        if self._digest is None or self._digest[0] != key:
-            self._digest = key, self.checkpoint().sha256()
-        return self._digest[1]
+        return G
 
     @property
     def config(self) -> dict[str, Any]:
@@ -238,28 +145,8 @@ class Generator(nn.Module):
         cutoff = None if cutoff is None else max(0, min(cutoff, self.num_ws))
         return {"truncation_psi": self._config["truncation_psi"], "truncation_cutoff": cutoff}
 
-    @property
-    def truncation_psi(self) -> float:
-        """What the file says; deprecated, see `recommended_truncation`. Setting it raises InputError."""
-        return self._of_the_file("truncation_psi")
-
-    @truncation_psi.setter
-    def truncation_psi(self, value: Any) -> None:
-        raise _set_in_vain("truncation_psi", value)
-
-    @property
-    def truncation_cutoff(self) -> int | None:
-        """What the file says; deprecated, see `recommended_truncation`. Setting it raises InputError."""
-        return self._of_the_file("truncation_cutoff")
-
-    @truncation_cutoff.setter
-    def truncation_cutoff(self, value: Any) -> None:
-        raise _set_in_vain("truncation_cutoff", value)
-
-    def _of_the_file(self, name: str) -> Any:
-        message = f"G.{name} is deprecated: calls do not use it; G.recommended_truncation has it as an argument of them"
-        warnings.warn(message, DeprecationWarning, stacklevel=3)
-        return self._config[name]
+    truncation_psi = KeptSetting()
+    truncation_cutoff = KeptSetting()
 
     @property
     def device(self) -> torch.device:
@@ -474,14 +361,10 @@ class Generator(nn.Module):
         progress: bool | None,
         noise: Sequence[Tensor | None] | None = None,
     ) -> Any:
-        check_choice(output_type, what="output_type", choices=get_args(OutputType))
+        n = len(settings)
         check_choice(noise_mode, what="noise_mode", choices=get_args(NoiseMode))
         self._check_weights()
-        if output_type == "pil":
-            images.check_channels(self.img_channels)
-        n = len(settings)
-        if n == 0:
-            raise InputError("there is nothing to render: ws has no rows")
+        check_output(output_type, n, self.img_channels)
         if noise is not None:
             if (noise_mode, noise_seed) != ("const", None):
                 raise InputError(
@@ -490,33 +373,22 @@ class Generator(nn.Module):
             check_noise(noise, n, self.synthesis.noise_shapes)
         if noise_mode == "random" and noise_seed is None and output_type == "pil":
             noise_seed = fresh_noise_seeds(n)  # Pictures remember how they were made.
-        noise_seeds = choose_noise_seeds(noise_seed, noise_mode, n)
-        shared_noise = self.noise(noise_seeds[0]) if len(set(noise_seeds)) == 1 else None
-        if batch_size is None:
-            batch_size = self.default_batch_size(n)
+        seeds = choose_noise_seeds(noise_seed, noise_mode, n)
+        shared = self.noise(seeds[0]) if len(set(seeds)) == 1 else None
 
-        results: list[Any] = []
-        with torch.no_grad():
-            for i in batches(n, batch_size, progress):
-                if noise is not None:
-                    maps: Sequence[Tensor | None] | None = [m if m is None or len(m) == 1 else m[i] for m in noise]
-                else:
-                    maps = shared_noise or (self.noise(noise_seeds[i]) if noise_seeds else None)
-                img = self.synthesis(ws(i), noise_mode=noise_mode, noise=maps)
-                if output_type == "pil":
-                    results += images.to_pil(img)
-                else:
-                    results.append(img if output_type == "pt" else images.to_numpy(img))
-        if output_type == "pt":
-            return torch.cat(results)
-        if output_type == "np":
-            return np.concatenate(results)
-        known = self.provenance()
-        for j, (image, own) in enumerate(zip(results, settings, strict=True)):
-            own["noise_mode"] = noise_mode if noise is None else "given"
-            if noise_seeds:
-                own["noise_seed"] = noise_seeds[j]
-            images.remember(image, known | own)
+        def images(i: slice) -> Tensor:
+            maps: Sequence[Tensor | None] | None = shared or (self.noise(seeds[i]) if seeds else None)
+            if noise is not None:
+                maps = [m if m is None or len(m) == 1 else m[i] for m in noise]
+            return self.synthesis(ws(i), noise_mode=noise_mode, noise=maps)
+
+        batch_size = self.default_batch_size(n) if batch_size is None else batch_size
+        results = render(images, n, batch_size=batch_size, output_type=output_type, progress=progress)
+        if output_type == "pil":
+            known = self.provenance()
+            for j, (image, own) in enumerate(zip(results, settings, strict=True)):
+                own["noise_mode"] = noise_mode if noise is None else "given"
+                remember(image, known | own | ({"noise_seed": seeds[j]} if seeds else {}))
         return results
 
     def _check_weights(self) -> None:
@@ -541,51 +413,9 @@ class Generator(nn.Module):
             f"{str(self.dtype).removeprefix('torch.')} on {self.device}, from {self.source}, licence: {license})"
         )
 
-    @property
-    def name(self) -> str:
-        """The model's name, or "unnamed"."""
-        return str(self.metadata.get("name", "unnamed"))
-
     def label_vectors(self, labels: Labels, n: int) -> Tensor | None:
-        """Class indices, names of classes or label vectors -> [n, label_dim]; the mapping network checks the shape."""
-        if isinstance(labels, str):
-            labels = self.class_index(labels)
-        elif isinstance(labels, Sequence):
-            labels = [self.class_index(label) if isinstance(label, str) else label for label in labels]
-        if labels is None or self.label_dim == 0:
-            return check_labels(labels, n, self.label_dim)  # type: ignore[arg-type]
-        if isinstance(labels, Tensor) and labels.is_floating_point():
-            vectors = labels
-            check_tensor(vectors, ("...", self.label_dim), what="labels")
-            if vectors.device.type == "meta" or not vectors.isfinite().all():
-                raise InputError(f"labels must be finite, got {shown(labels)}")
-        else:
-            indices = check_integers(labels, what="a label", limit=self.label_dim)
-            if not is_index(labels) and len(indices) != n:
-                raise InputError(
-                    f"got {len(indices)} classes for {n} images; give one class for all of them, or one for each "
-                    "(in commands, --label 0,1,2)"
-                )
-            vectors = torch.eye(self.label_dim, **FLOAT32_CPU)[indices[0] if is_index(labels) else indices]
-        if vectors.shape == (self.label_dim,):
-            vectors = vectors.expand(n, -1)
-        return check_labels(vectors.to(self.device, non_blocking=True), n, self.label_dim)
-
-    def class_index(self, name: str) -> int:
-        """The index of a class by its name, of which training leaves a list in `metadata["classes"]`.
-
-        Raises InputError, with the names that there are, if there is no such class.
-        """
+        """Class indices, names of classes or label vectors -> [n, label_dim], on the device of the network."""
         classes = self.metadata.get("classes")
         names = [str(c) for c in classes] if isinstance(classes, list) else []
-        if name in names[: self.label_dim]:
-            return names.index(name)
-        if not self.label_dim:
-            raise InputError(f"{self.name} is unconditional: it takes no label, got {name!r}")
-        known = f"it has {', '.join(names[:20])}" if names else "its classes have no names"
-        raise InputError(f"{self.name} has no class {name!r}; {known}, and the indices 0 to {self.label_dim - 1}")
-
-
-def _set_in_vain(name: str, value: Any) -> InputError:
-    """The error of an attribute that no call would heed."""
-    return InputError(f"a generator keeps no {name}; pass it to the call, as in G.sample({name}={value!r})")
+        vectors = label_vectors(labels, n, self.label_dim, classes=names, model=self.name)
+        return None if vectors is None else vectors.to(self.device, non_blocking=True)

@@ -151,7 +151,19 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
 
 # Each room may import those before it.
 ROOMS = (
-    *("errors", "version", "runtime", "networks", "images", "fast", "weights", "latents", "generator", "data"),
+    *(
+        "errors",
+        "version",
+        "runtime",
+        "networks",
+        "images",
+        "fast",
+        "weights",
+        "latents",
+        "generator",
+        "discriminator",
+        "data",
+    ),
     *("extractors", "animation", "editing", "export", "figures", "jobs", "projection", "demo", "training", "metrics"),
     *("cli", "__init__", "__main__"),
 )

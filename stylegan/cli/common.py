@@ -28,9 +28,9 @@ from stylegan.weights.manifest import DEFAULT_MODEL
 if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
     from torch import Tensor
 
+    from stylegan.discriminator import Discriminator
     from stylegan.generator import Generator
     from stylegan.latents.files import Latents
-    from stylegan.networks.discriminator import Discriminator
     from stylegan.weights.hub.cache import Cache
     from stylegan.weights.loading import Loaded
 
@@ -372,8 +372,8 @@ def apply_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[CommandT
 
 def build(loaded: "Loaded") -> "Generator | Discriminator":
     """The network of a checkpoint, of whichever class it is."""
+    from stylegan.discriminator import Discriminator
     from stylegan.generator import Generator
-    from stylegan.networks.discriminator import Discriminator
     from stylegan.weights.loading import build_network
 
     if loaded.checkpoint.network == "Discriminator":

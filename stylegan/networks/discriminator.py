@@ -1,20 +1,14 @@
 """Discriminator: images -> logits (Karras et al. 2017, appendix A; unchanged in Karras et al. 2019)."""
 
-import os
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..runtime.device import check_device
 from ..runtime.precision import full_float32
 from ..runtime.tensors import check_tensor
-from ..weights.checkpoint import Checkpoint, save_checkpoint
-from ..weights.hub.client import Access
-from ..weights.loading import build_network, read_weights
 from . import ops
 from .config import check_config
 from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
@@ -22,7 +16,7 @@ from .quirks import DiscriminatorQuirks, as_quirks, describe_quirks, takes_flat_
 from .shapes import block_resolutions, check_labels, check_lod, feature_maps
 
 
-class Discriminator(nn.Module):
+class DiscriminatorNetwork(nn.Module):
     """A block for each resolution from the image's down to 8x8, then minibatch statistics and two dense layers."""
 
     @takes_flat_quirks
@@ -87,34 +81,6 @@ class Discriminator(nn.Module):
         )
         if seed is not None:
             initialize(self, seed)
-
-    @classmethod
-    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
-    def from_pretrained(
-        cls,
-        name_or_path: str | os.PathLike[str],
-        *,
-        device: str | torch.device | None = None,
-        resolution: int | None = None,
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-    ) -> "Discriminator":
-        """Load a discriminator: float32, evaluation mode, gradients off.
-
-        name_or_path: as in `Generator.from_pretrained`, of a file that holds a discriminator: ours, an official .pkl
-            file, or a training checkpoint of another port. The other arguments and the errors are the same, too.
-        """
-        access = Access(cache_dir, token, local_files_only, force_download)
-        loaded = read_weights(name_or_path, network="D", resolution=resolution, revision=revision, access=access)
-        D = build_network(cls, loaded)
-        return D.to(check_device(device)).eval().requires_grad_(False)
-
-    def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
-        """Write one safetensors file that `from_pretrained` reads; complete or not at all. dtype: type to store."""
-        save_checkpoint(path, Checkpoint("Discriminator", self.config, self.state_dict()), dtype=dtype)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -22,7 +22,6 @@ MOVED = {
     "config": "networks.config",
     "cuda_graphs": "runtime.cuda_graphs",
     "direction": "latents.directions",
-    "discriminator": "networks.discriminator",
     "files": "runtime.atomic_files",
     "forks": "runtime.forks",
     "latent_files": "latents.files",

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import yaml
 
+from ..discriminator import Discriminator
 from ..errors import InputError
 from ..generator import Generator
-from ..networks.discriminator import Discriminator
 from ..runtime.atomic_files import write_atomically
 from ..runtime.json_yaml import read_yaml, show
 from .augment import AugmentName

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ..discriminator import Discriminator
 from ..generator import Generator
-from ..networks.discriminator import Discriminator
 from .augment import Augment, keep
 from .losses import find_loss, gradient_penalty, squared_gradient
 from .mixing import mix

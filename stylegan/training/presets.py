@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # The table alone needs no torch.
+    from ..discriminator import Discriminator
     from ..generator import Generator
-    from ..networks.discriminator import Discriminator
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Preset:
 
     def build(self, **options: Any) -> "tuple[Generator, Discriminator]":
         """Make both networks, untrained. options: what both take (img_resolution, img_channels, label_dim)."""
+        from ..discriminator import Discriminator
         from ..generator import Generator
-        from ..networks.discriminator import Discriminator
 
         return Generator(**self.generator, **options), Discriminator(**self.discriminator, **options)
 

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..discriminator import Discriminator
 from ..errors import InputError, WeightsError
 from ..generator import Generator
-from ..networks.discriminator import Discriminator
 from ..networks.mapping import MappingNetwork
 from ..networks.shapes import feature_maps
 from ..networks.synthesis import SynthesisNetwork

@@ -20,9 +20,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ..discriminator import Discriminator
 from ..errors import CheckpointError, InputError
 from ..generator import Generator
-from ..networks.discriminator import Discriminator
 from ..runtime.atomic_files import write_atomically
 from ..runtime.distributed import own_device
 from ..runtime.json_yaml import check_object, parse_json

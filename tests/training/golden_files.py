@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylegan.discriminator import Discriminator
 from stylegan.generator import Generator
-from stylegan.networks.discriminator import Discriminator
 from stylegan.weights.formats.official import convert_official
 from stylegan.weights.formats.official_pickle import OfficialNetwork, read_official_pickle
 from stylegan.weights.loading import Loaded, build_network

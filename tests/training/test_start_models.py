@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from stylegan.cli import main
+from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import Generator
-from stylegan.networks.discriminator import Discriminator
 from stylegan.networks.quirks import Quirks
 from stylegan.training import TrainingConfig, new_state, train, train_step
 from stylegan.training.start import read_source, start_from

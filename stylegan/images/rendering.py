@@ -1,0 +1,44 @@
+"""Images in batches, as PIL images, one array or one tensor."""
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..runtime.batching import batches
+from ..runtime.checks import check_choice
+from ..runtime.choices import OutputType
+from .convert import check_channels, to_numpy, to_pil
+
+
+def check_output(output_type: OutputType, n: int, img_channels: int) -> None:
+    """Raise InputError unless n images of so many channels can be given as this type."""
+    check_choice(output_type, what="output_type", choices=get_args(OutputType))
+    if output_type == "pil":
+        check_channels(img_channels)
+    if n == 0:
+        raise InputError("there is nothing to render: ws has no rows")
+
+
+def render(
+    images: Callable[[slice], Tensor], n: int, *, batch_size: int, output_type: OutputType, progress: bool | None
+) -> Any:
+    """Compute n images, a batch at a time.
+
+    images: slice of range(n) -> [N, C, H, W] in [-1, 1]. The other arguments and the result are as in
+    `Generator.sample`.
+    """
+    results: list[Any] = []
+    with torch.no_grad():
+        for i in batches(n, batch_size, progress):
+            img = images(i)
+            if output_type == "pil":
+                results += to_pil(img)
+            else:
+                results.append(img if output_type == "pt" else to_numpy(img))
+    if output_type == "pil":
+        return results
+    return torch.cat(results) if output_type == "pt" else np.concatenate(results)

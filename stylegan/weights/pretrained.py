@@ -1,0 +1,81 @@
+"""A network that comes from weight files and goes into them: what generators and discriminators have in common."""
+
+import os
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from ..runtime.device import check_device
+from ..runtime.precision import no_autocast
+from ..runtime.tensors import weighted_sums
+from .checkpoint import Checkpoint, NetworkName, save_checkpoint, save_folder
+from .hub import Access
+from .loading import build_network, read_weights
+
+
+class Pretrained(nn.Module):
+    """A network with a config, from which it can be made again, and a description of its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.metadata: dict[str, Any] = {}  # What is known of the weights: name, dataset, license, kimg...
+        self.source = "initial weights"  # Where they came from, for people.
+        self._digest: tuple[Any, str] | None = None  # Of what state of the weights, and their sha256.
+
+    @classmethod
+    def _load(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        network: NetworkName,
+        device: str | torch.device | None,
+        resolution: int | None,
+        revision: str | None,
+        access: Access,
+    ) -> Self:
+        """Weights -> a network in evaluation mode, gradients off."""
+        loaded = read_weights(name_or_path, network=network, resolution=resolution, revision=revision, access=access)
+        made = build_network(cls, loaded)
+        made.metadata, made.source = loaded.checkpoint.metadata, loaded.source
+        return made.to(check_device(device)).eval().requires_grad_(False)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this network again."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """The model's name, or "unnamed"."""
+        return str(self.metadata.get("name", "unnamed"))
+
+    def checkpoint(self) -> Checkpoint:
+        """The network as data: config, tensors and metadata."""
+        return Checkpoint(type(self).__name__, self.config, self.state_dict(), self.metadata)
+
+    def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
+        """Write one safetensors file that `from_pretrained` reads, whatever its name; complete or not at all.
+
+        dtype: type to store, float16 for half the size; None = that of the network.
+        """
+        save_checkpoint(path, self.checkpoint(), dtype=dtype)
+
+    def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
+        """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
+        save_folder(folder, self.checkpoint(), dtype=dtype)
+
+    @property
+    @no_autocast()
+    def weights_sha256(self) -> str:
+        """The sha256 of config and weights, by which pictures tell which network made them; see `Checkpoint.sha256`.
+
+        It is computed when it is first asked for, and again once weights have changed, however they were.
+        """
+        tensors = list(self.state_dict().values())
+        # Changes in place count up the version, but for those by `.data`, by numpy and by recorded steps of training.
+        state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]
+        key = (state, self.config, torch.cat([weighted_sums(t) for t in tensors]).tolist())
+        if self._digest is None or self._digest[0] != key:
+            self._digest = key, self.checkpoint().sha256()
+        return self._digest[1]

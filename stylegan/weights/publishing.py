@@ -1,0 +1,81 @@
+"""A generator on a model hub: its weights, its config, and a card with a picture."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..images.encoding import save
+from ..images.grids import grid
+from ..runtime.atomic_files import as_path, write_atomically
+from ..runtime.checks import typed
+from .hub import upload
+from .model_card import model_card
+from .pretrained import Pretrained
+
+
+class Publishable(Pretrained):
+    """A generator that can be published: it makes the images of its card."""
+
+    @property
+    def recommended_truncation(self) -> dict[str, Any]:
+        """How the model's makers show its images."""
+        raise NotImplementedError
+
+    def sample(self, n: int = 1, *, truncation_psi: Any = 0.7, labels: Any = None) -> Any:
+        """PIL images of the seeds 0 to n - 1."""
+        raise NotImplementedError
+
+    @typed
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = True,
+        token: str | bool | None = None,
+        revision: str | None = None,
+        commit_message: str = "Upload a StyleGAN generator",
+        dtype: str | torch.dtype | None = None,
+        num_images: int = 16,
+    ) -> str:
+        """Publish config, weights, and a model card with a picture, as one commit; returns the commit's address.
+
+        repo_id: user/name; made if it is not there. private: nobody else sees it; a repository that is public already
+        is refused then. token: None = that of `hf auth login`. revision: an existing branch; None = the main one.
+        dtype: see `save`. num_images: how many images the picture of the card shows, of the seeds from 0 on.
+
+        The card says what `G.metadata` says: name, license, license_url, dataset, attribution, metrics, limits.
+        Raises AuthError or another DownloadError if the hub refuses, InputError for a repository that is public.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, dtype=dtype)
+            self.save_model_card(folder, repo=repo_id, num_images=num_images)
+            return upload(
+                repo_id,
+                Path(folder),
+                private=private,
+                token=token,
+                revision=revision,
+                commit_message=commit_message,
+            )
+
+    @typed
+    def save_model_card(self, folder: str | os.PathLike[str], *, repo: str | None = None, num_images: int = 16) -> None:
+        """Write README.md and samples.png into a folder, as `push_to_hub` does; repo: None = the folder itself."""
+        picture = as_path(folder) / "samples.png"
+        psi = self.recommended_truncation["truncation_psi"]
+        card = model_card(
+            self.metadata,
+            repo=repo or str(folder),
+            size=f"{self.config['img_resolution']}x{self.config['img_resolution']}",
+            parameters=sum(p.numel() for p in self.parameters()),
+            psi=psi,
+            images=num_images,
+            picture=picture.name,
+        )
+        label_dim = self.config["label_dim"]
+        labels = [i % label_dim for i in range(num_images)] if label_dim else None
+        save(grid(self.sample(num_images, truncation_psi=psi, labels=labels), columns=min(8, num_images)), picture)
+        write_atomically(Path(folder) / "README.md", card.encode())
