@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from stylegan import Generator
+from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError
-from stylegan.networks.discriminator import Discriminator
 from stylegan.networks.quirks import DiscriminatorQuirks, Quirks, spread_quirks
 from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
 
