@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -149,24 +150,9 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
     python(script, ROOT, cwd=tmp_path)
 
 
-# Each room may import those before it.
-ROOMS = (
-    *(
-        "errors",
-        "version",
-        "runtime",
-        "networks",
-        "images",
-        "fast",
-        "weights",
-        "latents",
-        "generator",
-        "discriminator",
-        "data",
-    ),
-    *("extractors", "animation", "editing", "export", "figures", "jobs", "projection", "demo", "training", "metrics"),
-    *("cli", "__init__", "__main__"),
-)
+# Each room may import those before it; the entry points stand above all.
+ROOMS = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+ORDER = [*ROOMS, "__init__", "__main__"]
 
 
 def test_modules_and_names_are_there_after_import_and_listed():
@@ -202,15 +188,30 @@ def imported_units(path: Path) -> set[str]:
     return units
 
 
+def unit_of(path: Path) -> str:
+    """The room of a file; an entry point stands above all else, in whatever folder it is."""
+    return path.stem if path.stem == "__main__" else path.relative_to(ROOT / "stylegan").parts[0].removesuffix(".py")
+
+
 def test_imports_point_one_way():
-    rank = {room: i for i, room in enumerate(ROOMS)}
+    rank = {room: i for i, room in enumerate(ORDER)}
     for path in SOURCES:
-        # An entry point stands above all else, in whatever folder it is.
-        unit = (
-            path.stem if path.stem == "__main__" else path.relative_to(ROOT / "stylegan").parts[0].removesuffix(".py")
-        )
-        for other in imported_units(path) - {unit}:
-            assert rank[other] < rank[unit], f"{path.name} ({unit}) imports {other}"
+        for other in imported_units(path) - {unit_of(path)}:
+            assert rank[other] < rank[unit_of(path)], f"{path.name} ({unit_of(path)}) imports {other}"
+
+
+def test_the_architecture_names_every_room():
+    present = {unit_of(path) for path in SOURCES} - {"__init__", "__main__"}
+    assert present == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if (ROOT / "stylegan" / room).is_dir()])
+def test_a_room_imports_what_it_says(room: str):
+    docstring = ast.get_docstring(ast.parse((ROOT / "stylegan" / room / "__init__.py").read_text())) or ""
+    found = re.search(r"May import: (.+?)\.$", docstring, re.DOTALL)
+    assert found, f"stylegan/{room}/__init__.py does not say what the room may import"
+    imported = [imported_units(path) for path in SOURCES if unit_of(path) == room]
+    assert set().union(*imported) - {room} <= set(re.split(r",\s+", found[1]))
 
 
 def test_the_source_never_unpickles_or_evaluates():

@@ -4,6 +4,8 @@ from stylegan import Generator, animation
 
 walk = animation.interpolate(Generator.from_pretrained(), [1, 5, 9], num_frames=90)
 animation.save_video(walk, "faces.webp", fps=30)
+
+May import: errors, runtime, images, latents, generator.
 """
 
 from .frames import Animation, interpolate

@@ -1,4 +1,8 @@
-"""The command line: `stylegan COMMAND`, one file per command."""
+"""The command line: `stylegan COMMAND`, one file per command.
+
+May import: errors, version, runtime, images, weights, latents, generator, discriminator, data, extractors, animation,
+editing, export, figures, jobs, projection, demo, training, metrics.
+"""
 
 import click
 

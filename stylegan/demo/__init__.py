@@ -1,6 +1,8 @@
 """The demo: the generator in a web page of this computer (extra `demo`: Gradio).
 
 `studio` makes the pictures and knows no web; `page` is the layout; `server` keeps what the network may do in bounds.
+
+May import: errors, runtime, images, weights, latents, generator.
 """
 
 from .server import serve

@@ -1,4 +1,7 @@
-"""Directions in latent space: find them, keep them in files, move along them with `G.edit`."""
+"""Directions in latent space: find them, keep them in files, move along them with `G.edit`.
+
+May import: errors, runtime, networks, images, weights, latents, generator.
+"""
 
 from ..latents.directions import Direction, load_directions, save_directions
 from .attributes import attribute_directions

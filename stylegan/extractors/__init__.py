@@ -1,4 +1,7 @@
-"""Fixed networks that look at images: features, perceptual distances, and attributes of faces."""
+"""Fixed networks that look at images: features, perceptual distances, and attributes of faces.
+
+May import: errors, runtime, weights.
+"""
 
 from .attributes import AttributeClassifier, load_classifier
 from .base import Extractor

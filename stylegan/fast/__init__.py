@@ -13,6 +13,8 @@
     graphs.py     calls on a GPU recorded once and launched as a whole
 
 The modules in `layers` and `synthesis` stay the definition: what is computed here equals them but for rounding.
+
+May import: errors, runtime, networks.
 """
 
 from .choice import RENDER_PATHS, check_path, is_supported, resolve_path

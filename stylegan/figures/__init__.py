@@ -3,6 +3,8 @@
 from stylegan import Generator, figures
 
 figures.style_mixing(Generator.from_pretrained()).save("mixing.png")
+
+May import: errors, runtime, images, latents, generator.
 """
 
 from .mixing import style_mixing

@@ -1,4 +1,7 @@
-"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and pictures that remember how they were made."""
+"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and pictures that remember how they were made.
+
+May import: errors, runtime, networks.
+"""
 
 from typing import TYPE_CHECKING
 

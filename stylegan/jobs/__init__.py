@@ -1,4 +1,7 @@
-"""Many images to disk: rendering overlaps with encoding, files are whole or not there, and a rerun goes on."""
+"""Many images to disk: rendering overlaps with encoding, files are whole or not there, and a rerun goes on.
+
+May import: errors, version, runtime, images, fast, weights, latents, generator.
+"""
 
 from .folder import write_folder
 from .job import Job

@@ -1,6 +1,8 @@
 """Latents: seeds -> z, w -> ws, truncation, style mixing, interpolation, directions, and files of them.
 
 Shapes: z [N, z_dim]; w [N, w_dim]; ws [N, num_ws, w_dim], one w for each synthesis layer.
+
+May import: errors, runtime, networks, weights.
 """
 
 from typing import TYPE_CHECKING

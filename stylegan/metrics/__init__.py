@@ -1,4 +1,7 @@
-"""Metrics of generators: FID, KID, precision and recall, perceptual path length, linear separability."""
+"""Metrics of generators: FID, KID, precision and recall, perceptual path length, linear separability.
+
+May import: errors, version, runtime, networks, images, weights, latents, generator, data, extractors.
+"""
 
 from .distributions import PrecisionRecall, frechet_distance, kernel_distance, precision_recall
 from .evaluation import Settings, evaluate

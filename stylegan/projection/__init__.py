@@ -1,4 +1,7 @@
-"""Projection of pictures into latent space: photo -> latents that a model makes (nearly) the same picture of."""
+"""Projection of pictures into latent space: photo -> latents that a model makes (nearly) the same picture of.
+
+May import: errors, runtime, images, latents, generator, extractors.
+"""
 
 from .alignment import TEMPLATES, align, template_of
 from .faces import Face, cut_face, detect_face

@@ -1,4 +1,4 @@
 """What any program on torch needs: checked arguments, devices, types, memory, threads, processes, files. No networks.
 
-May import: errors, version.
+May import: errors.
 """

@@ -1,4 +1,7 @@
-"""Training: the paper's method, step by step and as a resumable loop. Nothing of the core imports it."""
+"""Training: the paper's method, step by step and as a resumable loop. Nothing of the core imports it.
+
+May import: errors, runtime, networks, images, fast, weights, generator, discriminator, data.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -1,1 +1,4 @@
-"""Weight files: the manifest, our checkpoint, the readers of others' formats. Nothing here knows a network."""
+"""Weight files: the manifest, our checkpoint, the readers of others' formats. Nothing here knows a network.
+
+May import: errors, version, runtime, networks, images.
+"""
