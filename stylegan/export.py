@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import safetensors.torch
@@ -107,7 +107,8 @@ def export_onnx(
     files = {"mapping.onnx": _mapping_file(G, description)}
     files["synthesis.onnx"] = _synthesis_file(G, description, has_noise_inputs)
     if has_noise_inputs:
-        maps = {f"noise_{i}": cast(Tensor, layer.noise_const) for i, layer in enumerate(G.synthesis.layers)}
+        constants = (layer.noise_const for layer in G.synthesis.layers)
+        maps = {f"noise_{i}": noise for i, noise in enumerate(constants) if noise is not None}
         files["noise_const.safetensors"] = safetensors.torch.save(maps)
     description["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     files["model.json"] = (json.dumps(description, indent=2) + "\n").encode()

@@ -9,14 +9,14 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
 
 from . import latents
 from .errors import InputError
-from .fast import check_path, resolve_path
+from .fast import Renderer, check_path, resolve_path
 from .images.rendering import check_output, render
 from .images.settings import remember
 from .latents.bands import Layers
@@ -24,7 +24,7 @@ from .latents.directions import Direction, edit
 from .latents.labels import Labels, label_vectors
 from .latents.seeds import Seeds, choose_noise_seeds, choose_seeds, fresh_noise_seeds
 from .networks.config import check_config, check_nested
-from .networks.layers import SynthesisLayer, initialize
+from .networks.layers import initialize
 from .networks.mapping import MappingNetwork
 from .networks.synthesis import SynthesisNetwork, check_noise
 from .runtime.batching import default_batch_size, rounded
@@ -81,6 +81,7 @@ class Generator(Publishable):
         self.synthesis = SynthesisNetwork(
             w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **synthesis
         )
+        self.synthesis.renderer = Renderer()
         self.num_ws = self.synthesis.num_ws
         if seed is not None:
             initialize(self, seed)
@@ -168,11 +169,14 @@ class Generator(Publishable):
         docs/speed.md lists them. Setting it raises InputError for an unknown path, or "native" where nothing was
         compiled. A path that is named and does not work on a GPU raises RenderError when it is taken.
         """
-        return self.synthesis.path
+        return "plain" if self.synthesis.renderer is None else self.synthesis.renderer.path
 
     @path.setter
     def path(self, path: RenderPath) -> None:
-        self.synthesis.path = check_path(path)
+        path = check_path(path)
+        if self.synthesis.renderer is None:
+            self.synthesis.renderer = Renderer()
+        self.synthesis.renderer.path = path
 
     def release_memory(self) -> None:
         """Give back what the fast paths keep from call to call; the next call makes it again."""
@@ -344,7 +348,7 @@ class Generator(Publishable):
         if check_integer(n, what="n", low=1, high=2**63) == 1:
             return 1
         sizes = (
-            cast(SynthesisLayer, layer).bias.numel() * height * width
+            layer.bias.numel() * height * width
             for layer, (height, width) in zip(self.synthesis.layers, self.synthesis.noise_shapes, strict=True)
         )
         return default_batch_size(n, self.img_resolution, self.device, max(sizes) * self.dtype.itemsize)

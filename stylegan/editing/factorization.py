@@ -1,7 +1,5 @@
 """Closed-form factorization of the style layers: SeFa (Shen and Zhou 2021, equation 8)."""
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
@@ -10,7 +8,6 @@ from ..generator import Generator
 from ..latents.bands import Layers
 from ..latents.directions import Direction
 from ..latents.samples import sample_w
-from ..networks.layers import SynthesisLayer
 from ..runtime.checks import typed
 from ..runtime.precision import no_autocast
 from .space import check_count, fix_signs, layer_range, make_direction
@@ -47,7 +44,7 @@ def style_weights(G: Generator, layers: tuple[int, int]) -> Tensor:
 
     A layer adds a row for the scale and one for the shift of each of its channels.
     """
-    styles = [cast(SynthesisLayer, layer).style for layer in list(G.synthesis.layers)[slice(*layers)]]
+    styles = [layer.style for layer in list(G.synthesis.layers)[slice(*layers)]]
     weights = [style.weight.detach().cpu().double() * style.weight_gain for style in styles if style is not None]
     if len(weights) < len(styles):
         raise InputError("this network has no styles to factorize (use_styles=False); use pca")

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from ..errors import InputError
 from ..networks import ops
 from ..networks.layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from ..networks.synthesis import SynthesisNetwork
 from ..runtime.checks import check_choice
 from ..runtime.choices import RenderPath
 from .kernels import Kernels, TorchKernels
@@ -65,7 +66,7 @@ def resolve_path(path: RenderPath, device: torch.device) -> RenderPath:
     return "fast" if compiled_kernels(device) is None else "native"
 
 
-def candidates(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> list[Kernels]:
+def candidates(path: RenderPath, network: SynthesisNetwork, inputs: list[Tensor]) -> list[Kernels]:
     """The kernels that can serve a call of a network on that path, the best first; none of them = the plain path.
 
     inputs: what the call depends on besides the parameters.
@@ -76,7 +77,7 @@ def candidates(path: RenderPath, network: nn.Module, inputs: list[Tensor]) -> li
     return [compiled or TorchKernels()] if path != "auto" or compiled is None else [compiled, TorchKernels()]
 
 
-def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
+def takes_fast_path(network: SynthesisNetwork, inputs: list[Tensor]) -> bool:
     """Whether a call needs nothing but the numbers, of a network in evaluation mode that the fast paths know."""
     device = inputs[0].device
     if network.training or network.dtype not in _TYPES.get(device.type, ()) or not _is_ordinary_call(inputs):
@@ -94,7 +95,7 @@ def takes_fast_path(network: nn.Module, inputs: list[Tensor]) -> bool:
     # Changes of inference tensors cannot be noticed.
     if any(t.is_inference() for t in tensors[len(inputs) :]):
         return False
-    return all(map(is_supported, cast(nn.ModuleList, network.layers)))
+    return all(map(is_supported, network.layers))
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:

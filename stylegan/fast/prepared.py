@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..networks import ops
 from ..networks.layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from ..networks.synthesis import SynthesisNetwork
 from ..runtime.device import FLOAT32_CPU
 from .convolution import Convolution, convolution_dtype
 
@@ -89,13 +90,12 @@ def _is_dense(tensor: Tensor) -> bool:
     return tensor.numel() >= 4 and (tensor.is_contiguous() or channels_last)
 
 
-def prepare(network: nn.Module, dtype: torch.dtype) -> PreparedNetwork:
-    """Prepare a SynthesisNetwork; dtype: of the features."""
+def prepare(network: SynthesisNetwork, dtype: torch.dtype) -> PreparedNetwork:
+    """Prepare a network; dtype: of the features."""
     colours = {}
-    for resolution, module in cast(nn.ModuleDict, network.to_rgb).items():
-        rgb = cast(Conv2d, module)
+    for resolution, rgb in network.to_rgb.items():
         colours[int(resolution)] = (rgb.scaled_weight()[:, :, 0, 0].float(), cast(Tensor, rgb.scaled_bias()).float())
-    layers = [_prepare_layer(cast(SynthesisLayer, layer), dtype) for layer in cast(nn.ModuleList, network.layers)]
+    layers = [_prepare_layer(layer, dtype) for layer in network.layers]
     return PreparedNetwork(layers, colours)
 
 

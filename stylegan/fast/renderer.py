@@ -9,12 +9,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..networks.synthesis import SynthesisNetwork
 from ..runtime.choices import RenderPath
 from ..runtime.forks import ForkLock
 from .choice import candidates
@@ -72,9 +73,10 @@ class _Prepared(NamedTuple):
 
 
 class Renderer:
-    """The fast path of one synthesis network."""
+    """The fast paths of one synthesis network; a `networks.synthesis.Renderer`."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: RenderPath = "auto") -> None:
+        self.path: RenderPath = path
         self._lock = ForkLock()
         self._prepared: _Prepared | None = None
         self._workspaces = WorkspacePool()
@@ -82,10 +84,10 @@ class Renderer:
 
     # A copy of a network, here or in another process, prepares its own.
     def __deepcopy__(self, memo: dict[int, Any]) -> "Renderer":
-        return Renderer()
+        return Renderer(self.path)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Renderer, ()
+        return Renderer, (self.path,)
 
     def release(self) -> None:
         """Give the prepared weights and the buffers back; the next call makes them again."""
@@ -95,17 +97,17 @@ class Renderer:
 
     def __call__(
         self,
-        network: nn.Module,
+        network: SynthesisNetwork,
         ws: Tensor,
         noise: Sequence[Tensor | None],
         resolutions: Sequence[int],
-        path: RenderPath,
     ) -> list[Tensor] | None:
         """The images at these resolutions, ascending, each [N, img_channels, R, R], float32; None = the plain path
         serves this call.
 
-        network: the SynthesisNetwork; ws: [N, num_ws, w_dim]; noise: for each layer [N or 1, 1, R, R] or None.
+        ws: [N, num_ws, w_dim]; noise: for each layer [N or 1, 1, R, R] or None.
         """
+        path = self.path
         able = candidates(path, network, [ws, *(n for n in noise if n is not None)])
         if not able:
             return None
@@ -113,7 +115,7 @@ class Renderer:
         with torch.inference_mode(False), torch.no_grad(), _device_of(ws):
             prepared = self._prepare(network, ws)
             if on_gpu(ws) and len(ws):
-                proof = partial(_proof, prepared, cast(int, network.img_resolution))
+                proof = partial(_proof, prepared, network.img_resolution)
                 kernels = self._trust.choose(able, network, ws, proof, explicit=path != "auto")
                 if kernels is None:
                     return None
@@ -126,7 +128,7 @@ class Renderer:
 
             return self._trust.attempt(able, ws, work, explicit=path != "auto")
 
-    def _prepare(self, network: nn.Module, ws: Tensor) -> _Prepared:
+    def _prepare(self, network: SynthesisNetwork, ws: Tensor) -> _Prepared:
         tensors = list(parameters_and_buffers(network))
         with self._lock:
             if self._prepared is None or not self._prepared.fingerprint.fits(tensors):

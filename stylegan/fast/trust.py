@@ -9,12 +9,13 @@ import copy
 import logging
 from collections.abc import Callable
 from math import isnan
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import RenderError
+from ..networks.synthesis import SynthesisNetwork
 from ..runtime.forks import ForkLock
 from .kernels import Kernels
 
@@ -36,7 +37,7 @@ class Trust:
         self._faults: dict[tuple[type, torch.device, torch.dtype], str | None] = {}
 
     def choose(
-        self, candidates: list[Kernels], network: nn.Module, ws: Tensor, render: Render, *, explicit: bool
+        self, candidates: list[Kernels], network: SynthesisNetwork, ws: Tensor, render: Render, *, explicit: bool
     ) -> Kernels | None:
         """The first of the kernels that are shown to compute the right images; None = only the modules do.
 
@@ -93,10 +94,9 @@ def _described(error: Exception) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
 
 
-def _compare(kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -> str | None:
+def _compare(kernels: Kernels, network: SynthesisNetwork, ws: Tensor, render: Render) -> str | None:
     """What is wrong with the images of ws [N, num_ws, w_dim], at full resolution with the network's own noise."""
-    layers = cast(nn.ModuleList, network.layers)
-    noise = [cast(Tensor | None, layer.noise_const) for layer in layers]
+    noise = [layer.noise_const for layer in network.layers]
     try:
         given = render(kernels, ws, noise)
     except torch.OutOfMemoryError:
@@ -106,7 +106,7 @@ def _compare(kernels: Kernels, network: nn.Module, ws: Tensor, render: Render) -
     exact = network if ws.dtype == torch.float32 else copy.deepcopy(network).float()
     maps = [None if n is None else n.float() for n in noise]
     with torch.no_grad():
-        [expected] = exact._images(ws.float(), maps, [network.img_resolution])  # type: ignore[operator]
+        [expected] = exact.images(ws.float(), maps, [network.img_resolution])
     difference, deviation = (given - expected).square().mean().sqrt().item(), expected.std().item()
     # Weights or ws that are no finite numbers say nothing of the kernels.
     if isnan(deviation) or difference <= ERROR_LIMITS[ws.dtype] * deviation:

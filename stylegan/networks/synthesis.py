@@ -1,12 +1,11 @@
 """Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
 
-from .. import fast
 from ..errors import InputError
 from ..runtime.checks import check_choice, check_flag, shown
 from ..runtime.choices import NoiseMode, RenderPath
@@ -35,12 +34,33 @@ def check_noise(noise: Sequence[Tensor | None], n: int, shapes: Sequence[tuple[i
 MapT = TypeVar("MapT", Tensor, Tensor | None)
 
 
+class Renderer(Protocol):
+    """What computes the images in place of the network's modules; `fast.Renderer` is one."""
+
+    path: RenderPath  # See `Generator.path`.
+
+    def __call__(
+        self,
+        network: "SynthesisNetwork",
+        ws: Tensor,
+        noise: Sequence[Tensor | None],
+        resolutions: Sequence[int],
+    ) -> list[Tensor] | None:
+        """What `SynthesisNetwork.images` returns, but for rounding; None = the modules serve this call."""
+
+    def release(self) -> None:
+        """Give back what is kept from call to call."""
+
+
 class SynthesisNetwork(nn.Module):
     """Two layers at each resolution from 4x4 up, each controlled by its own row of ws, then a 1x1 convolution to RGB.
 
     Layer i works at resolution 2^(i // 2 + 2). Where a layer doubles the size, its kernel is stored as that of an
     ordinary convolution on the enlarged features, at all resolutions (official files flip it where they fuse).
     """
+
+    layers: Sequence[SynthesisLayer]  # As an nn.ModuleList;
+    to_rgb: Mapping[str, Conv2d]  # and by resolution, as an nn.ModuleDict.
 
     @takes_flat_quirks
     def __init__(
@@ -75,8 +95,8 @@ class SynthesisNetwork(nn.Module):
         self.quirks = as_quirks(Quirks, quirks)
 
         bilinear = self.quirks.bilinear_upscale
-        layers: list[SynthesisLayer] = []
-        self.to_rgb = nn.ModuleDict()
+        layers: list[nn.Module] = []
+        to_rgb: dict[str, nn.Module] = {}
         in_channels = 0
         for resolution in resolutions:
             channels = feature_maps(resolution, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max)
@@ -107,11 +127,11 @@ class SynthesisNetwork(nn.Module):
                 layers.append(layer)
             if progressive or resolution == img_resolution:
                 rgb = Conv2d(channels, img_channels, 1, gain=1.0, equalized_lr=equalized_lr)
-                self.to_rgb[str(resolution)] = rgb
+                to_rgb[str(resolution)] = rgb
             in_channels = channels
-        self.layers = nn.ModuleList(layers)
-        self.path: RenderPath = "auto"
-        self._fast = fast.Renderer()
+        self.to_rgb = cast(Mapping[str, Conv2d], nn.ModuleDict(to_rgb))
+        self.layers = cast(Sequence[SynthesisLayer], nn.ModuleList(layers))
+        self.renderer: Renderer | None = None  # None = the modules compute all images.
         if seed is not None:
             initialize(self, seed)
 
@@ -152,16 +172,20 @@ class SynthesisNetwork(nn.Module):
         last = self.img_resolution >> int(lod)
         resolutions = [last // 2, last] if lod % 1 else [last]
         with full_float32(self, ws):
-            images = self._fast(self, ws, maps, resolutions, self.path)
+            images = None if self.renderer is None else self.renderer(self, ws, maps, resolutions)
             if images is None:
-                images = self._images(ws, maps, resolutions)
+                images = self.images(ws, maps, resolutions)
         rgb = images[-1]
         if lod % 1:
             rgb = ops.fade(rgb, ops.upscale(images[0]), lod, fade)
         return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
 
-    def _images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:
-        """The images at these resolutions, ascending: the definition of what every path computes."""
+    def images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:
+        """The images at these resolutions by the modules: the definition of what every path computes.
+
+        ws: [N, num_ws, w_dim], in the type of the network; noise: for each layer [N or 1, 1, R, R] or None.
+        resolutions: ascending. Returns for each [N, img_channels, R, R], float32. Nothing is checked.
+        """
         images = []
         x = ws[:, 0]
         for i, (layer, (resolution, _)) in enumerate(zip(self.layers, self.noise_shapes, strict=True)):
@@ -174,8 +198,9 @@ class SynthesisNetwork(nn.Module):
         return images
 
     def release_memory(self) -> None:
-        """Give back what the fast paths keep from call to call: prepared weights and buffers."""
-        self._fast.release()
+        """Give back what the renderer keeps from call to call: prepared weights and buffers."""
+        if self.renderer is not None:
+            self.renderer.release()
 
     def check_ws(self, ws: Tensor) -> None:
         """Raise InputError if ws is not [N, num_ws, w_dim]."""
@@ -201,7 +226,7 @@ class SynthesisNetwork(nn.Module):
             check_noise(noise, n, self.noise_shapes)
             return [None if given is None else given.to(device, dtype) for given in noise]
         if mode == "const":
-            return [cast(SynthesisLayer, layer).noise_const for layer in self.layers]
+            return [layer.noise_const for layer in self.layers]
         if mode == "none":
             return [None] * self.num_layers
         if generator is not None and not isinstance(generator, torch.Generator):

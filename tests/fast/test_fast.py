@@ -1,6 +1,7 @@
 """The fast paths compute what the plain modules define, whatever the options, the threads and the order of calls."""
 
 import copy
+import pickle
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
 from stylegan.fast.workspace import Workspace
 from stylegan.networks import ops
 from stylegan.networks.layers import initialize
+from stylegan.networks.synthesis import SynthesisNetwork
 from stylegan.training import TrainingConfig, loop
 
 from ..conftest import FAST_PATHS, in_threads, tiny_generator
@@ -76,7 +78,7 @@ def on(G: Generator, path: str, ws: Tensor, **settings: Any) -> Tensor:
 
 
 def is_prepared(G: Generator) -> bool:
-    return G.synthesis._fast._prepared is not None
+    return G.synthesis.renderer._prepared is not None
 
 
 def assert_same(given: Tensor, expected: Tensor, limit: float = 1e-5) -> None:
@@ -90,6 +92,56 @@ def test_a_fast_path_equals_the_plain_one(path: str, name: str):
     G = generator(**OPTIONS[name])
     ws = G.ws(range(5), truncation_psi=1)
     assert_same(on(G, path, ws), on(G, "plain", ws))
+
+
+class GreyRenderer:
+    """Serves images at full resolution, and no others."""
+
+    path = "auto"
+
+    def __init__(self):
+        self.released = 0
+
+    def __call__(self, network, ws, noise, resolutions):
+        shape = (len(ws), network.img_channels, network.img_resolution, network.img_resolution)
+        return [torch.full(shape, 0.25)] if resolutions == [network.img_resolution] else None
+
+    def release(self):
+        self.released += 1
+
+
+def test_the_network_asks_the_renderer_that_it_is_given():
+    G = generator()
+    ws = G.ws([1, 2])
+    G.synthesis.renderer = GreyRenderer()
+    assert (G.synthesis(ws) == 0.25).all()
+    coarse = G.synthesis(ws, lod=1)
+    G.release_memory()
+    assert G.synthesis.renderer.released == 1
+
+    # None is the modules.
+    G.synthesis.renderer = None
+    assert G.path == "plain"
+    assert torch.equal(G.synthesis(ws, lod=1), coarse)
+    expected = G.synthesis(ws)
+    assert torch.equal(G.synthesis.images(ws, [layer.noise_const for layer in G.synthesis.layers], [32])[0], expected)
+    G.release_memory()
+    G.path = "fast"
+    assert_same(G.synthesis(ws), expected)
+    assert is_prepared(G)
+
+
+def test_a_network_of_its_own_has_no_renderer():
+    assert SynthesisNetwork(img_resolution=8, fmap_max=8).renderer is None
+
+
+def test_copies_keep_the_path_and_prepare_their_own(path: str):
+    G = generator()
+    on(G, path, G.ws([1]))
+    for own in (copy.deepcopy(G), pickle.loads(pickle.dumps(G))):
+        assert own.path == path
+        assert own.synthesis.renderer is not G.synthesis.renderer
+        assert not is_prepared(own)
 
 
 @pytest.mark.parametrize("name", PLAIN_ONLY)
@@ -311,7 +363,7 @@ def test_threads_get_their_own_images(path: str):
 
 
 def buffer_bytes(G: Generator) -> int:
-    spaces = G.synthesis._fast._workspaces._free
+    spaces = G.synthesis.renderer._workspaces._free
     return sum(flat.numel() * flat.element_size() for space in spaces for flat in space._flat.values())
 
 
@@ -432,7 +484,7 @@ def test_bfloat16_is_stored_where_it_cannot_be_convolved(path: str, faces: Gener
         "oneDNN takes no packed weights of torch.bfloat16 here: RuntimeError: mkldnn_reorder_conv2d_weight: bf16 path "
         "needs the cpu support avx512bw"
     ]
-    layer = G.synthesis._fast._prepared.network.layers[3]
+    layer = G.synthesis.renderer._prepared.network.layers[3]
     assert (layer.dtype, layer.convolution.dtype) == (torch.bfloat16, torch.float32)
     assert loop.choose_dtype(TrainingConfig(dtype="auto"), torch.device("cpu")) == torch.float32
 

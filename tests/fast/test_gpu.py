@@ -176,7 +176,7 @@ def test_recordings_are_few_and_given_back(gpu: FakeRecorder):
         for lod in range(3):
             for n in (1, 2, 3, 1, 2, 3):
                 G.synthesis(G.ws(range(n)), lod=lod)
-    known = G.synthesis._fast._prepared.graphs._kept._known
+    known = G.synthesis.renderer._prepared.graphs._kept._known
     assert gpu.recorded > len(known) == MAX_RECORDINGS
     G.release_memory()
     assert not known
@@ -370,7 +370,7 @@ def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: s
     G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
     ws = G.ws(range(4))
     images = [G.synthesis(ws) for _ in range(4)]
-    assert all(G.synthesis._fast._prepared.graphs._kept._known.values())
+    assert all(G.synthesis.renderer._prepared.graphs._kept._known.values())
     for img in images[1:]:
         assert_same(img, images[0], 1e-6)
     torch.testing.assert_close(images[2], images[3], rtol=0, atol=0)

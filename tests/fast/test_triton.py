@@ -150,7 +150,7 @@ def test_a_whole_network_equals_the_modules(options: dict[str, Any]):
     ws = G.ws(range(3), truncation_psi=1)
     G.path = "native"
     given = G.synthesis(ws)
-    assert G.synthesis._fast._prepared is not None
+    assert G.synthesis.renderer._prepared is not None
     G.path = "plain"
     expected = G.synthesis(ws)
     assert (given - expected).square().mean().sqrt() <= 1e-5 * expected.std()
@@ -165,7 +165,7 @@ def test_the_official_outputs():
     ws = G.truncate(G.broadcast(G.mapping(golden["z"].to(DEVICE), labels)), 0.7, 8)
     expected = golden["img_psi07_cut8"]
     error = G.synthesis(ws[: len(expected)]).cpu() - expected
-    assert G.synthesis._fast._prepared is not None
+    assert G.synthesis.renderer._prepared is not None
     assert error.abs().max() <= 1e-4
 
 
