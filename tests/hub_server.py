@@ -51,6 +51,21 @@ def page(status: int = 200) -> Fault:
     return answer(status, {"Content-Type": "text/html"}, body)
 
 
+def drive_page(title: str, caption: str) -> Fault:
+    """A page of Google Drive that explains why there is no file, as it is today."""
+    body = (
+        f'<!DOCTYPE html><html><head><title>{title}</title><style>.quota {{}}</style></head><body><div id="uc-text">'
+        f'<p class="uc-error-caption">{caption}</p><p class="uc-error-subcaption">Please try again later.</p></div>'
+        '<form action="https://www.google.com/search"><input name="q"></form></body></html>'
+    )
+    return answer(200, {"Content-Type": "text/html; charset=utf-8"}, body.encode())
+
+
+def quota() -> Fault:
+    """The page where too many have fetched a file."""
+    return drive_page("Google Drive - Quota exceeded", "Sorry, you can't view or download this file at this time.")
+
+
 def raw(*parts: bytes, pause: float = 0.02, times: int = 1000) -> Fault:
     """Bytes as they are: the first part, and then the others again and again, slowly."""
 
@@ -241,6 +256,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/plain/") and path[7:] in self.hub.plain:
             data = self.hub.plain[path[7:]]
             return self.ranged(data, {"ETag": f'"{hashlib.md5(data).hexdigest()}"'})
+        if path.startswith("/releases/download/") and path[19:] in self.hub.plain:  # As code hosts keep them.
+            return Reply(302, {"Location": f"/objects/{path[19:]}?signature=1"})
+        if path.startswith("/objects/") and url.query == "signature=1" and path[9:] in self.hub.plain:
+            return self.ranged(self.hub.plain[path[9:]], {"ETag": '"object"'})
         if path in ("/uc", "/download"):
             query = {key: values[0] for key, values in parse_qs(url.query).items()}
             return self.drive(query)
@@ -289,7 +308,9 @@ class _Handler(BaseHTTPRequestHandler):
         if query.get("confirm") == "t" and query.get("uuid") == "1-2":
             return self.ranged(data, {"ETag": '"drive"', "Content-Type": "application/octet-stream"})
         form = (
-            f'<!DOCTYPE html><html><form id="download-form" action="{self.hub.url}/download" method="get">'
+            "<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head>"
+            '<p class="uc-warning-caption">Google Drive can\'t scan this file for viruses.</p>'
+            f'<form id="download-form" action="{self.hub.url}/download" method="get">'
             f'<input type="submit" value="Download anyway"/><input type="hidden" name="id" value="{query["id"]}">'
             '<input type="hidden" name="confirm" value="t"><input type="hidden" name="uuid" value="1-2"></form></html>'
         )

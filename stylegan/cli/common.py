@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
-from stylegan.errors import DatasetError, InputError, LicenseWarning, StyleGANError
+from stylegan.errors import (
+    DatasetError,
+    DownloadError,
+    InputError,
+    IntegrityError,
+    LicenseWarning,
+    StyleGANError,
+)
 from stylegan.latents.bands import Layers, parse_layers
 from stylegan.latents.ranges import SeedRanges
 from stylegan.runtime.atomic_files import FULL, why_not_written
@@ -60,8 +67,9 @@ class Group(click.Group):
             text = str(error)
             if not isinstance(error, StyleGANError) and error.errno in FULL:
                 text = why_not_written(error, error.filename or "the output")
-            # A list of files stays one: a line for each.
-            raise click.ClickException(text if isinstance(error, DatasetError) else " ".join(text.split())) from error
+            # A list of files or sources stays one: a line for each.
+            keeps_lines = isinstance(error, DatasetError | DownloadError | IntegrityError)
+            raise click.ClickException(text if keeps_lines else " ".join(text.split())) from error
 
 
 @contextmanager

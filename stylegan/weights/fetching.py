@@ -4,22 +4,32 @@ A name is one of the manifest, a place a repository of a model hub or a URL, a p
 """
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import DownloadError, InputError, NotFoundError, OfflineError
+from ..errors import (
+    DownloadError,
+    InputError,
+    IntegrityError,
+    NotFoundError,
+    OfflineError,
+    UnsafeFileError,
+    WeightsError,
+)
 from ..runtime.atomic_files import as_path
 from ..runtime.checks import shown
 from ..runtime.file_kinds import kind_of
 from ..runtime.json_yaml import DESCRIPTION
 from . import hub, manifest
-from .checkpoint import has_our_header
+from .checkpoint import NetworkName, has_our_header
 from .folders import UNNAMED, is_path_like, weight_file
+from .hub import transfer
 from .hub.sources import Source, parse_source
-from .manifest import Entry
+from .manifest import Entry, File
 from .ports import is_port_safetensors
 
 
@@ -38,9 +48,7 @@ class WeightFile:
     def facts(self) -> dict[str, Any]:
         """What to show of it, besides where it came from."""
         if self.fetched is not None:
-            return {
-                "sha256": self.fetched.sha256 + ("" if self.fetched.is_verified else " (unverified: nobody named it)")
-            }
+            return {"sha256": self.fetched.shown_sha256}
         return {} if self.entry is None else {"sha256": str(self.entry.files[0].sha256)}
 
     @property
@@ -53,10 +61,15 @@ class WeightFile:
 
 @contextmanager
 def fetch(
-    name_or_path: str | os.PathLike[str], *, revision: str | None = None, access: hub.Access | None = None
+    name_or_path: str | os.PathLike[str],
+    *,
+    network: NetworkName | None = None,
+    revision: str | None = None,
+    access: hub.Access | None = None,
 ) -> Iterator[WeightFile]:
     """The weight file of a manifest name, a folder, a path, a hub repository or a URL, while the context lasts.
 
+    network: that the file should hold; sources of a name that are known to lack it are left out. None = any.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
 
     A manifest name goes before a file of the same name, and a file before a repository; write ./name for the file,
@@ -69,7 +82,7 @@ def fetch(
     path = Path(os.path.expanduser(as_path(name_or_path)))
     if isinstance(name_or_path, str):
         if name_or_path in manifest.entries():
-            with _fetch_entry(manifest.find(name_or_path), revision, access) as file:
+            with _fetch_entry(manifest.find(name_or_path), network, revision, access) as file:
                 yield file
             return
         if not path.exists() and (source := parse_source(name_or_path, revision=revision)):
@@ -83,7 +96,9 @@ def fetch(
 
 
 @contextmanager
-def _fetch_entry(entry: Entry, revision: str | None, access: hub.Access) -> Iterator[WeightFile]:
+def _fetch_entry(
+    entry: Entry, network: NetworkName | None, revision: str | None, access: hub.Access
+) -> Iterator[WeightFile]:
     """A model of the manifest, from the first of its places that can be had."""
     if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
         raise InputError(f"{entry.name!r} comes from no model hub and has no revision {shown(revision)}; leave it out")
@@ -91,22 +106,67 @@ def _fetch_entry(entry: Entry, revision: str | None, access: hub.Access) -> Iter
         with manifest.open_file(entry) as path:
             yield WeightFile(path, str(entry.files[0].source), entry=entry)
     else:
-        yield _fetch_first(entry, revision, access)
+        yield _fetch_first(entry, network, revision, access)
 
 
-def _fetch_first(entry: Entry, revision: str | None, access: hub.Access) -> WeightFile:
-    failures: list[DownloadError] = []
-    for file in entry.files:
-        source, size, sha256 = file.source, file.size, file.sha256
-        if revision is not None and source.kind == "hub":  # Another revision is another file.
-            source, size, sha256 = Source("hub", source.location, source.filename, revision), None, None
+def _fetch_first(entry: Entry, network: NetworkName | None, revision: str | None, access: hub.Access) -> WeightFile:
+    """From the cache if any of its sources is there, else from the first that answers with the right file."""
+    files = [file for file in entry.files if network is None or not file.networks or network in file.networks]
+    files = [_revised(file, revision) for file in files or entry.files]
+    if not access.force_download:
+        files.sort(key=lambda file: hub.cached_path(file.source, access.cache) is None)
+    failures: list[tuple[File, Exception]] = []
+    start = time.monotonic()
+    for file in files:
         try:
-            fetched = hub.fetch(source, access, size=size, sha256=sha256)
-        except DownloadError as error:
-            failures.append(error)
+            fetched = hub.fetch(file.source, access, size=file.size, sha256=file.sha256)
+            _check_kind(fetched, file, access)
+        except (DownloadError, IntegrityError, UnsafeFileError) as error:
+            failures.append((file, error))
+            # A network that is not there costs some seconds for each source.
+            offline = all(isinstance(failure, OfflineError) for _, failure in failures)
+            if offline and time.monotonic() - start > transfer.PATIENCE.offline:
+                break
             continue
-        return _downloaded(fetched, source, access, entry)
-    raise failures[0]
+        return _downloaded(fetched, file.source, access, entry)
+    raise _failure(entry, failures)
+
+
+def _revised(file: File, revision: str | None) -> File:
+    """The same file of another revision, of which no size and sha256 are known."""
+    if revision is None or file.source.kind != "hub":
+        return file
+    source = Source("hub", file.source.location, file.source.filename, revision)
+    return replace(file, source=source, size=None, sha256=None)
+
+
+def _check_kind(fetched: hub.Fetched, file: File, access: hub.Access) -> None:
+    """Raise IntegrityError, and keep nothing, for a new file that nobody named the sha256 of and that is no weights."""
+    if not fetched.is_new or fetched.is_verified:
+        return
+    try:
+        kind_of(fetched.named)
+    except WeightsError as error:
+        hub.discard(fetched, access)
+        what = str(error).removeprefix(f"{fetched.named}: ")
+        raise IntegrityError(f"{file.source}: the server sent {what}") from error
+
+
+def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]]) -> Exception:
+    """One error of all sources, a line for each, and what to do by hand."""
+    errors = [error for _, error in failures]
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else DownloadError
+    # Without a network, all say the same.
+    lines = [" ".join(str(error).split()) for error in (errors[:1] if kind is OfflineError else errors)]
+    if len(lines) > 1:
+        lines = [f"{entry.name}: none of its {len(lines)} sources gave the file:", *(f"  {line}" for line in lines)]
+    # A page that is not there helps nobody.
+    file = next((file for file, error in failures if not isinstance(error, NotFoundError)), failures[0][0])
+    name = Path(str(file.source.filename)).name
+    known = f" ({file.size} bytes)" if file.size else ""
+    by_hand = f"by hand: open {file.source.page} in a browser and save {name}{known}; then {name} stands for"
+    return kind("\n".join([*lines, f"{by_hand} {entry.name}, as in `stylegan sample --model ./{name}`"]))
 
 
 def _fetch_source(source: Source, access: hub.Access, typed: str) -> WeightFile:

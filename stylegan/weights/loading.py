@@ -54,7 +54,7 @@ def read_weights(
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
     access = access or Access()
-    with fetch(name_or_path, revision=revision, access=access) as file:
+    with fetch(name_or_path, network=network, revision=revision, access=access) as file:
         if file.terms:
             warnings.warn(file.terms, LicenseWarning, stacklevel=4)
         return Loaded(read(file, Wanted(network, resolution, fused_from), access.cache), file.source, file.facts)

@@ -39,7 +39,15 @@ class File:
     source: Source
     format: Format  # safetensors = ours, official = a .pkl of the official code, port = a file of another port.
     size: int | None  # Bytes; None = unknown.
-    sha256: str | None  # None = nobody who could tell has seen the file: shown as "unverified".
+    sha256: str | None  # Of the file, or the beginning of it; None = nobody named it: shown as "unverified".
+    networks: tuple[str, ...] = ()  # Of G, Gs and D, those that the file holds; () = all that there are.
+
+    @property
+    def known(self) -> str:
+        """How well the file can be checked: "known", "8 digits" or "unverified"."""
+        if self.sha256 is None:
+            return "unverified"
+        return "known" if len(self.sha256) == 64 else f"{len(self.sha256)} digits"
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,9 @@ class Entry:
     content_box: tuple[int, int, int, int] | None  # Left, top, right, bottom of what the images show; None = all.
     options: dict[str, Any]  # Arguments of the generator that its file does not hold.
     tried: bool  # Whether this entry's file was ever loaded by the people who wrote the entry.
-    files: tuple[File, ...]  # The same weights at several places, the first one that can be had is used.
+    tried_on: str  # The date and the sha256 of the file that was tried, where they were noted; else "".
+    zoo: bool  # Whether it is one of the further networks that `stylegan list` shows with --all alone.
+    files: tuple[File, ...]  # The same network at several places, each in its own format; the first to be had is used.
 
     @property
     def is_bundled(self) -> bool:
@@ -172,15 +182,16 @@ class _Checker:
             raise WeightsError(f"{self.where}: model name {name[:60]!r}; expected small letters, digits, . _ and -")
         required = {"description", "resolution", "dataset", "license", "license_url", "files"}
         texts = {"attribution", "limits", "citation"}
-        optional = texts | {"metrics", "content_box", "options", "tried"}
+        optional = texts | {"metrics", "content_box", "options", "tried", "zoo"}
         fields: dict[str, Any] = dict.fromkeys(texts, "")
-        fields |= {"metrics": {}, "content_box": None, "options": {}, "tried": False}
+        fields |= {"metrics": {}, "content_box": None, "options": {}, "tried": False, "zoo": False}
         fields |= self.fields(value, name, required=required, optional=optional)
         for key in texts | {"description", "dataset", "license"}:
             self.expect(isinstance(fields[key], str) and len(fields[key]) <= 4000, name, key, "a text")
         resolution, box = fields["resolution"], fields["content_box"]
         self.expect(_is_count(resolution, 2**14), name, "resolution", "a number of pixels")
-        self.expect(isinstance(fields["tried"], bool), name, "tried", "true or false")
+        fields["tried"], fields["tried_on"] = self.tried(name, fields["tried"])
+        self.expect(isinstance(fields["zoo"], bool), name, "zoo", "true or false")
         self.expect(_is_metrics(fields["metrics"]), name, "metrics", "numbers by name")
         self.expect(isinstance(fields["options"], dict), name, "options", "arguments of the generator")
         self.expect(box is None or _is_box(box, resolution), name, "content_box", "[left, top, right, bottom]")
@@ -191,16 +202,36 @@ class _Checker:
         fields["content_box"] = tuple(box) if box else None
         return Entry(name=name, **fields)
 
+    def tried(self, name: str, value: Any) -> tuple[bool, str]:
+        """true, false, or {"date": "2026-12-31", "sha256": ...} as `python -m tests.zoo` notes it."""
+        if isinstance(value, dict):
+            noted = self.fields(value, f"{name}.tried", required={"date", "sha256"}, optional=set())
+            for key, pattern in {"date": r"\d{4}-\d\d-\d\d", "sha256": r"[0-9a-f]{64}"}.items():
+                ok = isinstance(noted[key], str) and re.fullmatch(pattern, noted[key])
+                self.expect(bool(ok), f"{name}.tried", key, {"date": "a date", "sha256": "64 hexadecimal digits"}[key])
+            return True, f"{noted['date']}, sha256 {noted['sha256']}"
+        self.expect(isinstance(value, bool), name, "tried", "true or false")
+        return value, ""
+
     def file(self, where: str, value: Any) -> File:
-        fields = self.fields(value, where, required={"source", "filename", "format", "size", "sha256"}, optional=set())
+        required = {"source", "filename", "format", "size", "sha256"}
+        optional = {"sha256_prefix", "networks"}
+        fields = {"sha256_prefix": None, "networks": []} | self.fields(
+            value, where, required=required, optional=optional
+        )
         size, digest = fields["size"], fields["sha256"]
         self.expect(fields["format"] in get_args(Format), where, "format", f"one of {', '.join(get_args(Format))}")
         self.expect(size is None or _is_count(size, 2**40), where, "size", "bytes or null")
         ok = digest is None or (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest))
         self.expect(bool(ok), where, "sha256", "64 hexadecimal digits or null")
+        prefix, networks = fields["sha256_prefix"], fields["networks"]
+        ok = prefix is None or (isinstance(prefix, str) and re.fullmatch(r"[0-9a-f]{8,63}", prefix) and digest is None)
+        self.expect(bool(ok), where, "sha256_prefix", "8 to 63 hexadecimal digits, beside a sha256 of null")
+        ok = isinstance(networks, list) and all(network in ("G", "Gs", "D") for network in networks)
+        self.expect(ok, where, "networks", "a list of G, Gs and D")
         place = self.fields(fields["source"], f"{where}.source", required=set(), optional={*get_args(Kind), "revision"})
-        kinds = place.keys() & set(get_args(Kind)) if self.bundled else place.keys() & {"hub", "url", "drive"}
-        self.expect(len(kinds) == 1, where, "source", "one of hub, url or drive")
+        kinds = place.keys() & set(get_args(Kind)) if self.bundled else place.keys() & {"hub", "url", "drive", "page"}
+        self.expect(len(kinds) == 1, where, "source", "one of hub, url or drive, or page")
         kind = cast(Kind, kinds.pop())
         revision = place.get("revision")
         self.expect(revision is None or kind == "hub", where, "source.revision", "none, except for a hub")
@@ -209,7 +240,7 @@ class _Checker:
         if not isinstance(fields["filename"], str):  # Source takes None for "found by looking".
             raise WeightsError(f"{self.where}: {where}.filename must be a text")
         source = self.place(where, "source", lambda: Source(kind, place[kind], fields["filename"], revision))
-        return File(source, fields["format"], size, digest)
+        return File(source, fields["format"], size, digest or prefix, tuple(networks))
 
     def fields(self, value: Any, where: str, *, required: set[str], optional: set[str]) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -239,7 +239,9 @@ def test_the_second_place_is_used_where_the_first_fails(server, named, tiny):
 
 
 def test_a_named_model_whose_file_changed(server, named, published):
-    server.commit("user/tiny", published | {"model.safetensors": published["model.safetensors"][::-1]})
+    other = published["model.safetensors"][::-1]
+    server.commit("user/tiny", published | {"model.safetensors": other})
+    server.plain["cats.safetensors"] = other
     with pytest.raises(IntegrityError, match="sha256"):
         Generator.from_pretrained("my-cats")
 

@@ -71,7 +71,22 @@ class Fetched:
     named: Path  # The same under its own name: the hub's client names files by their content, and links to them.
     sha256: str
     is_new: bool  # Whether it was fetched by this call.
-    is_verified: bool  # Whether the manifest or the hub named its sha256.
+    expected: str | None  # The sha256, or its beginning, that the manifest or the hub named; None = neither did.
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether somebody named its sha256, or a part of it."""
+        return self.expected is not None
+
+    @property
+    def shown_sha256(self) -> str:
+        """The sha256, and what it was compared with if that is not another whole one."""
+        if self.expected is None:
+            return f"{self.sha256} (unverified: nobody named it)"
+        part = len(self.expected) < len(self.sha256)
+        return self.sha256 + (
+            f" (its first {len(self.expected)} digits were checked, no more are known)" if part else ""
+        )
 
 
 def fetch(
@@ -85,7 +100,8 @@ def fetch(
 ) -> Fetched:
     """Have a file in the cache, verified.
 
-    size, sha256: of the right file, where they are known. most: bytes that a file of a hub may have.
+    size, sha256: of the right file, where they are known; sha256 may be the beginning of it.
+    most: bytes that a file of a hub may have.
     update: ask the hub whether its branch has moved; else a file that is in the cache is used without a request, as
     those of URLs always are.
     Raises OfflineError, NotFoundError, AuthError, RateLimitError or another DownloadError; IntegrityError if the file
@@ -93,6 +109,8 @@ def fetch(
     """
     if source.filename is None:
         raise InputError(f"{source}: name a file, as in hf:user/repo/file")
+    if source.kind == "page":
+        raise DownloadError(f"{source}: a page that only a browser can fetch from")
     job = _Job(source, access, access.cache, size, sha256, most)
     offline = access.is_offline
     if access.force_download and offline:
@@ -128,6 +146,11 @@ def cached_path(source: Source, cache: Cache) -> Path | None:
         return Path(found) if isinstance(found, str) else None
     path = cache.own / "files" / source.key / str(source.filename)
     return path if path.is_file() else None
+
+
+def discard(fetched: Fetched, access: Access) -> None:
+    """Delete a file from the cache, with its record."""
+    access.cache.remove(fetched.named)
 
 
 def find_weights(source: Source, access: Access) -> Source:
@@ -244,22 +267,24 @@ class _Job:
         record = None if is_new else self.cache.recall(file)
         expected = self.sha256 or named or _sha256_in_name(file) or (record.expected if record else None)
         # Where nobody names a sha256, a file must stay what it was when it came.
-        right = expected or (record.sha256 if record else None)
-        if record and record.is_current and record.sha256 == right and not self.access.verify:
-            return Fetched(file, path, record.sha256, is_new, expected is not None)
+        right = expected or (record.sha256 if record else "")
+        if record and record.is_current and record.sha256.startswith(right) and not self.access.verify:
+            return Fetched(file, path, record.sha256, is_new, expected)
         if is_new:
             transfer.refuse_page(file, str(self.source))
         size, digest = file.stat().st_size, sha256_of(file)
-        if self.size not in (None, size) or right not in (None, digest):
+        if self.size not in (None, size) or not digest.startswith(right):
             self.cache.remove(path)
+            begins = "that begins with " if 0 < len(right) < len(digest) else ""
             raise IntegrityError(
                 f"{self.source}: {size} bytes with sha256 {digest}; expected {self.size or 'any'} bytes with sha256 "
-                f"{right or 'any'}; the file was deleted: load again, and if this stays so, the source has changed"
+                f"{begins}{right or 'any'}; the file was deleted: load again, and if this stays so, the source has "
+                "changed"
             )
         if expected is None and not record:
             logger.warning("%s: unverified, because nobody named its sha256 (it is %s)", self.source, digest)
         self.cache.remember(file, digest, source=str(self.source), expected=expected)
-        return Fetched(file, path, digest, is_new, expected is not None)
+        return Fetched(file, path, digest, is_new, expected)
 
     def transfer(self, *, force: bool) -> tuple[Path, str | None]:
         """Bring the file into the cache: its path, and the sha256 that the server names for it, if any."""

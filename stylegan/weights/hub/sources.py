@@ -1,4 +1,4 @@
-"""Where weights may come from: the package, a model hub, a URL or Google Drive.
+"""Where weights may come from: the package, a model hub, a URL, Google Drive, or a page to open in a browser.
 
 A place is checked when it is written down, before anything is read or asked: names stay inside their folder, links
 are https. This module reads no files and knows no network.
@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...errors import InputError, UnsafeFileError
 
-Kind = Literal["bundled", "hub", "url", "drive"]
+Kind = Literal["bundled", "hub", "url", "drive", "page"]
 
 # Suffixes of weight files: a string that ends so is a file, not a repository.
 SUFFIXES = (".safetensors", ".pkl", ".pt", ".pth", ".bin", ".model", ".ckpt", ".tar", ".mat")
@@ -30,14 +30,22 @@ class Source:
     """One place of one file. Raises UnsafeFileError if it could lead out of its folder or off https."""
 
     kind: Kind
-    location: str  # Path in the package, repository, URL or Google Drive id.
+    location: (
+        str  # Path in the package, repository, URL or Google Drive id; of a page that only browsers open, its URL.
+    )
     filename: str | None = None  # Inside the repository, or the name to keep a file under; None = found by looking.
     revision: str | None = None  # Of a repository: a commit, tag or branch; None = its main branch, wherever it is.
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise InputError(f"a source is one of {', '.join(get_args(Kind))}; got {_show(self.kind)}")
-        check = {"bundled": check_filename, "hub": check_repo, "url": check_url, "drive": check_drive_id}
+        check = {
+            "bundled": check_filename,
+            "hub": check_repo,
+            "url": check_url,
+            "drive": check_drive_id,
+            "page": check_url,
+        }
         check[self.kind](self.location)
         if self.filename is not None:
             check_filename(self.filename)
@@ -51,6 +59,19 @@ class Source:
         if self.kind == "drive":
             return f"{self.filename} (Google Drive {self.location})"
         return f"the package ({self.location})" if self.kind == "bundled" else self.location
+
+    @property
+    def host(self) -> str:
+        """Where it is, in a word or two."""
+        names = {"bundled": "the package", "hub": "Hugging Face", "drive": "Google Drive"}
+        return names.get(self.kind) or str(urlsplit(self.location).hostname)
+
+    @property
+    def page(self) -> str:
+        """The address to open in a browser, to fetch the file by hand."""
+        if self.kind == "hub":
+            return f"https://huggingface.co/{self.location}/blob/{self.revision or 'main'}/{self.filename}"
+        return f"https://drive.google.com/file/d/{self.location}/view" if self.kind == "drive" else self.location
 
     @property
     def key(self) -> str:

@@ -174,7 +174,7 @@ def download(url: str, target: Path, *, asked: str, size: int | None = None) -> 
     Raises DownloadError or one of its kinds; IntegrityError if there are more bytes than there should be.
     """
     check_url(url)
-    _fetch(_make_opener(), url, target, asked, size)
+    _fetch(_make_opener(), url, target, asked, size, _explain_page)
 
 
 def download_from_drive(id: str, target: Path, *, asked: str, size: int | None = None) -> None:
@@ -185,7 +185,7 @@ def download_from_drive(id: str, target: Path, *, asked: str, size: int | None =
             lambda: _confirmed_url(opener, DRIVE_URL + id, asked, target.parent), asked, seconds=PATIENCE.answer
         )
     )
-    _fetch(opener, url, target, asked, size)
+    _fetch(opener, url, target, asked, size, _explain_drive_page)
 
 
 def check_disk_space(folder: Path, size: int | None, asked: str) -> None:
@@ -206,10 +206,14 @@ def refuse_page(path: Path, asked: str) -> None:
         head = file.read(512)
     if looks_like_page(head):
         path.unlink()
-        raise DownloadError(
-            f"{asked}: the answer is a web page, not a weight file; a login page of the network (open any site in "
-            "a browser and log in), or the address of a page about the file"
-        )
+        raise _explain_page(head, asked)
+
+
+def _explain_page(page: bytes, asked: str) -> DownloadError:
+    return DownloadError(
+        f"{asked}: the answer is a web page, not a weight file; a login page of the network (open any site in "
+        "a browser and log in), or the address of a page about the file"
+    )
 
 
 def looks_like_page(head: bytes) -> bool:
@@ -258,7 +262,14 @@ def offline_error(asked: str, folder: Path | None, cause: object) -> OfflineErro
     )
 
 
-def _fetch(opener: urllib.request.OpenerDirector, url: str, target: Path, asked: str, size: int | None) -> None:
+def _fetch(
+    opener: urllib.request.OpenerDirector,
+    url: str,
+    target: Path,
+    asked: str,
+    size: int | None,
+    explain_page: Callable[[bytes, str], DownloadError],
+) -> None:
     folder = target.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -267,12 +278,11 @@ def _fetch(opener: urllib.request.OpenerDirector, url: str, target: Path, asked:
         check_disk_space(folder, size, asked)
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
         try:
-            with part.open("wb") as file:
-                transfer = _Transfer(opener, url, file, asked, size, folder)
+            with part.open("w+b") as file:
+                transfer = _Transfer(opener, url, file, asked, size, folder, explain_page)
                 persist(lambda: watch(transfer.attempt, asked, arrived=lambda: transfer.arrived))
                 file.flush()
                 os.fsync(file.fileno())
-            refuse_page(part, asked)
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -293,6 +303,7 @@ class _Transfer:
     asked: str
     size: int | None  # Bytes of the whole file, as soon as they are known.
     folder: Path
+    explain_page: Callable[[bytes, str], DownloadError]  # What a web page in place of the file means.
     etag: str | None = None
     furthest: int = 0  # Bytes that had arrived before one of the attempts broke off.
     arrived: int = 0  # Bytes of all attempts.
@@ -306,10 +317,20 @@ class _Transfer:
         with _open(self.opener, self.url, self.asked, self.folder, headers, on_status=self.restart) as response:
             self.position(response, start)
             self.receive(response)
+        self.refuse_page()
         arrived = self.file.tell()
         if self.size is not None and arrived < self.size:
             error = DownloadError(f"{self.asked}: only {arrived} of {self.size} bytes arrived; try again")
             raise Transient(error, progress=self.is_progress())
+
+    def refuse_page(self) -> None:
+        """Raise what a web page means, before it is taken for a part of the file."""
+        end = self.file.tell()
+        self.file.seek(0)
+        page = self.file.read(512)
+        if looks_like_page(page):
+            raise self.explain_page(page + self.file.read(MAX_PAGE), self.asked)
+        self.file.seek(end)
 
     def is_progress(self) -> bool:
         before, self.furthest = self.furthest, max(self.furthest, self.file.tell())
@@ -410,20 +431,41 @@ def _make_opener() -> urllib.request.OpenerDirector:
 # Google Drive.
 
 
-class _DriveForm(html.parser.HTMLParser):
-    """Finds the form of the page "can't scan this file for viruses"."""
+class _DrivePage(html.parser.HTMLParser):
+    """A page of Google Drive: its title, its explanation, and the form of "can't scan this file for viruses"."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: str) -> None:
         super().__init__()
+        self.title = self.caption = ""
         self.action: str | None = None
         self.inputs: dict[str, str] = {}
+        self._inside = ""  # What the text that comes belongs to.
+        self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "form" and self.action is None:
+        values = {name: value or "" for name, value in attrs}
+        if tag == "title" or "error-" in values.get("class", "") or "warning-" in values.get("class", ""):
+            self._inside = "title" if tag == "title" else "caption"
+        # Other forms of a page search, or log in.
+        if tag == "form" and self.action is None and "download" in (values.get("id", "") + values.get("action", "")):
             self.action = values.get("action")
         if tag == "input" and self.action is not None and values.get("name"):
-            self.inputs[str(values["name"])] = values.get("value") or ""
+            self.inputs[values["name"]] = values.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "title":
+            self.title += data
+        if self._inside == "caption":
+            self.caption += " " + data
+
+    @property
+    def is_quota(self) -> bool:
+        """Whether the file was fetched by too many."""
+        said = f"{self.title} {self.caption}"
+        return re.search(r"quota|too many users|download this file at this time", said, re.IGNORECASE) is not None
 
 
 def _confirmed_url(opener: urllib.request.OpenerDirector, url: str, asked: str, folder: Path) -> str:
@@ -431,24 +473,31 @@ def _confirmed_url(opener: urllib.request.OpenerDirector, url: str, asked: str, 
     with _open(opener, url, asked, folder) as response:
         if "text/html" not in response.headers.get("Content-Type", ""):
             return url
-        page, address = response.read(MAX_PAGE).decode("utf-8", "replace"), response.geturl()
+        page, address = response.read(MAX_PAGE), response.geturl()
     if urlsplit(address).hostname == "accounts.google.com":
         raise AuthError(f"{asked}: Google Drive asks for a login: the file is not public; download it in a browser")
-    if re.search(r"quota|too many users", page, re.IGNORECASE):
-        raise RateLimitError(
+    form = _DrivePage(page.decode("utf-8", "replace"))
+    target = urljoin(address, form.action or "")
+    host, own_host = urlsplit(target).hostname or "", urlsplit(DRIVE_URL).hostname
+    if form.is_quota or not form.inputs or not (host.endswith(_DRIVE_HOSTS) or host == own_host):
+        raise _explain_drive_page(page, asked)
+    return check_url(f"{target.split('?')[0]}?{urlencode(form.inputs)}")
+
+
+def _explain_drive_page(page: bytes, asked: str) -> DownloadError:
+    """The error that a page in place of a file stands for."""
+    text = page.decode("utf-8", "replace")
+    read = _DrivePage(text)
+    if read.is_quota or (read.action is None and re.search(r"too many users", text, re.IGNORECASE)):
+        return RateLimitError(
             f"{asked}: Google Drive's quota for this file is used up; try again tomorrow, or download "
             "it in a browser and pass its path"
         )
-    form = _DriveForm()
-    form.feed(page)
-    target = urljoin(address, form.action or "")
-    host, own_host = urlsplit(target).hostname or "", urlsplit(DRIVE_URL).hostname
-    if not form.inputs or not (host.endswith(_DRIVE_HOSTS) or host == own_host):
-        raise DownloadError(
-            f"{asked}: Google Drive answered with a page that is not known; download {url} in a browser "
-            "and pass the file's path"
-        )
-    return check_url(f"{target.split('?')[0]}?{urlencode(form.inputs)}")
+    said = short(" ".join((read.caption or read.title).split())) if (read.caption or read.title).strip() else ""
+    return DownloadError(
+        f"{asked}: Google Drive answered with a page that is not known{f' ({said!r})' if said else ''}; download the "
+        "file in a browser and pass its path"
+    )
 
 
 def _seconds(retry_after: str | None) -> float | None:
