@@ -15,15 +15,23 @@ from stylegan.weights import manifest
 ROOT = Path(__file__).parents[1]
 
 
+# What of a file is compared with what is known of it, by `manifest.File.known`.
+CHECKS = {"known": "sha256", "unverified": "none known, the same at each load", "8 digits": "8 digits of the sha256"}
+
+
 def models_table() -> str:
     """The models of the manifest as Markdown."""
-    lines = ["| name | size | what | data | licence | tried |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| name | size | what | data | licence | sources, and what is checked | tried |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for entry in manifest.entries().values():
         size = f"{entry.resolution}x{entry.resolution}" if entry.resolution else ""
         what = entry.description.split(": ", 1)[-1].rstrip(".")
         licence = f"[{entry.license}]({entry.license_url})" if entry.license_url else entry.license
-        tried = "yes" if entry.tried else "no"
-        lines.append(f"| `{entry.name}` | {size} | {what} | {entry.dataset} | {licence} | {tried} |")
+        sources = "; ".join(f"{file.source.host}: {CHECKS.get(file.known, file.known)}" for file in entry.files)
+        tried = entry.tried_on or ("yes" if entry.tried else "no")
+        lines.append(f"| `{entry.name}` | {size} | {what} | {entry.dataset} | {licence} | {sources} | {tried} |")
     return "\n".join(lines)
 
 

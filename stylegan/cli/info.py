@@ -46,7 +46,8 @@ def info(
     else:
         facts = _facts_of_weights(model, revision, resolution, access)
     if entry is not None:
-        facts |= {"description": entry.description, "tried by its authors": "yes" if entry.tried else "no"}
+        tried = entry.tried_on or ("yes" if entry.tried else "no")
+        facts |= {"description": entry.description, "tried by its authors": tried}
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
@@ -63,9 +64,17 @@ def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:
         "resolution": entry.resolution,
         "from": f"{file.source}; not here yet, `stylegan download {entry.name}` fetches it",
         "size": f"{file.size / 1e6:.1f} MB" if file.size else "unknown",
-        "sha256": file.sha256 or "unverified: nobody named it",
+        "sha256": _shown_sha256(file),
     }
+    if others := entry.files[1:]:
+        facts["or from"] = [f"{other.source}, sha256 {_shown_sha256(other)}" for other in others]
     return facts | entry.facts
+
+
+def _shown_sha256(file: manifest.File) -> str:
+    if file.sha256 is None:
+        return "unverified: nobody named it"
+    return file.sha256 if file.known == "known" else f"{file.sha256}... (the first {file.known} are known)"
 
 
 def _facts_of_weights(model: str, revision: str | None, resolution: int | None, access: "Access") -> dict[str, Any]:

@@ -4,22 +4,26 @@ import click
 
 from stylegan.cli.common import show_table, where_is
 from stylegan.weights import manifest
-from stylegan.weights.manifest import DEFAULT_MODEL
+from stylegan.weights.manifest import DEFAULT_MODEL, Entry
 
 
 @click.command("list")
-def list_models() -> None:
-    """List the models known by name: resolution, size, licence, and whether they are here already.
+@click.option("--all", "show_all", is_flag=True, help="Further networks too, that others trained.")
+def list_models(show_all: bool) -> None:
+    """List the models known by name: resolution, size, whether they are here already, licence, and source.
 
     \b
-    Example:
+    Examples:
       stylegan list
+      stylegan list --all
     """
     from stylegan.weights.hub.cache import Cache
 
     cache = Cache.open()
-    rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "SHA256", "LICENCE")]
-    for entry in manifest.entries().values():
+    entries = manifest.entries().values()
+    shown = [entry for entry in entries if show_all or not entry.zoo]
+    rows = [("NAME", "RESOLUTION", "SIZE", "WHERE", "SHA256", "LICENCE", "SOURCE")]
+    for entry in shown:
         file = entry.files[0]
         rows.append(
             (
@@ -27,9 +31,18 @@ def list_models() -> None:
                 f"{entry.resolution}x{entry.resolution}",
                 f"{file.size / 1e6:.1f} MB" if file.size else "unknown",
                 where_is(entry, cache),
-                "known" if file.sha256 else "unverified",
+                file.known,
                 entry.license,
+                _sources(entry),
             )
         )
     show_table(rows)
     click.echo("\n* used where no model is named; `stylegan info NAME` tells more, `stylegan download NAME` fetches")
+    if left := len(entries) - len(shown):
+        click.echo(f"{left} further networks, trained by others and not tried: `stylegan list --all`")
+
+
+def _sources(entry: Entry) -> str:
+    """The first source, and how many more there are."""
+    more = len(entry.files) - 1
+    return entry.files[0].source.host + (f" +{more}" if more else "")

@@ -104,6 +104,14 @@ def test_list(run):
     assert re.search(r"faces-64 +64x64 +3.8 MB +bundled", text)
     assert re.search(r"ffhq-1024 +1024x1024 +324.7 MB +to download +known +CC BY-NC 4.0", text)
     assert re.search(r"cats-256 +256x256 +unknown +to download +unverified", text)
+    assert re.search(
+        r"mmgen-ffhq-256 +256x256 +unknown +to download +8 digits +Apache.* download.openmmlab.com \+1", text
+    )
+    assert "genforce-ffhq-256" not in text
+    everything = ok(run("list", "--all"))
+    assert re.search(r"genforce-ffhq-256 +256x256 +unknown +to download +unverified +MIT", everything)
+    further = int(re.search(r"^(\d+) further networks", text, re.MULTILINE)[1])
+    assert len(everything.splitlines()) == len(text.splitlines()) + further - 1
 
 
 @pytest.mark.parametrize("target", ["out.safetensors", "folder"])

@@ -80,9 +80,53 @@ def test_the_manifest_of_the_package():
     assert list(entries)[:4] == ["faces-128", "faces-64", "avatars-64", "ffhq-1024"]
     assert entries["cars-512"].content_box == (0, 64, 512, 448)
     assert entries["ffhq-1024"].metrics["fid50k"] == 4.4159
+    free = {name for name, entry in entries.items() if not entry.is_noncommercial}
+    assert {"avatars-64", "huggan-animeface-512", "gwern-anime-portraits-512"} <= free
+    assert not free & {"faces-128", "ffhq-1024", "ffhq-1024-config-a", "mmgen-ffhq-1024", "genforce-ffhq-256"}
     for entry in entries.values():
-        assert entry.is_noncommercial == (entry.name not in ("avatars-64", "huggan-animeface-512"))
-        assert entry.tried == entry.is_bundled
+        assert entry.tried == (entry.is_bundled or bool(entry.tried_on))
+
+
+def test_networks_of_the_package_by_their_servers():
+    entries = manifest.entries()
+    for name in ("ffhq-1024", "car-512", "cat-256", "church-256", "horse-256"):
+        first = entries[f"{name}-config-a"].files[0]
+        assert (first.source.host, first.format) == ("nvlabs-fi-cdn.nvidia.com", "official")
+    for resolution, prefix in {256: "0094da86", 1024: "850a7234"}.items():
+        files = entries[f"mmgen-ffhq-{resolution}"].files
+        assert {(file.source.host, file.sha256) for file in files} == {("download.openmmlab.com", prefix)}
+        assert files[0].source.filename.endswith(f"-{prefix}.pth")
+    # Nothing that is not tried, official or easily had stands in the short list.
+    assert {name.split("-")[0] for name, entry in entries.items() if entry.zoo} == {
+        *("genforce", "gwern", "huggan", "rosinality", "wikiart")
+    }
+    assert len({file.source.key for entry in entries.values() for file in entry.files}) > 60
+
+
+@pytest.mark.parametrize(
+    ("changes", "sha256", "known"),
+    [
+        ({}, "b" * 64, "known"),
+        ({"sha256": None}, None, "unverified"),
+        ({"sha256": None, "sha256_prefix": "0094da86"}, "0094da86", "8 digits"),
+    ],
+)
+def test_how_well_a_file_is_known(changes, sha256, known):
+    file = parse(with_file(**changes))["cats"].files[0]
+    assert (file.sha256, file.known) == (sha256, known)
+
+
+def test_how_an_entry_was_tried():
+    noted = {"date": "2026-12-31", "sha256": "c" * 64}
+    entry = parse(manifest_with(lambda e: e.update(tried=noted, zoo=True)))["cats"]
+    assert (entry.tried, entry.tried_on, entry.zoo) == (True, f"2026-12-31, sha256 {'c' * 64}", True)
+
+
+def test_places_to_open_in_a_browser():
+    assert Source("drive", "0123456789ab", "a.pkl").page == "https://drive.google.com/file/d/0123456789ab/view"
+    assert Source("hub", "u/r", "a.bin", "v1").page == "https://huggingface.co/u/r/blob/v1/a.bin"
+    page = parse(with_file(source={"page": "https://mega.nz/#!a!b"}))["cats"].files[0].source
+    assert (page.page, page.host) == ("https://mega.nz/#!a!b", "mega.nz")
 
 
 @pytest.mark.parametrize(
@@ -208,6 +252,12 @@ def test_w7_places_that_are_malformed(source):
         (with_file(sha256="B" * 64), r"files\[0\].sha256 must be"),
         (with_file(sha256="b" * 63), r"files\[0\].sha256 must be"),
         (with_file(format="pickle"), r"files\[0\].format must be"),
+        (with_file(sha256_prefix="b" * 8), r"files\[0\].sha256_prefix must be 8 to 63 .* beside a sha256 of null"),
+        (with_file(sha256=None, sha256_prefix="b" * 7), r"files\[0\].sha256_prefix must be"),
+        (with_file(networks=["E"]), r"files\[0\].networks must be a list of G, Gs and D"),
+        (manifest_with(lambda e: e.update(tried={"date": "today", "sha256": "c" * 64})), "cats.tried.date must be"),
+        (manifest_with(lambda e: e.update(tried=1)), "cats.tried must be"),
+        (manifest_with(lambda e: e.update(zoo=1)), "cats.zoo must be"),
         (with_file(filename=None), r"files\[0\].filename must be"),
         (with_file(source={}), "one of hub, url or drive"),
         (with_file(source={"bundled": "assets/faces-64.safetensors"}), "one of hub, url or drive"),
