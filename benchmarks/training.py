@@ -5,8 +5,8 @@ alike; the medians are printed as a table. A case is a resolution, a type and an
 a thread shrinks the next batch of pictures meanwhile, where those of the data set are larger than a case's. CPU time is
 what a step would take alone on the machine, with --threads 1 on a CPU. Memory is what the steps of a case add at their
 peak to the process that holds the networks, sampled while they run (Linux), or what they allocate on the GPU; taken
-once, apart from the times. On a GPU, steps are recorded and cuDNN times its convolutions, as in the training loop; two
-R1 intervals go by before the times are taken.
+once, apart from the times. On a GPU, steps are captured as CUDA graphs and cuDNN times its convolutions, as in the
+training loop; two R1 intervals go by before the times are taken.
 """
 
 import contextlib
@@ -26,12 +26,13 @@ from pathlib import Path
 import click
 import torch
 
+from stylegan.runtime.cuda_graphs import CudaCapture
 from stylegan.runtime.device import check_dtype
 from stylegan.training import TrainingConfig, new_state, train_step
 from stylegan.training.augment import AugmentName
 from stylegan.training.config import Dtype
+from stylegan.training.graphs import StepGraphs
 from stylegan.training.reals import shrink
-from stylegan.training.recorded import CudaCapture, Recordings
 
 
 @dataclass
@@ -108,7 +109,7 @@ def prepare(
     state.augment_p = 1.0
     phase = config.schedule().at(0)
     generator = torch.Generator().manual_seed(0)
-    recordings = Recordings(CudaCapture(device)) if record and device.type == "cuda" else None
+    graphs = StepGraphs(CudaCapture(device)) if record and device.type == "cuda" else None
     size = max(data_resolution, case.resolution)
     img = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8, generator=generator)
 
@@ -119,7 +120,7 @@ def prepare(
                 reals = ahead.result()
                 ahead = reader.submit(shrink, img, case.resolution)
                 dtype = check_dtype(case.dtype)
-                train_step(state, config, phase, reals, None, dtype=dtype, recordings=recordings)
+                train_step(state, config, phase, reals, None, dtype=dtype, graphs=graphs)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 

@@ -3,7 +3,7 @@
 import functools
 import importlib.util
 import logging
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,13 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from ..errors import InputError
-from ..networks import ops
-from ..networks.layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
 from ..networks.synthesis import SynthesisNetwork
 from ..runtime.checks import check_choice
 from ..runtime.choices import RenderPath
-from .kernels import Kernels, TorchKernels
+from .kernels import Kernels
 from .native import native_kernels
-from .prepared import parameters_and_buffers
+from .prepared import is_supported, parameters_and_buffers
+from .torch_kernels import TorchKernels
 
 RENDER_PATHS: tuple[str, ...] = get_args(RenderPath)
 
@@ -99,7 +98,7 @@ def takes_fast_path(network: SynthesisNetwork, inputs: list[Tensor]) -> bool:
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:
-    """No compiler, tracer, function transform or recorder of CUDA graphs looks on."""
+    """No compiler, tracer, function transform or capture of a CUDA graph looks on."""
     device = inputs[0].device.type
     return not (
         torch.compiler.is_compiling()
@@ -109,15 +108,3 @@ def _is_ordinary_call(inputs: list[Tensor]) -> bool:
         or forward_ad._current_level >= 0
         or any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in inputs)
     )
-
-
-def is_supported(layer: Any) -> bool:
-    """Whether the fast paths know the options of a synthesis layer."""
-    if type(layer) is not SynthesisLayer or layer.use_pixel_norm or layer.quirks.bias_before_blur:
-        return False
-    if layer.blur_kernel is not None and layer.blur_kernel.shape[-1] != 3:
-        return False
-    source = layer.source
-    if type(source) is Conv2d:
-        return source.convolve in (ops.conv2d, ops.upscale_conv2d) and source.weight.shape[-1] == 3
-    return type(source) in (LearnedConstant, DenseInput)

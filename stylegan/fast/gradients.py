@@ -4,12 +4,11 @@ Features are [N, rows, W, C], all of one type, float32 or bfloat16; all else is 
 """
 
 import ctypes
-import functools
 
 import torch
 from torch import Tensor
 
-from .library import Array, Long, Pointer, array, load_library, pointer, taps_pointer
+from .library import Array, Long, Pointer, array, pointer, taps_pointer
 
 
 class _Moments(ctypes.Structure):
@@ -84,17 +83,10 @@ class NativeGradients:
         self._library.stylegan_gradient(ctypes.byref(args), Long(n), torch.get_num_threads())
         return out, sums.sum(dim=1).transpose(0, 1)
 
-    def blur(self, x: Tensor, taps: tuple[float, float, float]) -> Tensor:
+    def filter(self, x: Tensor, taps: tuple[float, float, float]) -> Tensor:
         """Filter every channel along both sides, zeros beyond the border."""
         n, rows, width, channels = x.shape
         out = torch.empty_like(x)
         args = _Blur(array(x, *x.shape), array(out, *x.shape), taps_pointer(taps), rows, width, channels)
         self._library.stylegan_blur(ctypes.byref(args), Long(n), torch.get_num_threads())
         return out
-
-
-@functools.cache
-def native_gradients() -> NativeGradients | None:
-    """The compiled kernels of training, if there are any here."""
-    library = load_library()
-    return None if library is None else NativeGradients(library)

@@ -1,16 +1,21 @@
-"""The steps beside the convolution, compiled (kernels.c). They are optional: without them those of torch serve."""
+"""C kernels for all steps beside the convolution (kernels.c, gradients.c); torch's operations are the fallback."""
 
 import ctypes
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..networks import ops
+from ..networks.layers import SynthesisLayer, epilogue
 from ..runtime.device import FLOAT32_CPU
+from . import autograd
 from .convolution import Convolution
+from .gradients import NativeGradients
 from .library import Array, Int, Long, Pointer, array, load_library, pointer, taps_pointer
-from .prepared import PreparedLayer
+from .prepared import PreparedLayer, is_stable
+from .torch_kernels import TorchKernels
 from .workspace import Workspace
 
 
@@ -57,11 +62,11 @@ class _Filter(NamedTuple):
     last: bool
 
 
-class NativeKernels:
+class NativeKernels(NativeGradients):
     """Kernels, compiled. Features may be float32 or bfloat16; all else is float32."""
 
     def __init__(self, library: ctypes.CDLL):
-        self._library = library
+        super().__init__(library)
         self._has_winograd = bool(library.stylegan_has_winograd())
         if self._has_winograd:
             library.stylegan_winograd_scratch.restype = Long
@@ -90,16 +95,17 @@ class NativeKernels:
         args = _Normalize(array(x, *x.shape), array(out, *x.shape), *vectors, rows, width, channels)
         self._library.stylegan_normalize(ctypes.byref(args), Long(n), torch.get_num_threads())
 
-    def epilogue(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
-        return self.activate(x, layer.bias, noise, layer.noise_strength, layer.negative_slope, out)
+    def activate(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
+        return self.add_and_activate(x, layer.bias, noise, layer.noise_strength, layer.negative_slope, out)
 
-    def up_epilogue(
+    def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
     ) -> Tensor:
         filtered = _Filter(layer.blur_taps, first, last)
-        return self.activate(windows, layer.bias, noise, layer.noise_strength, layer.negative_slope, out, up=filtered)
+        strength, slope = layer.noise_strength, layer.negative_slope
+        return self.add_and_activate(windows, layer.bias, noise, strength, slope, out, up=filtered)
 
-    def activate(
+    def add_and_activate(
         self,
         x: Tensor,
         bias: Tensor,
@@ -110,7 +116,7 @@ class NativeKernels:
         *,
         up: _Filter | None = None,
     ) -> Tensor:
-        """out = activation(x + noise * strength + bias), after the filter if x is windows; the sums as `epilogue`."""
+        """out = activation(x + noise * strength + bias), after the filter if x is windows; the sums as `activate`."""
         x = x.contiguous()
         n, rows, width, channels = out.shape
         shape = (n, rows, width, channels) if up is None else (n, rows // 2 + 1, width // 2 + 1, 4 * channels)
@@ -139,6 +145,25 @@ class NativeKernels:
         )
         self._library.stylegan_rgb(ctypes.byref(args), Long(n), torch.get_num_threads())
 
+    def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return autograd.blur(self, x, kernel) if _takes(x) and kernel.shape[-1] == 3 else ops.blur(x, kernel)
+
+    def epilogue(self, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        if not _takes(x) or not is_stable(layer):
+            return epilogue(layer, x, w, noise)
+        return autograd.epilogue(self, layer, x, w, noise)
+
+    # The library is one of the process: copies and other processes take theirs.
+    def __deepcopy__(self, memo: dict[int, Any]) -> "NativeKernels":
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return native_or_torch_kernels, ()
+
+
+def _takes(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
+
 
 def pays_by_winograd(convolution: Convolution) -> bool:
     """Whether winograd.c can do it, and faster than oneDNN: small features
@@ -154,3 +179,8 @@ def native_kernels() -> NativeKernels | None:
     """The compiled kernels, if there are any here."""
     library = load_library()
     return None if library is None else NativeKernels(library)
+
+
+def native_or_torch_kernels() -> NativeKernels | TorchKernels:
+    """The compiled kernels, or else torch's operations, for training on a CPU."""
+    return native_kernels() or TorchKernels()

@@ -11,8 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..networks import ops
-from ..networks.layers import Conv2d, DenseInput, LearnedConstant, SynthesisLayer
+from ..networks.layers import Conv2d, DenseInput, LearnedConstant, Scale, SynthesisLayer
 from ..networks.synthesis import SynthesisNetwork
 from ..runtime.device import FLOAT32_CPU
 from .convolution import Convolution, convolution_dtype
@@ -109,7 +108,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         features = weight.reshape(channels, 16, -1).transpose(0, 1).reshape(16 * channels, -1).contiguous()
     else:
         assert isinstance(source, Conv2d)
-        up = source.convolve is ops.upscale_conv2d
+        up = source.scale is Scale.UP
         size = layer.resolution // 2 if up else layer.resolution
         factor = _factor(layer, source) if dtype == torch.float16 else 1.0
         own_dtype = convolution_dtype(dtype, source.weight.device)
@@ -131,7 +130,7 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
         noise_strength=None if layer.noise_strength is None else layer.noise_strength.float() * factor,
         noise=layer.noise_const,
         bias=layer.bias.float() * factor,
-        negative_slope=negative_slope(layer),
+        negative_slope=layer.nonlinearity.negative_slope,
         epsilon=layer.quirks.instance_norm_epsilon * factor**2 if layer.use_instance_norm else None,
         style_weight=style_weight,
         style_bias=style_bias,
@@ -152,9 +151,24 @@ def _factor(layer: SynthesisLayer, source: Conv2d) -> float:
     return 2.0 ** -round(log2(largest)) if 0 < largest < inf else 1.0
 
 
-def negative_slope(layer: SynthesisLayer) -> float:
-    """Of the activation: 0 = relu."""
-    return 0.2 if layer.activate is ops.leaky_relu else 0.0
+def is_supported(layer: Any) -> bool:
+    """Whether the fast paths know the options of a synthesis layer."""
+    if type(layer) is not SynthesisLayer or layer.use_pixel_norm or layer.quirks.bias_before_blur:
+        return False
+    if layer.blur_kernel is not None and layer.blur_kernel.shape[-1] != 3:
+        return False
+    source = layer.source
+    if type(source) is Conv2d:
+        return source.scale in (Scale.NONE, Scale.UP) and source.weight.shape[-1] == 3
+    return type(source) in (LearnedConstant, DenseInput)
+
+
+def is_stable(layer: SynthesisLayer) -> bool:
+    """Whether the kernels of training know a layer.
+
+    Those after an input can have features that are nearly constant, whose variance takes more than float32.
+    """
+    return is_supported(layer) and isinstance(layer.source, Conv2d)
 
 
 def separate(kernel: Tensor) -> tuple[float, float, float]:

@@ -17,12 +17,14 @@ from torch import Tensor
 
 from ..networks.synthesis import SynthesisNetwork
 from ..runtime.choices import RenderPath
+from ..runtime.cuda_graphs import CudaCapture
 from ..runtime.forks import ForkLock
 from .choice import candidates
 from .convolution import Convolution
-from .graphs import CudaRecorder, Graphs
-from .kernels import Kernels, TorchKernels
+from .graphs import Graphs
+from .kernels import Kernels
 from .prepared import Fingerprint, PreparedLayer, PreparedNetwork, parameters_and_buffers, prepare
+from .torch_kernels import TorchKernels
 from .trust import Trust
 from .workspace import Workspace, WorkspacePool
 
@@ -120,7 +122,7 @@ class Renderer:
                 if kernels is None:
                     return None
                 # torch keeps freed memory for the next call, and knows which stream has used it.
-                return _render(prepared, kernels, Workspace(), ws, noise, resolutions, record=True)
+                return _render(prepared, kernels, Workspace(), ws, noise, resolutions, capture=True)
 
             def work(kernels: Kernels) -> list[Tensor]:
                 with self._workspaces.lend() as workspace:
@@ -144,7 +146,7 @@ class Renderer:
 
 
 def on_gpu(x: Tensor) -> bool:
-    """Whether bands are whole images, paths need proof, and calls are recorded."""
+    """Whether bands are whole images, paths need proof, and calls are captured."""
     return x.is_cuda
 
 
@@ -153,7 +155,7 @@ def _device_of(x: Tensor) -> contextlib.AbstractContextManager[Any]:
 
 
 def _graphs_for(network: PreparedNetwork, device: torch.device) -> Graphs | None:
-    """Recordings, where a device can make them."""
+    """CUDA graphs, on a GPU."""
     if device.type != "cuda":
         return None
     # All is there before another stream may read it.
@@ -161,7 +163,7 @@ def _graphs_for(network: PreparedNetwork, device: torch.device) -> Graphs | None
         if layer.convolution is not None:
             _ = layer.convolution.packed
     torch.cuda.synchronize(device)
-    return Graphs(CudaRecorder(device))
+    return Graphs(CudaCapture(device))
 
 
 def _render(
@@ -172,7 +174,7 @@ def _render(
     noise: Sequence[Tensor | None],
     resolutions: Sequence[int],
     *,
-    record: bool = False,
+    capture: bool = False,
 ) -> list[Tensor]:
     """The images, a group at a time. The other arguments are those of `Renderer`."""
     network = prepared.network
@@ -186,8 +188,8 @@ def _render(
         group = slice(i, i + size)
         own_noise = [n if n is None or len(n) == 1 else n[group] for n in noise]
         own_images = [img[group] for img in images]
-        if record and prepared.graphs is not None:
-            _render_recorded(prepared.graphs, network, kernels, ws[group], own_noise, own_images)
+        if capture and prepared.graphs is not None:
+            _render_by_graph(prepared.graphs, network, kernels, ws[group], own_noise, own_images)
         else:
             _Call(kernels, workspace).render(network, ws[group].float(), own_noise, own_images)
     return images
@@ -200,7 +202,7 @@ def _proof(
     return _render(prepared, kernels, Workspace(), ws, noise, [resolution])[0]
 
 
-def _render_recorded(
+def _render_by_graph(
     graphs: Graphs,
     network: PreparedNetwork,
     kernels: Kernels,
@@ -252,7 +254,7 @@ class _Call:
             assert layer.input is not None
             x = layer.input if layer.input.ndim == 4 else F.linear(w, layer.input).view(n, 4, 4, -1)
             # The first layer of a new network is nearly constant: float32 would lose its small variance.
-            sums += TorchKernels().epilogue(layer, x.expand(n, -1, -1, -1).double(), noise, out)
+            sums += TorchKernels().activate(layer, x.expand(n, -1, -1, -1).double(), noise, out)
         else:
             assert before is not None
             for band, x in self.normalized_bands(before, layer.convolution):
@@ -295,8 +297,8 @@ class _Call:
         own_out = out[band.images, rows]
         y = self.kernels.convolve(convolution, x, self.workspace)
         if convolution.up:
-            return self.kernels.up_epilogue(layer, y, own_noise, own_out, first=band.first, last=band.last)
-        return self.kernels.epilogue(layer, y, own_noise, own_out)
+            return self.kernels.activate_windows(layer, y, own_noise, own_out, first=band.first, last=band.last)
+        return self.kernels.activate(layer, y, own_noise, own_out)
 
     def rgb(self, features: Features, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         """The 1x1 convolution to RGB, with normalization and style folded into it; out: [N, img_channels, R, R]."""

@@ -14,6 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .compiled import CompiledKernels
 from .convolution import Convolution
 from .prepared import PreparedLayer
 from .workspace import Workspace
@@ -137,7 +138,7 @@ def _to_rgb(
         tl.store(out + image * out_image + k * out_channel + p, value, mask=p < pixels)
 
 
-class TritonKernels:
+class TritonKernels(CompiledKernels):
     """Kernels of Triton. Features may be float32, bfloat16 or float16; all else is float32."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
@@ -151,7 +152,7 @@ class TritonKernels:
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
         return convolution(x)
 
-    def epilogue(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
+    def activate(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
         n, rows, width, channels = out.shape
         tile = _tile_of(channels, _CHANNELS)
         sums = _sums(out, tile)
@@ -163,7 +164,7 @@ class TritonKernels:
         )
         return _total(sums)
 
-    def up_epilogue(
+    def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
     ) -> Tensor:
         n, rows, width, channels = out.shape

@@ -11,7 +11,7 @@ from ..runtime.precision import full_float32
 from ..runtime.tensors import check_tensor
 from . import ops
 from .config import check_config
-from .layers import Conv2d, Dense, Nonlinearity, activation, initialize
+from .layers import Conv2d, Dense, LayerKernels, Modules, Nonlinearity, NonlinearityName, Scale, activate, initialize
 from .quirks import DiscriminatorQuirks, as_quirks, describe_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_labels, check_lod, feature_maps
 
@@ -29,16 +29,15 @@ class DiscriminatorNetwork(nn.Module):
         fmap_base: int = 8192,  # Number of feature maps at resolution r: fmap_base / (r / 2)^fmap_decay,
         fmap_decay: float = 1.0,
         fmap_max: int = 512,  # and at most this.
-        nonlinearity: Nonlinearity = "lrelu",
+        nonlinearity: NonlinearityName = "lrelu",
         equalized_lr: bool = True,
         mbstd_group_size: int = 4,  # Samples in a group of the minibatch standard deviation; 1 or less = none.
         mbstd_num_features: int = 1,  # Number of features that it adds.
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter before downscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the first one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-        quirks: DiscriminatorQuirks
-        | Mapping[str, Any]
-        | None = None,  # Of other implementations' weights; None = official.
+        # Of other implementations' weights; None = as the official code.
+        quirks: DiscriminatorQuirks | Mapping[str, Any] | None = None,
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         check_config(locals())
@@ -79,6 +78,7 @@ class DiscriminatorNetwork(nn.Module):
             mbstd_group_size=mbstd_group_size,
             mbstd_num_features=mbstd_num_features,
         )
+        self.kernels: LayerKernels = Modules()  # What computes the filter in the blocks.
         if seed is not None:
             initialize(self, seed)
 
@@ -96,7 +96,7 @@ class DiscriminatorNetwork(nn.Module):
         of the minibatch standard deviation. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
         lod: level of detail; None = the network's own. img may have the resolution that its integer part names instead,
         img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], in its place where it is not 0;
-        for recorded training steps. Returns logits: [N, 1]. Raises InputError for other shapes.
+        for captured training steps. Returns logits: [N, 1]. Raises InputError for other shapes.
         """
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
         resolution = self.img_resolution >> int(lod)
@@ -114,7 +114,7 @@ class DiscriminatorNetwork(nn.Module):
             img = ops.downscale(img, img.shape[-1] // resolution)
             x = self.from_rgb[str(resolution)](img)
             while resolution > 4:
-                x = self.blocks[str(resolution)](x)
+                x = self.blocks[str(resolution)](x, self.kernels)
                 resolution //= 2
                 if lod % 1 and resolution == self.img_resolution >> (int(lod) + 1):
                     x = ops.fade(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod, fade)
@@ -128,17 +128,17 @@ class _FromRGB(nn.Module):
     """Image to features: 1x1 convolution and activation."""
 
     def __init__(
-        self, img_channels: int, channels: int, nonlinearity: Nonlinearity, equalized_lr: bool, *, activations: int
+        self, img_channels: int, channels: int, nonlinearity: NonlinearityName, equalized_lr: bool, *, activations: int
     ):
         super().__init__()
         self.conv = Conv2d(img_channels, channels, 1, equalized_lr=equalized_lr)
-        self.activate = activation(nonlinearity)
+        self.nonlinearity = Nonlinearity(nonlinearity)
         self.activations = activations
 
     def forward(self, img: Tensor) -> Tensor:
         x = self.conv(img)
         for _ in range(self.activations):
-            x = self.activate(x)
+            x = activate(x, self.nonlinearity)
         return x
 
 
@@ -152,22 +152,21 @@ class _Block(nn.Module):
         in_channels: int,
         mid_channels: int,
         out_channels: int,
-        nonlinearity: Nonlinearity,
+        nonlinearity: NonlinearityName,
         equalized_lr: bool,
         blur_filter: Sequence[float] | None,
     ):
         super().__init__()
         self.conv0 = Conv2d(in_channels, mid_channels, 3, equalized_lr=equalized_lr)
-        self.conv1 = Conv2d(mid_channels, out_channels, 3, scale="down", equalized_lr=equalized_lr)
-        self.activate = activation(nonlinearity)
-        self.blur = ops.blur  # Training puts a faster one that does the same in its place.
+        self.conv1 = Conv2d(mid_channels, out_channels, 3, scale=Scale.DOWN, equalized_lr=equalized_lr)
+        self.nonlinearity = Nonlinearity(nonlinearity)
         self.register_buffer("blur_kernel", ops.blur_kernel(blur_filter) if blur_filter else None, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.activate(self.conv0(x))
+    def forward(self, x: Tensor, kernels: LayerKernels) -> Tensor:
+        x = activate(self.conv0(x), self.nonlinearity)
         if self.blur_kernel is not None:
-            x = self.blur(x, self.blur_kernel)
-        return self.activate(self.conv1(x))
+            x = kernels.blur(x, self.blur_kernel)
+        return activate(self.conv1(x), self.nonlinearity)
 
 
 class _Head(nn.Module):
@@ -179,7 +178,7 @@ class _Head(nn.Module):
         channels: int,
         num_scores: int,
         *,
-        nonlinearity: Nonlinearity,
+        nonlinearity: NonlinearityName,
         equalized_lr: bool,
         mbstd_group_size: int,
         mbstd_num_features: int,
@@ -190,11 +189,11 @@ class _Head(nn.Module):
         self.conv = Conv2d(in_channels + mbstd_channels, in_channels, 3, equalized_lr=equalized_lr)
         self.dense0 = Dense(in_channels * 16, channels, gain=sqrt(2), equalized_lr=equalized_lr)
         self.dense1 = Dense(channels, num_scores, gain=1.0, equalized_lr=equalized_lr)
-        self.activate = activation(nonlinearity)
+        self.nonlinearity = Nonlinearity(nonlinearity)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mbstd_group_size > 1:
             x = ops.minibatch_stddev(x, self.mbstd_group_size, self.mbstd_num_features)
-        x = self.activate(self.conv(x))
-        x = self.activate(self.dense0(x.flatten(1)))
+        x = activate(self.conv(x), self.nonlinearity)
+        x = activate(self.dense0(x.flatten(1)), self.nonlinearity)
         return self.dense1(x)

@@ -5,28 +5,46 @@ the constant of He's initializer at run time. Without it the constant goes into 
 Weights are left uninitialised until `initialize` draws them or a checkpoint fills them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from enum import Enum
 from math import prod, sqrt
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..runtime.device import FLOAT32_CPU, new_weight
 from . import ops
 from .quirks import Quirks
 
-Nonlinearity = Literal["lrelu", "relu"]
+NonlinearityName = Literal["lrelu", "relu"]
 
 
-def activation(name: Nonlinearity) -> Callable[[Tensor], Tensor]:
-    """The activation function of that name; both take weights of gain sqrt(2)."""
-    functions: dict[str, Callable[[Tensor], Tensor]] = {"lrelu": ops.leaky_relu, "relu": F.relu}
-    if name not in functions:
-        raise InputError(f"unknown nonlinearity {name!r}; expected 'lrelu' or 'relu'")
-    return functions[name]
+class Nonlinearity(Enum):
+    """Activation functions; both take weights of gain sqrt(2)."""
+
+    LRELU = "lrelu"
+    RELU = "relu"
+
+    @property
+    def negative_slope(self) -> float:
+        """The slope below zero; 1 above it."""
+        return 0.2 if self is Nonlinearity.LRELU else 0.0
+
+
+def activate(x: Tensor, nonlinearity: Nonlinearity) -> Tensor:
+    """The activation function."""
+    return ops.leaky_relu(x) if nonlinearity is Nonlinearity.LRELU else F.relu(x)
+
+
+class Scale(Enum):
+    """How a convolution changes the size of features."""
+
+    NONE = "none"
+    UP = "up"  # Doubled before it, by repetition; one operator does both.
+    BILINEAR_UP = "bilinear up"  # Doubled before it, by interpolation.
+    DOWN = "down"  # Halved after it; one operator does both.
 
 
 def initialize(network: nn.Module, seed: int) -> None:
@@ -90,12 +108,16 @@ class Dense(_Equalized):
         return F.linear(x, self.scaled_weight(), self.scaled_bias())
 
 
-class Conv2d(_Equalized):
-    """Convolution, [N, in_channels, H, W] -> [N, out_channels, H', W']; weight [out_channels, in_channels, k, k].
+_CONVOLUTIONS = {
+    Scale.NONE: ops.conv2d,
+    Scale.UP: ops.upscale_conv2d,
+    Scale.BILINEAR_UP: ops.bilinear_upscale_conv2d,
+    Scale.DOWN: ops.conv2d_downscale,
+}
 
-    `scale` "up" doubles the size before the convolution, "down" halves it after, both fused into one operator;
-    "bilinear up" doubles it by interpolation.
-    """
+
+class Conv2d(_Equalized):
+    """Convolution, [N, in_channels, H, W] -> [N, out_channels, H', W']; weight [out_channels, in_channels, k, k]."""
 
     def __init__(
         self,
@@ -103,22 +125,17 @@ class Conv2d(_Equalized):
         out_channels: int,
         kernel_size: int,
         *,
-        scale: Literal["up", "bilinear up", "down"] | None = None,
+        scale: Scale = Scale.NONE,
         gain: float = sqrt(2),
         equalized_lr: bool = True,
         bias: bool = True,
     ):
         shape = (out_channels, in_channels, kernel_size, kernel_size)
         super().__init__(shape, gain=gain, lr_multiplier=1.0, equalized_lr=equalized_lr, bias=bias)
-        self.convolve = {
-            "up": ops.upscale_conv2d,
-            "bilinear up": ops.bilinear_upscale_conv2d,
-            "down": ops.conv2d_downscale,
-            None: ops.conv2d,
-        }[scale]
+        self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolve(x, self.scaled_weight(), self.scaled_bias())
+        return _CONVOLUTIONS[self.scale](x, self.scaled_weight(), self.scaled_bias())
 
 
 class LearnedConstant(nn.Module):
@@ -147,6 +164,16 @@ class DenseInput(nn.Module):
         return self.dense(w).reshape(w.shape[0], -1, 4, 4)
 
 
+class LayerKernels(Protocol):
+    """The steps between convolutions, for networks to compute with; differentiable. The modules' own are `Modules`."""
+
+    def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
+        """What `ops.blur` computes, but for rounding."""
+
+    def epilogue(self, layer: "SynthesisLayer", x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        """What `epilogue` computes, but for rounding."""
+
+
 class SynthesisLayer(nn.Module):
     """One layer of the synthesis network (figure 1b): what makes the features, then the epilogue.
 
@@ -169,14 +196,12 @@ class SynthesisLayer(nn.Module):
         use_instance_norm: bool,
         quirks: Quirks,
         use_styles: bool,
-        nonlinearity: Nonlinearity,
+        nonlinearity: NonlinearityName,
         equalized_lr: bool,
     ):
         super().__init__()
         self.source, self.resolution = source, resolution
-        self.activate = activation(nonlinearity)
-        # Training puts faster ones that do the same in their places.
-        self.blur, self.epilogue = ops.blur, epilogue
+        self.nonlinearity = Nonlinearity(nonlinearity)
         self.use_pixel_norm = use_pixel_norm
         self.use_instance_norm = use_instance_norm
         self.quirks = quirks
@@ -193,12 +218,12 @@ class SynthesisLayer(nn.Module):
         if self.noise_const is not None:
             _draw(self.noise_const, 1.0, generator)
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, kernels: LayerKernels) -> Tensor:
         """x: [N, C_in, H, W], or w itself for an input; w: [N, w_dim]; noise: [N or 1, 1, R, R] or None."""
         x = self.source(x)  # [N, C, R, R]
         if self.blur_kernel is not None:
-            x = self.blur(x, self.blur_kernel)
-        return self.epilogue(self, x, w, noise)
+            x = kernels.blur(x, self.blur_kernel)
+        return kernels.epilogue(self, x, w, noise)
 
 
 def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
@@ -208,7 +233,7 @@ def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) 
         bias = ops.blur(bias.expand(1, *x.shape[1:]), layer.blur_kernel)  # [1, C, R, R]
     if layer.noise_strength is not None and noise is not None:
         x = x + noise * layer.noise_strength[:, None, None]
-    x = layer.activate(x + bias)
+    x = activate(x + bias, layer.nonlinearity)
 
     if layer.use_pixel_norm:
         x = ops.pixel_norm(x)
@@ -220,3 +245,13 @@ def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) 
         scale, shift = layer.style(w)[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
         x = x * (scale + 1) + shift
     return x
+
+
+class Modules:
+    """Layer kernels that are the definition itself."""
+
+    def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return ops.blur(x, kernel)
+
+    def epilogue(self, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        return epilogue(layer, x, w, noise)

@@ -10,7 +10,7 @@ from ..runtime.precision import full_float32
 from ..runtime.tensors import check_tensor
 from . import ops
 from .config import check_config
-from .layers import Dense, Nonlinearity, activation, initialize
+from .layers import Dense, Nonlinearity, NonlinearityName, activate, initialize
 from .shapes import check_labels
 
 
@@ -26,7 +26,7 @@ class MappingNetwork(nn.Module):
         num_layers: int = 8,  # Number of dense layers; 0 = w is the (normalized) input itself.
         hidden_dim: int = 512,  # Size of the hidden layers.
         lr_multiplier: float = 0.01,  # Learning rate relative to the synthesis network (appendix C).
-        nonlinearity: Nonlinearity = "lrelu",  # Activation after every layer, the last one included.
+        nonlinearity: NonlinearityName = "lrelu",  # Activation after every layer, the last one included.
         equalized_lr: bool = True,
         normalize_z: bool = True,  # Pixel norm on z, over the concatenation with the embedded label if there is one.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
@@ -34,7 +34,7 @@ class MappingNetwork(nn.Module):
         check_config(locals())
         super().__init__()
         self.z_dim, self.w_dim, self.label_dim, self.normalize_z = z_dim, w_dim, label_dim, normalize_z
-        self.activate = activation(nonlinearity)
+        self.nonlinearity = Nonlinearity(nonlinearity)
         # The label embedding has neither bias nor equalized learning rate.
         self.embed = Dense(label_dim, z_dim, gain=label_dim**0.5, equalized_lr=False, bias=False) if label_dim else None
         in_dim = z_dim * 2 if label_dim else z_dim
@@ -64,5 +64,5 @@ class MappingNetwork(nn.Module):
             if self.normalize_z:
                 x = ops.pixel_norm(x)
             for layer in self.layers:
-                x = self.activate(layer(x))
+                x = activate(layer(x), self.nonlinearity)
         return x

@@ -70,7 +70,7 @@ def downscale(x: Tensor, factor: int = 2) -> Tensor:
 def fade(x: Tensor, coarser: Tensor, lod: float, share: Tensor | None = None) -> Tensor:
     """Blend in the next coarser level of detail, by the fractional part of lod (Karras et al. 2017, figure 2).
 
-    share: that part as a tensor [], which may change while the operations stay: see `training.recorded`.
+    share: that part as a tensor [], which may change while the operations stay: see `training.graphs`.
     """
     if share is None:
         return torch.lerp(x, coarser, lod % 1)

@@ -1,7 +1,7 @@
 """Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args
+from typing import Any, Protocol, TypeVar, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,17 @@ from ..runtime.precision import full_float32
 from ..runtime.tensors import check_device_of, check_tensor
 from . import ops
 from .config import check_config
-from .layers import Conv2d, DenseInput, LearnedConstant, Nonlinearity, SynthesisLayer, initialize
+from .layers import (
+    Conv2d,
+    DenseInput,
+    LayerKernels,
+    LearnedConstant,
+    Modules,
+    NonlinearityName,
+    Scale,
+    SynthesisLayer,
+    initialize,
+)
 from .quirks import Quirks, as_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_lod, feature_maps
 
@@ -77,7 +87,7 @@ class SynthesisNetwork(nn.Module):
         use_noise: bool = True,
         use_pixel_norm: bool = False,
         use_instance_norm: bool = True,
-        nonlinearity: Nonlinearity = "lrelu",
+        nonlinearity: NonlinearityName = "lrelu",
         equalized_lr: bool = True,
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter after upscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the last one alone.
@@ -94,7 +104,6 @@ class SynthesisNetwork(nn.Module):
         self.num_ws = self.num_layers if use_styles else 1
         self.quirks = as_quirks(Quirks, quirks)
 
-        bilinear = self.quirks.bilinear_upscale
         layers: list[nn.Module] = []
         to_rgb: dict[str, nn.Module] = {}
         in_channels = 0
@@ -102,7 +111,7 @@ class SynthesisNetwork(nn.Module):
             channels = feature_maps(resolution, fmap_base=fmap_base, fmap_decay=fmap_decay, fmap_max=fmap_max)
             first: nn.Module
             if resolution > 4:
-                scale: Literal["up", "bilinear up"] = "bilinear up" if bilinear and resolution < 128 else "up"
+                scale = Scale.BILINEAR_UP if self.quirks.bilinear_upscale and resolution < 128 else Scale.UP
                 first = Conv2d(in_channels, channels, 3, scale=scale, equalized_lr=equalized_lr, bias=False)
             elif const_input:
                 first = LearnedConstant(channels)
@@ -131,7 +140,8 @@ class SynthesisNetwork(nn.Module):
             in_channels = channels
         self.to_rgb = cast(Mapping[str, Conv2d], nn.ModuleDict(to_rgb))
         self.layers = cast(Sequence[SynthesisLayer], nn.ModuleList(layers))
-        self.renderer: Renderer | None = None  # None = the modules compute all images.
+        self.renderer: Renderer | None = None  # None = the modules compute all images;
+        self.kernels: LayerKernels = Modules()  # with these.
         if seed is not None:
             initialize(self, seed)
 
@@ -156,7 +166,7 @@ class SynthesisNetwork(nn.Module):
         generator: source of the "random" noise; None = a new one, seeded by the operating system.
         lod: level of detail; None = the network's own (0 unless it was stored in the middle of growing).
         enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = leave out this last step.
-        fade: the fractional part of lod as a tensor [], in its place where it is not 0; for recorded training steps.
+        fade: the fractional part of lod as a tensor [], in its place where it is not 0; for captured training steps.
 
         Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
         Raises InputError for wrong shapes or modes.
@@ -192,7 +202,7 @@ class SynthesisNetwork(nn.Module):
             # Only the layers that the level of detail shows are computed.
             if resolution > resolutions[-1]:
                 break
-            x = layer(x, ws[:, min(i, self.num_ws - 1)], noise[i])
+            x = layer(x, ws[:, min(i, self.num_ws - 1)], noise[i], self.kernels)
             if i % 2 == 1 and resolution in resolutions:
                 images.append(self.to_rgb[str(resolution)](x).float())
         return images

@@ -1,54 +1,111 @@
-"""Work on a GPU that comes again is recorded as a CUDA graph: what image calls and training steps have in common."""
+"""Work on a GPU that comes again is captured as a CUDA graph and launched as one: image calls and training steps.
 
+Launching hundreds of kernels one by one can take longer than the work in them.
+"""
+
+import contextlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Hashable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+import torch
 
 from .forks import ForkLock
 
 T = TypeVar("T")
 
-# Recordings that a network or a run keeps, those used last.
-MAX_RECORDINGS = 8
+# Graphs that a network or a run keeps, those used last.
+MAX_GRAPHS = 8
 
-# Only one recording may be under way in a process.
-_recording = ForkLock()
+# Only one capture may be under way in a process.
+_capturing = ForkLock()
 
 
-class KeptRecordings(Generic[T]):
-    """Recordings by what they do. Work that comes for the first time runs as it is, since much is never repeated.
+class Capture(Protocol):
+    """What captures graphs on a device; `CudaCapture` is one."""
 
-    what: the work's name, for the warning if a recording fails; nothing is recorded after that. wait: until the device
-    has done all that was begun, since a recording in use may not be let go.
+    def capture(self, work: Callable[[], T], *, warm_up: bool = False) -> tuple[T, Callable[[], None]]:
+        """What the work will give, in tensors that hold nothing yet, and what does it again into the same tensors.
+
+        warm_up: do the work once before, as libraries set themselves up for each thread and stream.
+        """
+
+    def in_order(self) -> contextlib.AbstractContextManager[None]:
+        """What is launched within begins after all that was launched within before, whatever streams callers use."""
+
+    def wait(self) -> None:
+        """Until the device has done all that was begun."""
+
+
+class CudaCapture:
+    """Graphs of one GPU. They share memory for what is between their inputs and outputs: only one may run at a time."""
+
+    def __init__(self, device: torch.device):
+        self._device = device
+        self._stream = torch.cuda.Stream(device)
+        self._pool = torch.cuda.graph_pool_handle()
+        self._done = torch.cuda.Event()
+
+    def capture(self, work: Callable[[], T], *, warm_up: bool = False) -> tuple[T, Callable[[], None]]:
+        graph, caller = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
+        if warm_up:
+            self._stream.wait_stream(caller)
+            with torch.cuda.stream(self._stream):
+                work()
+        # The outer block brings back the caller's stream, also if the capture cannot be ended. Other threads may
+        # allocate meanwhile.
+        with (
+            torch.cuda.stream(caller),
+            torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"),
+        ):
+            result = work()
+        return result, graph.replay
+
+    @contextlib.contextmanager
+    def in_order(self) -> Iterator[None]:
+        stream = torch.cuda.current_stream(self._device)
+        stream.wait_event(self._done)
+        yield
+        self._done.record(stream)
+
+    def wait(self) -> None:
+        torch.cuda.synchronize(self._device)
+
+
+class GraphCache(Generic[T]):
+    """Graphs by what they do. Work that comes for the first time runs as it is, since much is never repeated.
+
+    what: the work's name, for the warning if a capture fails; nothing is captured after that. wait: until the device
+    has done all that was begun, since a graph in use may not be let go.
     """
 
     def __init__(self, what: str, wait: Callable[[], None]):
         self._what = what
         self._wait = wait
-        self._known: OrderedDict[Hashable, T | None] = OrderedDict()  # None = done once, not recorded yet.
+        self._known: OrderedDict[Hashable, T | None] = OrderedDict()  # None = done once, not captured yet.
         self._failed = False
 
-    def find(self, key: Hashable, record: Callable[[], T]) -> T | None:
-        """The recording of this work, made if it comes for the second time; None: do it as it is."""
+    def find(self, key: Hashable, capture: Callable[[], T]) -> T | None:
+        """The graph of this work, captured if it comes for the second time; None: do it as it is."""
         if self._failed:
             return None
         if key not in self._known:
             self._known[key] = None
         elif self._known[key] is None:
-            self._known[key] = self._record(record)
+            self._known[key] = self._capture(capture)
         self._known.move_to_end(key)
-        if len(self._known) > MAX_RECORDINGS:
+        if len(self._known) > MAX_GRAPHS:
             self._wait()
             self._known.popitem(last=False)
         return self._known[key]
 
-    def _record(self, record: Callable[[], T]) -> T | None:
+    def _capture(self, capture: Callable[[], T]) -> T | None:
         try:
-            with _recording:
-                return record()
+            with _capturing:
+                return capture()
         except Exception as error:  # Drivers, and memory that is short, raise whatever they like.
-            logging.getLogger(__name__).warning("%s are not recorded as CUDA graphs: %s", self._what, error)
+            logging.getLogger(__name__).warning("%s are not captured as CUDA graphs: %s", self._what, error)
             self._failed = True
             return None
 

@@ -28,14 +28,15 @@ from ..data.dataset import ImageDataset, shuffled_indices
 from ..errors import CheckpointError, DivergenceError, InputError
 from ..fast import has_fast_bfloat16
 from ..runtime.checks import check_number
+from ..runtime.cuda_graphs import CudaCapture
 from ..runtime.device import check_dtype
 from ..runtime.distributed import World, connect, disconnect, own_device
 from ..runtime.precision import no_autocast
 from .config import TrainingConfig
+from .graphs import StepGraphs
 from .identity import check_data, describe_data
 from .log import append_log, plot_curves, read_log, rewind_log
 from .reals import shrink
-from .recorded import CudaCapture, Recordings
 from .schedule import Phase
 from .signals import StopSignals
 from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
@@ -139,8 +140,8 @@ class _Run:
     ):
         self.config, self.out, self.dataset, self.device, self.world = config, out, dataset, device, world
         self.dtype = choose_dtype(config, device)
-        record = config.record_steps and device.type == "cuda"
-        self.recordings = Recordings(CudaCapture(device)) if record else None
+        captures = config.record_steps and device.type == "cuda"
+        self.graphs = StepGraphs(CudaCapture(device)) if captures else None
         label_dim = dataset.label_dim if config.conditional else 0
         self.state = new_state(config, img_channels=dataset.img_channels, label_dim=label_dim)
         self.labels = first_labels(dataset, config.snapshot_images) if label_dim else None
@@ -206,7 +207,7 @@ class _Run:
                 batch = self.read_ahead(reader, state.images + phase.batch)
                 before = state.images
                 report = train_step(
-                    state, config, phase, img, labels, dtype=self.dtype, world=self.world, recordings=self.recordings
+                    state, config, phase, img, labels, dtype=self.dtype, world=self.world, graphs=self.graphs
                 )
                 state.seconds = self.begun_seconds + time.monotonic() - self.begun_at
                 self.after(phase, report, before)

@@ -1,6 +1,6 @@
 """What the networks compute in a training step: one pass for the discriminator's gradients, one for the generator's.
 
-Nothing random is drawn here and no weights change, so that a pass can be recorded once and replayed (`recorded`).
+Nothing random is drawn here and no weights change, so that a pass can be captured as a CUDA graph (`graphs`).
 """
 
 from collections.abc import Sequence

@@ -22,14 +22,13 @@ from torch import Tensor, nn
 
 from ..discriminator import Discriminator
 from ..errors import CheckpointError, InputError
+from ..fast import CompiledKernels, native_or_torch_kernels
 from ..generator import Generator
 from ..runtime.atomic_files import write_atomically
 from ..runtime.distributed import own_device
 from ..runtime.json_yaml import check_object, parse_json
 from ..runtime.memory import keep_freed_memory
-from .compiled import compile_layers
 from .config import FIXED, TrainingConfig
-from .fused import fuse
 from .optim import LOSS_SCALE, Adam
 
 FORMAT_VERSION = "1"
@@ -138,12 +137,9 @@ def _prepared(config: TrainingConfig, G: Generator, D: Discriminator) -> Trainin
             if config.channels_last and parameter.ndim == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     Gs = deepcopy(G).eval().requires_grad_(False)
-    if config.compile:
-        compile_layers(G.synthesis)
-        compile_layers(D)
-    elif config.channels_last:
-        fuse(G.synthesis)
-        fuse(D)
+    if config.compile or config.channels_last:
+        kernels = CompiledKernels() if config.compile else native_or_torch_kernels()
+        G.synthesis.kernels = D.kernels = kernels
     return TrainingState(config, G, D, Gs, Adam(G.parameters()), Adam(D.parameters()))
 
 

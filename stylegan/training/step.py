@@ -13,10 +13,10 @@ from ..runtime.distributed import World
 from .augment import Augment, adapt, draw_augment
 from .averages import ema_beta, update_ema, update_w_avg
 from .config import TrainingConfig
+from .graphs import StepGraphs
 from .mixing import draw_crossovers
 from .optim import next_loss_scale
 from .passes import Draws, Inputs, Passes
-from .recorded import Recordings
 from .schedule import Phase
 from .state import TrainingState
 
@@ -104,12 +104,12 @@ def train_step(
     *,
     dtype: torch.dtype = torch.float32,
     world: World | None = None,
-    recordings: Recordings | None = None,
+    graphs: StepGraphs | None = None,
 ) -> StepReport:
     """Train on one batch of real images and advance the state.
 
     img: uint8 [N, C, R, R] at the resolution of the phase, labels: [N, label_dim] or None; this process's share of the
-    batch, in the order of `World.samples`. recordings: of earlier steps, on a GPU. A step whose losses or gradients are
+    batch, in the order of `World.samples`. graphs: of earlier steps, on a GPU. A step whose losses or gradients are
     no finite numbers changes no weights.
     """
     world = world or World()
@@ -132,7 +132,7 @@ def train_step(
         gp_weight=config.gradient_penalty_weight(),
         scale=scale,
     )
-    passes, inputs = (own, inputs) if recordings is None else recordings.find(own, inputs)
+    passes, inputs = (own, inputs) if graphs is None else graphs.find(own, inputs)
     _set_learning_rates(state, config, phase)
 
     # The discriminator learns.

@@ -1,4 +1,4 @@
-"""Rendering on a GPU: what surrounds the kernels is shown on the CPU, with a recorder that stands in for CUDA graphs.
+"""Rendering on a GPU: what surrounds the kernels is shown on the CPU, with a capture that stands in for CUDA graphs.
 
 The tests at the end need a GPU.
 """
@@ -15,43 +15,14 @@ from torch import Tensor
 from stylegan import Generator
 from stylegan.errors import InputError, RenderError
 from stylegan.fast import choice, convolution, renderer
-from stylegan.fast.graphs import Graphs, Work
-from stylegan.fast.kernels import TorchKernels
+from stylegan.fast.graphs import Graphs
 from stylegan.fast.prepared import Fingerprint, prepare
-from stylegan.runtime.cuda_graphs import MAX_RECORDINGS
+from stylegan.fast.torch_kernels import TorchKernels
+from stylegan.runtime.cuda_graphs import MAX_GRAPHS
 
 from ..conftest import in_threads
+from ..runtime.captures import Again
 from .test_fast import OPTIONS, assert_same, generator, is_prepared, on
-
-
-class FakeRecorder:
-    """Does what was recorded again, in tensors of its own, as a CUDA graph does."""
-
-    recorded: int
-    replayed: int
-
-    def __init__(self, error: Exception | None = None):
-        self.recorded = self.replayed = 0
-        self._error = error
-
-    def record(self, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> Work:
-        self.recorded += 1
-        if self._error:
-            raise self._error
-        own_inputs, own_outputs = [t.clone() for t in inputs], [torch.empty_like(t) for t in outputs]
-
-        def replay(inputs: list[Tensor], outputs: list[Tensor]) -> None:
-            self.replayed += 1
-            for own, given in zip(own_inputs, inputs, strict=True):
-                own.copy_(given)
-            work(own_inputs, own_outputs)
-            for own, wanted in zip(own_outputs, outputs, strict=True):
-                wanted.copy_(own)
-
-        return replay
-
-    def wait(self) -> None:
-        pass
 
 
 class Compiled(TorchKernels):
@@ -61,8 +32,8 @@ class Compiled(TorchKernels):
 class Broken(Compiled):
     """Compiled wrongly: a few values of each band are off."""
 
-    def epilogue(self, *args: Any) -> Tensor:
-        sums = super().epilogue(*args)
+    def activate(self, *args: Any) -> Tensor:
+        sums = super().activate(*args)
         args[-1][:, :1] += 1
         return sums
 
@@ -70,19 +41,19 @@ class Broken(Compiled):
 class Failing(Compiled):
     """Cannot be launched."""
 
-    def epilogue(self, *args: Any) -> Tensor:
+    def activate(self, *args: Any) -> Tensor:
         raise RuntimeError("no kernel image is available for execution on the device")
 
 
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeRecorder:
-    """The CPU passes for a GPU: whole images, proofs and recordings."""
-    recorder = FakeRecorder()
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Again:
+    """The CPU passes for a GPU: whole images, proofs and graphs."""
+    capture = Again()
     monkeypatch.setattr(renderer, "on_gpu", lambda x: True)
-    monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(recorder))
+    monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(capture))
     monkeypatch.setattr(renderer, "GPU_GROUP_PIXELS", 3 * 32**2)
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: Compiled())
-    return recorder
+    return capture
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -93,23 +64,24 @@ def test_groups_of_whole_images_equal_the_plain_path(name: str):
     assert_same(on(G, "fast", ws), on(G, "plain", ws))
 
 
-def test_the_second_call_is_recorded_and_later_ones_replayed(gpu: FakeRecorder):
+def test_the_second_call_is_captured_and_later_ones_replayed(gpu: Again):
     G = generator()
     expected = [on(G, "plain", G.ws([seed])) for seed in range(4)]
     G.path = "auto"
-    for seed, (recorded, replayed) in enumerate([(0, 0), (1, 1), (1, 2), (1, 3)]):
+    for seed, (captured, replayed) in enumerate([(0, 0), (1, 1), (1, 2), (1, 3)]):
         assert_same(G.synthesis(G.ws([seed])), expected[seed])
-        assert (gpu.recorded, gpu.replayed) == (recorded, replayed)
+        assert (gpu.captured, gpu.replays) == (captured, replayed)
+        assert gpu.orders == replayed  # Whatever streams the callers are on.
 
 
-def test_a_batch_is_one_recording_used_for_each_group(gpu: FakeRecorder):
+def test_a_batch_is_one_graph_used_for_each_group(gpu: Again):
     G = generator()
     ws, noise = G.ws(range(9)), G.noise(range(9))
     assert_same(on(G, "fast", ws, noise=noise), on(G, "plain", ws, noise=noise))
-    assert (gpu.recorded, gpu.replayed) == (1, 2)
+    assert (gpu.captured, gpu.replays) == (1, 2)
 
 
-def test_noise_that_is_given_goes_into_a_recording_and_the_networks_own_stays(gpu: FakeRecorder):
+def test_noise_that_is_given_goes_into_a_graph_and_the_networks_own_stays(gpu: Again):
     G = generator()
     ws = G.ws([1])
     settings: list[dict[str, Any]] = [
@@ -124,7 +96,7 @@ def test_noise_that_is_given_goes_into_a_recording_and_the_networks_own_stays(gp
     for _ in range(3):
         for own, img in zip(settings, expected, strict=True):
             assert_same(G.synthesis(ws, **own), img)
-    assert gpu.recorded == 5
+    assert gpu.captured == 5
     with torch.no_grad():
         G.synthesis.layers[5].noise_const.mul_(-1)
     given = [G.synthesis(ws) for _ in range(3)]
@@ -132,7 +104,7 @@ def test_noise_that_is_given_goes_into_a_recording_and_the_networks_own_stays(gp
         assert_same(img, on(G, "plain", ws))
 
 
-def test_changed_weights_are_recorded_anew(gpu: FakeRecorder):
+def test_changed_weights_are_captured_anew(gpu: Again):
     G = generator()
     for scale in (1, -2, 3):
         with torch.no_grad():
@@ -141,10 +113,10 @@ def test_changed_weights_are_recorded_anew(gpu: FakeRecorder):
         G.path = "fast"
         for _ in range(3):
             assert_same(G.synthesis(G.ws([1])), expected)
-    assert gpu.recorded == 3
+    assert gpu.captured == 3
 
 
-def test_a_later_call_never_writes_over_an_image(gpu: FakeRecorder):
+def test_a_later_call_never_writes_over_an_image(gpu: Again):
     G = generator()
     G.path = "fast"
     images = [G.synthesis(G.ws([seed])) for seed in range(4)]
@@ -152,7 +124,7 @@ def test_a_later_call_never_writes_over_an_image(gpu: FakeRecorder):
         assert_same(img, on(G, "plain", G.ws([seed])))
 
 
-def test_threads_replay_one_after_the_other(gpu: FakeRecorder):
+def test_threads_replay_one_after_the_other(gpu: Again):
     G = generator()
     ws = [G.ws([seed]) for seed in range(4)]
     expected = [on(G, "plain", w) for w in ws]
@@ -166,34 +138,34 @@ def test_threads_replay_one_after_the_other(gpu: FakeRecorder):
 
     in_threads(render, 4)
     assert not wrong
-    assert gpu.recorded == 1
+    assert gpu.captured == 1
 
 
-def test_recordings_are_few_and_given_back(gpu: FakeRecorder):
+def test_graphs_are_few_and_given_back(gpu: Again):
     G = generator()
     G.path = "fast"
     for _ in range(2):
         for lod in range(3):
             for n in (1, 2, 3, 1, 2, 3):
                 G.synthesis(G.ws(range(n)), lod=lod)
-    known = G.synthesis.renderer._prepared.graphs._kept._known
-    assert gpu.recorded > len(known) == MAX_RECORDINGS
+    known = G.synthesis.renderer._prepared.graphs._cache._known
+    assert gpu.captured > len(known) == MAX_GRAPHS
     G.release_memory()
     assert not known
     assert not is_prepared(G)
 
 
 @pytest.mark.usefixtures("gpu")
-def test_what_cannot_be_recorded_runs_as_it_is(monkeypatch, caplog):
-    recorder = FakeRecorder(RuntimeError("operation not permitted when stream is capturing"))
-    monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(recorder))
+def test_what_cannot_be_captured_runs_as_it_is(monkeypatch, caplog):
+    capture = Again(RuntimeError("operation not permitted when stream is capturing"))
+    monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(capture))
     G = generator()
     expected = on(G, "plain", G.ws([1]))
     G.path = "fast"
     for _ in range(4):
         assert_same(G.synthesis(G.ws([1])), expected)
-    assert recorder.recorded == 1
-    assert ["not recorded" in record.message for record in caplog.records] == [True]
+    assert capture.captured == 1
+    assert ["not captured" in record.message for record in caplog.records] == [True]
 
 
 @pytest.mark.parametrize("kernels", [Broken, Failing])
@@ -370,7 +342,7 @@ def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: s
     G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
     ws = G.ws(range(4))
     images = [G.synthesis(ws) for _ in range(4)]
-    assert all(G.synthesis.renderer._prepared.graphs._kept._known.values())
+    assert all(G.synthesis.renderer._prepared.graphs._cache._known.values())
     for img in images[1:]:
         assert_same(img, images[0], 1e-6)
     torch.testing.assert_close(images[2], images[3], rtol=0, atol=0)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from stylegan.fast import choice, renderer
-from stylegan.fast.kernels import TorchKernels
 from stylegan.fast.prepared import PreparedLayer
+from stylegan.fast.torch_kernels import TorchKernels
 
 from ..conftest import GOLDEN, load_golden
 from .test_fast import generator
@@ -89,7 +89,7 @@ def test_epilogue(channels: int, slope: float, noise: str, dtype: torch.dtype):
     maps = normal(NOISE[noise], 5, 7, seed=4) if NOISE[noise] else None
     x = normal(3, 5, 7, channels).to(dtype)
     own = layer(channels, slope=slope)
-    both("epilogue", own, x, maps, out=torch.empty(3, 5, 7, channels, dtype=dtype))
+    both("activate", own, x, maps, out=torch.empty(3, 5, 7, channels, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -109,7 +109,7 @@ def test_up_epilogue(channels: int, noise: str, blur: bool, first: bool, last: b
     maps = normal(NOISE[noise], 4, 6, seed=4) if NOISE[noise] else None
     windows = normal(3, 3, 4, 4 * channels).to(dtype)
     out = torch.empty(3, 4, 6, channels, dtype=dtype)
-    both("up_epilogue", layer(channels, blur=blur), windows, maps, out=out, first=first, last=last)
+    both("activate_windows", layer(channels, blur=blur), windows, maps, out=out, first=first, last=last)
 
 
 @pytest.mark.parametrize("dtype", TYPES)
@@ -126,13 +126,13 @@ def test_to_rgb(channels: int, colours: int, dtype: torch.dtype):
 
 
 def test_more_pixels_than_a_tile():
-    both("epilogue", layer(16), normal(2, 40, 33, 16), None, out=torch.empty(2, 40, 33, 16))
+    both("activate", layer(16), normal(2, 40, 33, 16), None, out=torch.empty(2, 40, 33, 16))
 
 
 def test_the_sums_of_an_image_do_not_depend_on_the_batch():
     x, own = normal(3, 40, 33, 16), layer(16)
-    together = TritonKernels().epilogue(own, x.clone(), None, torch.empty_like(x))
-    alone = TritonKernels().epilogue(own, x[1:2].clone(), None, torch.empty_like(x[1:2]))
+    together = TritonKernels().activate(own, x.clone(), None, torch.empty_like(x))
+    alone = TritonKernels().activate(own, x[1:2].clone(), None, torch.empty_like(x[1:2]))
     assert torch.equal(together[:, 1:2], alone)
 
 

@@ -7,9 +7,8 @@ import pytest
 import torch
 
 from stylegan import Discriminator, Generator
-from stylegan.networks.layers import epilogue
+from stylegan.fast import CompiledKernels
 from stylegan.training import new_state
-from stylegan.training.compiled import compile_layers, compiled_epilogue
 
 from .test_fused import assert_same_penalty, generator, gradients
 from .tiny import tiny_config
@@ -21,8 +20,7 @@ def compiled(G: Generator) -> Generator:
     """A copy, without gradients."""
     H = copy.deepcopy(G)
     H.zero_grad(set_to_none=True)
-    compile_layers(H.synthesis)
-    assert H.synthesis.layers[1].epilogue is compiled_epilogue
+    H.synthesis.kernels = CompiledKernels()
     return H
 
 
@@ -59,12 +57,13 @@ def test_bfloat16_is_rounded_less_than_by_the_modules():
 def test_the_penalty_of_a_discriminator_has_the_same_gradients():
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8, blur_filter=[1, 3, 2])
     E = copy.deepcopy(D)
-    compile_layers(E)
+    E.kernels = CompiledKernels()
     assert_same_penalty(D, E)
 
 
 def test_only_where_it_is_asked_for_and_never_in_the_averaged_generator():
     state = new_state(tiny_config(compile=True))
-    assert state.G.synthesis.layers[1].epilogue is compiled_epilogue
-    assert state.Gs.synthesis.layers[1].epilogue is epilogue
-    assert new_state(tiny_config()).G.synthesis.layers[1].epilogue is not compiled_epilogue
+    assert isinstance(state.G.synthesis.kernels, CompiledKernels)
+    assert isinstance(state.D.kernels, CompiledKernels)
+    assert not isinstance(state.Gs.synthesis.kernels, CompiledKernels)
+    assert not isinstance(new_state(tiny_config()).G.synthesis.kernels, CompiledKernels)

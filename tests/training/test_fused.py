@@ -1,5 +1,6 @@
 """Training with compiled kernels gives what the modules give."""
 
+import pickle
 from copy import deepcopy
 
 import pytest
@@ -7,16 +8,17 @@ import torch
 import torch.nn.functional as F
 
 from stylegan import Discriminator, Generator
-from stylegan.fast import native_gradients
+from stylegan.fast import autograd, native, native_kernels, native_or_torch_kernels
+from stylegan.fast.native import NativeKernels
+from stylegan.fast.torch_kernels import TorchKernels
 from stylegan.networks import ops
-from stylegan.networks.layers import SynthesisLayer, epilogue
-from stylegan.training import fused, new_state, train_step
-from stylegan.training.fused import fuse, fused_blur, fused_epilogue
+from stylegan.networks.layers import Modules
+from stylegan.training import new_state, train_step
 from stylegan.training.passes import run_as
 
-from .tiny import TinyImages, tiny_config
+from .tiny import TinyImages, fuse, tiny_config
 
-pytestmark = pytest.mark.skipif(native_gradients() is None, reason="needs the compiled kernels")
+pytestmark = pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 
 
 def generator(**synthesis) -> Generator:
@@ -87,20 +89,63 @@ def test_bfloat16_is_no_less_exact_than_by_the_modules():
     assert error(ours) < 0.2
 
 
-def test_fuse_reaches_the_layers_that_it_knows():
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The functions with gradients that run from now on."""
+    seen: list[str] = []
+    for function in (autograd._Blur, autograd._Epilogue):
+
+        def forward(*args, name=function.__name__, own=function.forward):
+            seen.append(name)
+            return own(*args)
+
+        monkeypatch.setattr(function, "forward", staticmethod(forward))
+    return seen
+
+
+def test_kernels_compute_in_the_layers_that_they_know(monkeypatch):
     G, D = generator(), Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
     fuse(G.synthesis)
     fuse(D)
-    layers = [m for m in G.synthesis.modules() if isinstance(m, SynthesisLayer)]
-    assert [layer.epilogue for layer in layers] == [epilogue] + [fused_epilogue] * 5
-    assert all(block.blur is fused_blur for block in D.blocks.values())
+    seen = calls(monkeypatch)
+    gradients(G, 2)
+    # The first layer is an input; the third and the fifth have a filter.
+    assert seen == ["_Epilogue", *["_Blur", "_Epilogue", "_Epilogue"] * 2, "_Blur", "_Blur"]
+    seen.clear()
+    D(torch.zeros(2, 3, 16, 16))
+    assert seen == ["_Blur", "_Blur"]
 
 
-def test_without_kernels_nothing_changes(monkeypatch):
-    monkeypatch.setattr(fused, "native_gradients", lambda: None)
+@pytest.mark.parametrize(
+    ("options", "dtype", "expected"),
+    [
+        ({"blur_filter": [1, 3, 3, 1]}, torch.float32, ["_Epilogue"] * 3),  # In the layers without a filter.
+        ({"use_pixel_norm": True, "blur_filter": None}, torch.float32, []),
+        ({}, torch.float64, []),
+    ],
+)
+def test_the_modules_compute_what_kernels_do_not_know(options, dtype, expected, monkeypatch):
+    G = generator(**options).to(dtype)
+    fuse(G.synthesis)
+    seen = calls(monkeypatch)
+    G.synthesis(torch.zeros(1, G.num_ws, 16, requires_grad=True))
+    assert seen == expected
+
+
+def test_without_kernels_torch_computes_what_the_modules_do(monkeypatch):
+    monkeypatch.setattr(native, "native_kernels", lambda: None)
+    G = generator()
+    expected = gradients(deepcopy(G), 2)
+    G.synthesis.kernels = native_or_torch_kernels()
+    assert isinstance(G.synthesis.kernels, TorchKernels)
+    found = gradients(G, 2)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_kernels_are_one_for_all_copies():
     G = generator()
     fuse(G.synthesis)
-    assert all(layer.epilogue is epilogue for layer in G.synthesis.layers)
+    for own in (deepcopy(G), pickle.loads(pickle.dumps(G))):
+        assert own.synthesis.kernels is native_kernels()
 
 
 @pytest.mark.parametrize("channels", [16, 5])
@@ -109,7 +154,7 @@ def test_the_filter_and_its_gradients(channels):
     x = torch.randn(2, channels, 6, 6, generator=torch.Generator().manual_seed(0), requires_grad=True)
     weight = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
     found = []
-    for blur in (ops.blur, fused_blur):
+    for blur in (ops.blur, native_kernels().blur):
         y = blur(x, kernel)
         (first,) = torch.autograd.grad((y.square() * weight).sum(), x, create_graph=True)
         (second,) = torch.autograd.grad(first.pow(3).sum(), x)
@@ -151,11 +196,13 @@ def test_runs_are_fused_and_learn_what_plain_runs_learn(monkeypatch):
     states = []
     for fuses in (True, False):
         if not fuses:
-            monkeypatch.setattr("stylegan.training.state.fuse", lambda network: None)
+            monkeypatch.setattr("stylegan.training.state.native_or_torch_kernels", Modules)
         config = tiny_config(initial_resolution=16)
         state = new_state(config)
-        assert (state.G.synthesis.layers[1].epilogue is fused_epilogue) == fuses
-        assert state.Gs.synthesis.layers[1].epilogue is epilogue
+        assert (
+            isinstance(state.G.synthesis.kernels, NativeKernels) == isinstance(state.D.kernels, NativeKernels) == fuses
+        )
+        assert isinstance(state.Gs.synthesis.kernels, Modules)
         train_step(state, config, config.schedule().at(0), images, labels)
         states.append(state.D.state_dict())
     for name, expected in states[1].items():

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from stylegan.errors import InputError
-from stylegan.fast import native_gradients
-from stylegan.training.fused import fuse
+from stylegan.fast import native_kernels
 from stylegan.training.losses import find_loss, gradient_penalty, squared_gradient
 from stylegan.training.passes import MONITORED, Critic, Draws, discriminator_loss, make_fakes
 
 from .golden_files import Golden, assert_gradients_match
+from .tiny import fuse
 
 # Float32 against float32, other backends: relative to scores of order 1 (loss/D_wgan is a small difference of them).
 RTOL = 3e-6
@@ -26,7 +26,7 @@ fused_too = pytest.mark.parametrize(
         pytest.param(
             fuse,
             id="fused",
-            marks=pytest.mark.skipif(native_gradients() is None, reason="needs the compiled kernels"),
+            marks=pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels"),
         ),
     ],
 )

@@ -6,16 +6,16 @@ import re
 import pytest
 import torch
 
-from stylegan.fast import native_gradients
+from stylegan.fast import native_kernels
 from stylegan.training.averages import ema_beta, update_ema, update_w_avg
-from stylegan.training.fused import fuse
 from stylegan.training.mixing import draw_crossovers, mix
 from stylegan.training.optim import Adam
 from stylegan.training.passes import Critic, Draws, discriminator_loss, make_fakes
 
 from .golden_files import FOLDER, Golden, layer_noise
+from .tiny import fuse
 
-needs_kernels = pytest.mark.skipif(native_gradients() is None, reason="needs the compiled kernels")
+needs_kernels = pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 
 
 @pytest.mark.parametrize(("key", "mixed"), [("mix", True), ("nomix", False), ("mix_lod1.5", True)])

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from stylegan.fast import native_kernels
 from stylegan.training import Outcome, TrainingConfig, loop, train
 
 
@@ -94,3 +95,8 @@ def well_conditioned() -> Iterator[None]:
         yield
     finally:
         loop.new_state = original
+
+
+def fuse(network: nn.Module) -> None:
+    """Let a network compute by the compiled kernels."""
+    network.kernels = native_kernels()

@@ -1,53 +1,29 @@
-"""Recorded steps are the steps: shown on the CPU with a capture that works anew, and on a GPU with CUDA graphs."""
+"""Captured steps are the steps: shown on the CPU with a capture that works anew, and on a GPU with CUDA graphs."""
 
 from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import Tensor
 
 from stylegan.networks import ops
 from stylegan.runtime import cuda_graphs
-from stylegan.training import TrainingConfig, TrainingState, new_state, recorded, train_step
-from stylegan.training.recorded import CudaCapture, Recorded, Recordings
+from stylegan.runtime.cuda_graphs import CudaCapture
+from stylegan.training import TrainingConfig, TrainingState, new_state, train_step
+from stylegan.training.graphs import CapturedPasses, StepGraphs
 
+from ..runtime.captures import Again
 from .tiny import TinyImages, assert_same, tiny_config
 
 
-def tensors(result) -> list[Tensor]:
-    return [*getattr(result, "losses", {}).values(), *recorded._tensors(result)]
-
-
-class Again:
-    """Does the work again and puts what it gives where a CUDA graph would."""
-
-    def __init__(self):
-        self.recordings = self.replays = self.waits = 0
-
-    def record(self, work):
-        self.recordings += 1
-        result = work()
-
-        def replay():
-            self.replays += 1
-            for old, new in zip(tensors(result), tensors(work()), strict=True):
-                old.detach().copy_(new.detach())
-
-        return result, replay
-
-    def wait(self):
-        self.waits += 1
-
-
-class Unrecorded(Recordings):
+class Uncaptured(StepGraphs):
     """The same inputs, and every step as it is."""
 
     def find(self, passes, inputs):
-        self._kept.clear()
+        self._cache.clear()
         return super().find(passes, inputs)
 
 
-def learn(config: TrainingConfig, recordings: Recordings | None, steps: int = 14, p: float = 0.0) -> TrainingState:
+def learn(config: TrainingConfig, graphs: StepGraphs | None, steps: int = 14, p: float = 0.0) -> TrainingState:
     """Grow from 8x8 to 16x16."""
     state = new_state(config, label_dim=3 if config.conditional else 0)
     state.augment_p = p
@@ -56,7 +32,7 @@ def learn(config: TrainingConfig, recordings: Recordings | None, steps: int = 14
         first = state.images % 64
         pictures = TinyImages(phase.resolution, label_dim=3 if config.conditional else 0)
         img, labels = pictures.batch(list(range(first, first + phase.batch)))
-        assert not train_step(state, config, phase, img, labels, recordings=recordings).skipped
+        assert not train_step(state, config, phase, img, labels, graphs=graphs).skipped
     return state
 
 
@@ -70,59 +46,56 @@ def learn(config: TrainingConfig, recordings: Recordings | None, steps: int = 14
     ],
     ids=str,
 )
-def test_recorded_steps_give_the_same_bits(options):
+def test_captured_steps_give_the_same_bits(options):
     config, capture = tiny_config(**options), Again()
-    state = learn(config, Recordings(capture), p=0.5)
+    state = learn(config, StepGraphs(capture), p=0.5)
     assert capture.replays >= 16  # Two passes a step.
-    plain = learn(config, Unrecorded(SimpleNamespace(wait=lambda: None)), p=0.5)
+    plain = learn(config, Uncaptured(SimpleNamespace(wait=lambda: None)), p=0.5)
     assert_same(state.tensors(), plain.tensors())
 
 
-def test_a_fade_is_recorded_once_for_each_kind_of_step():
+def test_a_fade_is_captured_once_for_each_kind_of_step():
     config, capture = tiny_config(transition_kimg=0.08, training_kimg=0), Again()
-    learn(config, Recordings(capture), steps=9)
-    assert capture.recordings == 4  # With R1 and without, two passes each.
+    learn(config, StepGraphs(capture), steps=9)
+    assert capture.captured == 4  # With R1 and without, two passes each.
     assert capture.replays == 2 * (8 - 2)  # The first step is at 8x8; of each kind, one runs as it is.
 
 
 def test_a_step_whose_gradients_are_not_finite_changes_nothing():
     config = tiny_config(initial_resolution=16, r1_interval=1)
-    recordings, images = Recordings(Again()), TinyImages().batch(list(range(8)))[0]
+    graphs, images = StepGraphs(Again()), TinyImages().batch(list(range(8)))[0]
     state = new_state(config)
     for _ in range(3):
-        train_step(state, config, config.schedule().at(0), images, None, recordings=recordings)
+        train_step(state, config, config.schedule().at(0), images, None, graphs=graphs)
     before = {name: tensor.clone() for name, tensor in state.G.state_dict().items()}
     state.D.head.dense1.weight.data.fill_(float("inf"))
-    assert train_step(state, config, config.schedule().at(0), images, None, recordings=recordings).skipped
+    assert train_step(state, config, config.schedule().at(0), images, None, graphs=graphs).skipped
     assert_same(before, state.G.state_dict())
 
 
-def test_what_cannot_be_recorded_is_told_once_and_runs_as_it_is(caplog):
-    class Failing(Again):
-        def record(self, work):
-            raise RuntimeError("operation not permitted when stream is capturing")
-
+def test_what_cannot_be_captured_is_told_once_and_runs_as_it_is(caplog):
+    failing = Again(RuntimeError("operation not permitted when stream is capturing"))
     config = tiny_config()
-    state = learn(config, Recordings(Failing()), steps=6)
-    assert caplog.text.count("not recorded as CUDA graphs: operation not permitted") == 1
+    state = learn(config, StepGraphs(failing), steps=6)
+    assert caplog.text.count("not captured as CUDA graphs: operation not permitted") == 1
     assert all(tensor.isfinite().all() for tensor in state.tensors().values())
 
 
-def test_recordings_that_were_not_used_for_long_are_given_back(monkeypatch):
-    monkeypatch.setattr(cuda_graphs, "MAX_RECORDINGS", 2)
+def test_graphs_that_were_not_used_for_long_are_given_back(monkeypatch):
+    monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     capture = Again()
-    recordings = Recordings(capture)
-    learn(tiny_config(), recordings)
-    assert len(recordings._kept._known) == 2
+    graphs = StepGraphs(capture)
+    learn(tiny_config(), graphs)
+    assert len(graphs._cache._known) == 2
     assert capture.waits > 0
 
 
 def test_losses_of_earlier_steps_stay():
     config = tiny_config(initial_resolution=16, r1_interval=1)
-    state, recordings = new_state(config), Recordings(Again())
+    state, graphs = new_state(config), StepGraphs(Again())
     images = TinyImages().batch(list(range(8)))[0]
     phase = config.schedule().at(0)
-    reports = [train_step(state, config, phase, images, None, recordings=recordings) for _ in range(5)]
+    reports = [train_step(state, config, phase, images, None, graphs=graphs) for _ in range(5)]
     for name in reports[0].losses.keys() - {"real_sign"}:
         assert len({report.losses[name].item() for report in reports}) == 5, name
 
@@ -146,10 +119,10 @@ def test_cuda_graphs_give_the_losses_of_plain_steps(options):
     config = tiny_config(device="cuda", initial_resolution=16, r1_interval=2, **options)
     images, phase = TinyImages().batch(list(range(8)))[0], config.schedule().at(0)
     found = []
-    for recordings in (Recordings(CudaCapture(torch.device("cuda"))), None):
+    for graphs in (StepGraphs(CudaCapture(torch.device("cuda"))), None):
         state = new_state(config)
-        reports = [train_step(state, config, phase, images, None, recordings=recordings) for _ in range(6)]
+        reports = [train_step(state, config, phase, images, None, graphs=graphs) for _ in range(6)]
         found.append([value.item() for report in reports for value in report.losses.values()])
-        if recordings is not None:
-            assert [type(kept) for kept in recordings._kept._known.values()] == [Recorded, Recorded]
+        if graphs is not None:
+            assert [type(kept) for kept in graphs._cache._known.values()] == [CapturedPasses, CapturedPasses]
     assert found[0] == pytest.approx(found[1], rel=1e-3, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Training on a GPU with what comes between the convolutions compiled by torch: in few passes over memory.
+"""Kernels that torch compiles, for training on a GPU: what comes between the convolutions in few passes over memory.
 
 The same as the modules compute, and the same gradients, but for rounding, of which there is less: it is all float32.
 """
@@ -9,34 +9,32 @@ from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..fast import negative_slope
-from ..networks.layers import SynthesisLayer
-from .fused import replace_parts
+from ..networks import ops
+from ..networks.layers import SynthesisLayer, epilogue
+from .prepared import is_stable
+from .torch_kernels import TorchKernels
 
 
-def compile_layers(network: nn.Module) -> None:
-    """Let a network compute by compiled code wherever it fits the layers; the first steps at each size compile.
+class CompiledKernels(TorchKernels):
+    """Differentiable steps that are compiled at their first call at each size.
 
-    A synthesis network's gradients cannot be differentiated again then; a discriminator's can, as R1 needs.
+    The gradients of `blur` can be differentiated again, as R1 needs; those of `epilogue` cannot.
     """
-    replace_parts(network, compiled_blur, compiled_epilogue)
 
+    def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
+        return cast(Tensor, _Blur.apply(x, kernel)) if kernel.shape[-1] == 3 else ops.blur(x, kernel)
 
-def compiled_blur(x: Tensor, kernel: Tensor) -> Tensor:
-    """`ops.blur` for a kernel of 3x3."""
-    return cast(Tensor, _Blur.apply(x, kernel))
-
-
-def compiled_epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-    """`layers.epilogue`."""
-    scale, shift = None, None
-    if layer.style is not None:
-        scale, shift = layer.style(w).float()[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
-    epsilon = layer.quirks.instance_norm_epsilon if layer.use_instance_norm else None
-    strength = None if noise is None else layer.noise_strength
-    return _compiled(_epilogue)(x, noise, strength, layer.bias, scale, shift, negative_slope(layer), epsilon)
+    def epilogue(self, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        if not is_stable(layer):
+            return epilogue(layer, x, w, noise)
+        scale, shift = None, None
+        if layer.style is not None:
+            scale, shift = layer.style(w).float()[:, :, None, None].chunk(2, dim=1)  # [N, C, 1, 1] each
+        epsilon = layer.quirks.instance_norm_epsilon if layer.use_instance_norm else None
+        strength, slope = None if noise is None else layer.noise_strength, layer.nonlinearity.negative_slope
+        return _compiled(_epilogue)(x, noise, strength, layer.bias, scale, shift, slope, epsilon)
 
 
 @functools.cache

@@ -1,63 +1,62 @@
-"""Training on a CPU with compiled kernels: what comes between the convolutions in few passes over memory.
+"""The compiled kernels with gradients: what comes between the convolutions in few passes over memory.
 
 The same as the modules compute, and the same gradients, but for rounding; in bfloat16 with less of it, since all steps
-of an epilogue are rounded once.
+of an epilogue are rounded once. The gradients of `blur` can be differentiated again, as R1 needs; those of `epilogue`
+cannot.
 """
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..fast import is_supported, native_gradients, native_kernels, negative_slope, separate
-from ..networks.layers import Conv2d, SynthesisLayer, epilogue
-from ..networks.ops import blur
+from ..networks.layers import SynthesisLayer
+from .prepared import separate
+
+Taps = tuple[float, float, float]
 
 
-def fuse(network: nn.Module) -> None:
-    """Let a network compute by the compiled kernels, if there are any here, wherever they know its layers.
+class PlainKernels(Protocol):
+    """What computes numbers alone, of features [N, rows, W, C]; see `NativeKernels`."""
 
-    A synthesis network's gradients cannot be differentiated again then; a discriminator's can, as R1 needs.
-    """
-    if native_gradients() is not None:
-        replace_parts(network, fused_blur, fused_epilogue)
+    def add_and_activate(
+        self, x: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor | None, slope: float, out: Tensor
+    ) -> Tensor: ...
+
+    def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None: ...
+
+    def moments(self, gradient: Tensor, y: Tensor, mean: Tensor) -> Tensor: ...
+
+    def gradient(
+        self,
+        gradient: Tensor,
+        y: Tensor,
+        mean: Tensor,
+        by_gradient: Tensor,
+        by_y: Tensor,
+        shift: Tensor,
+        noise: Tensor | None,
+        slope: float,
+    ) -> tuple[Tensor, Tensor]: ...
+
+    def filter(self, x: Tensor, taps: Taps) -> Tensor: ...
 
 
-def replace_parts(network: nn.Module, blur: Callable[..., Tensor], epilogue: Callable[..., Tensor]) -> None:
-    """Put functions in the places of `ops.blur` and `layers.epilogue`, wherever the fast paths know the layers."""
-    for module in network.modules():
-        kernel = getattr(module, "blur_kernel", None)
-        if kernel is not None and kernel.shape[-1] == 3:
-            module.blur = blur  # type: ignore[assignment]
-        # The input's features can be nearly constant: their variance takes more than float32.
-        if isinstance(module, SynthesisLayer) and is_supported(module) and isinstance(module.source, Conv2d):
-            module.epilogue = epilogue
-
-
-def fused_blur(x: Tensor, kernel: Tensor) -> Tensor:
+def blur(kernels: PlainKernels, x: Tensor, kernel: Tensor) -> Tensor:
     """`ops.blur` for a kernel of 3x3."""
-    if not _is_served(x):
-        return blur(x, kernel)
-    return cast(Tensor, _Blur.apply(x, separate(kernel)))
+    return cast(Tensor, _Blur.apply(kernels, x, separate(kernel)))
 
 
-def fused_epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+def epilogue(kernels: PlainKernels, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
     """`layers.epilogue`."""
-    if not _is_served(x):
-        return epilogue(layer, x, w, noise)
     scale, shift = None, None
     if layer.style is not None:
         scale, shift = layer.style(w).float().chunk(2, dim=1)  # [N, C] each
     epsilon = layer.quirks.instance_norm_epsilon if layer.use_instance_norm else None
-    slope = negative_slope(layer)
+    slope = layer.nonlinearity.negative_slope
     strength = None if layer.noise_strength is None or noise is None else layer.noise_strength.float()
-    return cast(Tensor, _Epilogue.apply(x, noise, strength, layer.bias.float(), scale, shift, slope, epsilon))
-
-
-def _is_served(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
+    return cast(Tensor, _Epilogue.apply(kernels, x, noise, strength, layer.bias.float(), scale, shift, slope, epsilon))
 
 
 def _pixels(x: Tensor) -> Tensor:
@@ -74,15 +73,13 @@ class _Blur(torch.autograd.Function):
     """A separable filter. Its gradient is the filter turned round: it can be differentiated any number of times."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, taps: tuple[float, float, float]) -> Tensor:
-        kernels = native_gradients()
-        assert kernels is not None
-        ctx.taps = taps
-        return kernels.blur(_pixels(x), taps).permute(0, 3, 1, 2)
+    def forward(ctx: Any, kernels: PlainKernels, x: Tensor, taps: Taps) -> Tensor:
+        ctx.kernels, ctx.taps = kernels, taps
+        return kernels.filter(_pixels(x), taps).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return cast(Tensor, _Blur.apply(gradients[0], ctx.taps[::-1])), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
+        return None, cast(Tensor, _Blur.apply(ctx.kernels, gradients[0], ctx.taps[::-1])), None
 
 
 class _Epilogue(torch.autograd.Function):
@@ -91,6 +88,7 @@ class _Epilogue(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
+        kernels: PlainKernels,
         x: Tensor,  # [N, C, R, R]
         noise: Tensor | None,  # [N or 1, 1, R, R]
         strength: Tensor | None,  # [C], like all that follow float32; None = no noise.
@@ -100,13 +98,12 @@ class _Epilogue(torch.autograd.Function):
         slope: float,
         epsilon: float | None,  # None = no normalization.
     ) -> Tensor:
-        kernels = native_kernels()
-        assert kernels is not None
         x = _pixels(x)
+        ctx.kernels = kernels
         ctx.noise = None if noise is None or strength is None else noise[:, 0].float().contiguous()
         ctx.slope, ctx.has_style, ctx.has_norm = slope, scale is not None, epsilon is not None
         y, out = torch.empty_like(x), torch.empty_like(x)
-        sums = kernels.activate(x, bias, ctx.noise, strength, slope, y)
+        sums = kernels.add_and_activate(x, bias, ctx.noise, strength, slope, y)
         mean, square = sums / x[0, :, :, 0].numel()  # [N, C] each, float64
         if epsilon is None:
             mean, factor = torch.zeros_like(mean), torch.ones_like(mean)
@@ -121,8 +118,7 @@ class _Epilogue(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        kernels = native_gradients()
-        assert kernels is not None
+        kernels: PlainKernels = ctx.kernels
         y, mean, factor, gain = ctx.saved_tensors
         gradient, centre, pixels = _pixels(gradients[0]).to(y.dtype), _row(mean), y[0, :, :, 0].numel()
         total, product = kernels.moments(gradient, y, centre)
@@ -136,4 +132,4 @@ class _Epilogue(torch.autograd.Function):
         bias, strength = sums.sum(dim=1).float()
         style = (product.float(), total.float()) if ctx.has_style else (None, None)
         own_strength = None if ctx.noise is None else strength
-        return x_gradient.permute(0, 3, 1, 2), None, own_strength, bias, *style, None, None
+        return None, x_gradient.permute(0, 3, 1, 2), None, own_strength, bias, *style, None, None
