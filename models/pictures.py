@@ -3,7 +3,7 @@
     python models/pictures.py [NAME ...]
 
 Runs in docs/images what README.md and docs/*.md show as a command ending in `--out NAME`, NAME being a picture there;
-without names, all of them. README.md's Python example is faces.png. The pictures that no command makes are listed.
+without names, all of them. README.md's Python example is faces.webp. The pictures that no command makes are listed.
 """
 
 import re
@@ -41,9 +41,9 @@ def main(names: tuple[str, ...]) -> None:
     known = commands()
     pictures = {path.name for path in IMAGES.iterdir()}
     for name in names or sorted(pictures):
-        if name == "faces.png":
+        if name == "faces.webp":
             faces = stylegan.Generator.from_pretrained().sample(seeds=range(32), truncation_psi=0.7)
-            stylegan.grid(faces, columns=8).save(IMAGES / name)
+            stylegan.images.save(stylegan.grid(faces, columns=8), IMAGES / name)
         elif name in known:
             click.echo(shlex.join(known[name]))
             subprocess.run([sys.executable, "-m", *known[name]], cwd=IMAGES, check=True)

@@ -14,6 +14,8 @@ from stylegan.weights.formats.official import convert_official
 from stylegan.weights.formats.official_pickle import OfficialNetwork, read_official_pickle
 from stylegan.weights.loading import Loaded, build_network
 
+from ..conftest import GOLDEN
+
 FOLDER = Path(__file__).parent / "golden"
 
 
@@ -29,7 +31,7 @@ class Golden:
     def read(cls, name: str, io: str = "") -> "Golden":
         info_file = FOLDER / f"{io or name}.json"
         return cls(
-            read_official_pickle(FOLDER / f"{name}.pkl"),
+            read_official_pickle(GOLDEN / name / "network_nosrc.pkl"),
             dict(np.load(FOLDER / f"{io or name}.npz")),
             json.loads(info_file.read_text()) if info_file.exists() else {},
         )
