@@ -32,6 +32,4 @@ class Discriminator(DiscriminatorNetwork, Pretrained):
             file, or a training checkpoint of another port. The other arguments and the errors are the same, too.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
-        return cls._load(
-            name_or_path, network="D", device=device, resolution=resolution, revision=revision, access=access
-        )
+        return cls._load(name_or_path, "D", device=device, resolution=resolution, revision=revision, access=access)

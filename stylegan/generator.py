@@ -8,83 +8,35 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import latents
-from .errors import InputError
-from .fast import Renderer, check_path, resolve_path
+from .fast import Renderer, check_path
 from .images.rendering import check_output, render
 from .images.settings import remember
 from .latents.bands import Layers
-from .latents.directions import Direction, edit
+from .latents.directions import Direction, check_direction, edit
 from .latents.labels import Labels, label_vectors
-from .latents.seeds import Seeds, choose_noise_seeds, choose_seeds, fresh_noise_seeds
-from .networks.config import check_config, check_nested
-from .networks.layers import initialize
-from .networks.mapping import MappingNetwork
-from .networks.synthesis import SynthesisNetwork, check_noise
-from .runtime.batching import default_batch_size, rounded
-from .runtime.checks import check_choice, check_integer, shown
+from .latents.noise import choose_noise
+from .latents.seeds import Seeds, choose_seeds
+from .networks.generator import GeneratorNetwork
+from .runtime.batching import rounded
 from .runtime.choices import NoiseMode, OutputType, RenderPath
-from .runtime.deprecated import KeptSetting
-from .runtime.device import check_dtype, new_weight
+from .runtime.device import check_dtype
 from .runtime.precision import no_autocast
-from .version import __version__
 from .weights.hub import Access
 from .weights.manifest import DEFAULT_MODEL
 from .weights.publishing import Publishable
 
 
-class Generator(Publishable):
-    """Mapping network, average w and synthesis network (Karras et al. 2019, figure 1b)."""
+class Generator(GeneratorNetwork, Publishable):
+    """A generator: its networks, made by the same arguments, their weight files, and the verbs."""
 
-    w_avg: Tensor
-
-    def __init__(
-        self,
-        *,
-        z_dim: int = 512,  # Size of the input latent.
-        w_dim: int = 512,  # Size of the intermediate latent.
-        label_dim: int = 0,  # Size of the label vectors; 0 = unconditional.
-        img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
-        img_channels: int = 3,
-        truncation_psi: float = 0.7,  # What the model's makers show its images with, for information;
-        truncation_cutoff: int | None = 8,  # see `recommended_truncation`.
-        mapping: Mapping[str, Any] | None = None,  # Further arguments of MappingNetwork; None = its defaults.
-        synthesis: Mapping[str, Any] | None = None,  # Further arguments of SynthesisNetwork; None = its defaults.
-        seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
-    ):
-        check_config(locals())
-        shared = ("z_dim", "w_dim", "label_dim", "img_resolution", "img_channels", "seed")
-        mapping = check_nested("mapping", mapping, MappingNetwork, given=shared)
-        synthesis = check_nested("synthesis", synthesis, SynthesisNetwork, given=shared)
-        super().__init__()
-        self._config: dict[str, Any] = {
-            "z_dim": z_dim,
-            "w_dim": w_dim,
-            "label_dim": label_dim,
-            "img_resolution": img_resolution,
-            "img_channels": img_channels,
-            "truncation_psi": truncation_psi,
-            "truncation_cutoff": truncation_cutoff,
-            "mapping": mapping,
-            "synthesis": synthesis,
-        }
-        self.z_dim, self.w_dim, self.label_dim = z_dim, w_dim, label_dim
-        self.img_resolution, self.img_channels = img_resolution, img_channels
-        self.mapping = MappingNetwork(z_dim=z_dim, w_dim=w_dim, label_dim=label_dim, seed=None, **mapping)
-        self.register_buffer("w_avg", new_weight(w_dim).zero_())
-        self.synthesis = SynthesisNetwork(
-            w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **synthesis
-        )
-        self.synthesis.renderer = Renderer()
-        self.num_ws = self.synthesis.num_ws
-        if seed is not None:
-            initialize(self, seed)
+    renderer_type = Renderer
 
     @classmethod
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
@@ -119,55 +71,25 @@ class Generator(Publishable):
         local_files_only: never use the network.
         force_download: fetch again what is in the cache.
 
-        Downloads are verified, and files in other formats are converted once. Raises NotFoundError for an unknown name
-        or path, DownloadError if a file cannot be had (OfflineError, AuthError, RateLimitError say why), WeightsError
-        for one that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
+        Downloads are verified, files in other formats converted once. Raises NotFoundError for an unknown name or path,
+        DownloadError if a file cannot be had (OfflineError, AuthError, RateLimitError say why), WeightsError for one
+        that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
-        G = cls._load(
-            name_or_path, network="Gs", device=device, resolution=resolution, revision=revision, access=access
-        )
+        G = cls._load(name_or_path, "Gs", device=device, resolution=resolution, revision=revision, access=access)
         G.path = path
         G.synthesis.to(check_dtype(dtype))
         return G
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The arguments that make this network again, with its present level of detail."""
-        return self._config | {"synthesis": self._config["synthesis"] | {"lod": self.synthesis.lod}}
-
-    @property
-    def recommended_truncation(self) -> dict[str, Any]:
-        """How the model's makers show its images, as arguments: `G.sample(4, **G.recommended_truncation)`.
-
-        For information: where `sample` is given nothing, it truncates all layers with psi 0.7, whatever the model.
-        """
-        cutoff = self._config["truncation_cutoff"]
-        cutoff = None if cutoff is None else max(0, min(cutoff, self.num_ws))
-        return {"truncation_psi": self._config["truncation_psi"], "truncation_cutoff": cutoff}
-
-    truncation_psi = KeptSetting()
-    truncation_cutoff = KeptSetting()
-
-    @property
-    def device(self) -> torch.device:
-        return self.w_avg.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The type that the synthesis network computes in."""
-        return self.synthesis.dtype
-
-    @property
     def path(self) -> RenderPath:
         """How images are computed where no gradient is needed: "auto", "plain", "fast" or "native".
 
-        "plain" runs the modules as they stand; the others compute the same, but for rounding, several times as fast:
-        "fast" by operations of torch, "native" by kernels that were compiled at installation, or by Triton on a GPU.
-        "auto" = the fastest that there is, and on a GPU computes the right images there. Calls that these cannot serve
-        take the plain path: those that need gradients, networks in training mode, and options of other implementations;
-        docs/speed.md lists them. Setting it raises InputError for an unknown path, or "native" where nothing was
-        compiled. A path that is named and does not work on a GPU raises RenderError when it is taken.
+        "plain" runs the modules; the others differ only by rounding and are several times as fast: "fast" by operations
+        of torch, "native" by kernels compiled at installation, or by Triton on a GPU. "auto" = the fastest that works.
+        Calls that these cannot serve, such as those that need gradients, take the plain path (see docs/speed.md).
+        Setting it raises InputError for an unknown path, or "native" where nothing was compiled; a path that is named
+        and fails raises RenderError when it is taken.
         """
         return "plain" if self.synthesis.renderer is None else self.synthesis.renderer.path
 
@@ -186,12 +108,12 @@ class Generator(Publishable):
 
     def z(self, seeds: Seeds) -> Tensor:
         """Draw z from seeds, the same on every device: [N, z_dim], float32. See `latents.z_from_seeds`."""
-        self._check_weights()
+        self.check_weights()
         return latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
 
     def noise(self, seeds: Seeds) -> list[Tensor]:
         """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
-        self._check_weights()
+        self.check_weights()
         maps = latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)
         return self.synthesis.share_noise([noise.to(self.device, non_blocking=True) for noise in maps])
 
@@ -225,13 +147,7 @@ class Generator(Publishable):
         Raises InputError also for a direction of another model.
         """
         self.synthesis.check_ws(ws)
-        if not isinstance(direction, Direction):
-            raise InputError(
-                f"direction must be a Direction, as `editing.find_direction` gives it; got {shown(direction)}"
-            )
-        what = f"the direction {direction.name!r} of {direction.model}"
-        next_step = "`stylegan directions` finds those of this model"
-        latents.check_same_average(self.w_avg, direction.w_avg, what=what, next_step=next_step)
+        check_direction(direction, self.w_avg)
         return edit(ws, direction, strength, layers)
 
     @no_autocast()
@@ -309,12 +225,8 @@ class Generator(Publishable):
         vectors = self.label_vectors(labels, len(numbers))
 
         def ws(i: slice) -> Tensor:
-            return self.ws(
-                numbers[i],
-                labels=None if vectors is None else vectors[i],
-                truncation_psi=psi,
-                truncation_cutoff=truncation_cutoff,
-            )
+            own = None if vectors is None else vectors[i]
+            return self.ws(numbers[i], labels=own, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
 
         truncation = {"truncation_psi": rounded(psi.tolist())}
         if truncation_cutoff is not None:
@@ -343,16 +255,6 @@ class Generator(Publishable):
         settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]
         return self._render(settings, ws.__getitem__, noise_mode, noise_seed, batch_size, output_type, progress, noise)
 
-    def default_batch_size(self, n: int) -> int:
-        """How many of n images are computed together where batch_size is None: by resolution and free memory."""
-        if check_integer(n, what="n", low=1, high=2**63) == 1:
-            return 1
-        sizes = (
-            layer.bias.numel() * height * width
-            for layer, (height, width) in zip(self.synthesis.layers, self.synthesis.noise_shapes, strict=True)
-        )
-        return default_batch_size(n, self.img_resolution, self.device, max(sizes) * self.dtype.itemsize)
-
     @no_autocast()
     def _render(
         self,
@@ -366,25 +268,20 @@ class Generator(Publishable):
         noise: Sequence[Tensor | None] | None = None,
     ) -> Any:
         n = len(settings)
-        check_choice(noise_mode, what="noise_mode", choices=get_args(NoiseMode))
-        self._check_weights()
+        self.check_weights()
         check_output(output_type, n, self.img_channels)
-        if noise is not None:
-            if (noise_mode, noise_seed) != ("const", None):
-                raise InputError(
-                    f"noise goes in place of noise_mode and noise_seed, got {noise_mode!r}, {noise_seed!r}"
-                )
-            check_noise(noise, n, self.synthesis.noise_shapes)
-        if noise_mode == "random" and noise_seed is None and output_type == "pil":
-            noise_seed = fresh_noise_seeds(n)  # Pictures remember how they were made.
-        seeds = choose_noise_seeds(noise_seed, noise_mode, n)
-        shared = self.noise(seeds[0]) if len(set(seeds)) == 1 else None
+        seeds, maps = choose_noise(
+            self.noise,
+            n,
+            mode=noise_mode,
+            seed=noise_seed,
+            given=noise,
+            shapes=self.synthesis.noise_shapes,
+            remembered=output_type == "pil",
+        )
 
         def images(i: slice) -> Tensor:
-            maps: Sequence[Tensor | None] | None = shared or (self.noise(seeds[i]) if seeds else None)
-            if noise is not None:
-                maps = [m if m is None or len(m) == 1 else m[i] for m in noise]
-            return self.synthesis(ws(i), noise_mode=noise_mode, noise=maps)
+            return self.synthesis(ws(i), noise_mode=noise_mode, noise=maps(i))
 
         batch_size = self.default_batch_size(n) if batch_size is None else batch_size
         results = render(images, n, batch_size=batch_size, output_type=output_type, progress=progress)
@@ -395,31 +292,7 @@ class Generator(Publishable):
                 remember(image, known | own | ({"noise_seed": seeds[j]} if seeds else {}))
         return results
 
-    def _check_weights(self) -> None:
-        if self.device.type == "meta":
-            raise InputError("this network is on the meta device, where there are no numbers; load it onto another one")
-
-    def provenance(self) -> dict[str, str]:
-        """What every picture of this model remembers: software, model, where it came from, its weights and licence."""
-        # Of a file, the name alone: whoever gets the picture need not know the folders of this computer.
-        source = os.path.basename(os.path.abspath(self.source)) if os.path.exists(self.source) else self.source
-        known = {"Software": f"stylegan {__version__}", "model": self.name, "source": source}
-        known |= {"weights_sha256": self.weights_sha256, "dtype": str(self.dtype).removeprefix("torch.")}
-        known["path"] = resolve_path(self.path, self.device)
-        return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})
-
-    def __repr__(self) -> str:
-        parameters = sum(p.numel() for p in self.parameters())
-        size = f"{self.img_resolution}x{self.img_resolution}"
-        license = self.metadata.get("license", "unknown")
-        return (
-            f"Generator({self.name}: {size}, {parameters / 1e6:.1f} M parameters, "
-            f"{str(self.dtype).removeprefix('torch.')} on {self.device}, from {self.source}, licence: {license})"
-        )
-
     def label_vectors(self, labels: Labels, n: int) -> Tensor | None:
         """Class indices, names of classes or label vectors -> [n, label_dim], on the device of the network."""
-        classes = self.metadata.get("classes")
-        names = [str(c) for c in classes] if isinstance(classes, list) else []
-        vectors = label_vectors(labels, n, self.label_dim, classes=names, model=self.name)
+        vectors = label_vectors(labels, n, self.label_dim, classes=self.classes, model=self.name)
         return None if vectors is None else vectors.to(self.device, non_blocking=True)

@@ -1,6 +1,6 @@
 """Directions in latent space: find them, keep them in files, move along them with `G.edit`.
 
-May import: errors, runtime, networks, images, weights, latents, generator.
+May import: errors, runtime, images, weights, latents, generator.
 """
 
 from ..latents.directions import Direction, load_directions, save_directions

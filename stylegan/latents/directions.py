@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..runtime.checks import check_number, is_index, typed
+from ..runtime.checks import check_number, is_index, shown, typed
 from ..runtime.json_yaml import check_object
 from ..runtime.tensor_files import load_tensors, save_tensors
 from ..runtime.tensors import check_tensor
 from .bands import Layers, layer_indices
-from .styles import as_numbers
+from .styles import as_numbers, check_same_average
 
 # Where the attributes that classifiers here know by name lead: the classes that their scores rise with.
 _POSITIVE = {"age": "older", "gender": "female"}
@@ -60,6 +60,14 @@ class Direction:
     def positive(self) -> str:
         """Where a positive strength leads, in words, where the direction's facts or its name tell; else empty."""
         return str(self.facts.get("positive", _POSITIVE.get(self.name, "")))
+
+
+def check_direction(direction: Any, w_avg: Tensor) -> None:
+    """Raise InputError unless this is a direction of the model with this average w."""
+    if not isinstance(direction, Direction):
+        raise InputError(f"direction must be a Direction, as `editing.find_direction` gives it; got {shown(direction)}")
+    what = f"the direction {direction.name!r} of {direction.model}"
+    check_same_average(w_avg, direction.w_avg, what=what, next_step="`stylegan directions` finds those of this model")
 
 
 @typed

@@ -1,4 +1,4 @@
 """The definition of the networks: pure operations, layers, mapping, synthesis and discriminator. One file an arrow.
 
-May import: errors, runtime, fast.
+May import: errors, runtime.
 """

@@ -223,6 +223,12 @@ class SynthesisNetwork(nn.Module):
         return next(self.parameters()).dtype
 
     @property
+    def layer_bytes(self) -> int:
+        """The size of one image's features at the largest layer."""
+        sizes = (layer.bias.numel() * h * w for layer, (h, w) in zip(self.layers, self.noise_shapes, strict=True))
+        return max(sizes) * self.dtype.itemsize
+
+    @property
     def noise_shapes(self) -> list[tuple[int, int]]:
         """Height and width of the noise map of each layer."""
         return [(2 ** (i // 2 + 2),) * 2 for i in range(self.num_layers)]

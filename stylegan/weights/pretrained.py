@@ -27,8 +27,8 @@ class Pretrained(nn.Module):
     def _load(
         cls,
         name_or_path: str | os.PathLike[str],
-        *,
         network: NetworkName,
+        *,
         device: str | torch.device | None,
         resolution: int | None,
         revision: str | None,
@@ -46,9 +46,24 @@ class Pretrained(nn.Module):
         raise NotImplementedError
 
     @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that it computes in."""
+        return next(self.parameters()).dtype
+
+    @property
     def name(self) -> str:
         """The model's name, or "unnamed"."""
         return str(self.metadata.get("name", "unnamed"))
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of a conditional model's classes, as far as they are known."""
+        classes = self.metadata.get("classes")
+        return [str(c) for c in classes] if isinstance(classes, list) else []
 
     def checkpoint(self) -> Checkpoint:
         """The network as data: config, tensors and metadata."""
@@ -79,3 +94,12 @@ class Pretrained(nn.Module):
         if self._digest is None or self._digest[0] != key:
             self._digest = key, self.checkpoint().sha256()
         return self._digest[1]
+
+    def __repr__(self) -> str:
+        side = self.config["img_resolution"]
+        millions = sum(p.numel() for p in self.parameters()) / 1e6
+        return (
+            f"{type(self).__name__}({self.name}: {side}x{side}, {millions:.1f} M parameters, "
+            f"{str(self.dtype).removeprefix('torch.')} on {self.device}, "
+            f"from {self.source}, licence: {self.metadata.get('license', 'unknown')})"
+        )

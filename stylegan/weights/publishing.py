@@ -7,17 +7,21 @@ from typing import Any
 
 import torch
 
+from ..fast import resolve_path
 from ..images.encoding import save
 from ..images.grids import grid
 from ..runtime.atomic_files import as_path, write_atomically
 from ..runtime.checks import typed
+from ..version import __version__
 from .hub import upload
 from .model_card import model_card
 from .pretrained import Pretrained
 
 
 class Publishable(Pretrained):
-    """A generator that can be published: it makes the images of its card."""
+    """A generator whose images tell what made them, and that can be published with a card of them."""
+
+    path: Any  # How its images are computed.
 
     @property
     def recommended_truncation(self) -> dict[str, Any]:
@@ -27,6 +31,15 @@ class Publishable(Pretrained):
     def sample(self, n: int = 1, *, truncation_psi: Any = 0.7, labels: Any = None) -> Any:
         """PIL images of the seeds 0 to n - 1."""
         raise NotImplementedError
+
+    def provenance(self) -> dict[str, str]:
+        """What every picture of this model remembers: software, model, where it came from, its weights and licence."""
+        # Of a file, the name alone: whoever gets the picture need not know the folders of this computer.
+        source = os.path.basename(os.path.abspath(self.source)) if os.path.exists(self.source) else self.source
+        known = {"Software": f"stylegan {__version__}", "model": self.name, "source": source}
+        known |= {"weights_sha256": self.weights_sha256, "dtype": str(self.dtype).removeprefix("torch.")}
+        known["path"] = resolve_path(self.path, self.device)
+        return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})
 
     @typed
     def push_to_hub(

@@ -1,0 +1,44 @@
+"""The noise of several images: which seeds it has, and the maps of each batch."""
+
+from collections.abc import Callable, Sequence
+from typing import get_args
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..networks.synthesis import check_noise
+from ..runtime.checks import check_choice
+from ..runtime.choices import NoiseMode
+from .seeds import Seeds, choose_noise_seeds, fresh_noise_seeds
+
+# One map for each layer; None = as the noise mode says.
+Maps = Sequence[Tensor | None] | None
+
+
+def choose_noise(
+    draw: Callable[[Seeds], list[Tensor]],  # Seeds -> a map for each layer, [N, 1, R, R].
+    n: int,
+    *,
+    mode: NoiseMode,
+    seed: int | Sequence[int] | None,
+    given: Maps,  # In place of a mode.
+    shapes: Sequence[tuple[int, int]],  # Of the maps.
+    remembered: bool,  # Whether the images remember the seeds of fresh noise.
+) -> tuple[list[int], Callable[[slice], Maps]]:
+    """The noise seed of each of n images, if they have any, and the maps of some of the images.
+
+    Raises InputError for arguments that do not go together, and maps that do not fit.
+    """
+    check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
+    if given is not None:
+        if (mode, seed) != ("const", None):
+            raise InputError(f"noise goes in place of noise_mode and noise_seed, got {mode!r}, {seed!r}")
+        check_noise(given, n, shapes)
+        return [], lambda i: [m if m is None or len(m) == 1 else m[i] for m in given]
+    if mode == "random" and seed is None and remembered:
+        seed = fresh_noise_seeds(n)
+    seeds = choose_noise_seeds(seed, mode, n)
+    if len(set(seeds)) == 1:
+        shared = draw(seeds[0])
+        return seeds, lambda i: shared
+    return seeds, lambda i: draw(seeds[i]) if seeds else None
