@@ -29,7 +29,7 @@ def models_table() -> str:
         size = f"{entry.resolution}x{entry.resolution}" if entry.resolution else ""
         what = entry.description.split(": ", 1)[-1].rstrip(".")
         licence = f"[{entry.license}]({entry.license_url})" if entry.license_url else entry.license
-        sources = "; ".join(f"{file.source.host}: {CHECKS.get(file.known, file.known)}" for file in entry.files)
+        sources = "; ".join(f"{file.source.host}: {CHECKS.get(file.known, file.known)}" for file in entry.holding("Gs"))
         tried = entry.tried_on or ("yes" if entry.tried else "no")
         lines.append(f"| `{entry.name}` | {size} | {what} | {entry.dataset} | {licence} | {sources} | {tried} |")
     return "\n".join(lines)

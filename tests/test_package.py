@@ -70,7 +70,7 @@ def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
 
 def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
     names = set(zipfile.ZipFile(archives[".whl"]).namelist())
-    bundled = {entry.files[0].source.location for entry in manifest.entries().values() if entry.is_bundled}
+    bundled = {f.source.location for entry in manifest.entries().values() if entry.is_bundled for f in entry.files}
     assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css"} <= names
     assert {f"stylegan/{location}" for location in bundled} <= names
     assert {

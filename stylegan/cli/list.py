@@ -44,5 +44,5 @@ def list_models(show_all: bool) -> None:
 
 def _sources(entry: Entry) -> str:
     """The first source, and how many more there are."""
-    more = len(entry.files) - 1
+    more = len(entry.holding("Gs")) - 1
     return entry.files[0].source.host + (f" +{more}" if more else "")

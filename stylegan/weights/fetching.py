@@ -43,13 +43,14 @@ class WeightFile:
     model: str = ""  # The name of its folder or repository, where its own says nothing.
     entry: Entry | None = None  # Of the manifest.
     fetched: hub.Fetched | None = None  # How it was downloaded; None = it was here.
+    sha256: str | None = None  # Of a bundled file.
 
     @property
     def facts(self) -> dict[str, Any]:
         """What to show of it, besides where it came from."""
         if self.fetched is not None:
             return {"sha256": self.fetched.shown_sha256}
-        return {} if self.entry is None else {"sha256": str(self.entry.files[0].sha256)}
+        return {} if self.sha256 is None else {"sha256": self.sha256}
 
     @property
     def terms(self) -> str | None:
@@ -103,16 +104,16 @@ def _fetch_entry(
     if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
         raise InputError(f"{entry.name!r} comes from no model hub and has no revision {shown(revision)}; leave it out")
     if entry.is_bundled:
-        with manifest.open_file(entry) as path:
-            yield WeightFile(path, str(entry.files[0].source), entry=entry)
+        own = entry.holding(network)[0]
+        with manifest.open_file(own) as path:
+            yield WeightFile(path, str(own.source), entry=entry, sha256=own.sha256)
     else:
         yield _fetch_first(entry, network, revision, access)
 
 
 def _fetch_first(entry: Entry, network: NetworkName | None, revision: str | None, access: hub.Access) -> WeightFile:
     """From the cache if any of its sources is there, else from the first that answers with the right file."""
-    files = [file for file in entry.files if network is None or not file.networks or network in file.networks]
-    files = [_revised(file, revision) for file in files or entry.files]
+    files = [_revised(file, revision) for file in entry.holding(network)]
     if not access.force_download:
         files.sort(key=lambda file: hub.cached_path(file.source, access.cache) is None)
     failures: list[tuple[File, Exception]] = []

@@ -71,6 +71,11 @@ class Entry:
     zoo: bool  # Whether it is one of the further networks that `stylegan list` shows with --all alone.
     files: tuple[File, ...]  # The same network at several places, each in its own format; the first to be had is used.
 
+    def holding(self, network: str | None) -> list[File]:
+        """The files that hold a network (G, Gs or D), or may; None = any. All files if none is known to."""
+        found = [file for file in self.files if network is None or not file.networks or network in file.networks]
+        return found or list(self.files)
+
     @property
     def is_bundled(self) -> bool:
         """Whether the model ships inside the package."""
@@ -116,9 +121,8 @@ def find(name: str) -> Entry:
 
 
 @contextmanager
-def open_file(entry: Entry) -> Iterator[Path]:
+def open_file(file: File) -> Iterator[Path]:
     """The path of a bundled file while the context lasts, verified. Raises IntegrityError if it is another file."""
-    file = entry.files[0]
     with resources.as_file(_PACKAGE / file.source.location) as path:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()

@@ -254,9 +254,9 @@ def test_licences_are_handed_down_over_generations_and_resumes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["faces-64", "faces-128", "avatars-64"])
-def test_the_folders_of_the_bundled_models_are_read_with_their_licences(name):
-    folder = GOLDEN.parents[1] / "models" / name
-    source = read_source(folder, settings(resolution=64))
+def test_bundled_models_are_read_with_discriminator_and_licence(name):
+    source = read_source(name, settings(resolution=64))
+    assert set(source.networks) == {"G", "D", "Gs"}
     bundled = Generator.from_pretrained(name)
     assert (source.preset, source.generator["z_dim"], source.resolution) == ("F", 256, bundled.img_resolution)
     assert source.generator["synthesis"]["lod"] == 0

@@ -286,7 +286,7 @@ def test_a_folder_where_a_file_is(tiny: Generator, saved: Path):
 def test_manifest_entries_are_their_files():
     """After replacing a bundled file, this says what the manifest must say."""
     for entry in (entry for entry in manifest.entries().values() if entry.is_bundled):
-        with manifest.open_file(entry) as path:
+        with manifest.open_file(entry.files[0]) as path:
             G = Generator.from_pretrained(path)
         assert (G.name, G.img_resolution) == (entry.name, entry.resolution)
         assert (G.metadata["license"], G.metadata["license_url"]) == (entry.license, entry.license_url)
@@ -306,3 +306,11 @@ def test_checkpoint_of_any_network(tmp_path):
     loaded = load_checkpoint(tmp_path / "a.safetensors")
     assert (loaded.network, loaded.config, loaded.metadata) == ("Other", {"x": 1}, {"name": "é"})
     assert loaded.state_dict["t"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("name", ["faces-128", "faces-64", "avatars-64"])
+def test_a_bundled_model_brings_its_discriminator(name: str):
+    G, D = Generator.from_pretrained(name), Discriminator.from_pretrained(name)
+    assert (D.img_resolution, D.name, D.metadata["license"]) == (G.img_resolution, name, G.metadata["license"])
+    fakes = G.sample(8, output_type="pt")
+    assert D(fakes).mean() < 0  # At the end of training, it can still tell.
