@@ -153,7 +153,9 @@ def _factor(layer: SynthesisLayer, source: Conv2d) -> float:
 
 def is_supported(layer: Any) -> bool:
     """Whether the fast paths know the options of a synthesis layer."""
-    if type(layer) is not SynthesisLayer or layer.use_pixel_norm or layer.quirks.bias_before_blur:
+    if type(layer) is not SynthesisLayer or layer.use_pixel_norm:
+        return False
+    if layer.quirks.bias_before_blur or layer.quirks.activate_before_blur:
         return False
     if layer.blur_kernel is not None and layer.blur_kernel.shape[-1] != 3:
         return False

@@ -57,9 +57,7 @@ class DiscriminatorNetwork(nn.Module):
         self.blocks = nn.ModuleDict()
         for r in reversed(resolutions):
             if progressive or r == img_resolution:
-                self.from_rgb[str(r)] = _FromRGB(
-                    img_channels, channels[r], nonlinearity, equalized_lr, activations=quirks.from_rgb_activations
-                )
+                self.from_rgb[str(r)] = _FromRGB(img_channels, channels[r], nonlinearity, equalized_lr, quirks)
             if r > 4:
                 self.blocks[str(r)] = _Block(
                     channels[r],
@@ -77,6 +75,7 @@ class DiscriminatorNetwork(nn.Module):
             equalized_lr=equalized_lr,
             mbstd_group_size=mbstd_group_size,
             mbstd_num_features=mbstd_num_features,
+            linear_dense=quirks.linear_dense,
         )
         self.kernels: LayerKernels = Modules()  # What computes the filter in the blocks.
         if seed is not None:
@@ -128,12 +127,17 @@ class _FromRGB(nn.Module):
     """Image to features: 1x1 convolution and activation."""
 
     def __init__(
-        self, img_channels: int, channels: int, nonlinearity: NonlinearityName, equalized_lr: bool, *, activations: int
+        self,
+        img_channels: int,
+        channels: int,
+        nonlinearity: NonlinearityName,
+        equalized_lr: bool,
+        quirks: DiscriminatorQuirks,
     ):
         super().__init__()
-        self.conv = Conv2d(img_channels, channels, 1, equalized_lr=equalized_lr)
+        self.conv = Conv2d(img_channels, channels, quirks.from_rgb_kernel, equalized_lr=equalized_lr)
         self.nonlinearity = Nonlinearity(nonlinearity)
-        self.activations = activations
+        self.activations = quirks.from_rgb_activations
 
     def forward(self, img: Tensor) -> Tensor:
         x = self.conv(img)
@@ -182,6 +186,7 @@ class _Head(nn.Module):
         equalized_lr: bool,
         mbstd_group_size: int,
         mbstd_num_features: int,
+        linear_dense: bool,
     ):
         super().__init__()
         self.mbstd_group_size, self.mbstd_num_features = mbstd_group_size, mbstd_num_features
@@ -189,11 +194,11 @@ class _Head(nn.Module):
         self.conv = Conv2d(in_channels + mbstd_channels, in_channels, 3, equalized_lr=equalized_lr)
         self.dense0 = Dense(in_channels * 16, channels, gain=sqrt(2), equalized_lr=equalized_lr)
         self.dense1 = Dense(channels, num_scores, gain=1.0, equalized_lr=equalized_lr)
-        self.nonlinearity = Nonlinearity(nonlinearity)
+        self.nonlinearity, self.linear_dense = Nonlinearity(nonlinearity), linear_dense
 
     def forward(self, x: Tensor) -> Tensor:
         if self.mbstd_group_size > 1:
             x = ops.minibatch_stddev(x, self.mbstd_group_size, self.mbstd_num_features)
         x = activate(self.conv(x), self.nonlinearity)
-        x = activate(self.dense0(x.flatten(1)), self.nonlinearity)
-        return self.dense1(x)
+        x = self.dense0(x.flatten(1))
+        return self.dense1(x if self.linear_dense else activate(x, self.nonlinearity))

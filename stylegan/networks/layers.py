@@ -222,6 +222,8 @@ class SynthesisLayer(nn.Module):
         """x: [N, C_in, H, W], or w itself for an input; w: [N, w_dim]; noise: [N or 1, 1, R, R] or None."""
         x = self.source(x)  # [N, C, R, R]
         if self.blur_kernel is not None:
+            if self.quirks.activate_before_blur:
+                x = activate(x + self.bias[:, None, None], self.nonlinearity)
             x = kernels.blur(x, self.blur_kernel)
         return kernels.epilogue(self, x, w, noise)
 
@@ -233,7 +235,8 @@ def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) 
         bias = ops.blur(bias.expand(1, *x.shape[1:]), layer.blur_kernel)  # [1, C, R, R]
     if layer.noise_strength is not None and noise is not None:
         x = x + noise * layer.noise_strength[:, None, None]
-    x = activate(x + bias, layer.nonlinearity)
+    activated = layer.quirks.activate_before_blur and layer.blur_kernel is not None
+    x = activate(x if activated else x + bias, layer.nonlinearity)
 
     if layer.use_pixel_norm:
         x = ops.pixel_norm(x)

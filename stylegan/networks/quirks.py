@@ -22,13 +22,15 @@ class Quirks:
     # Layers that double the size add their bias before the filter, which weakens it along the border; False = after
     # it, as the official code.
     bias_before_blur: bool = False
+    # Such layers add their bias and are activated before the filter, and activated again after the noise.
+    activate_before_blur: bool = False
     noise_per_resolution: bool = False  # "random" noise is that of both layers; False = of each, as the official code.
     # Below 128x128, features are enlarged by interpolation; False = by repetition, as the official code.
     bilinear_upscale: bool = False
 
     def __post_init__(self) -> None:
         check_number(self.instance_norm_epsilon, what="instance_norm_epsilon", low=0.0, high=1.0)
-        for name in ("bias_before_blur", "noise_per_resolution", "bilinear_upscale"):
+        for name in ("bias_before_blur", "activate_before_blur", "noise_per_resolution", "bilinear_upscale"):
             check_flag(getattr(self, name), what=name)
 
 
@@ -39,8 +41,13 @@ class DiscriminatorQuirks:
     from_rgb_activations: int = 1  # How often features of the image are activated, 0 to 2; 1 = as the official code.
     # In a block, the first convolution changes the number of feature maps; False = the second, as the official code.
     widen_first: bool = False
+    from_rgb_kernel: int = 1  # Size of the convolutions of the image, 1 or 3; 1 = as the official code.
+    linear_dense: bool = False  # The first dense layer is not activated; False = it is, as the official code.
 
     def __post_init__(self) -> None:
+        if self.from_rgb_kernel not in (1, 3) or isinstance(self.from_rgb_kernel, bool):
+            raise InputError(f"from_rgb_kernel must be 1 or 3, got {shown(self.from_rgb_kernel)}")
+        check_flag(self.linear_dense, what="linear_dense")
         check_integer(self.from_rgb_activations, what="from_rgb_activations", low=0, high=2)
         check_flag(self.widen_first, what="widen_first")
 

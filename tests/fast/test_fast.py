@@ -42,6 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 PLAIN_ONLY: dict[str, dict[str, Any]] = {
     "pixel norm": {"use_pixel_norm": True},
     "bias before blur": {"bias_before_blur": True},
+    "activation before blur": {"quirks": {"activate_before_blur": True}},
     "bilinear": {"bilinear_upscale": True},
     "long filter": {"blur_filter": [1, 3, 3, 1]},
 }

@@ -113,7 +113,28 @@ def test_other_quirks_are_refused(options, message):
         generator(**options)
 
 
+def test_activation_before_the_filter():
+    """And once more after the noise; a layer without a filter is an official one."""
+    fields = {"quirks": {"activate_before_blur": True}}
+    G, official = generator(**fields), generator()
+    assert not torch.equal(image(G), image(official))
+    assert G.config["synthesis"]["quirks"] == fields["quirks"]
+    assert torch.equal(image(generator(**fields, blur_filter=None)), image(generator(blur_filter=None)))
+
+
+@pytest.mark.parametrize("fields", [{"from_rgb_kernel": 3}, {"linear_dense": True}])
+def test_other_layers_of_a_discriminator(fields):
+    D = discriminator(quirks=fields)
+    assert D.config["quirks"] == {"from_rgb_activations": 1, "widen_first": False} | fields
+    img = torch.linspace(-1, 1, 3 * 16 * 16).reshape(1, 3, 16, 16)
+    assert not torch.equal(D(img), discriminator()(img))
+
+
 def test_other_quirks_of_a_discriminator_are_refused():
+    with pytest.raises(InputError, match="from_rgb_kernel must be 1 or 3, got 5"):
+        discriminator(quirks={"from_rgb_kernel": 5})
+    with pytest.raises(InputError, match="linear_dense must be True or False, got 2"):
+        discriminator(quirks={"linear_dense": 2})
     with pytest.raises(InputError, match="from_rgb_activations must be an integer from 0 to 2, got 3"):
         discriminator(quirks={"from_rgb_activations": 3})
     with pytest.raises(InputError, match="unknown field 'bilinear_upscale'; DiscriminatorQuirks has"):

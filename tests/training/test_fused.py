@@ -62,6 +62,7 @@ def gradients(G: Generator, n: int, *, noise="own", dtype=torch.float32) -> dict
         ({"instance_norm_epsilon": 0.1}, 2, "own"),
         ({"use_pixel_norm": True}, 2, "own"),  # One that the kernels do not know.
         ({"bias_before_blur": True}, 2, "own"),
+        ({"quirks": {"activate_before_blur": True}}, 2, "own"),
     ],
 )
 def test_images_and_gradients_are_those_of_the_modules(options, n, noise):

@@ -179,6 +179,7 @@ class _TorchMachine(PickleMachine):
         self.data, self.places = data, places
         self.storages: dict[str, _Storage] = {}
         self.values: dict[str, Tensor] = {}
+        self.has_records = False
         self._calls: dict[tuple[str, str], Callable[[tuple[Any, ...]], Any]] = {
             ("collections", "OrderedDict"): self.new_dict,
             ("collections", "Counter"): self.new_dict,
@@ -187,6 +188,12 @@ class _TorchMachine(PickleMachine):
             ("torch._utils", "_rebuild_parameter"): self.rebuild_parameter,
             ("torch", "Size"): self.new_size,
             ("torch", "device"): self.new_device,
+            ("mmengine.logging.history_buffer", "HistoryBuffer"): self.new_record,
+            ("__builtin__", "getattr"): self.method_of_record,
+            ("builtins", "getattr"): self.method_of_record,
+            ("numpy", "ndarray"): self.refuse_call,
+            ("numpy.core.multiarray", "_reconstruct"): self.array_of_record,
+            ("numpy._core.multiarray", "_reconstruct"): self.array_of_record,
         }
         # These are only ever arguments.
         for name in _STORAGES:
@@ -265,6 +272,21 @@ class _TorchMachine(PickleMachine):
     def rebuild_parameter(self, args: tuple[Any, ...]) -> Any:
         self.expect(len(args) == 3 and isinstance(args[0], Tensor | None), "a parameter", args)
         return args[0]
+
+    def new_record(self, args: tuple[Any, ...]) -> _Ignored:
+        """A record of losses, of mmagic; what it holds comes after it."""
+        self.has_records = True
+        return _Ignored()
+
+    def array_of_record(self, args: tuple[Any, ...]) -> _Ignored:
+        self.expect(self.has_records, "an array of NumPy", args)
+        return _Ignored()
+
+    def method_of_record(self, args: tuple[Any, ...]) -> _Ignored:
+        """A record names methods of its own class, which are not looked up."""
+        known = len(args) == 2 and isinstance(args[0], Global) and args[0].name == "HistoryBuffer"
+        self.expect(known, "an attribute", args)
+        return _Ignored()
 
     def new_size(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         self.expect(len(args) == 1 and isinstance(args[0], tuple), "torch.Size", args)

@@ -17,7 +17,18 @@ from ...runtime.device import FLOAT32_CPU
 from ...runtime.tensor_files import read_header
 from ..checkpoint import Checkpoint
 from ..formats.torch_files import read_torch_file
-from . import alae, genforce, huangzh13, interfacegan, lernapparat, official_names, podgorskiy, rosinality, stylegan_zoo
+from . import (
+    alae,
+    genforce,
+    huangzh13,
+    interfacegan,
+    lernapparat,
+    mmgeneration,
+    official_names,
+    podgorskiy,
+    rosinality,
+    stylegan_zoo,
+)
 from .common import Layout, Parts, Request, Tensors, average_apart
 from .foreign import name_foreign
 
@@ -32,6 +43,7 @@ LAYOUTS = [
     alae.LAYOUT,
     alae.OTHER_LAYOUT,
     stylegan_zoo.LAYOUT,
+    mmgeneration.LAYOUT,
     official_names.LAYOUT,
 ]
 
@@ -81,7 +93,8 @@ def convert(parts: Parts, request: Request) -> list[Checkpoint]:
 def unwrap(data: Any, name: str = "the file") -> dict[str, Tensors]:
     """The state dicts of what torch.save wrote: under their keys, or those within "models"; "" for a bare one.
 
-    Only floating-point tensors are kept, and "module." before their names is dropped.
+    Only floating-point tensors are kept, and the integers that say how far a network was grown; "module." before their
+    names is dropped.
     """
     if isinstance(data, list | tuple):
         data = {str(i): value for i, value in enumerate(data[:8])}
@@ -100,9 +113,10 @@ def unwrap(data: Any, name: str = "the file") -> dict[str, Tensors]:
 
 def _state_dict(value: dict[Any, Any]) -> Tensors:
     return {
-        key.removeprefix("module."): tensor
+        key.removeprefix("module."): tensor.float() if key in mmgeneration.INTEGERS else tensor
         for key, tensor in value.items()
-        if isinstance(key, str) and isinstance(tensor, Tensor) and tensor.is_floating_point()
+        if isinstance(key, str) and isinstance(tensor, Tensor)
+        if tensor.is_floating_point() or key in mmgeneration.INTEGERS
     }
 
 

@@ -9,6 +9,8 @@ _STYLEGAN1 = "this library reads StyleGAN 1 (2018); use the code that the file i
 # What a tensor of each is called. The first that fits counts.
 _FAMILIES = [
     (r"(.*\.)?convs\.\d+\.conv\.(style_)?modulation\..*", "a StyleGAN2 (rosinality's port, or MMGeneration's)"),
+    (r"(.*\.)?(constant_input\.input|convs\.\d+\.conv\.style_modulation\..*)", "a StyleGAN2 (MMGeneration's)"),
+    (r"(.*\.)?noise2feat\.linear\.weight_orig", "a Progressive GAN (MMGeneration's)"),
     (r"(.*\.)?(S|SE|G|GE|D|D_aug)\.(net|initial_conv|initial_block|blocks)\b.*", "a StyleGAN2 (lucidrains' port)"),
     (r"(.*\.)?synthesis\.(input\.(freqs|phases|affine\.weight)|L\d+_\d+_\d+\..*)", "a StyleGAN3"),
     (r"(.*\.)?synthesis\.b\d+\.(const|conv[01]\.affine\.weight|torgb\.affine\.weight)", "a StyleGAN2 (ada-pytorch)"),

@@ -107,3 +107,81 @@ def emulate_discriminator(d: Variables, x: Tensor, *, activations: int = 1, grou
     x = torch.cat([x, y.repeat(g, 1, 4, 4)], dim=1)
     x = F.leaky_relu(layer("4x4/Conv", x), 0.2)
     return layer("4x4/Dense1", F.leaky_relu(layer("4x4/Dense0", x), 0.2), gain=1.0)
+
+
+# mmgeneration and mmagic, on their tensors as they use them.
+
+
+def _equal(tensors: dict[str, Tensor], name: str, gain: float = sqrt(2)) -> Tensor:
+    weight = tensors[f"{name}.weight_orig"]
+    return weight * gain / sqrt(weight[0].numel())
+
+
+def emulate_mmgeneration_mapping(port: dict[str, Tensor], z: Tensor) -> Tensor:
+    w = z / (z.square().mean(dim=1, keepdim=True).sqrt() + 1e-6)
+    i = 1
+    while f"style_mapping.{i}.bias" in port:
+        weight = _equal(port, f"style_mapping.{i}.linear", gain=1) * 0.01
+        w = F.leaky_relu(F.linear(w, weight, port[f"style_mapping.{i}.bias"] * 0.01), 0.2)
+        i += 1
+    return w
+
+
+def emulate_mmgeneration(
+    port: dict[str, Tensor], ws: Tensor, noise: list[Tensor], *, scale: int | None = None, share: float = 1.0
+) -> Tensor:
+    """The generator in BGR; scale: of the image; share: of its last resolution, while growing."""
+    blocks = sum(name.endswith("conv2.conv.bias") for name in port)
+    last = blocks - 1 if scale is None else scale.bit_length() - 3
+    x, images = port["convs.0.conv1.input"].expand(len(ws), -1, -1, -1), []
+    for block in range(last + 1):
+        name = f"convs.{block}"
+        if block:
+            x = F.interpolate(x, scale_factor=2)
+            x = F.conv2d(x, _equal(port, f"{name}.conv1.0.conv"), port[f"{name}.conv1.0.conv.bias"], padding=1)
+            x = F.leaky_relu(x, 0.2)
+            kernel = port[f"{name}.conv1.1.kernel"].expand(x.shape[1], 1, 3, 3)
+            x = F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+        for k in (1, 2):
+            if k == 2:
+                x = F.conv2d(x, _equal(port, f"{name}.conv2.conv"), port[f"{name}.conv2.conv.bias"], padding=1)
+            i = 2 * block + k - 1
+            x = F.leaky_relu(x + noise[i] * port[f"{name}.noise_injector{k}.weight"], 0.2)
+            affine = f"{name}.adain{k}.affine"
+            style = F.linear(ws[:, i], _equal(port, affine), port[f"{affine}.bias"])[:, :, None, None]
+            gamma, beta = style.chunk(2, dim=1)
+            x = gamma * F.instance_norm(x, eps=1e-5) + beta
+        images.append(F.conv2d(x, _equal(port, f"to_rgbs.{block}.conv"), port[f"to_rgbs.{block}.conv.bias"]))
+    if share == 1:
+        return images[-1]
+    return (1 - share) * F.interpolate(images[-2], scale_factor=2) + share * images[-1]
+
+
+def emulate_mmgeneration_discriminator(port: dict[str, Tensor], img: Tensor, *, share: float = 1.0) -> Tensor:
+    """Scores of BGR images."""
+    blocks = sum(name.startswith("from_rgb") and name.endswith("bias") for name in port)
+    first = blocks - (img.shape[-1].bit_length() - 2)
+
+    def from_rgb(j: int, x: Tensor) -> Tensor:
+        return F.leaky_relu(
+            F.conv2d(x, _equal(port, f"from_rgb.{j}.conv"), port[f"from_rgb.{j}.conv.bias"], padding=1), 0.2
+        )
+
+    x = from_rgb(first, img)
+    for j in range(first, blocks - 1):
+        x = F.conv2d(x, _equal(port, f"convs.{j}.0.conv"), port[f"convs.{j}.0.conv.bias"], padding=1)
+        kernel = port[f"convs.{j}.1.kernel"].expand(x.shape[1], 1, 3, 3)
+        x = F.conv2d(F.leaky_relu(x, 0.2), kernel, padding=1, groups=x.shape[1])
+        # Shrinking is part of the convolution; the bias comes after.
+        x = F.avg_pool2d(F.conv2d(x, _equal(port, f"convs.{j}.2.conv"), padding=1), 2)
+        x = F.leaky_relu(x + port[f"convs.{j}.2.conv.bias"][:, None, None], 0.2)
+        if j == first and share < 1:
+            x = share * x + (1 - share) * from_rgb(j + 1, F.avg_pool2d(img, 2))
+    g = min(4, len(x))
+    y = x.reshape(g, -1, *x.shape[1:])
+    y = (y.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(1, 2, 3), keepdim=True)
+    x = torch.cat([x, y.repeat(g, 1, 4, 4)], dim=1)
+    name = f"convs.{blocks - 1}"
+    x = F.leaky_relu(F.conv2d(x, _equal(port, f"{name}.0.conv"), port[f"{name}.0.conv.bias"], padding=1), 0.2)
+    x = F.conv2d(x, _equal(port, f"{name}.1.conv"), port[f"{name}.1.conv.bias"]).flatten(1)
+    return F.linear(x, _equal(port, "final_linear.0.linear", gain=1), port["final_linear.0.bias"])
