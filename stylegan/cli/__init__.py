@@ -7,7 +7,6 @@ editing, export, figures, jobs, projection, demo, training, metrics.
 import click
 
 from stylegan.cli.cache import cache
-from stylegan.cli.common import Group
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
 from stylegan.cli.demo import demo
@@ -17,6 +16,7 @@ from stylegan.cli.edit import edit
 from stylegan.cli.evaluate import evaluate
 from stylegan.cli.export import export
 from stylegan.cli.figure import figure
+from stylegan.cli.group import Group
 from stylegan.cli.info import info
 from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix

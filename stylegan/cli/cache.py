@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from stylegan.cli.common import show_table
+from stylegan.cli.output import show_table
 from stylegan.errors import IntegrityError
 
 _CACHE_DIR = click.option("--cache-dir", metavar="FOLDER", help="The cache.  [default: STYLEGAN_CACHE, or the hub's]")

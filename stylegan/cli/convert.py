@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from stylegan.cli.common import build, resolution_option
+from stylegan.cli.models import build
+from stylegan.cli.options import resolution_option
 from stylegan.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan.cli.common import where_is
+from stylegan.cli.models import where_is
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan.cli.common import LayersType, show_table
+from stylegan.cli.output import show_table
+from stylegan.cli.types import LayersType
 from stylegan.errors import InputError
 from stylegan.latents.bands import Layers
 from stylegan.runtime.choices import GRADIENT_SAMPLES, SAMPLES

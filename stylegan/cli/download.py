@@ -2,7 +2,8 @@
 
 import click
 
-from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build
+from stylegan.cli.models import build
+from stylegan.cli.options import ACCESS_OPTIONS, apply_options
 from stylegan.weights import manifest
 
 

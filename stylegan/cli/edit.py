@@ -4,14 +4,9 @@ from pathlib import Path
 
 import click
 
-from stylegan.cli.common import (
-    LayersType,
+from stylegan.cli.faces import choose_faces, is_default
+from stylegan.cli.options import (
     ModelOptions,
-    NumbersType,
-    check_output,
-    check_picture,
-    choose_faces,
-    is_default,
     latents_option,
     model_options,
     output_option,
@@ -19,6 +14,8 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
+from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.types import LayersType, NumbersType
 from stylegan.latents.bands import Layers
 from stylegan.latents.ranges import SeedRanges
 

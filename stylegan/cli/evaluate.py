@@ -6,13 +6,20 @@ from typing import Any
 
 import click
 
-from stylegan.cli.common import show_table
+from stylegan.cli.options import noise_mode_option
+from stylegan.cli.output import show_table
 from stylegan.runtime.atomic_files import write_atomically
+from stylegan.runtime.choices import (
+    DEFAULT_CLASSIFIERS,
+    DEFAULT_DISTANCE,
+    DEFAULT_EVALUATION_NOISE,
+    DEFAULT_EXTRACTOR,
+    DEFAULT_METRICS,
+)
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 # Below, a distance between sets of images says more of their number than of the model.
 FEW = 5000
-METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
 
 
 @click.command()
@@ -20,28 +27,34 @@ METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
 @click.option("--data", metavar="PATH", help="Real pictures, a zip or folder, for fid, kid and pr.")
 @click.option(
     "--metrics",
-    default=METRICS,
+    default=DEFAULT_METRICS,
     show_default=True,
     metavar="NAME,...",
     help="With another number of images: fid10k, ppl_w20k, ls20k...",
 )
 @click.option(
     "--extractor",
-    default="inception-2015",
+    default=DEFAULT_EXTRACTOR,
     show_default=True,
     metavar="NAME|FILE",
     help="Features of fid, kid and pr: inception-2015, st-lpips-vgg, st-lpips-alex, or a file of weights.",
 )
 @click.option(
     "--distance",
-    default="st-lpips-vgg",
+    default=DEFAULT_DISTANCE,
     show_default=True,
     metavar="NAME|FILE",
     help="Distance of ppl: st-lpips-vgg or st-lpips-alex.",
 )
-@click.option("--classifiers", default="gender,age", show_default=True, metavar="NAME,...", help="Attributes of ls.")
+@click.option(
+    "--classifiers",
+    default=",".join(DEFAULT_CLASSIFIERS),
+    show_default=True,
+    metavar="NAME,...",
+    help="Attributes of ls.",
+)
 @click.option("--num-latents", type=click.IntRange(min=1), default=1, help="Latents mixed in each image.  [default: 1]")
-@click.option("--noise-mode", type=click.Choice(["random", "const"]), default="random", show_default=True)
+@noise_mode_option(DEFAULT_EVALUATION_NOISE)
 @click.option("--face-crop/--no-face-crop", default=True, help="Whether ppl looks at the face alone.  [default: yes]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Image i has z of seed + i.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images computed together.  [default: by resolution]")
@@ -61,8 +74,8 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
       stylegan evaluate --metrics ppl_w10k,ppl_z10k,ls20k
     """
     from stylegan.generator import Generator
-    from stylegan.metrics.evaluation import Settings
-    from stylegan.metrics.evaluation import evaluate as measure
+    from stylegan.metrics import Settings
+    from stylegan.metrics import evaluate as measure
     from stylegan.metrics.names import parse_metrics
     from stylegan.runtime.distributed import connect, disconnect, own_device
     from stylegan.runtime.memory import keep_freed_memory
@@ -93,9 +106,17 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
 
 
 def _measured(name: str, entry: dict[str, Any], result: dict[str, Any]) -> str:
-    """What a value was measured with, and on how many images."""
-    if "reals" in entry:
-        return f"{entry['images']:,} generated, {entry['reals']:,} real images, {result['extractor']['name']}"
-    if "paths" in entry:
-        return f"{entry['paths']:,} paths, {result['distance']['name']}"
-    return f"{entry['images']:,} images" if "images" in entry else ""
+    """On how many images a value was measured, and with what."""
+    from stylegan.metrics.names import definition_of
+
+    definition = definition_of(name)
+    parts = [text.format(entry[count]) for count, text in _counted(entry) if count in entry]
+    if definition and definition.network:
+        parts.append(result[definition.network]["name"])
+    return ", ".join(parts)
+
+
+def _counted(entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """The counts that a value may have, and how they are written."""
+    images = "{:,} generated" if "reals" in entry else "{:,} images"
+    return [("images", images), ("reals", "{:,} real images"), ("paths", "{:,} paths")]

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan.cli.common import (
+from stylegan.cli.options import (
     CommandT,
     ModelOptions,
-    NumbersType,
     apply_options,
-    check_output,
-    check_picture,
     model_options,
     output_option,
     seeds_option,
     size_option,
     truncation_cutoff_option,
 )
+from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.types import NumbersType
 from stylegan.latents.ranges import SeedRanges
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan.cli.common import ACCESS_OPTIONS, apply_options, build, resolution_option, where_is
+from stylegan.cli.models import build, where_is
+from stylegan.cli.options import ACCESS_OPTIONS, apply_options, resolution_option
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 

@@ -2,7 +2,8 @@
 
 import click
 
-from stylegan.cli.common import show_table, where_is
+from stylegan.cli.models import where_is
+from stylegan.cli.output import show_table
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL, Entry
 

@@ -5,20 +5,18 @@ from pathlib import Path
 
 import click
 
-from stylegan.cli.common import (
-    LayersType,
+from stylegan.cli.faces import choose_faces, latents_settings
+from stylegan.cli.options import (
     ModelOptions,
-    check_output,
-    check_picture,
-    choose_faces,
     latents_option,
-    latents_settings,
     model_options,
     output_option,
     seeds_option,
     truncation_cutoff_option,
     truncation_psi_option,
 )
+from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.types import LayersType
 from stylegan.latents.bands import Layers
 from stylegan.latents.ranges import SeedRanges
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan.cli.common import ModelOptions, model_options
+from stylegan.cli.options import ModelOptions, model_options
 from stylegan.errors import InputError
 from stylegan.runtime.atomic_files import write_atomically
 

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
-from stylegan.cli.common import (
-    PICTURE_SUFFIXES,
-    Faces,
-    Label,
+from stylegan.cli.faces import Faces, choose_faces
+from stylegan.cli.group import clean_up_on_sigterm
+from stylegan.cli.options import (
     ModelOptions,
-    check_output,
-    check_picture,
-    choose_faces,
-    clean_up_on_sigterm,
     latents_option,
     model_options,
     output_option,
@@ -25,6 +20,8 @@ from stylegan.cli.common import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
+from stylegan.cli.output import PICTURE_SUFFIXES, check_output, check_picture
+from stylegan.cli.types import Label
 from stylegan.errors import InputError
 from stylegan.latents.ranges import SeedRanges
 from stylegan.runtime.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat, NoiseMode

@@ -4,18 +4,17 @@ from pathlib import Path
 
 import click
 
-from stylegan.cli.common import (
+from stylegan.cli.faces import choose_faces
+from stylegan.cli.options import (
     ModelOptions,
-    NumbersType,
-    check_output,
-    check_picture,
-    choose_faces,
     latents_option,
     model_options,
     output_option,
     seeds_option,
     truncation_cutoff_option,
 )
+from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.types import NumbersType
 from stylegan.latents.ranges import SeedRanges
 
 

@@ -5,20 +5,18 @@ from typing import Any, get_args
 
 import click
 
-from stylegan.cli.common import (
-    LayersType,
+from stylegan.cli.faces import latents_settings, load_latents
+from stylegan.cli.options import (
     ModelOptions,
-    SeedsType,
-    check_writable,
     latents_option,
-    latents_settings,
-    load_latents,
     model_options,
     output_option,
     size_option,
     truncation_cutoff_option,
     truncation_psi_option,
 )
+from stylegan.cli.output import check_writable
+from stylegan.cli.types import LayersType, SeedsType
 from stylegan.latents.bands import Layers
 from stylegan.latents.ranges import SeedRanges
 from stylegan.runtime.choices import Easing, NoiseKind, Space

@@ -4,7 +4,7 @@ May import: errors, runtime, weights.
 """
 
 from .attributes import AttributeClassifier, load_classifier
-from .base import Extractor
+from .base import Extractor, check_perceptual
 from .loading import load_extractor
 
-__all__ = ["AttributeClassifier", "Extractor", "load_classifier", "load_extractor"]
+__all__ = ["AttributeClassifier", "Extractor", "check_perceptual", "load_classifier", "load_extractor"]

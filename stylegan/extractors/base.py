@@ -1,6 +1,12 @@
-"""What every extractor offers: features of images, and distances between images where it is perceptual."""
+"""What every extractor offers: features of images, and distances between images where it is perceptual.
+
+Each family of them stands in one file of this folder, which offers it as FAMILY; nothing else names it.
+"""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,7 +45,30 @@ class Extractor(nn.Module, ABC):
 
         a, b: of one shape. Raises InputError if this extractor is not perceptual.
         """
-        raise InputError(f"{self.name} has no distance between images; use st-lpips-vgg or st-lpips-alex")
+        check_perceptual(self)
+        raise NotImplementedError
+
+
+def check_perceptual(extractor: Extractor) -> None:
+    """Raise InputError if an extractor has no distance."""
+    if not extractor.is_perceptual:
+        raise InputError(f"{extractor.name} has no distance between images; use st-lpips-vgg or st-lpips-alex")
+
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Extractors of one kind: how they are called, and where their weights are from."""
+
+    names: tuple[str, ...]
+    find: Callable[[str], Path] | None = None  # A name -> its file of weights, verified; None = `make` needs none.
+    make: Callable[[], Extractor] | None = None  # The one extractor of the family, in place of the rest.
+    recognise: Callable[[Tensors], bool] = lambda tensors: False  # Whether these are the tensors of such a network.
+    build: Callable[[Tensors, str, Path], Extractor] | None = None  # Tensors, name, file -> the network.
+    sha256: Callable[[], dict[str, str]] = dict  # Of known weights: digest -> name.
+    is_for_tests: bool = False
 
 
 def enlarge(images: Tensor, smallest: int) -> Tensor:

@@ -13,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import WeightsError
+from ..errors import DownloadError, WeightsError
 from ..runtime.device import for_weights
-from .base import Extractor, check_images, conv2d
+from ..weights import hub, manifest
+from .base import Extractor, Family, check_images, conv2d
 
+NAME = "inception-2015"
 LICENSE = "Apache-2.0"
 _SIZE = 299
 
@@ -154,7 +156,7 @@ class Inception2015(Extractor):
 
     license = LICENSE
 
-    def __init__(self, *, name: str = "inception-2015") -> None:
+    def __init__(self, *, name: str = NAME) -> None:
         super().__init__()
         self.name = name
         self.Conv2d_1a_3x3 = ConvBN(3, 32, (3, 3), 2, pad=False)
@@ -201,7 +203,7 @@ def is_inception(tensors: Mapping[str, Tensor]) -> bool:
     return "Conv2d_1a_3x3.conv.weight" in tensors
 
 
-def build_inception(tensors: Mapping[str, Tensor], *, name: str, where: Path) -> Inception2015:
+def build_inception(tensors: Mapping[str, Tensor], name: str, where: Path) -> Inception2015:
     """The network of these tensors, named as in pytorch-fid's file. Raises WeightsError if they do not fit."""
     network = Inception2015(name=name)
     # The classifier has no part in the features, and counts of batches none in anything.
@@ -220,3 +222,23 @@ def build_inception(tensors: Mapping[str, Tensor], *, name: str, where: Path) ->
         )
     network.load_state_dict(used, strict=False)
     return network
+
+
+def fetch_inception(name: str) -> Path:
+    """The file of weights, from the first place that has it. Raises DownloadError if there is none."""
+    failures: list[DownloadError] = []
+    for file in manifest.extractors()[name].files:
+        try:
+            return hub.fetch(file.source, hub.Access(), size=file.size, sha256=file.sha256).named
+        except DownloadError as error:
+            failures.append(error)
+    raise failures[0]
+
+
+FAMILY = Family(
+    (NAME,),
+    find=fetch_inception,
+    recognise=is_inception,
+    build=build_inception,
+    sha256=lambda: {str(file.sha256): NAME for file in manifest.extractors()[NAME].files},
+)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from .base import conv2d
+from .base import Family, conv2d
 from .perceptual import PerceptualNetwork
 
 WIDTHS = (32, 64, 128)
@@ -28,3 +28,6 @@ def random_conv() -> PerceptualNetwork:
         digest.update(weight.detach().numpy().tobytes())
     network.sha256 = digest.hexdigest()
     return network
+
+
+FAMILY = Family(("random-conv",), make=random_conv, is_for_tests=True)

@@ -16,9 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import IntegrityError, NotFoundError, WeightsError
-from ..weights.formats.torch_files import read_torch_file
 from ..weights.hub.cache import sha256_of
-from .base import conv2d
+from .base import Family, conv2d
 from .perceptual import PerceptualNetwork
 
 LICENSE = "BSD-2-Clause"
@@ -121,7 +120,7 @@ def is_st_lpips(tensors: Mapping[str, Tensor]) -> bool:
     return "net.slice1.0.weight" in tensors and "lin0.model.1.weight" in tensors
 
 
-def build_st_lpips(tensors: Mapping[str, Tensor], *, name: str, where: Path) -> PerceptualNetwork:
+def build_st_lpips(tensors: Mapping[str, Tensor], name: str, where: Path) -> PerceptualNetwork:
     """The network of these tensors, named as in the package's files. Raises WeightsError if they do not fit."""
     trunk = "vgg" if tensors["net.slice1.0.weight"].shape[2:] == (3, 3) else "alex"
     make, widths = _STAGES[trunk]
@@ -149,9 +148,10 @@ def _fill(parameter: Tensor | None, values: Tensor) -> None:
     parameter.data = values.float().clone()
 
 
-def load_st_lpips(name: str) -> PerceptualNetwork:
-    """The network of FILES under this name."""
-    path = find_weights(name)
-    network = build_st_lpips(read_torch_file(path), name=name, where=path)
-    network.sha256 = FILES[name].sha256
-    return network
+FAMILY = Family(
+    tuple(FILES),
+    find=find_weights,
+    recognise=is_st_lpips,
+    build=build_st_lpips,
+    sha256=lambda: {file.sha256: name for name, file in FILES.items()},
+)

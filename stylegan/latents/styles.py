@@ -138,6 +138,21 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
     return torch.where(from_b.to(ws_a.device), ws_b, ws_a)
 
 
+def cross_over(latents: Sequence[Tensor], crossovers: Tensor, num_ws: int) -> Tensor:
+    """Give each image the styles of several latents, one after the other (Karras et al. 2019, section 3.1).
+
+    latents: k of w [N, w_dim]. crossovers: [N] of two latents, [N, k - 1] of more, ascending in each row: the layers
+    from which the second latent takes over, the third... num_ws and above = never.
+
+    Returns ws: [N, num_ws, w_dim]. The arguments are trusted: this is a step of training.
+    """
+    layers = torch.arange(num_ws, device=latents[0].device)
+    ws = latents[0][:, None]  # [N, 1, w_dim]
+    for w, first in zip(latents[1:], crossovers.to(layers.device).view(len(ws), -1).unbind(1), strict=True):
+        ws = torch.where((layers < first[:, None])[:, :, None], ws, w[:, None])  # [N, num_ws, w_dim]
+    return ws
+
+
 def _check_broadcast(**tensors: Tensor) -> None:
     try:
         torch.broadcast_shapes(*(tensor.shape for tensor in tensors.values()))

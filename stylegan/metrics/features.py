@@ -6,15 +6,15 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import safetensors
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ..data.dataset import ImageDataset
-from ..errors import StorageError, WeightsError
+from ..errors import InputError, StorageError, WeightsError
 from ..extractors import Extractor
 from ..runtime.atomic_files import write_atomically
 from ..runtime.distributed import World
+from ..runtime.tensor_files import encode_tensors, read_tensors
+from ..runtime.tensors import check_tensor
 from ..weights.hub.cache import Cache, sha256_of
 from .images import real_images
 
@@ -63,8 +63,8 @@ class RealFeatures:
 
         rows: how they are computed, in all processes; see `rows_of_all`.
         """
-        kept = self.kept()
-        missing = kept is None or (len(kept) < n and not _is_whole(self.file))
+        kept, is_whole = self.kept()
+        missing = kept is None or (len(kept) < n and not is_whole)
         if world.any(missing, next(self.extractor.parameters()).device):
             n = min(n, len(self.dataset))
             kept = rows(self._compute, n, "real images")
@@ -77,19 +77,20 @@ class RealFeatures:
         device = next(self.extractor.parameters()).device
         return self.extractor.features(real_images(self.dataset, numbers, seed=self.seed).to(device))
 
-    def kept(self) -> Tensor | None:
-        """What the cache has, if it is there and was not changed since."""
+    def kept(self) -> tuple[Tensor | None, bool]:
+        """What the cache has, if it is there and was not changed since, and whether it is of all pictures."""
         record = self.cache.recall(self.file)
         if record is None or not record.is_current:
-            return None
+            return None, False
         try:
-            return load_file(self.file)["features"]
-        except (safetensors.SafetensorError, OSError, KeyError):
-            return None
+            tensors, metadata = read_tensors(self.file, error=WeightsError)
+        except (WeightsError, OSError):
+            return None, False
+        return tensors.get("features"), metadata.get("whole") == "True"
 
     def keep(self, features: Tensor, *, is_whole: bool) -> None:
         """Write features into the cache: the whole file or none."""
-        data = save({"features": features.contiguous()}, {"whole": str(is_whole)})
+        data = encode_tensors({"features": features.contiguous()}, {"whole": str(is_whole)})
         try:
             write_atomically(self.file, data)
         except StorageError as error:  # They are computed again where they are needed next.
@@ -97,12 +98,6 @@ class RealFeatures:
             return
         source = f"features of {self.path.name} by {self.extractor.name}"
         self.cache.remember(self.file, hashlib.sha256(data).hexdigest(), source=source, expected=None)
-
-
-def _is_whole(file: Path) -> bool:
-    """Whether a kept file holds all pictures of its data set."""
-    with safetensors.safe_open(file, framework="pt") as opened:
-        return (opened.metadata() or {}).get("whole") == "True"
 
 
 def data_digest(path: Path) -> str:
@@ -120,3 +115,12 @@ def check_finite(features: Tensor, what: str) -> Tensor:
     if not features.isfinite().all():
         raise WeightsError(f"{what}: NaN or infinity; the model or the extractor is broken")
     return features
+
+
+def check_features(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return two sets of features [N, D], [M, D] if they are finite and of two rows or more, else raise InputError."""
+    check_tensor(a, ("N", "D"), what="features")
+    check_tensor(b, ("M", a.shape[1]), what="features of the other set", device=a.device)
+    if min(len(a), len(b)) < 2 or not a.shape[1] or not (a.isfinite().all() and b.isfinite().all()):
+        raise InputError(f"features must be finite, two rows or more, got {list(a.shape)} and {list(b.shape)}")
+    return a, b

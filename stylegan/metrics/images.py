@@ -5,7 +5,6 @@ Image i has z of seed `seed + i` and, unless the stored noise is asked for, nois
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,9 +14,9 @@ from ..data.dataset import ImageDataset, shuffled_indices
 from ..errors import InputError
 from ..generator import Generator
 from ..images.convert import as_rgb, from_uint8, to_uint8
+from ..latents.styles import cross_over
+from ..runtime.choices import DEFAULT_EVALUATION_NOISE, DRAWN_NOISE, NoiseMode
 from ..runtime.device import FLOAT32_CPU
-
-NoiseMode = Literal["random", "const"]
 
 # Seeds of noise: the same numbers as those of z would draw the same values.
 _NOISE_SEEDS = 2**31
@@ -33,7 +32,7 @@ class Images:
 
     G: Generator
     seed: int = 0
-    noise_mode: NoiseMode = "random"
+    noise_mode: NoiseMode = DEFAULT_EVALUATION_NOISE
     labels: Tensor | None = None
     num_latents: int = 1
 
@@ -48,23 +47,25 @@ class Images:
     def images(self, numbers: Sequence[int]) -> Tensor:
         """float32 [N, 3, H, W] in [-1, 1], with the values that 8 bits can hold."""
         ws = self.mixed(numbers) if self.num_latents > 1 else self.G.broadcast(self.w(numbers))
-        img = self.G.synthesis(ws, noise=self.noise(numbers))
-        return from_uint8(to_uint8(as_rgb(img)))
+        return from_uint8(to_uint8(as_rgb(self.synthesize(ws, self.noise(numbers)))))
+
+    def synthesize(self, ws: Tensor, noise: list[Tensor] | None) -> Tensor:
+        """Images of ws [N, num_ws, w_dim], [N, C, H, W]. noise: of `noise`, for each row of ws."""
+        if noise is not None:
+            return self.G.synthesis(ws, noise=noise)
+        return self.G.synthesis(ws, noise_mode=self.noise_mode)
 
     def mixed(self, numbers: Sequence[int]) -> Tensor:
         """ws of several latents each, [N, num_ws, w_dim]: those of image i are the ones from i * num_latents on."""
         k, num_ws = self.num_latents, self.G.num_ws
         labels = self.labels_of(numbers)
-        each = [self.G.mapping(self.G.z([self.seed_of(i * k + j) for i in numbers]), labels) for j in range(k)]
-        latents = torch.stack(each, dim=1)  # [N, k, w_dim]
+        latents = [self.G.mapping(self.G.z([self.seed_of(i * k + j) for i in numbers]), labels) for j in range(k)]
         cuts = np.array([np.random.RandomState([self.seed, i]).randint(1, num_ws, k - 1) for i in numbers])
-        chosen = (np.arange(num_ws) >= cuts[:, :, None]).sum(axis=1)  # [N, num_ws]: how many crossovers lie before.
-        index = torch.from_numpy(chosen).to(latents.device)[:, :, None].expand(-1, -1, latents.shape[2])
-        return latents.gather(1, index)
+        return cross_over(latents, torch.from_numpy(np.sort(cuts, axis=1)), num_ws)
 
     def noise(self, numbers: Sequence[int]) -> list[Tensor] | None:
-        """A map for each layer; None = the stored ones."""
-        if self.noise_mode == "const":
+        """A map for each layer, drawn for each image; None = the noise mode draws none."""
+        if self.noise_mode not in DRAWN_NOISE:
             return None
         return self.G.noise([(self.seed_of(i) + _NOISE_SEEDS) % 2**32 for i in numbers])
 

@@ -2,13 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..extractors import load_classifier
 from ..runtime.checks import typed
 from ..runtime.tensors import check_tensor
+from .metric import Definition, Finish, Metric, Values
+from .run import Run
+from .settings import Classifier
 
 
 @dataclass(frozen=True)
@@ -85,3 +91,49 @@ def check_keep(samples: int) -> int:
     if samples < 4:
         raise InputError(f"linear separability needs 4 images or more, got {samples}")
     return samples // 2
+
+
+def _measure(run: Run, metric: Metric) -> Finish:
+    """Attributes of images, and planes in the spaces of their latents."""
+    n, keep, classifiers = metric.count, check_keep(metric.count), _classifiers(run)
+    images = run.images(n)
+
+    def attributes(numbers: range) -> Tensor:
+        img = images.images(numbers)
+        return torch.stack([classifier.logits(img) for classifier in classifiers], dim=1)
+
+    logits = run.rows(attributes, n, "attributes")
+
+    def finish() -> Values:
+        values = {}
+        for name, latents in (("ls_z", images.z), ("ls_w", images.w)):
+            points = torch.cat([latents(range(i, min(i + 1000, n))).cpu() for i in range(0, n, 1000)])
+            found = separability_of_all(points, logits, keep=keep)
+            about = {c.name: _about(plane) for c, plane in zip(classifiers, found, strict=True)}
+            value = score([plane.entropy for plane in found])
+            values[_LS.label(metric, name)] = {"value": value, "images": n, "attributes": about}
+        return values
+
+    return finish
+
+
+def _classifiers(run: Run) -> list[Classifier]:
+    """Those of the settings, loaded."""
+    found = [load_classifier(c, device=run.G.device) if isinstance(c, str) else c for c in run.settings.classifiers]
+    if not found:
+        raise InputError("ls needs a classifier or more")
+    run.facts["classifiers"] = [{"name": c.name, "sha256": getattr(c, "sha256", "")} for c in found]
+    return found
+
+
+def _about(plane: Separability) -> dict[str, Any]:
+    return {
+        "conditional_entropy": plane.entropy,
+        "accuracy": plane.accuracy,
+        "kept": plane.kept,
+        "share_positive": plane.positive,
+    }
+
+
+_LS = Definition("ls", _measure, count=200_000, results=("ls_z", "ls_w"))
+METRICS = [_LS]

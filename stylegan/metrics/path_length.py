@@ -14,10 +14,13 @@ from torch import Tensor
 
 from .. import latents
 from ..errors import InputError
+from ..extractors import check_perceptual
 from ..images.convert import as_rgb
 from ..networks import ops
 from ..runtime.device import FLOAT32_CPU, to_float64
 from .images import Images
+from .metric import Definition, Finish, Metric
+from .run import Run
 
 Space = Literal["z", "w"]
 
@@ -59,7 +62,7 @@ def path_lengths(
         w = [torch.lerp(to_float64(from_w), to_float64(to_w), at).to(from_w) for at in steps]
     noise = images.noise(numbers)
     both = None if noise is None else [torch.cat([maps, maps]) for maps in noise]
-    img = as_rgb(G.synthesis(G.broadcast(torch.cat(w)), noise=both))
+    img = as_rgb(images.synthesize(G.broadcast(torch.cat(w)), both))
     first, second = view(img, path.face_crop).chunk(2)
     return distance(first, second) / epsilon**2
 
@@ -89,3 +92,26 @@ def average(lengths: Tensor) -> float:
     values = lengths.double().numpy()
     low, high = np.percentile(values, 1, method="lower"), np.percentile(values, 99, method="higher")
     return float(np.mean(values[(values >= low) & (values <= high)]))
+
+
+def _definition(name: str, space: Space, *, ends: bool = False) -> Definition:
+    """The metric of these paths."""
+
+    def measure(run: Run, metric: Metric) -> Finish:
+        network = run.network(run.settings.distance, "distance")
+        check_perceptual(network)
+        images, label = run.images(metric.count), definition.label(metric)
+        path = Path(space, ends, face_crop=run.settings.face_crop)
+        lengths = run.rows(lambda numbers: path_lengths(images, network.distance, path, numbers), metric.count, label)
+        return lambda: {label: {"value": average(lengths), "paths": metric.count}}
+
+    definition = Definition(name, measure, count=100_000, least=100, network="distance")
+    return definition
+
+
+METRICS = [
+    _definition("ppl_z", "z"),
+    _definition("ppl_w", "w"),
+    _definition("ppl_zend", "z", ends=True),
+    _definition("ppl_wend", "w", ends=True),
+]

@@ -3,14 +3,15 @@
 from typing import Literal
 
 RenderPath = Literal["auto", "plain", "fast", "native"]  # How images are computed; see `Generator.path`.
-NoiseMode = Literal["const", "random", "none"]  # See `SynthesisNetwork.forward`.
+NoiseMode = Literal["const", "random", "none"]  # See `SynthesisNetwork.forward`. All commands take their choices here.
+DRAWN_NOISE: tuple[NoiseMode, ...] = ("random",)  # Those whose maps are drawn from a seed, or fresh for each call.
 OutputType = Literal["pil", "np", "pt"]  # See `Generator.sample`.
 ImageFormat = Literal["png", "jpg"]  # Of the pictures in tars; see `jobs.write_tars`.
 
 # Of animations; see `animation.interpolate`.
 Space = Literal["w", "z"]
 Easing = Literal["smooth", "linear", "constant"]
-NoiseKind = Literal["const", "smooth", "none"]
+NoiseKind = Literal["const", "smooth", "none"]  # What does not flicker from frame to frame: "smooth" is its own.
 
 DEFAULT_SAMPLES_PER_TAR = 1000
 
@@ -19,3 +20,10 @@ SAMPLES = 10_000
 
 # Of gradients by w far fewer will do: each of them is as many numbers as w has.
 GRADIENT_SAMPLES = 2_000
+
+# Of evaluations; see `metrics.Settings`.
+DEFAULT_METRICS = "fid50k,kid50k,pr50k,ppl_w,ppl_z,ppl_wend,ppl_zend,ls"
+DEFAULT_EXTRACTOR = "inception-2015"
+DEFAULT_DISTANCE = "st-lpips-vgg"
+DEFAULT_CLASSIFIERS = ("gender", "age")
+DEFAULT_EVALUATION_NOISE: NoiseMode = "random"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from stylegan import Generator, cli
-from stylegan.cli.common import LayersType, SeedsType
+from stylegan.cli.types import LayersType, SeedsType
 
 from ..conftest import GOLDEN, ROOT, ok
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from stylegan import Generator, cli, images
-from stylegan.cli.common import clean_up_on_sigterm
+from stylegan.cli.group import clean_up_on_sigterm
 from stylegan.errors import InputError
 from stylegan.jobs import Job, Shard, write_folder, write_tars
 from stylegan.latents.ranges import SeedRanges

@@ -153,7 +153,7 @@ def test_precision_and_recall_are_those_of_a_loop_over_all_points(neighbours):
 
 def test_blocks_of_rows_do_not_change_precision_and_recall(pair, monkeypatch):
     whole = precision_recall(*pair)
-    monkeypatch.setattr("stylegan.metrics.distributions._ROWS", 64)
+    monkeypatch.setattr("stylegan.metrics.pr._ROWS", 64)
     assert precision_recall(*pair) == whole
 
 

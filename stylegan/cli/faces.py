@@ -1,0 +1,83 @@
+"""The images that a command begins with: of seeds, or of a file of latents."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from stylegan.cli.types import Label
+from stylegan.errors import InputError
+from stylegan.latents.ranges import SeedRanges
+
+if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+    from torch import Tensor
+
+    from stylegan.generator import Generator
+    from stylegan.latents.files import Latents
+
+
+@dataclass(frozen=True)
+class Faces:
+    """The images that a command begins with."""
+
+    ws: "Tensor"  # [N, num_ws, w_dim], truncated.
+    noise: "list[Tensor] | None"  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
+    names: list[str]  # "seed 3", or the names in the file.
+    psi: float  # That they were truncated with.
+    settings: dict[str, object]  # What pictures of them remember: seeds or file, psi, cutoff, label.
+
+    def noise_for(self, order: "Tensor") -> "list[Tensor] | None":
+        """The noise of the images with these indices."""
+        return None if self.noise is None else [noise[order.to(noise.device)] for noise in self.noise]
+
+
+def is_default(parameter: str) -> bool:
+    """Whether a parameter of the command that runs was left at its default."""
+    return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.COMMANDLINE
+
+
+def load_latents(G: "Generator", latents: Path, *, label: Label | None, option: str = "seeds") -> "Latents":
+    """The latents of a file, which stand in place of the seeds of an option."""
+    if not is_default(option):
+        raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
+    if label is not None:
+        raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
+    from stylegan.latents.files import Latents
+
+    return Latents.load(latents, G)
+
+
+def choose_faces(
+    G: "Generator",
+    seeds: SeedRanges,
+    latents: Path | None,
+    *,
+    option: str = "seeds",  # That the seeds come from.
+    label: Label | None,
+    truncation_psi: float | None,  # None = 0.7 for seeds; what is in a file stays as it is.
+    truncation_cutoff: int | None,
+) -> Faces:
+    """The faces of seeds, or of a file of latents in their place."""
+    from stylegan.latents.styles import check_cutoff
+
+    psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
+    settings: dict[str, object] = {"truncation_psi": psi}
+    if truncation_cutoff is not None:
+        settings["truncation_cutoff"] = truncation_cutoff
+    if label is not None:
+        settings["label"] = label
+    if latents is None:
+        ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
+        return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi, settings | {"seeds": seeds})
+    loaded = load_latents(G, latents, label=label, option=option)
+    ws = G.truncate(loaded.ws, psi, check_cutoff(truncation_cutoff, G.num_ws))
+    return Faces(ws, loaded.noise, loaded.names, psi, settings | latents_settings(latents))
+
+
+def latents_settings(path: Path) -> dict[str, object]:
+    """What pictures made of a file of latents remember of it."""
+    from stylegan.weights.hub.cache import sha256_of
+
+    return {"latents": path, "latents_sha256": sha256_of(path)}

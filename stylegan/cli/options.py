@@ -1,0 +1,186 @@
+"""Options that several commands have."""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+import click
+
+from stylegan.cli.types import Label, LabelType, SeedsType
+from stylegan.errors import InputError
+from stylegan.runtime.choices import NoiseMode, RenderPath
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+    from stylegan.generator import Generator
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+# As `runtime.device.check_dtype` takes them.
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def choice_option(
+    *names: str, choices: Sequence[str] | Any, default: str, help: str | None = None
+) -> Callable[[CommandT], CommandT]:
+    """An option with a few words to choose from, or those of a Literal."""
+    words = get_args(choices) or choices
+    return click.option(*names, type=click.Choice(words), default=default, show_default=True, help=help)
+
+
+def noise_mode_option(default: NoiseMode) -> Callable[[CommandT], CommandT]:
+    """--noise-mode."""
+    return choice_option("--noise-mode", choices=NoiseMode, default=default)
+
+
+def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
+    """An option that takes seeds; what is called --seeds may be written --seed."""
+    if "--seeds" in names:
+        names = (*names, "--seed")
+    return click.option(*names, type=SeedsType(), default=default, show_default=True, metavar="SEEDS", help=help)
+
+
+def output_option(default: str, help: str) -> Callable[[CommandT], CommandT]:
+    """--out."""
+    path = click.Path(path_type=Path)
+    return click.option("--out", type=path, default=default, show_default=True, metavar="PATH", help=help)
+
+
+def truncation_cutoff_option(command: CommandT) -> CommandT:
+    """--truncation-cutoff."""
+    return click.option(
+        "--truncation-cutoff",
+        type=int,
+        metavar="LAYER",
+        help="Truncate only the layers below this one.  [default: all]",
+    )(command)
+
+
+def truncation_psi_option(command: CommandT) -> CommandT:
+    """--truncation-psi."""
+    return click.option(
+        "--truncation-psi",
+        type=float,
+        metavar="PSI",
+        help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for --latents]",
+    )(command)
+
+
+def size_option(default: str = "the model's, and 256 at least") -> Callable[[CommandT], CommandT]:
+    """--size; default: what the help says of it."""
+    return click.option(
+        "--size",
+        type=click.IntRange(min=1),
+        metavar="PIXELS",
+        help=f"Width of each image: a multiple or a part of the model's.  [default: {default}]",
+    )
+
+
+def resolution_option(command: CommandT) -> CommandT:
+    """--resolution."""
+    return click.option(
+        "--resolution",
+        type=int,
+        metavar="PIXELS",
+        help="Of the network, for a file that does not tell it (rosinality's, huangzh13's).  [default: from the file]",
+    )(command)
+
+
+def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
+    """An option that takes a file of latents: as `stylegan project` writes it, or .npy, .npz, .pt of other tools."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.option(*names, type=path, metavar="FILE", help=help)
+
+
+ACCESS_OPTIONS = (
+    click.option(
+        "--cache-dir", metavar="FOLDER", help="Where downloads are kept.  [default: STYLEGAN_CACHE, or the hub's]"
+    ),
+    click.option("--token", help="Token of the hub.  [default: HF_TOKEN, or that of `hf auth login`]"),
+    click.option("--offline", is_flag=True, help="Use the cache alone."),
+)
+
+
+def apply_options(options: Sequence[Callable[[Any], Any]]) -> Callable[[CommandT], CommandT]:
+    """Give a command several options."""
+    return lambda command: functools.reduce(lambda inner, option: option(inner), reversed(options), command)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """--model, --resolution, --label, --device, --dtype, --path and --batch-size."""
+
+    model: str
+    resolution: int | None
+    label: Label | None
+    device: str
+    dtype: str
+    path: RenderPath
+    batch_size: int | None
+
+    def load(self, out: Path | None = None) -> "Generator":
+        """The generator; tells under which licence its images stand.
+
+        out: the picture that its images shall go to. Raises InputError if that would lose their alpha.
+        """
+        from stylegan.generator import Generator
+        from stylegan.images.decoding import MODES
+        from stylegan.images.encoding import format_of
+
+        if not self.model:
+            raise InputError("--model is empty; `stylegan list` shows the models known by name")
+        G = Generator.from_pretrained(
+            self.model, resolution=self.resolution, device=self.device, dtype=self.dtype, path=self.path
+        )
+        if out is not None:
+            format_of(out.suffix, MODES.get(G.img_channels, "RGB"))
+        click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
+        return G
+
+
+def model_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ModelOptions, as its one argument `options`."""
+
+    @click.option(
+        "--model",
+        default=DEFAULT_MODEL,
+        show_default=True,
+        metavar="NAME|PATH|REPO|URL",
+        help="A name from `stylegan list`, a weight file or folder, a hub repository user/name, or a URL.",
+    )
+    @resolution_option
+    @click.option(
+        "--label",
+        type=LabelType(),
+        metavar="CLASS,...",
+        help="Index or name of the class, for conditional models; or one for each seed: 0,1,2 or cat,dog,cat.",
+    )
+    @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
+    @choice_option("--dtype", choices=DTYPES, default="float32", help="Type that the synthesis network computes in.")
+    @choice_option(
+        "--path",
+        choices=RenderPath,
+        default="auto",
+        help="How images are computed; all give the same but for rounding.",
+    )
+    @click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        help="Images computed together.  [default: by resolution and free memory]",
+    )
+    @functools.wraps(command)
+    def wrapper(
+        model: str,
+        resolution: int | None,
+        label: Label | None,
+        device: str,
+        dtype: str,
+        path: RenderPath,
+        batch_size: int | None,
+        **rest: Any,
+    ) -> None:
+        command(options=ModelOptions(model, resolution, label, device, dtype, path, batch_size), **rest)
+
+    return wrapper

@@ -1,0 +1,51 @@
+"""What commands write: tables on the terminal, and files that are checked before the work."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stylegan.errors import InputError
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MAX_PIXELS = 2**29  # Of one picture; in memory, it is three bytes for each.
+
+
+def show_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def check_output(path: Path) -> None:
+    """Fail before the work, not after it, if a picture could not be written there."""
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Fail before the work, not after it, if no file could be written there."""
+    if path.is_dir():
+        raise InputError(f"--out {path} is a folder; name a file in it")
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    try:  # What may be written is found out by writing: /proc looks as if it could be.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        raise InputError(f"--out {path}: cannot write into {folder}") from None
+
+
+def check_picture(out: Path, *, columns: int, rows: int, tile: int) -> None:
+    """Fail before the work, not after it, if images of a width make no picture that can be written and looked at."""
+    width, height = columns * tile, rows * tile
+    side = {".webp": 16_383, ".jpg": 65_535, ".jpeg": 65_535}.get(out.suffix.lower(), 1_000_000)
+    if max(width, height) > side or width * height > MAX_PIXELS:
+        raise InputError(
+            f"--out {out}: {columns * rows:,} images of {tile}x{tile} make {width:,}x{height:,} pixels, too "
+            "large for one picture; `stylegan sample --out faces/` writes a picture for each seed, --format tar many"
+        )

@@ -1,0 +1,80 @@
+"""Types of options: seeds, numbers, layers, classes."""
+
+import math
+from typing import Any
+
+import click
+
+from stylegan.errors import InputError
+from stylegan.latents.bands import Layers, parse_layers
+from stylegan.latents.ranges import SeedRanges
+
+MAX_NUMBERS = 1000
+
+Label = int | str | list[int | str]  # One class for all images, or one for each.
+
+
+class SeedsType(click.ParamType):
+    """Seeds such as 0-15,42: numbers and ranges, both ends included."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SeedRanges:
+        if isinstance(value, SeedRanges):
+            return value
+        try:
+            return SeedRanges.parse(value) if value else SeedRanges([])
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+class NumbersType(click.ParamType):
+    """Numbers separated by commas, such as 1,0.7,0,-1, or so many from one to another: -3:3:7."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[float]:
+        if isinstance(value, list):
+            return value
+        try:
+            if ":" not in value:
+                numbers = [float(part) for part in value.split(",")]
+            else:
+                first, last, count = value.split(":")
+                low, high, steps = float(first), float(last), max(1, int(count) - 1)
+                numbers = [low + (high - low) * i / steps for i in range(min(int(count), MAX_NUMBERS + 1))]
+            if not 1 <= len(numbers) <= MAX_NUMBERS or not all(map(math.isfinite, numbers)):
+                raise ValueError
+            return numbers
+        except ValueError:
+            message = f"{value!r} is no list of 1 to {MAX_NUMBERS} numbers such as 1,0.7,0,-1 or -3:3:7 (from:to:count)"
+            self.fail(message, param, ctx)
+
+
+class LayersType(click.ParamType):
+    """Layers as `bands.parse_layers` reads them: a band, 6, 4:8, 4-7 or 0,3,5."""
+
+    name = "layers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layers:
+        if not isinstance(value, str):
+            return value
+        try:
+            return parse_layers(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+class LabelType(click.ParamType):
+    """A class, by its index or its name, or several of them, separated by commas."""
+
+    name = "class"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Label:
+        if not isinstance(value, str):
+            return value
+        names = [part.strip() for part in value.split(",")]
+        if not all(names):
+            self.fail(f"{value!r} is no class such as 2 or cat, nor a list of them such as 0,1 or cat,dog", param, ctx)
+        classes = [int(name) if name.removeprefix("-").isdecimal() else name for name in names]
+        return classes[0] if len(classes) == 1 else classes

@@ -1,0 +1,45 @@
+"""What a metric is. Each stands in one file of this folder, which lists it under METRICS; nothing else names it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .run import Run
+
+# What is found, by the names that results have: a "value", what it was measured on, and more if there is more to say.
+Values = dict[str, dict[str, Any]]
+# The part of the work that one process does alone, after all have done the rest.
+Finish = Callable[[], Values]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric to compute."""
+
+    kind: str  # The name of its definition.
+    count: int  # Of images; of paths, for path lengths.
+
+    @property
+    def suffix(self) -> str:
+        """The number of images as it is written in names."""
+        return f"{self.count // 1000}k" if self.count % 1000 == 0 else str(self.count)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """How a metric is called and measured."""
+
+    name: str  # What it is asked for by; a number of images may stand behind it, as in fid10k.
+    measure: Callable[["Run", Metric], Finish]  # Called in all processes; what it returns, in the first one.
+    count: int = 50_000  # The number of images of its paper.
+    least: int = 4  # The least number.
+    needs_data: bool = False  # Whether it compares with real images.
+    results: tuple[str, ...] = ()  # The names of its values; none = the one of the metric.
+    network: str | None = None  # The entry of a result that says what looked at the images: "extractor" or "distance".
+    names_own_count: bool = False  # Whether names of values say the number of images where it is that of the paper.
+
+    def label(self, metric: Metric, result: str | None = None) -> str:
+        """The name of a value, such as fid50k or ppl_w. result: one of `results`."""
+        suffix = "" if metric.count == self.count and not self.names_own_count else metric.suffix
+        return f"{result or self.name}{suffix}"

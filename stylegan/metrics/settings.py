@@ -1,0 +1,54 @@
+"""How a model is evaluated."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, get_args
+
+from torch import Tensor
+
+from ..errors import InputError
+from ..extractors import Extractor
+from ..runtime.checks import check_choice
+from ..runtime.choices import (
+    DEFAULT_CLASSIFIERS,
+    DEFAULT_DISTANCE,
+    DEFAULT_EVALUATION_NOISE,
+    DEFAULT_EXTRACTOR,
+    DEFAULT_METRICS,
+    NoiseMode,
+)
+from .metric import Metric
+
+
+class Classifier(Protocol):
+    """What linear separability asks of an attribute: `extractors.AttributeClassifier`, or anything that has these."""
+
+    name: str
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Log-odds of the attribute, [N], for float images [N, 3, H, W] in [-1, 1]."""
+        ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a model is evaluated."""
+
+    metrics: str | Sequence[Metric] = DEFAULT_METRICS  # Names separated by commas; see `parse_metric`.
+    data: str | os.PathLike[str] | None = None  # Zip or folder of real pictures, for fid, kid and pr.
+    extractor: str | Extractor = DEFAULT_EXTRACTOR  # Whose features fid, kid and pr compare.
+    distance: str | Extractor = DEFAULT_DISTANCE  # Whose distance ppl is measured in.
+    classifiers: Sequence[str | Classifier] = DEFAULT_CLASSIFIERS  # The attributes of ls.
+    seed: int = 0  # Image i has z of seed + i.
+    noise_mode: NoiseMode = DEFAULT_EVALUATION_NOISE  # "random" = noise of its own for each image; see `G.sample`.
+    num_latents: int = 1  # Latents that each image of fid, kid and pr mixes.
+    face_crop: bool = True  # Whether ppl looks at the face alone, where aligned pictures have it.
+    batch_size: int | None = None  # Images computed together; None = by resolution.
+    cache_dir: str | os.PathLike[str] | None = None  # Where features of data sets are kept; None = the usual cache.
+
+    def check(self) -> None:
+        """Raise InputError for settings that no evaluation can have."""
+        if self.num_latents < 1:
+            raise InputError(f"num_latents must be 1 or more, got {self.num_latents}")
+        check_choice(self.noise_mode, what="noise_mode", choices=get_args(NoiseMode))

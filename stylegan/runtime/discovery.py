@@ -1,0 +1,16 @@
+"""What the modules of a package offer under one name: a file that is put into the package is found there."""
+
+import pkgutil
+from importlib import import_module
+from typing import Any
+
+
+def offered(package: str, name: str) -> list[Any]:
+    """The values of `name` in the modules of a package, in the order of the modules' names.
+
+    package: its full name. Modules without the name offer nothing; those that begin with "_" are not imported.
+    """
+    path = import_module(package).__path__
+    names = sorted(info.name for info in pkgutil.iter_modules(path) if not info.name.startswith("_"))
+    modules = [import_module(f"{package}.{module}") for module in names]
+    return [getattr(module, name) for module in modules if hasattr(module, name)]
