@@ -171,6 +171,21 @@ def test_modules_and_names_are_there_after_import_and_listed():
     python(script, ROOT, cwd=ROOT)
 
 
+@pytest.mark.parametrize("room", ["metrics", "editing", "extractors", "projection"])
+def test_what_studies_a_model_loads_no_training(room):
+    script = f"""if True:
+        import sys
+        import stylegan.{room} as room
+        for name in dir(room):
+            getattr(room, name)
+        if "{room}" == "metrics":
+            from stylegan.metrics.names import definitions
+            assert definitions()
+        assert not [name for name in sys.modules if name.startswith("stylegan.training")]
+    """
+    python(script, ROOT, cwd=ROOT)
+
+
 def imported_units(path: Path) -> set[str]:
     """The units of the package that a file imports."""
     units = set()

@@ -69,4 +69,5 @@ def _read(path: Path) -> Extractor:
             extractor = family.build(tensors, family.sha256().get(digest, path.name), path)
             extractor.sha256 = digest
             return extractor
-    raise WeightsError(f"{path}: neither the weights of inception-2015 nor of shift-tolerant LPIPS")
+    known = [name for family in families() if family.build is not None for name in family.names]
+    raise WeightsError(f"{path}: neither the weights of {' nor of '.join(known)}")

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..data.dataset import ImageDataset
@@ -45,6 +46,7 @@ class RealFeatures:
     ):
         self.path, self.extractor, self.resolution, self.seed = Path(path), extractor, resolution, seed
         self.cache, self.progress = cache, progress
+        self.device = next((weight.device for weight in extractor.parameters()), torch.device("cpu"))
         self.data_sha256 = data_digest(self.path)
         parts = (VERSION, self.data_sha256, resolution, extractor.name, extractor.sha256, seed)
         key = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
@@ -65,7 +67,7 @@ class RealFeatures:
         """
         kept, is_whole = self.kept()
         missing = kept is None or (len(kept) < n and not is_whole)
-        if world.any(missing, next(self.extractor.parameters()).device):
+        if world.any(missing, self.device):
             n = min(n, len(self.dataset))
             kept = rows(self._compute, n, "real images")
             if world.is_first:
@@ -74,8 +76,7 @@ class RealFeatures:
         return kept[:n]
 
     def _compute(self, numbers: range) -> Tensor:
-        device = next(self.extractor.parameters()).device
-        return self.extractor.features(real_images(self.dataset, numbers, seed=self.seed).to(device))
+        return self.extractor.features(real_images(self.dataset, numbers, seed=self.seed).to(self.device))
 
     def kept(self) -> tuple[Tensor | None, bool]:
         """What the cache has, if it is there and was not changed since, and whether it is of all pictures."""

@@ -1,0 +1,107 @@
+"""A metric is one file, and an extractor too: it is put into the folder, and everything finds it there."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import stylegan.extractors
+import stylegan.metrics
+from stylegan.cli import main
+from stylegan.errors import InputError, NotFoundError
+from stylegan.extractors import load_extractor
+from stylegan.extractors.loading import families
+from stylegan.metrics.names import definitions, parse_metric
+
+from .tiny import tiny_pictures, tiny_settings, values, well_spread
+
+METRIC = '''
+"""How far the mean colours of generated and real images are apart."""
+
+from .metric import Definition
+
+
+def measure(run, metric):
+    real, fake = run.features(metric)
+
+    def finish():
+        distance = (real.mean(dim=0) - fake.mean(dim=0)).norm().item()
+        return {DEFINITION.label(metric): {"value": distance, "images": len(fake), "reals": len(real)}}
+
+    return finish
+
+
+DEFINITION = Definition("mean_distance", measure, count=1000, needs_data=True, network="extractor")
+METRICS = [DEFINITION]
+'''
+
+EXTRACTOR = '''
+"""The mean colour of an image."""
+
+from .base import Extractor, Family
+
+
+class MeanColour(Extractor):
+    name, sha256, license = "mean-colour", "0" * 64, "MIT"
+
+    def features(self, images):
+        return images.mean(dim=(2, 3))
+
+
+FAMILY = Family(("mean-colour",), make=MeanColour)
+'''
+
+
+@pytest.fixture
+def new_file(monkeypatch, tmp_path):
+    """Put a file into the folder of a package, for one test."""
+    added = []
+
+    def add(package, name: str, text: str) -> None:
+        folder = tmp_path / package.__name__
+        folder.mkdir()
+        (folder / f"{name}.py").write_text(text)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
+        added.append(f"{package.__name__}.{name}")
+        forget()
+
+    def forget() -> None:
+        definitions.cache_clear()
+        families.cache_clear()
+
+    yield add
+    for name in added:
+        sys.modules.pop(name, None)
+    forget()
+
+
+def test_a_metric_is_one_file(new_file, tmp_path: Path):
+    with pytest.raises(InputError, match="unknown metric"):
+        parse_metric("mean_distance20")
+    new_file(stylegan.metrics, "mean_distance", METRIC)
+    G, data = well_spread(), tiny_pictures(tmp_path / "pictures")
+    found = values(G, tiny_settings(data, tmp_path / "cache", metrics="mean_distance20,fid20"))
+    assert found.keys() == {"mean_distance20", "fid20"}
+    assert found["mean_distance20"] > 0
+    with pytest.raises(InputError, match="mean_distance compares with real pictures"):
+        values(G, tiny_settings(None, None, metrics="mean_distance"))
+
+    G.save(tmp_path / "G.safetensors")
+    arguments = ["evaluate", str(tmp_path / "G.safetensors"), "--data", str(data), "--metrics", "mean_distance20"]
+    arguments += ["--extractor", "random-conv", "--cache-dir", str(tmp_path / "cache"), "--out", str(tmp_path / "x")]
+    shown = CliRunner().invoke(main, arguments)
+    assert shown.exit_code == 0, shown.output
+    assert "20 generated, 20 real images, random-conv" in shown.output
+    assert json.loads((tmp_path / "x").read_text())["metrics"].keys() == {"mean_distance20"}
+
+
+def test_an_extractor_is_one_file(new_file, tmp_path: Path):
+    new_file(stylegan.extractors, "mean_colour", EXTRACTOR)
+    assert load_extractor("mean-colour").name == "mean-colour"
+    with pytest.raises(NotFoundError, match="inception-2015, mean-colour, st-lpips-vgg"):
+        load_extractor("median-colour")
+    data = tiny_pictures(tmp_path / "pictures")
+    settings = tiny_settings(data, tmp_path / "cache", metrics="fid20", extractor="mean-colour")
+    assert values(well_spread(), settings)["fid20"] > 0
