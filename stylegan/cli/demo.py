@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from stylegan.cli.models import where_is
+from stylegan.cli.options import resolution_option
+from stylegan.errors import InputError
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     metavar="NAME|PATH|REPO|URL",
     help="A model to choose on the page. Repeatable.  [default: those that are here, see `stylegan list`]",
 )
+@resolution_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 shows the page to the whole network.")
 @click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 = any free one.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
-def demo(models: tuple[str, ...], host: str, port: int, device: str) -> None:
+def demo(models: tuple[str, ...], resolution: int | None, host: str, port: int, device: str) -> None:
     """Play with a generator in the browser: seeds, truncation, noise, mixing two faces, and the way between them.
 
     \b
@@ -39,8 +42,11 @@ def demo(models: tuple[str, ...], host: str, port: int, device: str) -> None:
     """
     from stylegan.demo import Studio, serve
 
+    if resolution is not None and not models:
+        raise InputError(f"--resolution {resolution} is of a file that does not tell it; name the file by --model")
     named = {_name(model): model for model in models} if models else _models_here()
-    serve(Studio(named, directions=_directions(named), device=device), host=host, port=port, ready=_tell)
+    studio = Studio(named, directions=_directions(named), resolution=resolution, device=device)
+    serve(studio, host=host, port=port, ready=_tell)
 
 
 def _directions(named: dict[str, str]) -> "dict[str, dict[str, Callable[[Tensor, float], Tensor]]]":

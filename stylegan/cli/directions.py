@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stylegan.cli.options import resolution_option
 from stylegan.cli.output import show_table
 from stylegan.cli.types import LayersType
 from stylegan.errors import InputError
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     show_default=True,
     metavar="FILE",
 )
+@resolution_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
 def directions(
     model: str,
@@ -58,6 +60,7 @@ def directions(
     samples: int | None,
     attributes: tuple[str, ...],
     out: Path,
+    resolution: int | None,
     device: str,
 ) -> None:
     """Find directions in the w of a model, for `stylegan edit`. The file belongs to this model alone.
@@ -75,7 +78,7 @@ def directions(
         raise InputError(f"--out {out}: a file of directions must end in .safetensors")
     if {"boundary", "gradient"} <= set(methods):
         raise InputError("--method boundary and --method gradient both name directions by attributes; give one of them")
-    G = Generator.from_pretrained(model, device=device)
+    G = Generator.from_pretrained(model, resolution=resolution, device=device)
     found: list[Direction] = []
     for method in dict.fromkeys(methods):
         found += find(G, method, count=count, layers=layers, samples=samples, attributes=attributes)

@@ -3,7 +3,7 @@
 import click
 
 from stylegan.cli.models import build
-from stylegan.cli.options import ACCESS_OPTIONS, apply_options
+from stylegan.cli.options import ACCESS_OPTIONS, apply_options, resolution_option
 from stylegan.weights import manifest
 
 
@@ -12,9 +12,17 @@ from stylegan.weights import manifest
 @click.option("--revision", help="Commit, tag or branch of a hub repository.")
 @click.option("--force", is_flag=True, help="Fetch again what is in the cache.")
 @click.option("--verify", is_flag=True, help="Read cached files again and compare their sha256.")
+@resolution_option
 @apply_options(ACCESS_OPTIONS)
 def download(
-    model: str, revision: str | None, force: bool, verify: bool, cache_dir: str | None, token: str | None, offline: bool
+    model: str,
+    revision: str | None,
+    force: bool,
+    verify: bool,
+    resolution: int | None,
+    cache_dir: str | None,
+    token: str | None,
+    offline: bool,
 ) -> None:
     """Fetch a model into the cache, verify and convert it, so that it loads at once and without network.
 
@@ -28,7 +36,7 @@ def download(
     from stylegan.weights.loading import read_weights
 
     access = Access(cache_dir, token, offline, force, verify)
-    loaded = read_weights(model, revision=revision, access=access)
+    loaded = read_weights(model, resolution=resolution, revision=revision, access=access)
     network = build(loaded)  # A file that does not fit its own config is refused here.
     license = loaded.checkpoint.metadata.get("license", "unknown")
     click.echo(f"{model} is ready: {network.img_resolution}x{network.img_resolution}, licence: {license}")

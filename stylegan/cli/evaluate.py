@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from stylegan.cli.options import noise_mode_option
+from stylegan.cli.options import noise_mode_option, resolution_option
 from stylegan.cli.output import show_table
 from stylegan.runtime.atomic_files import write_atomically
 from stylegan.runtime.choices import (
@@ -58,10 +58,19 @@ FEW = 5000
 @click.option("--face-crop/--no-face-crop", default=True, help="Whether ppl looks at the face alone.  [default: yes]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Image i has z of seed + i.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images computed together.  [default: by resolution]")
+@resolution_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
 @click.option("--cache-dir", metavar="FOLDER", help="Where features of real pictures are kept.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write everything as JSON.")
-def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path | None, **given: Any) -> None:
+def evaluate(
+    model: str,
+    metrics: str,
+    classifiers: str,
+    resolution: int | None,
+    device: str,
+    out: Path | None,
+    **given: Any,
+) -> None:
     """Measure a model. Every number comes with what is needed to repeat it (--out).
 
     Only numbers of the same extractor or distance can be compared. Several GPUs or processes:
@@ -83,7 +92,7 @@ def evaluate(model: str, metrics: str, classifiers: str, device: str, out: Path 
     settings = Settings(metrics=parse_metrics(metrics), classifiers=tuple(classifiers.split(",")), **given)
     place = own_device(device)
     keep_freed_memory()
-    G = Generator.from_pretrained(model, device=place)
+    G = Generator.from_pretrained(model, resolution=resolution, device=place)
     world = connect(place)
     try:
         result = measure(G, settings, world=world)

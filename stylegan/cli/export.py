@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stylegan.cli.options import resolution_option
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="const: the stored noise is part of the network. input: the network takes one map for each layer.",
 )
+@resolution_option
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
-def export(model: str, form: str, out: Path, noise: "NoiseForm", force: bool) -> None:
+def export(model: str, form: str, out: Path, noise: "NoiseForm", resolution: int | None, force: bool) -> None:
     """Export a generator as ONNX: mapping.onnx, synthesis.onnx and model.json, equal to PyTorch within 1e-4.
 
     \b
@@ -34,7 +36,7 @@ def export(model: str, form: str, out: Path, noise: "NoiseForm", force: bool) ->
     from stylegan.export import export_onnx
     from stylegan.generator import Generator
 
-    G = Generator.from_pretrained(model)
+    G = Generator.from_pretrained(model, resolution=resolution)
     paths = export_onnx(G, out, noise=noise, overwrite=force)
     click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
     for path in paths:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from stylegan.cli.options import resolution_option
 from stylegan.errors import InputError
 
 
@@ -17,6 +18,7 @@ from stylegan.errors import InputError
 @click.option(
     "--metadata", multiple=True, metavar="KEY=VALUE", help="What the card says: name, dataset, license... Repeatable."
 )
+@resolution_option
 @click.option("--dry-run", is_flag=True, help="Write the files into FOLDER, and publish nothing.")
 def publish(
     model: str,
@@ -26,6 +28,7 @@ def publish(
     message: str,
     dtype: str,
     metadata: tuple[str, ...],
+    resolution: int | None,
     dry_run: bool,
 ) -> None:
     """Publish a generator: weights in safetensors, config, and a card with picture, licence, data and metrics.
@@ -38,7 +41,7 @@ def publish(
     from stylegan.generator import Generator
     from stylegan.runtime.device import check_dtype
 
-    G = Generator.from_pretrained(model, token=token)
+    G = Generator.from_pretrained(model, resolution=resolution, token=token)
     for item in metadata:
         key, equals, value = item.partition("=")
         if not key or not equals:

@@ -41,7 +41,8 @@ class Studio:
     """Models that are loaded when they are first looked at, and the pictures that the page asks for.
 
     models: name on the page -> what `Generator.from_pretrained` takes; nobody can ask for another.
-    directions: model -> name -> editing direction. device: where the networks run; None = the CPU.
+    directions: model -> name -> editing direction. resolution: of the models, where files do not tell it.
+    device: where the networks run; None = the CPU.
 
     The methods raise InputError for settings that the model cannot show.
     """
@@ -51,13 +52,16 @@ class Studio:
         models: Mapping[str, str],
         *,
         directions: Mapping[str, Mapping[str, Edit]] | None = None,
+        resolution: int | None = None,
         device: str | None = None,
     ):
         if not models:
             raise InputError("the demo needs at least one model")
         self.models, self.directions = dict(models), dict(directions or {})
         # As many as fit beside each other; a network of 1024x1024 takes 0.1 GB.
-        self._load = lru_cache(maxsize=4)(lambda source: Generator.from_pretrained(source, device=device))
+        self._load = lru_cache(maxsize=4)(
+            lambda source: Generator.from_pretrained(source, resolution=resolution, device=device)
+        )
 
     def generator(self, model: str) -> Generator:
         """The network behind a name of the page."""

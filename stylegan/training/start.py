@@ -207,13 +207,19 @@ def read_source(source: str | os.PathLike[str], config: TrainingConfig) -> Sourc
     checkpoints = list_checkpoints(path / "checkpoints")
     if checkpoints or path in list_checkpoints(path.parent):
         return _read_run(str(source), checkpoints[-1] if checkpoints else path, config)
-    Gs = read_weights(source, network=None).checkpoint
+    try:
+        resolution, Gs = None, read_weights(source, network=None).checkpoint
+    except WeightsError:
+        if config.resolution is None:
+            raise
+        # The settings may tell what a file of another port leaves open.
+        resolution, Gs = config.resolution, read_weights(source, network=None, resolution=config.resolution).checkpoint
     if Gs.network != "Generator":
         raise InputError(f"{source}: holds a {Gs.network}; expected a generator, or all networks of a run")
     found = {"G": Gs, "Gs": Gs}
     for name in ("G", "D"):
         try:
-            other = read_weights(source, network=name).checkpoint
+            other = read_weights(source, network=name, resolution=resolution).checkpoint
         except WeightsError:
             continue
         if other.network == ("Discriminator" if name == "D" else "Generator"):

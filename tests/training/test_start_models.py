@@ -108,13 +108,15 @@ def port(name: str) -> dict:
             "dlatent_avg": ports.podgorskiy_average(g),
         },
         "stylegan_zoo": ports.stylegan_zoo(g),
+        "mmgeneration": {"state_dict": ports.mmgeneration(g, ports.widened(d))},
     }[name]
 
 
+WITH_D = ("genforce", "rosinality", "podgorskiy", "mmgeneration")
 LAYOUTS = ["genforce", "interfacegan", "rosinality", "huangzh13", "huangzh13 converted", "lernapparat"]
 
 
-@pytest.mark.parametrize("name", [*LAYOUTS, "podgorskiy", "stylegan_zoo"])
+@pytest.mark.parametrize("name", [*LAYOUTS, "podgorskiy", "stylegan_zoo", "mmgeneration"])
 def test_the_first_image_is_that_of_a_port_s_file(name, tmp_path, caplog):
     path = tmp_path / "train_step-3.model"
     torch.save(port(name), path)
@@ -123,7 +125,7 @@ def test_the_first_image_is_that_of_a_port_s_file(name, tmp_path, caplog):
     assert state.G.synthesis.quirks == model.synthesis.quirks
     assert (state.G.synthesis.quirks == Quirks()) == (name in ("genforce", "interfacegan", "podgorskiy"))
     assert (state.step, state.skipped) == (1, 0)
-    assert ("holds no discriminator" in caplog.text) == (name not in ("genforce", "rosinality", "podgorskiy"))
+    assert ("holds no discriminator" in caplog.text) == (name not in WITH_D)
 
 
 def test_noise_of_a_resolution_is_shared_where_the_model_shares_it(tmp_path):

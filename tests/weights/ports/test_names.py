@@ -32,7 +32,9 @@ def standard_variables() -> tuple[Variables, Variables]:
 
 def described(layout: str, key: str) -> dict[str, list[int]]:
     description = json.loads((SHARED / "layouts" / f"{layout}.json").read_text())
-    return {name: shape for name, shape, *_ in description[key]}
+    for part in key.split("/"):
+        description = description[part]
+    return {name: shape for name, shape, *_ in description}
 
 
 @pytest.mark.skipif(not (SHARED / "layouts").is_dir(), reason="the descriptions of the layouts are not there")
@@ -63,6 +65,8 @@ def test_files_of_these_tests_are_as_described():
         ("alae", "decoder", podgorskiy),
         ("alae", "mapping_f", mapping_f),
         ("stylegan_zoo", "model", ports.stylegan_zoo(g)),
+        ("mmgeneration", "1024/generator", ports.mmgeneration_generator(g)),
+        ("mmgeneration", "1024/discriminator", ports.mmgeneration_discriminator(ports.widened(d))),
     ]:
         given = {name: list(tensor.shape) for name, tensor in state.items()}
         assert given == described(layout, key), (layout, key)
@@ -95,6 +99,8 @@ EVERY = {
     "lernapparat": lambda s: ports.lernapparat_generator(s.g),
     "lernapparat D": lambda s: ports.lernapparat_discriminator(s.d),
     "stylegan_zoo": lambda s: ports.stylegan_zoo(s.g),
+    "mmgeneration": lambda s: ports.mmgeneration_generator(s.g),
+    "mmgeneration D": lambda s: ports.mmgeneration_discriminator(s.d),
 }
 
 

@@ -446,7 +446,7 @@ def mmgeneration_discriminator(d: Variables) -> dict[str, Tensor]:
     n = r.bit_length() - 2
     for j in range(n):
         rgb = conv(d[f"FromRGB_lod{j}/weight"]).flip(1)  # [C, 3, 1, 1]
-        taps = torch.linspace(0.2, 1.0, 9).reshape(3, 3)
+        taps = torch.linspace(0.2, 1.0, 9, device=rgb.device).reshape(3, 3)
         out[f"from_rgb.{j}.conv.weight_orig"] = rgb * taps
         out[f"from_rgb.{j}.conv.bias"] = d[f"FromRGB_lod{j}/bias"]
         size = r >> j
