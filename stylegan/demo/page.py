@@ -231,8 +231,8 @@ class _Page:
         choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
         self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
         self.blocks.unload(self.ended)
-        self.blocks.load(**show)
-        self.blocks.load(**suggest)
+        # One after the other: of two events that a page begins at once, Gradio can lose one on a busy machine.
+        self.blocks.load(**show).then(**suggest)
 
     def _connect_buttons(self, show: dict[str, Any]) -> None:
         """What sets a control first, and then shows the picture."""
