@@ -1,6 +1,6 @@
-"""Modules by the paths that they had before version 0.2: imports of those work, with a DeprecationWarning.
+"""Modules by the paths that they had before they were sorted into rooms: imports work, with a DeprecationWarning.
 
-To be removed in version 0.3.
+To be removed in version 0.2.
 """
 
 import sys
@@ -72,7 +72,7 @@ class _OldNames(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         old, new = module.__name__, _new_name(module.__name__)
-        warnings.warn(f"{old} is now {new}; the old name goes with version 0.3", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"{old} is now {new}; the old name goes with version 0.2", DeprecationWarning, stacklevel=2)
         sys.modules[old] = import_module(str(new))  # The importing statement takes what is there.
 
 
@@ -86,6 +86,6 @@ def _new_name(old: str) -> str | None:
 
 
 def find_old_names() -> None:
-    """Let imports find modules by their old paths, where nothing has that path today."""
+    """Let imports find modules by their old paths; first of all, as a folder's new path would be searched, too."""
     if not any(isinstance(finder, _OldNames) for finder in sys.meta_path):
-        sys.meta_path.append(_OldNames())
+        sys.meta_path.insert(0, _OldNames())

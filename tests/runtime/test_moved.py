@@ -1,0 +1,29 @@
+"""Old paths of modules: they import, with a warning, what is found under the new ones."""
+
+import importlib
+import sys
+import warnings
+
+import pytest
+
+from stylegan.runtime.moved import MOVED
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_an_old_path_gives_the_module_of_today(old: str):
+    sys.modules.pop(f"stylegan.{old}", None)
+    with pytest.warns(DeprecationWarning, match=f"stylegan.{old} is now stylegan.{MOVED[old]}"):
+        module = importlib.import_module(f"stylegan.{old}")
+    assert module is importlib.import_module(f"stylegan.{MOVED[old]}")
+
+
+def test_a_module_below_an_old_path_is_found():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        old = importlib.import_module("stylegan.weights.layouts.rosinality")
+    assert old is importlib.import_module("stylegan.weights.ports.rosinality")
+
+
+def test_what_never_was_there_is_not_found():
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("stylegan.latent_file")
