@@ -1,5 +1,6 @@
 """Starting from trained networks: all of them, a generator alone, and growing."""
 
+import hashlib
 import logging
 import runpy
 
@@ -7,11 +8,12 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, NotFoundError
 from stylegan.generator import Generator
 from stylegan.training import new_state, train
 from stylegan.training.start import start_from
-from stylegan.training.state import list_checkpoints, load_state, resume_state
+from stylegan.training.state import load_state
 
 from ..conftest import ROOT
 from .tiny import TinyImages, assert_same, tiny_config
@@ -48,34 +50,16 @@ def test_one_checkpoint_of_a_run_will_do(trained):
     assert_same_weights(state.G, new_state(tiny_config(resolution=8)).G)
 
 
-def test_networks_in_half_precision_start_a_run_or_go_on_with_it(trained, tmp_path):
+def test_the_discriminator_of_a_run_is_kept_for_the_package(trained, tmp_path):
     source, before = trained
-    main = runpy.run_path(str(ROOT / "models/halve.py"))["main"]
-    result = CliRunner().invoke(main, [str(source), str(tmp_path)], catch_exceptions=False)
-    assert "MB" in result.output
-    (path,) = list_checkpoints(tmp_path / "checkpoints")
-    assert path.stat().st_size < 0.4 * (source / "checkpoints" / path.name).stat().st_size
-    started, resumed = new_state(tiny_config(resolution=8)), new_state(tiny_config(resolution=8))
-    start_from(started, tmp_path)
-    assert resume_state(resumed, tmp_path / "checkpoints") == path
-    for state in (started, resumed):
-        for name, network in state.networks().items():
-            for key, tensor in network.state_dict().items():
-                torch.testing.assert_close(tensor, before.networks()[name].state_dict()[key], rtol=1e-3, atol=1e-6)
-    assert (started.step, resumed.step, resumed.images) == (0, before.step, before.images)
-    # A count that went on without its moments would make the first steps ten times too long.
-    assert resumed.G_optimizer.param_groups[0]["step"] == 0
-
-
-def test_halving_a_run_onto_itself_is_refused(trained):
-    source, before = trained
-    main = runpy.run_path(str(ROOT / "models/halve.py"))["main"]
-    result = CliRunner().invoke(main, [str(source), str(source)])
-    assert result.exit_code == 2
-    assert "whose exact checkpoint would be lost" in " ".join(result.output.split())
-    state = new_state(tiny_config(resolution=8))
-    resume_state(state, source / "checkpoints")
-    assert_same_weights(state.G, before.G)
+    main = runpy.run_path(str(ROOT / "models/discriminator.py"))["main"]
+    out = tmp_path / "discriminator-tiny.safetensors"
+    result = CliRunner().invoke(main, [str(source), str(out)], catch_exceptions=False)
+    assert f"{out.stat().st_size} bytes, sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}" in result.output
+    D = Discriminator.from_pretrained(out)
+    assert D.name == "tiny"
+    for key, tensor in D.state_dict().items():
+        torch.testing.assert_close(tensor, before.D.state_dict()[key], rtol=1e-3, atol=1e-6)
 
 
 def test_resuming_does_not_start_again(trained, tmp_path):
