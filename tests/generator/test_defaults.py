@@ -13,7 +13,7 @@ from stylegan.editing import pca, sefa
 from stylegan.extractors import load_classifier, load_extractor
 from stylegan.fast import library
 from stylegan.fast.native import native_kernels
-from stylegan.metrics import distributions
+from stylegan.metrics import fid
 from stylegan.metrics.path_length import Path as LatentPath
 from stylegan.metrics.path_length import path_lengths
 from stylegan.projection.refine import refine_step
@@ -273,4 +273,4 @@ def test_path_lengths_work_without_float64(mps, space):
 
 def test_distances_of_features_work_without_float64(mps):
     x = torch.ones(4, 2, device=mps)
-    assert distributions._moments(x)[1].shape == (2, 2)
+    assert fid._moments(x)[1].shape == (2, 2)
