@@ -267,6 +267,9 @@ def test_path_lengths_work_without_float64(mps, space):
 
         noise = labels_of
 
+        def synthesize(self, ws: Tensor, noise: None) -> Tensor:
+            return self.G.synthesis(ws, noise)
+
     lengths = path_lengths(Images(), lambda a, b: (a - b).square().sum((1, 2, 3)), LatentPath(space, ends=True), [0, 1])
     assert lengths.shape == (2,)
 
