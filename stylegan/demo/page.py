@@ -1,5 +1,6 @@
 """The layout of the demo: one picture, and three ways to make it. This module alone needs Gradio to be imported."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from ..latents.bands import layer_indices
 from ..latents.seeds import check_seeds
 from .kept import KeptPictures
 from .studio import MAX_PSI, Look, Studio
+from .turns import Turns
 from .words import BAND_TEXTS, LABELS, NOISE, caption, licence, no_edits, title
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class _Page:
     """The controls by name, and the functions behind them."""
 
     def __init__(self, studio: Studio, folder: Path):
-        self.studio, self.kept = studio, KeptPictures(folder, limit=KEPT)
+        self.studio, self.kept, self.turns = studio, KeptPictures(folder, limit=KEPT), Turns(limit=QUEUE)
         self.first = next(iter(studio.models))
         self.edits = sorted({name for edits in studio.directions.values() for name in edits})
         with gr.Blocks(title="stylegan", analytics_enabled=False, fill_width=False) as self.blocks:
@@ -209,34 +211,33 @@ class _Page:
             _as_typed(control)
         look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
         own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
-        shared: dict[str, Any] = {"show_progress": "hidden", "concurrency_id": "generator"}
+        # Answers of Gradio's queue share one stream per page. Its end may reach a busy browser after the next event has
+        # joined it, whose answer is then lost. Without the queue, each event has a request and an answer of its own.
+        shared: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
         show: dict[str, Any] = {
-            "fn": self._for_session(self.show_or_tell),
+            "fn": self._in_turn(self.show_or_tell),
             "inputs": [self.what, *own, *look],
             "outputs": [self.picture, self.caption, self.save, *self.mix_images, *self.between_images],
             **shared,
         }
         # While a slider moves, only its last place counts.
         moved = [control.input for control in (*own, *look[1:])]
-        show["api_visibility"] = "private"
         gr.on(moved, **show, trigger_mode="always_last")
-        gr.on([], **{**show, "fn": self._for_session(self.show), "api_visibility": "public"}, api_name="picture")
+        public = {"fn": self._in_turn(self.show), "api_visibility": "public", "queue": True}
+        gr.on([], **{**show, **public}, api_name="picture")
 
         outputs = [self.gallery, self.seeds]
-        suggest = {"fn": self._for_session(self.suggest), "inputs": look, "outputs": outputs, **shared}
-        suggest["api_visibility"] = "private"
-        self._connect_buttons(show)
+        suggest = {"fn": self._in_turn(self.suggest), "inputs": look, "outputs": outputs, **shared}
+        self._connect_buttons(show, shared)
         self.more.click(**suggest)
         changed = [self.title, self.licence, self.cutoff, self.layers, self.label, self.no_edits, *self.sliders]
-        choose = {"fn": self._reported(self.choose), "inputs": self.model, "outputs": changed, **shared}
-        self.model.input(**choose, api_visibility="private").then(**show).then(**suggest)
+        choose = {"fn": self._in_turn(self.choose), "inputs": self.model, "outputs": changed, **shared}
+        self.model.input(**choose).then(**show).then(**suggest)
         self.blocks.unload(self.ended)
-        # One after the other: of two events that a page begins at once, Gradio can lose one on a busy machine.
         self.blocks.load(**show).then(**suggest)
 
-    def _connect_buttons(self, show: dict[str, Any]) -> None:
+    def _connect_buttons(self, show: dict[str, Any], quiet: dict[str, Any]) -> None:
         """What sets a control first, and then shows the picture."""
-        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         # Few enough digits to be remembered.
         draw = "() => Math.floor(Math.random() * 1e5)"
         draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 1e5))"
@@ -246,17 +247,20 @@ class _Page:
         for name, tab in (("face", self.face_tab), ("mix", self.mix_tab), ("between", self.between_tab)):
             tab.select(None, None, self.what, js=f"() => '{name}'", **quiet).then(**show)
         for name, button in self.bands.items():
-            choose = self._reported(lambda model, name=name: _band(self.studio.generator(model), name))
+            choose = self._in_turn(lambda _, model, name=name: _band(self.studio.generator(model), name))
             button.click(choose, self.model, self.layers, **quiet).then(**show)
         self.noise.input(lambda mode: gr.update(visible=mode == "random"), self.noise, self.noise_seed, **quiet)
         self.gallery.select(self.chosen, self.seeds, self.seed, **quiet).then(**show)
 
-    def _reported(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with the library's errors as messages on the page."""
+    def _in_turn(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """What calls the function with the session in front, in its turn; errors are messages on the page."""
 
-        def call(*arguments: Any) -> Any:
+        async def call(request: gr.Request, *arguments: Any) -> Any:
+            session = str(request.session_hash)
             try:
-                return function(*arguments)
+                return await self.turns.take(session, function, session, *arguments)
+            except asyncio.CancelledError as error:
+                raise gr.Error("This page was left.", print_exception=False) from error
             except StyleGANError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             except Exception as error:
@@ -265,18 +269,11 @@ class _Page:
 
         return call
 
-    def _for_session(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same for a function whose first argument is the session."""
-        reported = self._reported(function)
-
-        def call(request: gr.Request, *arguments: Any) -> Any:
-            return reported(str(request.session_hash), *arguments)
-
-        return call
-
     def ended(self, request: gr.Request) -> None:
         """A browser has left."""
-        self.kept.forget(str(request.session_hash))
+        session = str(request.session_hash)
+        self.turns.forget(session)
+        self.kept.forget(session)
 
     def show_or_tell(self, session: str, *values: Any) -> list[Any]:
         """As `show`; what is wrong with a value stands in the caption's place, where the next picture replaces it."""
@@ -317,7 +314,7 @@ class _Page:
         """The seed of the face that was picked."""
         return seeds[event.index]
 
-    def choose(self, model: str) -> list[Any]:
+    def choose(self, _: str, model: str) -> list[Any]:
         """What the controls can be for a model."""
         G = self.studio.generator(model)
         names = self.studio.directions.get(model, {})

@@ -21,7 +21,7 @@ from .studio import Studio
 # The page's browser asks for nothing else; what else Gradio serves (uploads, proxies, monitoring...) is refused.
 PATHS = ("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/*", "/static/*")
 API = ("info", "config", "theme.css", "startup-events", "app_id", "queue/join", "queue/data", "heartbeat/*", "cancel")
-CALLS = ("reset", "call/*", "file=*")
+CALLS = ("reset", "run/predict", "call/*", "file=*")
 ALLOWED = (*PATHS, *(f"/gradio_api/{path}" for path in (*API, *CALLS)))
 
 MAX_BODY = 65_536
