@@ -57,6 +57,9 @@ _ROOMS = (
     *("jobs", "latents", "metrics", "networks", "projection", "runtime", "training", "weights"),
 )
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES | dict.fromkeys(_ROOMS, ""))
+# That were named without an import of their own, too; see `runtime.moved`.
+_OLD = ("bands", "latent_files", "layers", "ops", "presets")
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES | dict.fromkeys((*_ROOMS, *_OLD), ""))
 
 moved.find_old_names()

@@ -14,6 +14,7 @@ from stylegan.cli.options import (
     ModelOptions,
     latents_option,
     model_options,
+    noise_mode_option,
     output_option,
     seeds_option,
     size_option,
@@ -55,7 +56,7 @@ class ShardType(click.ParamType):
 @latents_option("--latents", help="Faces of this file, in place of seeds: `stylegan project` writes such files.")
 @truncation_psi_option
 @truncation_cutoff_option
-@click.option("--noise-mode", type=click.Choice(get_args(NoiseMode)), default="const", show_default=True)
+@noise_mode_option("const")
 @click.option("--noise-seed", type=int, help="Seed of the random noise.  [default: fresh noise]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
 @size_option("the model's")

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..runtime.batching import default_batch_size
 from ..runtime.checks import check_integer
 from ..runtime.deprecated import KeptSetting
@@ -94,11 +93,6 @@ class GeneratorNetwork(nn.Module):
     def dtype(self) -> torch.dtype:
         """The type that the synthesis network computes in."""
         return self.synthesis.dtype
-
-    def check_weights(self) -> None:
-        """Raise InputError for a network without numbers."""
-        if self.device.type == "meta":
-            raise InputError("this network is on the meta device, where there are no numbers; load it onto another one")
 
     def default_batch_size(self, n: int) -> int:
         """How many of n images are computed together where batch_size is None: by resolution and free memory."""

@@ -56,7 +56,7 @@ def read_weights(
     access = access or Access()
     with fetch(name_or_path, network=network, revision=revision, access=access) as file:
         if file.terms:
-            warnings.warn(file.terms, LicenseWarning, stacklevel=4)
+            warnings.warn(file.terms, LicenseWarning, stacklevel=5)  # Whoever called from_pretrained.
         return Loaded(read(file, Wanted(network, resolution, fused_from), access.cache), file.source, file.facts)
 
 

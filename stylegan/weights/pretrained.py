@@ -6,6 +6,7 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from ..errors import InputError
 from ..runtime.device import check_device
 from ..runtime.precision import no_autocast
 from ..runtime.tensors import weighted_sums
@@ -80,6 +81,11 @@ class Pretrained(nn.Module):
         """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
         save_folder(folder, self.checkpoint(), dtype=dtype)
 
+    def check_weights(self) -> None:
+        """Raise InputError for a network without numbers."""
+        if self.device.type == "meta":
+            raise InputError("this network is on the meta device, where there are no numbers; load it onto another one")
+
     @property
     @no_autocast()
     def weights_sha256(self) -> str:
@@ -87,6 +93,7 @@ class Pretrained(nn.Module):
 
         It is computed when it is first asked for, and again once weights have changed, however they were.
         """
+        self.check_weights()
         tensors = list(self.state_dict().values())
         # Changes in place count up the version, but for those by `.data`, by numpy and by recorded steps of training.
         state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]

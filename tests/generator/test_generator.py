@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from stylegan import Generator, __version__, grid, images
+from stylegan import Discriminator, Generator, __version__, grid, images
 from stylegan.errors import InputError
 from stylegan.weights.checkpoint import Checkpoint
 
@@ -372,3 +372,10 @@ def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: G
 def test_common_mistakes_are_named(tiny: Generator, call, message):
     with pytest.raises(InputError, match=message):
         call(tiny)
+
+
+@pytest.mark.parametrize("network", [Generator, Discriminator])
+def test_a_network_without_numbers_has_no_digest(network: type):
+    made = network(img_resolution=8, fmap_max=4) if network is Discriminator else tiny_generator()
+    with pytest.raises(InputError, match="on the meta device, where there are no numbers"):
+        _ = made.to("meta").weights_sha256

@@ -1,12 +1,16 @@
 """Old paths of modules: they import, with a warning, what is found under the new ones."""
 
 import importlib
+import os
+import subprocess
 import sys
 import warnings
 
 import pytest
 
 from stylegan.runtime.moved import MOVED
+
+from ..conftest import ROOT
 
 
 @pytest.mark.parametrize("old", MOVED)
@@ -22,6 +26,14 @@ def test_a_module_below_an_old_path_is_found():
         warnings.simplefilter("ignore", DeprecationWarning)
         old = importlib.import_module("stylegan.weights.layouts.rosinality")
     assert old is importlib.import_module("stylegan.weights.ports.rosinality")
+
+
+@pytest.mark.parametrize("name", ["bands", "latent_files", "layers", "ops", "presets"])
+def test_an_old_module_needs_no_import_of_its_own(name: str):
+    script = f"import stylegan, sys; assert stylegan.{name} is sys.modules['stylegan.{MOVED[name]}']"
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
 
 
 def test_what_never_was_there_is_not_found():

@@ -216,8 +216,9 @@ def named(server, published, monkeypatch):
 
 
 def test_a_named_model_tells_its_licence_once(server, named, tiny):
-    with pytest.warns(LicenseWarning, match=r"my-cats: CC BY-NC 4\.0 \(https://creativecommons"):
+    with pytest.warns(LicenseWarning, match=r"my-cats: CC BY-NC 4\.0 \(https://creativecommons") as told:
         G = Generator.from_pretrained("my-cats")
+    assert told[0].filename == __file__
     assert (G.name, G.recommended_truncation["truncation_psi"], G.metadata["content_box"]) == (
         "my-cats",
         0.6,

@@ -30,9 +30,8 @@ class Source:
     """One place of one file. Raises UnsafeFileError if it could lead out of its folder or off https."""
 
     kind: Kind
-    location: (
-        str  # Path in the package, repository, URL or Google Drive id; of a page that only browsers open, its URL.
-    )
+    # Path in the package, repository, URL or Google Drive id; of a page that only browsers open, its URL.
+    location: str
     filename: str | None = None  # Inside the repository, or the name to keep a file under; None = found by looking.
     revision: str | None = None  # Of a repository: a commit, tag or branch; None = its main branch, wherever it is.
 
