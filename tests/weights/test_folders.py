@@ -95,10 +95,13 @@ def test_a_repository_that_is_not_there_may_be_a_mistyped_path(tmp_path, monkeyp
 
 
 def test_no_network_stands_in_for_another(tmp_path, run, tiny):
-    result = run("convert", "faces-64", "D.safetensors", "--network", "D")
+    tiny.save("G.safetensors")
+    result = run("convert", "G.safetensors", "D.safetensors", "--network", "D")
     assert result.exit_code == 1
     assert "holds a Generator, expected a Discriminator" in result.output
     assert not Path("D.safetensors").exists()
+    ok(run("convert", "faces-64", "D.safetensors", "--network", "D"))  # A bundled model has both.
+    assert "Discriminator" in ok(run("info", "D.safetensors"))
     Discriminator(img_resolution=8, fmap_base=64, fmap_max=8).save("D.safetensors")
     for network in ("G", "Gs"):
         result = run("convert", "D.safetensors", "out.safetensors", "--network", network)
