@@ -75,7 +75,11 @@ class Browser:
         element.send_keys(str(text))
 
     def put(self, selector: str, value: float) -> None:
-        """Give a slider or a field its whole value at once."""
+        """Give a slider or a field its whole value at once, on a still page.
+
+        For about 30 ms after Gradio has first shown a control, it resets it.
+        """
+        self.settle()
         self.run(
             """const [field, value] = arguments;
             Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(field, value);

@@ -13,7 +13,7 @@ from stylegan.editing import bundled_directions
 
 from .conftest import PHONE, Browser, RunningDemo, check_in_view, pixels
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]  # A rerun is told of in pytest's last line.
 
 PICTURE = "#picture img"
 
@@ -219,10 +219,8 @@ def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser)
 
 def test_an_editing_slider_moves_the_face(page: Browser, default: Generator):
     before = source(page)
-    page.click("#edit button")
-    slider = "#edit-age input[type=range]"
-    page.wait("sliders", lambda: page.run("return document.querySelector(arguments[0]) !== null", slider))
-    page.put(slider, 2)
+    open_edits(page)
+    page.put("#edit-age input[type=range]", 2)
     ws = default.edit(default.ws([5]), bundled_directions(default)["age"], 2)
     check_same(changed(page, before), default.render(ws, output_type="np")[0])
 

@@ -9,7 +9,7 @@ from stylegan import Generator, latents
 
 from .conftest import Browser, check_in_view, pixels
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]  # A rerun is told of in pytest's last line.
 
 
 def ready(browser: Browser) -> None:
