@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylegan import Generator
@@ -39,13 +40,13 @@ def monotonic_share(G: Generator, classifier: torch.nn.Module, ws: Tensor, direc
 def random_offsets(ws: Tensor, direction: Direction) -> Tensor:
     """For each face a vector of random components, [N, 1, w_dim], as long as one deviation of the direction."""
     vectors = torch.randn(len(ws), 1, ws.shape[2], generator=torch.Generator().manual_seed(0))
-    return vectors / vectors.norm(dim=2, keepdim=True) * direction.std
+    return F.normalize(vectors, dim=2) * direction.std
 
 
 def offsets_to_others(G: Generator, ws: Tensor, direction: Direction) -> Tensor:
     """For each face the way to another one, [N, 1, w_dim], as long as one deviation of the direction."""
     vectors = (G.ws(range(2 * FIRST_SEED, 2 * FIRST_SEED + len(ws))) - ws)[:, :1]
-    return vectors / vectors.norm(dim=2, keepdim=True) * direction.std
+    return F.normalize(vectors, dim=2) * direction.std
 
 
 def changes(

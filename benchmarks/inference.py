@@ -174,7 +174,7 @@ def operations(G: Generator) -> float:
 def traffic(G: Generator) -> float:
     """Bytes of the features of all layers of an image, written and read once."""
     layers = zip(cast(Any, G.synthesis.layers), G.synthesis.noise_shapes, strict=True)
-    return 2.0 * G.dtype.itemsize * sum(layer.bias.numel() * h * w for layer, (h, w) in layers)
+    return 2.0 * G.dtype.itemsize * float(sum(layer.bias.numel() * h * w for layer, (h, w) in layers))
 
 
 def table(cases: Sequence[Case], speeds: dict[str, float], bandwidth: float) -> str:

@@ -229,7 +229,7 @@ def _export(
     onnx.helper.set_model_props(model, {key: _text(value) for key, value in description.items()})
     model.producer_name, model.producer_version = "stylegan", __version__
     onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def _text(value: Any) -> str:

@@ -103,7 +103,8 @@ class TrainingNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.1)
-        return self.head(F.dropout(x.mean(dim=(2, 3)), 0.3, self.training))[:, 0]
+        output: Tensor = self.head(F.dropout(x.mean(dim=(2, 3)), 0.3, self.training))
+        return output[:, 0]
 
     def folded(self) -> dict[str, Tensor]:
         """The tensors of the classifier: the convolutions do what the batch norms did, with the statistics kept."""
@@ -119,7 +120,7 @@ class TrainingNetwork(nn.Module):
 def fit(classifier: AttributeClassifier, images: Tensor, labels: Tensor, *, epochs: int, seed: int) -> TrainingNetwork:
     """AdamW with a rate that rises over the first tenth and falls to zero."""
     network = TrainingNetwork(CHANNELS, seed).train()
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     targets = (labels - classifier.mean) / classifier.std
     steps = epochs * (len(images) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.02)

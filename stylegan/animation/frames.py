@@ -9,11 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import InputError
-from ..generator import Generator, Labels
+from ..generator import Generator
 from ..images.convert import to_pil
 from ..images.grids import display_size, grid, resize
 from ..images.settings import remember
 from ..latents.bands import Layers
+from ..latents.labels import Labels
 from ..latents.seeds import Seeds, check_seeds
 from ..latents.styles import check_cutoff, check_psi
 from ..runtime.batching import check_batch_size

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..generator import Generator, Labels
+from ..generator import Generator
 from ..latents.bands import Layers
+from ..latents.labels import Labels
 from ..latents.seeds import Seeds, check_seeds
 from ..latents.styles import slerp
 from ..runtime.checks import typed

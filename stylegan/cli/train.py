@@ -36,6 +36,7 @@ from stylegan.training.presets import PRESETS
 @click.pass_context
 def train(
     ctx: click.Context,
+    /,
     data: str | None,
     out: Path,
     resume: bool,

@@ -57,10 +57,9 @@ class LayersType(click.ParamType):
     name = "layers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Layers:
-        if not isinstance(value, str):
-            return value
         try:
-            return parse_layers(value)
+            layers: Layers = parse_layers(value) if isinstance(value, str) else value
+            return layers
         except InputError as error:
             self.fail(str(error), param, ctx)
 
@@ -71,7 +70,7 @@ class LabelType(click.ParamType):
     name = "class"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Label:
-        if not isinstance(value, str):
+        if isinstance(value, int | list):
             return value
         names = [part.strip() for part in value.split(",")]
         if not all(names):

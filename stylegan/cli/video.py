@@ -1,5 +1,6 @@
 """stylegan video: walks between seeds as MP4, GIF or WebP."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,6 +8,7 @@ import click
 
 from stylegan.cli.faces import latents_settings, load_latents
 from stylegan.cli.options import (
+    CommandT,
     ModelOptions,
     latents_option,
     model_options,
@@ -22,7 +24,7 @@ from stylegan.latents.ranges import SeedRanges
 from stylegan.runtime.choices import Easing, NoiseKind, Space
 
 
-def _choice(name: str, choices: Any, default: str, help: str) -> Any:
+def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[CommandT], CommandT]:
     return click.option(name, type=click.Choice(get_args(choices)), default=default, show_default=True, help=help)
 
 

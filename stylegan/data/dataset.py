@@ -156,7 +156,8 @@ class ImageDataset:
 
     def _load(self, i: int) -> np.ndarray:
         """One picture, uint8 [C, R, R]. Raises DatasetError without its name."""
-        return self._downscale(self._decode(i)[None])[0]
+        picture: np.ndarray = self._downscale(self._decode(i)[None])[0]
+        return picture
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         expected = (self.native_resolution, self.native_resolution, self.img_channels)
@@ -255,7 +256,8 @@ def box_downscale(pixels: np.ndarray, factor: int) -> np.ndarray:
     bits = 2 * (factor.bit_length() - 1)
     just_below_half = (1 << (bits - 1)) - 1
     is_odd = (total >> bits) & 1
-    return ((total + just_below_half + is_odd) >> bits).astype(np.uint8)
+    mean: np.ndarray = (total + just_below_half + is_odd) >> bits
+    return mean.astype(np.uint8)
 
 
 def shuffled_indices(n: int, start: int, count: int, seed: int) -> list[int]:

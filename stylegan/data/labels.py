@@ -161,7 +161,7 @@ def _parse(source: Source, name: str, where: str) -> Any:
     return parse_json(data, where=where, error=DatasetError, limits=TABLE)
 
 
-def _by_name(listed: dict[str, Any] | list, where: str) -> dict[str, Any]:
+def _by_name(listed: dict[str, Any] | list[Any], where: str) -> dict[str, Any]:
     """The labels of a dictionary, or of pairs, by the plain names of their pictures."""
     pairs = listed if isinstance(listed, list) else [[name, value] for name, value in listed.items()]
     if not all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
@@ -188,7 +188,7 @@ def _why_foreign(data: Any) -> str:
     return f"it holds records with the fields {fields}, {expected}; label_field (--label-field) chooses one"
 
 
-def _from_records(records: list, field: str, where: str) -> tuple[list, list[str] | None]:
+def _from_records(records: list[Any], field: str, where: str) -> tuple[list[Any], list[str] | None]:
     """Class indices from one field of the records; None where the record or the field is missing."""
     values = [record.get(field) if isinstance(record, dict) else None for record in records]
     known = [value for value in values if value is not None]
@@ -201,7 +201,7 @@ def _from_records(records: list, field: str, where: str) -> tuple[list, list[str
     return [None if value is None else index[value] for value in values], classes
 
 
-def _checked(values: list, classes: Any, names: Sequence[str], where: str) -> Labels | None:
+def _checked(values: list[Any], classes: Any, names: Sequence[str], where: str) -> Labels | None:
     known = [(name, value) for name, value in zip(names, values, strict=True) if value is not None]
     if not known:
         return None

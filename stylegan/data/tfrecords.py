@@ -283,8 +283,9 @@ def _after_zeros(count: int) -> np.ndarray:
     if count > 1:
         half = _after_zeros(count // 2)
         return _moved(half, half)
-    bits = np.uint32(1) << np.arange(32, dtype=np.uint32)
-    return _table()[bits & 255] ^ (bits >> np.uint32(8))
+    bits: np.ndarray = np.uint32(1) << np.arange(32, dtype=np.uint32)
+    remainders: np.ndarray = _table()[bits & 255] ^ (bits >> np.uint32(8))
+    return remainders
 
 
 def _moved(remainders: np.ndarray, images: np.ndarray) -> np.ndarray:

@@ -312,7 +312,8 @@ class _Page:
 
     def chosen(self, seeds: list[int], event: gr.SelectData) -> int:
         """The seed of the face that was picked."""
-        return seeds[event.index]
+        index: int = event.index
+        return seeds[index]
 
     def choose(self, _: str, model: str) -> list[Any]:
         """What the controls can be for a model."""

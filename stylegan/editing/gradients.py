@@ -133,4 +133,5 @@ def _inverse_covariance(G: Generator) -> Tensor:
     """Of w, float64 [w_dim, w_dim]; components that hardly vary count as if they did a little."""
     covariance = torch.cov(sample_w(G).double().T)
     floor = 1e-6 * covariance.trace() / G.w_dim
-    return torch.linalg.inv(covariance + floor * torch.eye(G.w_dim, dtype=torch.float64, device="cpu"))
+    inverse: Tensor = torch.linalg.inv(covariance + floor * torch.eye(G.w_dim, dtype=torch.float64, device="cpu"))
+    return inverse

@@ -5,6 +5,7 @@ how a face looks to a network that saw these photographs and their labels, nothi
 """
 
 import os
+from collections.abc import Callable
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +34,8 @@ class AttributeClassifier(nn.Module):
     For an attribute of two classes the value is the log-odds of `positive`. For a quantity it is in its own unit, and
     `logits` compares it with a threshold.
     """
+
+    __call__: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -63,7 +66,7 @@ class AttributeClassifier(nn.Module):
         self.metadata: dict[str, Any] = {}
         self.sha256 = ""
         self.convs = nn.ModuleList(conv2d(i, o, 3, stride=2, padding=1) for i, o in pairwise([3, *channels]))
-        self.head = skip_init(nn.Linear, channels[-1], 1, **for_weights())
+        self.head: nn.Linear = skip_init(nn.Linear, channels[-1], 1, **for_weights())
         if seed is not None:
             self._initialize(seed)
 
@@ -76,7 +79,8 @@ class AttributeClassifier(nn.Module):
         x = images.float()
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.1)
-        return self.mean + self.std * self.head(x.mean(dim=(2, 3)))[:, 0]
+        output: Tensor = self.head(x.mean(dim=(2, 3)))[:, 0]
+        return self.mean + self.std * output
 
     def logits(self, images: Tensor) -> Tensor:
         """Log-odds that the attribute is `positive`, [N]; the images as in `forward`."""

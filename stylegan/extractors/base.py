@@ -35,6 +35,7 @@ class Extractor(nn.Module, ABC):
     sha256: str
     license: str
     is_perceptual: bool = False
+    __call__: Callable[..., Tensor]
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
@@ -98,4 +99,5 @@ def conv2d(
 ) -> nn.Conv2d:
     """A convolution whose weights are still to be filled: unlike torch's own, it draws nothing at random."""
     shape = {"stride": stride, "padding": padding, "bias": bias}
-    return skip_init(nn.Conv2d, in_channels, channels, kernel, **shape, **for_weights())
+    conv: nn.Conv2d = skip_init(nn.Conv2d, in_channels, channels, kernel, **shape, **for_weights())
+    return conv

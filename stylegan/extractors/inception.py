@@ -5,7 +5,7 @@ images are enlarged from the corners of the pixels, average pooling leaves the b
 max pooling. Tensors are named as in pytorch-fid's conversion of the weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +32,8 @@ Pool = Literal["average", "max", "halve"]
 class ConvBN(nn.Module):
     """Convolution, batch norm with the stored statistics, ReLU."""
 
+    __call__: Callable[..., Tensor]
+
     def __init__(self, in_channels: int, channels: int, kernel: tuple[int, int], stride: int, pad: bool):
         super().__init__()
         padding = (kernel[0] // 2, kernel[1] // 2) if pad else (0, 0)
@@ -44,6 +46,8 @@ class ConvBN(nn.Module):
 
 class Mixed(nn.Module):
     """Chains of convolutions side by side, and pooling as the last branch; their channels are concatenated."""
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, in_channels: int, chains: Sequence[Chain], pool: Pool, pool_channels: int = 0):
         super().__init__()

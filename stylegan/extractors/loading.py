@@ -37,7 +37,7 @@ def load_extractor(name_or_file: str | os.PathLike[str], *, device: str | torch.
     """
     extractor = _load(name_or_file)
     # The layout of the weights is that of the activations: 1.5 times as fast on a CPU.
-    extractor = extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return extractor.to(check_device(device)).eval().requires_grad_(False)
 
 

@@ -77,4 +77,5 @@ class PerceptualNetwork(Extractor):
 
 def unit_length(x: Tensor) -> Tensor:
     """Scale the channels at every position to unit length: [N, C, h, w]; zeros stay zeros, with finite gradients."""
-    return x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
+    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
+    return x / (length + 1e-10)

@@ -14,10 +14,11 @@ The modules in `networks` stay the definition: what is computed here equals them
 May import: errors, runtime, networks.
 """
 
-from .choice import RENDER_PATHS, check_path, is_supported, resolve_path
+from .choice import RENDER_PATHS, check_path, resolve_path
 from .compiled import CompiledKernels
 from .convolution import has_fast_bfloat16
 from .native import native_kernels, native_or_torch_kernels
+from .prepared import is_supported
 from .renderer import Renderer
 
 __all__ = [

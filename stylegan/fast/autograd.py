@@ -5,7 +5,8 @@ of an epilogue are rounded once. The gradients of `blur` can be differentiated a
 cannot.
 """
 
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ class PlainKernels(Protocol):
 
 def blur(kernels: PlainKernels, x: Tensor, kernel: Tensor) -> Tensor:
     """`ops.blur` for a kernel of 3x3."""
-    return cast(Tensor, _Blur.apply(kernels, x, separate(kernel)))
+    return _Blur.apply(kernels, x, separate(kernel))
 
 
 def epilogue(kernels: PlainKernels, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
@@ -56,7 +57,7 @@ def epilogue(kernels: PlainKernels, layer: SynthesisLayer, x: Tensor, w: Tensor,
     epsilon = layer.quirks.instance_norm_epsilon if layer.use_instance_norm else None
     slope = layer.nonlinearity.negative_slope
     strength = None if layer.noise_strength is None or noise is None else layer.noise_strength.float()
-    return cast(Tensor, _Epilogue.apply(kernels, x, noise, strength, layer.bias.float(), scale, shift, slope, epsilon))
+    return _Epilogue.apply(kernels, x, noise, strength, layer.bias.float(), scale, shift, slope, epsilon)
 
 
 def _pixels(x: Tensor) -> Tensor:
@@ -72,6 +73,8 @@ def _row(values: Tensor) -> Tensor:
 class _Blur(torch.autograd.Function):
     """A separable filter. Its gradient is the filter turned round: it can be differentiated any number of times."""
 
+    apply: ClassVar[Callable[..., Tensor]]
+
     @staticmethod
     def forward(ctx: Any, kernels: PlainKernels, x: Tensor, taps: Taps) -> Tensor:
         ctx.kernels, ctx.taps = kernels, taps
@@ -79,11 +82,13 @@ class _Blur(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor, None]:
-        return None, cast(Tensor, _Blur.apply(ctx.kernels, gradients[0], ctx.taps[::-1])), None
+        return None, _Blur.apply(ctx.kernels, gradients[0], ctx.taps[::-1]), None
 
 
 class _Epilogue(torch.autograd.Function):
     """Noise, bias, activation, instance normalization and style."""
+
+    apply: ClassVar[Callable[..., Tensor]]
 
     @staticmethod
     def forward(

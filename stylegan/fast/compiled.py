@@ -5,7 +5,7 @@ The same as the modules compute, and the same gradients, but for rounding, of wh
 
 import functools
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +24,7 @@ class CompiledKernels(TorchKernels):
     """
 
     def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
-        return cast(Tensor, _Blur.apply(x, kernel)) if kernel.shape[-1] == 3 else ops.blur(x, kernel)
+        return _Blur.apply(x, kernel) if kernel.shape[-1] == 3 else ops.blur(x, kernel)
 
     def epilogue(self, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         if not is_stable(layer):
@@ -88,6 +88,8 @@ def _filter(x: Tensor, kernel: Tensor) -> Tensor:
 class _Blur(torch.autograd.Function):
     """Its gradient is the filter turned round: it can be differentiated any number of times."""
 
+    apply: ClassVar[Callable[..., Tensor]]
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, kernel: Tensor) -> Tensor:
         ctx.kernel = kernel
@@ -95,4 +97,4 @@ class _Blur(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return cast(Tensor, _Blur.apply(gradients[0], ctx.kernel.flip(2, 3))), None
+        return _Blur.apply(gradients[0], ctx.kernel.flip(2, 3)), None

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +22,7 @@ _WINOGRAD = {
 }
 
 # torch.compile's convolution: takes packed weights and, unlike torch.mkldnn_convolution, keeps channels_last.
-_packed_conv2d = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
+_packed_conv2d: Callable[..., Tensor] | None = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
 
 
 def _pack(weight: Tensor, size: list[int]) -> Tensor:

@@ -4,9 +4,10 @@ import torch
 from PIL import Image
 
 from ..errors import InputError
-from ..generator import Generator, Labels
+from ..generator import Generator
 from ..images.grids import display_size, resize
 from ..latents.bands import bands, resolutions
+from ..latents.labels import Labels
 from ..latents.seeds import Seeds, check_seeds
 from ..runtime.checks import typed
 from .layout import column, finish, gap_size, row, text, text_size, upright

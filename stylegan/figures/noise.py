@@ -8,10 +8,11 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from ..errors import InputError
-from ..generator import Generator, Labels
+from ..generator import Generator
 from ..images.convert import to_pil
 from ..images.grids import display_size, resize
 from ..latents.bands import bands, resolutions
+from ..latents.labels import Labels
 from ..latents.seeds import Seeds, check_seeds
 from ..runtime.batching import batches
 from ..runtime.checks import typed

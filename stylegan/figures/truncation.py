@@ -6,9 +6,10 @@ import torch
 from PIL import Image
 
 from ..errors import InputError
-from ..generator import Generator, Labels
+from ..generator import Generator
 from ..images.grids import display_size, resize
 from ..latents.bands import resolutions
+from ..latents.labels import Labels
 from ..latents.seeds import Seeds, check_seeds
 from ..latents.styles import check_cutoff
 from ..runtime.checks import check_integer, typed

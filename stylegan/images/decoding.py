@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import DatasetError
 
@@ -51,7 +51,7 @@ def open_picture(data: bytes) -> Image.Image:
     with _as_dataset_error():
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-        except Image.UnidentifiedImageError:
+        except UnidentifiedImageError:
             raise DatasetError(f"no intact {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
         _check_pixels(image)
         if image.format == "PNG":
@@ -216,7 +216,7 @@ def _bits(image: Image.Image, data: bytes) -> int:
     if image.format == "PNG":
         return data[24]  # Of IHDR, the first chunk.
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))  # type: ignore[attr-defined]
+        return max(map(int, image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))  # type: ignore[attr-defined]
     return 8
 
 

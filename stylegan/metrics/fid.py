@@ -23,7 +23,7 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     root_a = (vectors * values.clamp(min=0).sqrt()) @ vectors.mT
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp(min=0).sqrt().sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross
-    return max(0.0, distance.item())
+    return max(0.0, float(distance))
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:

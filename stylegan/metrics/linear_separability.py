@@ -58,7 +58,8 @@ def _side_of_plane(latents: Tensor, classes: np.ndarray) -> np.ndarray:
 
     points = latents.cpu().double().numpy()
     # The primal problem: there are more points than dimensions, and it needs no random order.
-    return LinearSVC(dual=False).fit(points, classes).predict(points).astype(bool)
+    found: np.ndarray = LinearSVC(dual=False).fit(points, classes).predict(points)
+    return found.astype(bool)
 
 
 def conditional_entropy(counts: np.ndarray) -> float:

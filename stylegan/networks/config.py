@@ -61,16 +61,16 @@ def check_nested(name: str, arguments: Any, network: type, *, given: Sequence[st
         return {}
     if not isinstance(arguments, Mapping):
         raise InputError(f"{name} must be a dictionary of arguments of {network.__name__}, got {shown(arguments)}")
-    arguments = gather_quirks(arguments)
+    gathered = gather_quirks(arguments)
     known = [key for key in inspect.signature(network).parameters if key not in given]
-    for key in arguments:
+    for key in gathered:
         if key in given:
             raise InputError(f"{name}: {key!r} is an argument of the whole network; give it there")
         if key not in known:
             raise InputError(f"{name}: unknown argument {shown(key)}; {network.__name__} has {', '.join(known)}")
-    if isinstance(arguments.get("quirks"), Quirks):
-        arguments["quirks"] = describe_quirks(arguments["quirks"])
-    return arguments
+    if isinstance(gathered.get("quirks"), Quirks):
+        gathered["quirks"] = describe_quirks(gathered["quirks"])
+    return gathered
 
 
 def _check_resolution(value: Any) -> None:

@@ -1,6 +1,6 @@
 """Discriminator: images -> logits (Karras et al. 2017, appendix A; unchanged in Karras et al. 2019)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from typing import Any
 
@@ -18,6 +18,8 @@ from .shapes import block_resolutions, check_labels, check_lod, feature_maps
 
 class DiscriminatorNetwork(nn.Module):
     """A block for each resolution from the image's down to 8x8, then minibatch statistics and two dense layers."""
+
+    __call__: Callable[..., Tensor]
 
     @takes_flat_quirks
     def __init__(
@@ -117,7 +119,7 @@ class DiscriminatorNetwork(nn.Module):
                 resolution //= 2
                 if lod % 1 and resolution == self.img_resolution >> (int(lod) + 1):
                     x = ops.fade(x, self.from_rgb[str(resolution)](ops.downscale(img)), lod, fade)
-            scores = self.head(x)  # [N, max(label_dim, 1)]
+            scores: Tensor = self.head(x)  # [N, max(label_dim, 1)]
         if labels is not None:
             scores = (scores * labels.to(scores)).sum(dim=1, keepdim=True)
         return scores

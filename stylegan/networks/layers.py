@@ -5,7 +5,7 @@ the constant of He's initializer at run time. Without it the constant goes into 
 Weights are left uninitialised until `initialize` draws them or a checkpoint fills them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from math import prod, sqrt
 from typing import Literal, Protocol
@@ -62,6 +62,8 @@ def _draw(tensor: Tensor, std: float, generator: torch.Generator) -> None:
 
 class _Equalized(nn.Module):
     """A weight [out, in, ...] and bias [out], with the constants that scale them at run time."""
+
+    __call__: Callable[..., Tensor]
 
     def __init__(self, shape: tuple[int, ...], *, gain: float, lr_multiplier: float, equalized_lr: bool, bias: bool):
         super().__init__()

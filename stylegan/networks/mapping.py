@@ -1,5 +1,6 @@
 """Mapping network f: Z -> W (Karras et al. 2019, section 2, figure 1b)."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -16,6 +17,8 @@ from .shapes import check_labels
 
 class MappingNetwork(nn.Module):
     """An 8-layer perceptron from the latent z to the intermediate latent w."""
+
+    __call__: Callable[..., Tensor]
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Synthesis network g: W -> images (Karras et al. 2019, section 2, figure 1b)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast, get_args
 
 import torch
@@ -71,6 +71,7 @@ class SynthesisNetwork(nn.Module):
 
     layers: Sequence[SynthesisLayer]  # As an nn.ModuleList;
     to_rgb: Mapping[str, Conv2d]  # and by resolution, as an nn.ModuleDict.
+    __call__: Callable[..., Tensor]
 
     @takes_flat_quirks
     def __init__(

@@ -41,7 +41,8 @@ def embed_images(img: Tensor, embed: Embed) -> Tensor:
     while img.shape[-1] >= 2 * MIN_SIZE:
         img = F.avg_pool2d(img, 2)
         parts.append(embed(as_rgb(img)))
-    return torch.cat(parts, dim=1) / len(parts) ** 0.5
+    weight: float = len(parts) ** 0.5
+    return torch.cat(parts, dim=1) / weight
 
 
 def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -56,7 +57,8 @@ def principal_basis(w: Tensor) -> Tensor:
     """
     variances, components = torch.linalg.eigh(torch.cov(w.double().T))
     deviations = variances.clamp(min=0).sqrt()
-    return (components * deviations.clamp(min=1e-3 * deviations.max().item())).float()
+    basis: Tensor = components * deviations.clamp(min=1e-3 * deviations.max().item())
+    return basis.float()
 
 
 def noise_regularization(maps: Sequence[Tensor]) -> Tensor:

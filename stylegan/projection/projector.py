@@ -208,7 +208,7 @@ class Projector:
             w, _ = best_start(self.G, self.target_embedding, self.embed, candidates=s.candidates, label=s.label)
         else:
             w = average_start(self.G, n, label=s.label)
-        u = torch.linalg.solve(self.basis, (w - self.G.w_avg).T).T
+        u: Tensor = torch.linalg.solve(self.basis, (w - self.G.w_avg).T).T
         return u[:, None].repeat(1, self.G.num_ws if s.space == "w+" else 1, 1)
 
     def _start_noise(self) -> list[Tensor]:

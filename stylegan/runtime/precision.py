@@ -67,7 +67,7 @@ def _allow_tf32(allow: bool) -> bool:
     if not hasattr(cudnn, "conv"):
         before, cudnn.allow_tf32 = cudnn.allow_tf32, allow
         return before
-    before = cudnn.conv.fp32_precision == "tf32"
+    before = bool(cudnn.conv.fp32_precision == "tf32")
     if before != allow:
         cudnn.conv.fp32_precision = "tf32" if allow else "ieee"
     return before

@@ -178,7 +178,8 @@ class Critic:
 
     def __call__(self, img: Tensor, labels: Tensor | None) -> Tensor:
         img = img.to(self.dtype, memory_format=self.memory_format)
-        return run_as(self.D, self.dtype, img, labels, lod=self.lod, fade=self.fade).float()
+        logits: Tensor = run_as(self.D, self.dtype, img, labels, lod=self.lod, fade=self.fade)
+        return logits.float()
 
 
 # What `discriminator_loss` returns beside terms of the loss.

@@ -278,7 +278,7 @@ def _is_box(value: Any, resolution: int) -> bool:
     if not isinstance(value, list) or len(value) != 4 or not all(type(x) is int for x in value):
         return False
     left, top, right, bottom = value
-    return 0 <= left < right <= resolution and 0 <= top < bottom <= resolution
+    return bool(0 <= left < right <= resolution and 0 <= top < bottom <= resolution)
 
 
 # The bundled model that is used where none is named.

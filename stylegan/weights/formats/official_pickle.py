@@ -291,11 +291,12 @@ class _Machine(PickleMachine):
     def encode(self, args: tuple[Any, ...]) -> bytes:
         # Protocols 0 to 2 have no bytes: they write them as the text of the same code points.
         self.expect(len(args) == 2 and isinstance(args[0], str) and args[1] == "latin1", "_codecs.encode", args)
-        return args[0].encode("latin1")
+        return bytes(args[0].encode("latin1"))
 
     def reconstruct(self, args: tuple[Any, ...]) -> _Instance | dict[str, Any]:
         # Protocols 0 and 1 make objects this way: (class, its built-in base, the value of the base).
         if len(args) == 3 and args[0] == _NETWORK and args[2] is None:
             return _Instance()
         self.expect(len(args) == 3 and args[0] == _EASY_DICT and isinstance(args[2], dict), "_reconstructor", args)
-        return args[2]
+        attributes: dict[str, Any] = args[2]
+        return attributes

@@ -290,8 +290,8 @@ class _TorchMachine(PickleMachine):
 
     def new_size(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         self.expect(len(args) == 1 and isinstance(args[0], tuple), "torch.Size", args)
-        return args[0]
+        return tuple(args[0])
 
     def new_device(self, args: tuple[Any, ...]) -> str:
         self.expect(bool(args) and isinstance(args[0], str), "torch.device", args)
-        return args[0]
+        return str(args[0])

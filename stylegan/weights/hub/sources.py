@@ -115,12 +115,12 @@ def filename_of(url: str) -> str:
 
 def check_filename(name: Any) -> str:
     """Return a relative file name that stays in its folder on every system, else raise UnsafeFileError."""
-    parts = name.split("/") if isinstance(name, str) and len(name) <= 200 else []
+    parts: list[str] = name.split("/") if isinstance(name, str) and len(name) <= 200 else []
     if not parts or not all(re.fullmatch(_PART, p) and ".." not in p and p[-1] not in " ." for p in parts):
         raise UnsafeFileError(f"file name {_show(name)} could lead out of its folder; expected one like weights/a.pkl")
     if any(_WINDOWS_DEVICES.fullmatch(p) for p in parts):
         raise UnsafeFileError(f"file name {_show(name)} is a device on Windows; expected one like weights/a.pkl")
-    return name
+    return "/".join(parts)
 
 
 def check_repo(repo: Any) -> str:
@@ -128,7 +128,7 @@ def check_repo(repo: Any) -> str:
     ok = isinstance(repo, str) and len(repo) <= 200 and re.fullmatch(_REPO, repo)
     if not ok or ".." in repo or "--" in repo or repo.endswith((".git", ".", "-")):
         raise UnsafeFileError(f"repository {_show(repo)} is malformed; expected user/name")
-    return repo
+    return str(repo)
 
 
 def check_revision(revision: Any) -> str:
@@ -136,7 +136,7 @@ def check_revision(revision: Any) -> str:
     ok = isinstance(revision, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}", revision)
     if not ok or ".." in revision or "//" in revision:
         raise UnsafeFileError(f"revision {_show(revision)} is malformed; expected a commit, tag or branch")
-    return revision
+    return str(revision)
 
 
 def check_url(url: Any) -> str:
