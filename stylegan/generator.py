@@ -28,12 +28,13 @@ from .runtime.batching import rounded
 from .runtime.choices import NoiseMode, OutputType, RenderPath
 from .runtime.device import check_dtype
 from .runtime.precision import no_autocast
+from .weights.blending import Blendable
 from .weights.hub import Access
 from .weights.manifest import DEFAULT_MODEL
 from .weights.publishing import Publishable
 
 
-class Generator(GeneratorNetwork, Publishable):
+class Generator(GeneratorNetwork, Publishable, Blendable):
     """A generator: its networks, made by the same arguments, their weight files, and the verbs."""
 
     renderer_type = Renderer

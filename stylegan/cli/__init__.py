@@ -6,6 +6,8 @@ editing, export, figures, jobs, projection, demo, training, metrics.
 
 import click
 
+from stylegan.cli.average import average
+from stylegan.cli.blend import blend
 from stylegan.cli.cache import cache
 from stylegan.cli.convert import convert
 from stylegan.cli.dataset import dataset
@@ -51,6 +53,8 @@ for command in (
     edit,
     directions,
     project,
+    blend,
+    average,
     info,
     list_models,
     download,

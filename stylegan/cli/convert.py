@@ -7,7 +7,7 @@ import click
 
 from stylegan.cli.models import build
 from stylegan.cli.options import resolution_option
-from stylegan.errors import InputError
+from stylegan.cli.write import add_metadata, check_target, force_option, metadata_option, stored_dtype_option
 
 if TYPE_CHECKING:
     from stylegan.weights.checkpoint import NetworkName
@@ -33,17 +33,9 @@ _FUSED_FROM = {"auto": 128, "true": 8, "false": 2**16}
     show_default=True,
     help="genforce's option of that name, which its files do not tell: auto = from 128x128 on.",
 )
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Type to store; float16 halves the file.",
-)
-@click.option(
-    "--metadata", multiple=True, metavar="KEY=VALUE", help="What to record: name, dataset, license... Repeatable."
-)
-@click.option("--force", is_flag=True, help="Overwrite OUT.")
+@stored_dtype_option
+@metadata_option("What to record: name, dataset, license...")
+@force_option
 def convert(
     source: str,
     target: Path,
@@ -67,11 +59,7 @@ def convert(
     from stylegan.weights.checkpoint import save_checkpoint, save_folder
     from stylegan.weights.loading import read_weights
 
-    if target.suffix.lower() not in (".safetensors", ""):
-        raise InputError(f"OUT is {target}; expected a .safetensors file or a folder without a suffix")
-    written = target if target.suffix else target / "model.safetensors"
-    if written.exists() and not force:
-        raise InputError(f"{written} exists; --force overwrites it")
+    written = check_target(target, force=force, what="OUT")
     loaded = read_weights(
         source,
         network=cast("NetworkName | None", network),
@@ -79,11 +67,7 @@ def convert(
         fused_from=_FUSED_FROM[fused_scale],
     )
     checkpoint = loaded.checkpoint
-    for item in metadata:
-        key, equals, value = item.partition("=")
-        if not key or not equals:
-            raise InputError(f"--metadata {item!r}: expected KEY=VALUE")
-        checkpoint.metadata[key] = value
+    add_metadata(checkpoint.metadata, metadata)
     # A file that does not fit its own config is refused here, before anything is written.
     build(loaded)
     save = save_checkpoint if target.suffix else save_folder

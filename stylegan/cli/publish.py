@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from stylegan.cli.options import resolution_option
+from stylegan.cli.write import add_metadata, metadata_option, stored_dtype_option
 from stylegan.errors import InputError
 
 
@@ -14,10 +15,8 @@ from stylegan.errors import InputError
 @click.option("--public", is_flag=True, help="Let everyone see it.  [default: private]")
 @click.option("--token", help="Token of the hub.  [default: HF_TOKEN, or that of `hf auth login`]")
 @click.option("--message", default="Upload a StyleGAN generator", show_default=True, help="Message of the commit.")
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True)
-@click.option(
-    "--metadata", multiple=True, metavar="KEY=VALUE", help="What the card says: name, dataset, license... Repeatable."
-)
+@stored_dtype_option
+@metadata_option("What the card says: name, dataset, license...")
 @resolution_option
 @click.option("--dry-run", is_flag=True, help="Write the files into FOLDER, and publish nothing.")
 def publish(
@@ -42,11 +41,7 @@ def publish(
     from stylegan.runtime.device import check_dtype
 
     G = Generator.from_pretrained(model, resolution=resolution, token=token)
-    for item in metadata:
-        key, equals, value = item.partition("=")
-        if not key or not equals:
-            raise InputError(f"--metadata {item!r}: expected KEY=VALUE")
-        G.metadata[key] = value
+    add_metadata(G.metadata, metadata)
     if "license" not in G.metadata:
         raise InputError("the model names no licence; add --metadata license=...")
     if dry_run:

@@ -1,5 +1,6 @@
 """The generator's networks as one: mapping, average w, synthesis (Karras et al. 2019, figure 1b)."""
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -99,3 +100,19 @@ class GeneratorNetwork(nn.Module):
         if check_integer(n, what="n", low=1, high=2**63) == 1:
             return 1
         return default_batch_size(n, self.img_resolution, self.device, self.synthesis.layer_bytes)
+
+
+def whole_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a generator with this config, those left out too, and those of its parts."""
+    own = complete(GeneratorNetwork, config)
+    for name, part in (("mapping", MappingNetwork), ("synthesis", SynthesisNetwork)):
+        further = complete(part, own[name] or {})
+        own[name] = {key: value for key, value in further.items() if key not in own}
+    return own
+
+
+def complete(network: type[nn.Module], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a network, with the defaults of those that were not given; without the seed."""
+    return {name: p.default for name, p in inspect.signature(network).parameters.items() if name != "seed"} | dict(
+        given
+    )

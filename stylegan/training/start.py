@@ -4,7 +4,6 @@ A new run takes over what the model is: the arguments of its networks, whatever 
 and origin. Its counters, its moments and what it is taught are its own.
 """
 
-import inspect
 import logging
 import os
 import re
@@ -21,9 +20,8 @@ from torch import Tensor, nn
 from ..discriminator import Discriminator
 from ..errors import InputError, WeightsError
 from ..generator import Generator
-from ..networks.mapping import MappingNetwork
+from ..networks.generator import complete, whole_config
 from ..networks.shapes import feature_maps
-from ..networks.synthesis import SynthesisNetwork
 from ..weights.checkpoint import Checkpoint, config_from_json
 from ..weights.loading import Loaded, build_network, read_weights
 from .config import FEATURE_MAPS, TrainingConfig
@@ -51,16 +49,12 @@ class Source:
     @cached_property
     def generator(self) -> dict[str, Any]:
         """All arguments of the generator, those left out too."""
-        own = _complete(Generator, self.networks["Gs"].config)
-        for name, part in (("mapping", MappingNetwork), ("synthesis", SynthesisNetwork)):
-            further = _complete(part, own[name] or {})
-            own[name] = {key: value for key, value in further.items() if key not in own}
-        return own
+        return whole_config(self.networks["Gs"].config)
 
     @cached_property
     def discriminator(self) -> dict[str, Any] | None:
         """All arguments of the discriminator."""
-        return _complete(Discriminator, self.networks["D"].config) if "D" in self.networks else None
+        return complete(Discriminator, self.networks["D"].config) if "D" in self.networks else None
 
     @property
     def resolution(self) -> int:
@@ -293,13 +287,6 @@ def _nearest_preset(generator: Mapping[str, Any]) -> str:
     if not synthesis["const_input"]:
         return "C"
     return "F" if synthesis["use_noise"] else "D"
-
-
-def _complete(network: type[nn.Module], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a network, with the defaults of those that were not given; without the seed."""
-    return {name: p.default for name, p in inspect.signature(network).parameters.items() if name != "seed"} | dict(
-        given
-    )
 
 
 def _check_data(source: Source, G: Generator) -> None:

@@ -1,4 +1,4 @@
-"""Weight files: the manifest, our checkpoint, the readers of others' formats. Nothing here knows a network.
+"""Weight files: the manifest, our checkpoint, the readers of others' formats; networks blended from several.
 
 May import: errors, version, runtime, networks, images, fast.
 """

@@ -1,0 +1,71 @@
+"""stylegan blend: the coarse layers of one network with the fine ones of another."""
+
+from pathlib import Path
+
+import click
+
+from stylegan.cli.options import resolution_option
+from stylegan.cli.write import network_options, write_network
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option(
+    "--from",
+    "first",
+    type=int,
+    default=32,
+    show_default=True,
+    metavar="PIXELS",
+    help="The first resolution whose layers are those of B.",
+)
+@click.option(
+    "--width",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="N",
+    help="Let the share of B rise over so many resolutions; 0 = swap the layers there.",
+)
+@click.option(
+    "--mapping",
+    type=click.Choice(["A", "B"], case_sensitive=False),
+    default="A",
+    show_default=True,
+    help="Whose mapping network and average w; with A's, its latents and directions fit the new network.",
+)
+@resolution_option
+@network_options
+def blend(
+    a: str,
+    b: str,
+    first: int,
+    width: float,
+    mapping: str,
+    resolution: int | None,
+    out: Path,
+    dtype: str,
+    metadata: tuple[str, ...],
+    force: bool,
+) -> None:
+    """Blend two networks of one family: the layers of A below a resolution, from there on those of B (layer swapping).
+
+    A and B are of one architecture, and one was fine-tuned from the other, or both from a third. Coarse layers are pose
+    and shape, fine ones colours and textures: faces with the layers of drawings from 32x32 on are those faces, drawn.
+    The licences of both apply.
+
+    \b
+    Examples:
+      stylegan blend faces-128 runs/drawings --from 32 --out blend.safetensors
+      stylegan blend faces-128 runs/drawings --from 16 --width 2 --out soft.safetensors --metadata name=soft
+      stylegan blend runs/drawings faces-128 --from 16 --out reverse.safetensors
+      stylegan sample --model blend.safetensors
+    """
+    from stylegan.generator import Generator
+
+    def make() -> Generator:
+        G, other = (Generator.from_pretrained(model, resolution=resolution) for model in (a, b))
+        return G.blend(other, resolution=first, width=width, mapping="own" if mapping.upper() == "A" else "other")
+
+    write_network(make, out, dtype=dtype, metadata=metadata, force=force)
