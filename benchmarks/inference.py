@@ -93,6 +93,7 @@ def renderer(case: Case, device: torch.device, model: str | None) -> Callable[[]
 
 
 def wait(device: torch.device) -> None:
+    """Until the device has done all that was begun."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -200,10 +201,12 @@ def table(cases: Sequence[Case], speeds: dict[str, float], bandwidth: float) -> 
 
 
 def numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
+    """An option's numbers, separated by commas."""
     return [int(part) for part in value.split(",")]
 
 
 def words(ctx: click.Context, param: click.Parameter, value: str) -> list[str]:
+    """An option's words, separated by commas."""
     return value.split(",")
 
 

@@ -72,10 +72,12 @@ class PeakMemory:
         self.thread.join()
 
     def watch(self) -> None:
+        """Sample until the steps are done, in a thread."""
         while not self.stop.wait(0.002):
             self.megabytes = max(self.megabytes, self.used() - self.before)
 
     def used(self) -> float:
+        """Memory in use, in MB."""
         if self.device.type == "cuda":
             return torch.cuda.memory_allocated(self.device) / 2**20
         statm = Path("/proc/self/statm")
@@ -158,6 +160,7 @@ def table(cases: list[Case], batch: int) -> str:
 
 
 def numbers(ctx: click.Context, param: click.Parameter, value: str) -> list[int]:
+    """An option's numbers, separated by commas."""
     return [int(part) for part in value.split(",")]
 
 

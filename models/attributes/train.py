@@ -101,6 +101,7 @@ class TrainingNetwork(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x: [N, 3, R, R]; returns [N]."""
         for conv, norm in zip(self.convs, self.norms, strict=True):
             x = F.leaky_relu(norm(conv(x)), 0.1)
         output: Tensor = self.head(F.dropout(x.mean(dim=(2, 3)), 0.3, self.training))

@@ -25,8 +25,10 @@ from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
 
 class Animation:
-    """Frames that are computed when they are asked for: `len(animation)`, and `for image in animation`, as often as
-    wanted. Memory does not grow with the number of frames."""
+    """Frames that are computed when they are asked for, as often as wanted.
+
+    They are `for image in animation`, `len(animation)` of them. Memory does not grow with their number.
+    """
 
     def __init__(
         self,

@@ -46,8 +46,10 @@ def convert(
     metadata: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Convert weights to our checkpoint: IN is an official .pkl, a file of another port, a name, folder, repository or
-    URL; OUT is a .safetensors file or a folder for a model hub.
+    """Convert weights to our checkpoint.
+
+    IN is an official .pkl, a file of another port, a name, folder, repository or URL; OUT is a .safetensors file or a
+    folder for a model hub.
 
     \b
     Examples:

@@ -123,9 +123,10 @@ def dataset(
     threads: int | None,
     force: bool,
 ) -> None:
-    """Prepare a data set for training: SOURCE, a folder (with its sub-folders), a zip or a tar of pictures of any size,
-    or TFRecords of an official data set, becomes OUT, a zip of square images of one size, with labels.json if there are
-    labels.
+    """Prepare a data set for training.
+
+    SOURCE, a folder (with its sub-folders), a zip or a tar of pictures of any size, or TFRecords of an official data
+    set, becomes OUT, a zip of square images of one size, with labels.json if there are labels.
 
     PNG, JPEG, WebP, BMP, GIF and TIFF are read, turned as their EXIF says, laid over white where they are transparent
     (unless --channels keeps alpha), and scaled down with a Lanczos filter. Nothing is written if a picture is damaged,

@@ -47,7 +47,8 @@ class Container(Protocol):
     def read(self, name: str, limit: int) -> bytes:
         """A file that has at most so many bytes. Raises DatasetError, without its name, for a larger one."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close what is open."""
 
 
 def printable(name: str) -> str:
@@ -80,13 +81,14 @@ class Folder:
             raise DatasetError(f"{folder}: {printable(twice)} is there twice, with a slash and with a backslash")
 
     def read(self, name: str, limit: int) -> bytes:
+        """The bytes of a file; see `Container.read`."""
         with self._paths[name].open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             check_size(size, limit)
             return file.read(size)
 
     def close(self) -> None:
-        pass
+        """Nothing is open."""
 
 
 class Zip:
@@ -107,6 +109,7 @@ class Zip:
         self.names = list(self._infos)
 
     def read(self, name: str, limit: int) -> bytes:
+        """The unpacked bytes of an entry; see `Container.read`."""
         info = self._infos[name]
         check_size(info.file_size, limit)
         # Without a number of bytes, all that the entry unpacks to would be unpacked first, whatever its header says.
@@ -114,6 +117,7 @@ class Zip:
             return file.read(info.file_size + 1)
 
     def close(self) -> None:
+        """Close the archive."""
         self._archive.close()
 
 
@@ -137,6 +141,7 @@ class Tar:
         self.names = list(self._places)
 
     def read(self, name: str, limit: int) -> bytes:
+        """The bytes of a member; see `Container.read`."""
         start, size = self._places[name]
         check_size(size, limit)
         with self._path.open("rb") as file:
@@ -144,7 +149,7 @@ class Tar:
             return file.read(size)
 
     def close(self) -> None:
-        pass
+        """Nothing is open."""
 
 
 def check_size(size: int, limit: int) -> None:

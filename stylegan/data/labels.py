@@ -40,6 +40,7 @@ class Labels:
 
     @property
     def label_dim(self) -> int:
+        """Number of classes, or length of the vectors."""
         if self.classes is not None:
             return len(self.classes)
         return next(len(value) for value in self.values if isinstance(value, list))

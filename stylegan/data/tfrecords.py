@@ -43,6 +43,7 @@ class TFRecords:
         return len(head) >= _HEAD and _is_intact(head[:8], head[8:12])
 
     def read(self, name: str, limit: int) -> bytes:
+        """The picture of a record as a TIFF, or the labels as JSON; see `Container.read`."""
         if name == _LABELS:
             return self._labels_json()
         start, size = map(int, self._places[int(name.removesuffix(".tif"))])
@@ -58,7 +59,7 @@ class TFRecords:
         return tiff.getvalue()
 
     def close(self) -> None:
-        pass
+        """Nothing is open."""
 
     def shape(self) -> tuple[int, ...]:
         """[C, H, W] of the first picture."""

@@ -166,6 +166,7 @@ class Guard:
         self.app, self.hosts = app, hosts
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer 403."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return

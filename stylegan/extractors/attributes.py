@@ -96,6 +96,7 @@ class AttributeClassifier(nn.Module):
                 nn.init.zeros_(parameter)
 
     def extra_repr(self) -> str:
+        """What `repr` shows of it."""
         return f"{self.name}: {self.positive}"
 
 

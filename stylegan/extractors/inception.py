@@ -41,6 +41,7 @@ class ConvBN(nn.Module):
         self.bn = nn.BatchNorm2d(channels, eps=1e-3, **for_weights())
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, in_channels, H, W] -> [N, channels, H', W']."""
         return F.relu(self.bn(self.conv(x)))
 
 
@@ -66,6 +67,7 @@ class Mixed(nn.Module):
             self.branch_pool = ConvBN(in_channels, pool_channels, (1, 1), 1, pad=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, in_channels, H, W] -> [N, C, H', W'], the branches' channels in order."""
         found = []
         for chain in self.chains:
             y = x

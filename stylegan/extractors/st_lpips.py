@@ -61,6 +61,7 @@ class BlurPool(nn.Module):
     """Halve the size: a filter [1, 2, 1] in both directions with stride 2, on twice the usual border, reflected."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H / 2 + 1, W / 2 + 1]."""
         channels = x.shape[1]
         taps = x.new_tensor([0.25, 0.5, 0.25])
         kernel = (taps[:, None] * taps).expand(channels, 1, 3, 3)

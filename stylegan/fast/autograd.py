@@ -23,11 +23,14 @@ class PlainKernels(Protocol):
 
     def add_and_activate(
         self, x: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor | None, slope: float, out: Tensor
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """out = activation(x + noise * strength + bias); returns the sums of it and of its square, [2, N, C]."""
 
-    def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None: ...
+    def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
+        """out = (x - mean) * scale + shift; mean, scale, shift: [N, C]."""
 
-    def moments(self, gradient: Tensor, y: Tensor, mean: Tensor) -> Tensor: ...
+    def moments(self, gradient: Tensor, y: Tensor, mean: Tensor) -> Tensor:
+        """The sums over the pixels of gradient and of gradient * (y - mean): [2, N, C]."""
 
     def gradient(
         self,
@@ -39,9 +42,11 @@ class PlainKernels(Protocol):
         shift: Tensor,
         noise: Tensor | None,
         slope: float,
-    ) -> tuple[Tensor, Tensor]: ...
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient of the activation's input, and its sums: see `NativeGradients.gradient`."""
 
-    def filter(self, x: Tensor, taps: Taps) -> Tensor: ...
+    def filter(self, x: Tensor, taps: Taps) -> Tensor:
+        """Filter every channel along both sides, zeros beyond the border."""
 
 
 def blur(kernels: PlainKernels, x: Tensor, kernel: Tensor) -> Tensor:

@@ -86,10 +86,12 @@ class Convolution:
 
     @property
     def in_channels(self) -> int:
+        """Channels of the input."""
         return self.kernel.shape[1]
 
     @property
     def out_channels(self) -> int:
+        """Channels of the output: with `up`, those of a 2x2 block."""
         return len(self.kernel) * (4 if self.up else 1)
 
     @property
@@ -98,6 +100,7 @@ class Convolution:
         return 2 if self.up else 3
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Convolve by torch."""
         x, packed = x.permute(0, 3, 1, 2), self.packed
         y = _convolve_packed(x, packed) if packed.is_mkldnn else F.conv2d(x, packed, padding=(0, 1))
         return y.permute(0, 2, 3, 1)

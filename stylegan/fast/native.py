@@ -166,8 +166,9 @@ def _takes(x: Tensor) -> bool:
 
 
 def pays_by_winograd(convolution: Convolution) -> bool:
-    """Whether winograd.c can do it, and faster than oneDNN: small features
-    have too few tiles for the size of the weights, and few channels too little work for the transforms.
+    """Whether winograd.c can do it, and faster than oneDNN.
+
+    Small features have too few tiles for the size of the weights, and few channels too little work for the transforms.
     """
     whole_vectors = convolution.in_channels % 16 == 0 and convolution.out_channels % 16 == 0
     many = convolution.resolution >= 32 and min(convolution.in_channels, convolution.out_channels) >= 32

@@ -69,6 +69,7 @@ class Fingerprint:
         self._values = self._read()
 
     def fits(self, tensors: list[Tensor]) -> bool:
+        """Whether these are the tensors that it was taken of, unchanged."""
         if self._identify(tensors) != self._identity:
             return False
         return torch.equal(self._read(), self._values)

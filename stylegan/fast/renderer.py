@@ -59,10 +59,12 @@ class Band:
 
     @property
     def first(self) -> bool:
+        """Whether it begins at the top of the image."""
         return self.start == 0
 
     @property
     def last(self) -> bool:
+        """Whether it ends at the bottom of the image."""
         return self.stop == self.rows
 
 
@@ -104,8 +106,7 @@ class Renderer:
         noise: Sequence[Tensor | None],
         resolutions: Sequence[int],
     ) -> list[Tensor] | None:
-        """The images at these resolutions, ascending, each [N, img_channels, R, R], float32; None = the plain path
-        serves this call.
+        """The images at these resolutions, ascending, float32 [N, img_channels, R, R]; None = use the plain path.
 
         ws: [N, num_ws, w_dim]; noise: for each layer [N or 1, 1, R, R] or None.
         """

@@ -20,9 +20,12 @@ class Generator(Protocol):
     synthesis: SynthesisNetwork
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of its model."""
 
     @property
-    def device(self) -> torch.device: ...
+    def device(self) -> torch.device:
+        """Where its weights are."""
 
-    def ws(self, seeds: Seeds, *, labels: Any = None, truncation_psi: Any = 0.7) -> Tensor: ...
+    def ws(self, seeds: Seeds, *, labels: Any = None, truncation_psi: Any = 0.7) -> Tensor:
+        """Latents of seeds, [N, num_ws, w_dim]."""

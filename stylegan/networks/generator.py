@@ -88,6 +88,7 @@ class GeneratorNetwork(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """The device of its weights."""
         return self.w_avg.device
 
     @property

@@ -107,6 +107,7 @@ class Dense(_Equalized):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[..., in_features] -> [..., out_features]."""
         return F.linear(x, self.scaled_weight(), self.scaled_bias())
 
 
@@ -137,6 +138,7 @@ class Conv2d(_Equalized):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
+        """[N, in_channels, H, W] -> [N, out_channels, H', W']."""
         return _CONVOLUTIONS[self.scale](x, self.scaled_weight(), self.scaled_bias())
 
 
@@ -148,9 +150,11 @@ class LearnedConstant(nn.Module):
         self.const = nn.Parameter(new_weight(1, channels, 4, 4))
 
     def reset_parameters(self, generator: torch.Generator) -> None:
+        """Set all values to 1."""
         self.const.detach().fill_(1.0)
 
     def forward(self, w: Tensor) -> Tensor:
+        """w: [N, w_dim], of which N alone counts; returns [N, C, 4, 4]."""
         return self.const.expand(w.shape[0], -1, -1, -1)
 
 
@@ -163,6 +167,7 @@ class DenseInput(nn.Module):
         self.dense = Dense(w_dim, channels * 16, gain=sqrt(2) / 4, equalized_lr=equalized_lr, bias=False)
 
     def forward(self, w: Tensor) -> Tensor:
+        """w: [N, w_dim]; returns [N, C, 4, 4]."""
         return self.dense(w).reshape(w.shape[0], -1, 4, 4)
 
 
@@ -214,6 +219,7 @@ class SynthesisLayer(nn.Module):
         self.style = Dense(w_dim, channels * 2, gain=1.0, equalized_lr=equalized_lr) if use_styles else None
 
     def reset_parameters(self, generator: torch.Generator) -> None:
+        """Zero the bias and the noise strength, and draw the constant noise."""
         self.bias.detach().zero_()
         if self.noise_strength is not None:
             self.noise_strength.detach().zero_()
@@ -256,7 +262,9 @@ class Modules:
     """Layer kernels that are the definition itself."""
 
     def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
+        """`ops.blur` itself."""
         return ops.blur(x, kernel)
 
     def epilogue(self, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        """`epilogue` itself."""
         return epilogue(layer, x, w, noise)

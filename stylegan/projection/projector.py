@@ -115,7 +115,7 @@ class Projector:
         self._keep_frame()
 
     def ws(self) -> Tensor:
-        """[N, num_ws, w_dim]"""
+        """The latents so far, [N, num_ws, w_dim]."""
         return self._ws(self.u.detach())
 
     def noise_maps(self) -> list[Tensor] | None:

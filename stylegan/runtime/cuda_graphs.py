@@ -48,6 +48,7 @@ class CudaCapture:
         self._done = torch.cuda.Event()
 
     def capture(self, work: Callable[[], T], *, warm_up: bool = False) -> tuple[T, Callable[[], None]]:
+        """See `Capture.capture`; the result lies in the memory that the graphs share."""
         graph, caller = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
         if warm_up:
             self._stream.wait_stream(caller)
@@ -64,12 +65,14 @@ class CudaCapture:
 
     @contextlib.contextmanager
     def in_order(self) -> Iterator[None]:
+        """See `Capture.in_order`."""
         stream = torch.cuda.current_stream(self._device)
         stream.wait_event(self._done)
         yield
         self._done.record(stream)
 
     def wait(self) -> None:
+        """Wait for all streams of the GPU."""
         torch.cuda.synchronize(self._device)
 
 

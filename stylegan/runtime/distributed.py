@@ -56,7 +56,7 @@ class World:
         """
         group_size = max(1, min(group_size, batch))
         groups = batch // group_size
-        if not self._can_share(batch, group_size):
+        if not self.can_share(batch, group_size):
             raise InputError(
                 f"batch {batch} cannot be shared out: it must be a multiple of {group_size * self.size}, which is "
                 f"mbstd_group_size {group_size} x {self.size} processes"
@@ -70,7 +70,7 @@ class World:
 
     def check_batches(self, batches: Mapping[int, int], group_size: int) -> None:
         """Raise InputError, with numbers that would do, if a batch of {resolution: batch} cannot be shared out."""
-        wrong = {r: batch for r, batch in batches.items() if not self._can_share(batch, group_size)}
+        wrong = {r: batch for r, batch in batches.items() if not self.can_share(batch, group_size)}
         if not wrong:
             return
         if group_size > max(batches.values()):  # One group, whatever the batch.
@@ -85,7 +85,7 @@ class World:
         )
         better = {r: max(round(batch / unit), 1) * unit for r, batch in wrong.items()}
         fitting = [
-            n for n in range(1, self.size) if all(World(0, n)._can_share(b, group_size) for b in batches.values())
+            n for n in range(1, self.size) if all(World(0, n).can_share(b, group_size) for b in batches.values())
         ]
         fewer = f", or at most {fitting[-1]} processes" if fitting else ""
         raise InputError(
@@ -93,7 +93,8 @@ class World:
             f'{self.size} {"processes" if self.size > 1 else "process"}; --batch "{better}" would do{fewer}'
         )
 
-    def _can_share(self, batch: int, group_size: int) -> bool:
+    def can_share(self, batch: int, group_size: int) -> bool:
+        """Whether every process gets the same number of whole groups."""
         group_size = max(1, min(group_size, batch))
         return batch % group_size == 0 and batch // group_size % self.size == 0
 

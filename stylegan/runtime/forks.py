@@ -30,6 +30,7 @@ class ForkLock:
         self._lock.release()
 
     def renew(self) -> None:
+        """Replace the lock by a free one, in a child."""
         self._lock = threading.Lock()
 
 

@@ -69,6 +69,7 @@ class DiffAugment(_Draws):
         return cls(u[0] - 0.5, 2 * u[1], u[2] + 0.5, (u[3:5].T - 0.5) / 4, u[5:7].T)
 
     def __call__(self, img: Tensor) -> Tensor:
+        """img: [N, C, R, R]; returns it changed, float32 at least."""
         colours, rest = _parted(_at_least_float32(img))
         x = colours + _per_image(self.brightness)
         x = _stretch(x, x.mean(dim=1, keepdim=True), self.saturation)
@@ -157,6 +158,7 @@ class Ada(_Draws):
         return cls(geometry, colour)
 
     def __call__(self, img: Tensor) -> Tensor:
+        """img: [N, C, R, R]; returns it changed, float32 at least."""
         return recolour(warp(_at_least_float32(img), self.geometry), self.colour)
 
 

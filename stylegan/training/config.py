@@ -165,12 +165,15 @@ class TrainingConfig:
         return rule if self.r1_gamma is None else by_resolution(self.r1_gamma, phase.resolution, rule)
 
     def loss_name(self) -> str:
+        """The loss: a name of `losses`."""
         return str(self.value("loss"))
 
     def gradient_penalty_weight(self) -> float:
+        """Weight of the gradient penalty."""
         return float(self.value("gradient_penalty"))
 
     def mixing(self) -> float:
+        """Probability of style mixing."""
         return float(self.value("style_mixing_prob"))
 
     def make_generator(self, *, img_channels: int = 3, label_dim: int = 0) -> Generator:

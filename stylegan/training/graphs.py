@@ -41,6 +41,7 @@ class CapturedPasses:
         self._first = replace(first, fakes=None)
 
     def discriminator(self, inputs: Inputs) -> DiscriminatorPass:
+        """Copy the inputs to where the graph reads them, and run it."""
         torch._foreach_copy_(_tensors(self._inputs), _tensors(inputs))
         self._run_first()
         return replace(self._first, losses={name: value.clone() for name, value in self._first.losses.items()})

@@ -50,6 +50,7 @@ class Adam(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update all parameters that have a gradient; returns what the closure returns."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -177,6 +177,7 @@ class Critic:
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def __call__(self, img: Tensor, labels: Tensor | None) -> Tensor:
+        """Scores of img [N, C, R, R]: [N, 1], float32."""
         img = img.to(self.dtype, memory_format=self.memory_format)
         logits: Tensor = run_as(self.D, self.dtype, img, labels, lod=self.lod, fade=self.fade)
         return logits.float()

@@ -58,6 +58,7 @@ class Source:
 
     @property
     def resolution(self) -> int:
+        """Height and width of the images."""
         return int(self.generator["img_resolution"])
 
     @property

@@ -61,12 +61,15 @@ class TrainingState:
 
     @property
     def kimg(self) -> float:
+        """Thousands of real images shown so far."""
         return self.images / 1000
 
     def networks(self) -> dict[str, nn.Module]:
+        """The networks by the names that files have for them."""
         return {"G": self.G, "D": self.D, "Gs": self.Gs}
 
     def optimizers(self) -> dict[str, tuple[Adam, nn.Module]]:
+        """The optimizers by the names that files have for them, each with its network."""
         return {"G_optimizer": (self.G_optimizer, self.G), "D_optimizer": (self.D_optimizer, self.D)}
 
     def replace_networks(self, G: Generator, D: Discriminator) -> None:

@@ -45,4 +45,5 @@ class Board:
         self._writer.flush()
 
     def close(self) -> None:
+        """Write what is left."""
         self._writer.close()

@@ -48,6 +48,7 @@ class Pretrained(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """The device of its parameters."""
         return next(self.parameters()).device
 
     @property

@@ -94,7 +94,8 @@ class PickleMachine:
             raise WeightsError(f"{self.path}: malformed pickle (stack underflow)")
         return self.stack.pop()
 
-    def _pop_to_mark(self) -> list[Any]:
+    def pop_to_mark(self) -> list[Any]:
+        """Take the values above the last mark, and the mark."""
         items = []
         while self.stack and self.stack[-1] is not _MARK:
             items.append(self.stack.pop())
@@ -108,28 +109,34 @@ class PickleMachine:
             raise WeightsError(f"{self.path}: malformed pickle (expected a {kind.__name__})")
         return self.stack[-1]
 
-    def _tuple_of(self, n: int) -> None:
+    def push_tuple(self, n: int) -> None:
+        """TUPLE1 to TUPLE3: the n topmost values as a tuple."""
         items = [self.pop() for _ in range(n)]
         self.stack.append(tuple(items[::-1]))
 
-    def _get(self, index: int) -> None:
+    def recall(self, index: int) -> None:
+        """GET: push a value of the memo."""
         if index not in self.memo:
             raise WeightsError(f"{self.path}: malformed pickle (no memo {index})")
         self.stack.append(self.memo[index])
 
-    def _put(self, index: int) -> None:
+    def memoize(self, index: int) -> None:
+        """PUT: keep the topmost value in the memo."""
         value = self.pop()
         self.memo[index] = value
         self.stack.append(value)
 
-    def _append(self, items: list[Any]) -> None:
+    def extend_list(self, items: list[Any]) -> None:
+        """APPEND, APPENDS: add to the list on top."""
         self._top(list).extend(items)
 
-    def _dict_of(self, items: list[Any]) -> None:
+    def push_dict(self, items: list[Any]) -> None:
+        """DICT: a dictionary of keys and values in turn."""
         self.stack.append({})
-        self._set_items(items)
+        self.set_items(items)
 
-    def _set_items(self, items: list[Any]) -> None:
+    def set_items(self, items: list[Any]) -> None:
+        """SETITEM, SETITEMS: set keys and values, in turn, of the dictionary on top."""
         target = self._top(dict)
         if len(items) % 2:
             raise WeightsError(f"{self.path}: malformed pickle (a key without a value)")
@@ -139,30 +146,34 @@ class PickleMachine:
                 raise UnsafeFileError(f"{self.path}: a dictionary key is {short(key)}, not a {expected}")
             target[key] = value
 
-    def _global(self, module: Any, name: Any) -> None:
+    def push_global(self, module: Any, name: Any) -> None:
+        """GLOBAL: push the name of a global, if the format knows it."""
         if not (isinstance(module, str) and isinstance(name, str)) or (module, name) not in self.calls():
             raise UnsafeFileError(
                 f"{self.path}: asks for {short(module)}.{short(name)}, which has no place in {self.kind}{_hint(module)}"
             )
         self.stack.append(Global(module, name))
 
-    def _stack_global(self) -> None:
+    def push_stacked_global(self) -> None:
+        """STACK_GLOBAL: the same, with the names from the stack."""
         name, module = self.pop(), self.pop()
-        self._global(module, name)
+        self.push_global(module, name)
 
-    def _call(self) -> None:
-        """REDUCE and NEWOBJ: only for the globals of the format, with the arguments that they have there."""
+    def reduce(self) -> None:
+        """REDUCE, NEWOBJ: only for the globals of the format, with the arguments that they have there."""
         args, function = self.pop(), self.pop()
         if not isinstance(function, Global) or not isinstance(args, tuple):
             raise UnsafeFileError(f"{self.path}: asks to call {short(function)}")
         self.stack.append(self.calls()[function.module, function.name](args))
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """BUILD: take a state and give it to the object on top."""
         state, target = self.pop(), self.pop()
         self.give_state(target, state)
         self.stack.append(target)
 
-    def _persistent(self) -> None:
+    def push_persistent(self) -> None:
+        """BINPERSID: replace a reference by what it refers to."""
         self.stack.append(self.persistent(self.pop()))
 
     def refuse_call(self, args: tuple[Any, ...]) -> None:
@@ -205,27 +216,27 @@ _ACTIONS: dict[str, Callable[[PickleMachine, Any], None]] = {
     "EMPTY_LIST": lambda m, _: m.stack.append([]),
     "EMPTY_DICT": lambda m, _: m.stack.append({}),
     "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
-    "LIST": lambda m, _: m.stack.append(m._pop_to_mark()),
-    "DICT": lambda m, _: m._dict_of(m._pop_to_mark()),
-    "TUPLE": lambda m, _: m.stack.append(tuple(m._pop_to_mark())),
-    "TUPLE1": lambda m, _: m._tuple_of(1),
-    "TUPLE2": lambda m, _: m._tuple_of(2),
-    "TUPLE3": lambda m, _: m._tuple_of(3),
-    "APPEND": lambda m, _: m._append([m.pop()]),
-    "APPENDS": lambda m, _: m._append(m._pop_to_mark()),
-    "SETITEM": lambda m, _: m._set_items([m.pop(), m.pop()][::-1]),
-    "SETITEMS": lambda m, _: m._set_items(m._pop_to_mark()),
-    "GET": lambda m, index: m._get(index),
-    "BINGET": lambda m, index: m._get(index),
-    "LONG_BINGET": lambda m, index: m._get(index),
-    "PUT": lambda m, index: m._put(index),
-    "BINPUT": lambda m, index: m._put(index),
-    "LONG_BINPUT": lambda m, index: m._put(index),
-    "MEMOIZE": lambda m, _: m._put(len(m.memo)),
-    "GLOBAL": lambda m, arg: m._global(*arg.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, _: m._stack_global(),
-    "REDUCE": lambda m, _: m._call(),
-    "NEWOBJ": lambda m, _: m._call(),
-    "BUILD": lambda m, _: m._build(),
-    "BINPERSID": lambda m, _: m._persistent(),
+    "LIST": lambda m, _: m.stack.append(m.pop_to_mark()),
+    "DICT": lambda m, _: m.push_dict(m.pop_to_mark()),
+    "TUPLE": lambda m, _: m.stack.append(tuple(m.pop_to_mark())),
+    "TUPLE1": lambda m, _: m.push_tuple(1),
+    "TUPLE2": lambda m, _: m.push_tuple(2),
+    "TUPLE3": lambda m, _: m.push_tuple(3),
+    "APPEND": lambda m, _: m.extend_list([m.pop()]),
+    "APPENDS": lambda m, _: m.extend_list(m.pop_to_mark()),
+    "SETITEM": lambda m, _: m.set_items([m.pop(), m.pop()][::-1]),
+    "SETITEMS": lambda m, _: m.set_items(m.pop_to_mark()),
+    "GET": lambda m, index: m.recall(index),
+    "BINGET": lambda m, index: m.recall(index),
+    "LONG_BINGET": lambda m, index: m.recall(index),
+    "PUT": lambda m, index: m.memoize(index),
+    "BINPUT": lambda m, index: m.memoize(index),
+    "LONG_BINPUT": lambda m, index: m.memoize(index),
+    "MEMOIZE": lambda m, _: m.memoize(len(m.memo)),
+    "GLOBAL": lambda m, arg: m.push_global(*arg.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, _: m.push_stacked_global(),
+    "REDUCE": lambda m, _: m.reduce(),
+    "NEWOBJ": lambda m, _: m.reduce(),
+    "BUILD": lambda m, _: m.build(),
+    "BINPERSID": lambda m, _: m.push_persistent(),
 }
