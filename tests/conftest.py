@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,7 +128,7 @@ def default() -> Generator:
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch) -> Callable[..., Result]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """A command of ours, run in an empty folder with a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
@@ -140,7 +141,7 @@ def ok(result: Result) -> str:
     return result.output
 
 
-def tiny_generator(**options) -> Generator:
+def tiny_generator(**options: Any) -> Generator:
     """A 16x16 generator with random weights that all matter: noise strengths and biases are not zero."""
     synthesis = {"fmap_base": 128, "fmap_max": 16} | options.pop("synthesis", {})
     mapping = {"hidden_dim": 24} | options.pop("mapping", {})

@@ -35,7 +35,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_lead_somewhere(page):
+def test_links_lead_somewhere(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
@@ -43,19 +43,19 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), f"{link} in {page}"
 
 
-def test_every_picture_is_shown():
+def test_every_picture_is_shown() -> None:
     shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
     pictures = {path.resolve() for path in (ROOT / "docs/images").iterdir()}
     assert pictures, "docs/images is empty"
     assert not pictures - shown
 
 
-def test_every_command_is_on_a_page():
+def test_every_command_is_on_a_page() -> None:
     pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs/cli").iterdir())
     assert sorted(re.findall(r":prog: stylegan (\S+)", pages)) == sorted(cli.main.list_commands(Context(cli.main)))
 
 
-def test_guides_keep_their_measurements_apart():
+def test_guides_keep_their_measurements_apart() -> None:
     """What was measured is in the reference; speed.md and scale.md are about nothing else."""
     measured = sorted(path.stem for path in (ROOT / "docs").glob("measured-*.md"))
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")

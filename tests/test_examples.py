@@ -15,7 +15,7 @@ EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.st
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_example(example: Path, tmp_path, monkeypatch):
+def test_example(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(example), run_name="__main__")
     pictures = list(tmp_path.glob("*.png"))
@@ -25,7 +25,7 @@ def test_example(example: Path, tmp_path, monkeypatch):
             assert len(image.convert("L").getcolors(256)) > 50  # A picture, not one colour.
 
 
-def test_code_of_the_readme(tmp_path, monkeypatch):
+def test_code_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
@@ -35,7 +35,7 @@ def test_code_of_the_readme(tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.png"))
 
 
-def test_commands_of_the_readme_exist():
+def test_commands_of_the_readme_exist() -> None:
     from stylegan import cli
 
     text = (ROOT / "README.md").read_text()
@@ -43,7 +43,7 @@ def test_commands_of_the_readme_exist():
         assert command in cli.main.commands
 
 
-def test_commands_beside_the_pictures_are_valid_and_the_pictures_are_there():
+def test_commands_beside_the_pictures_are_valid_and_the_pictures_are_there() -> None:
     from stylegan import cli
 
     for page in ("figures.md", "video.md"):

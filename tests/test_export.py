@@ -5,6 +5,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,12 +26,12 @@ pytest.importorskip("onnxscript", reason="needs the extra onnx")
 TRADITIONAL = {"use_styles": False, "const_input": False, "use_noise": False, "use_instance_norm": False}
 
 
-def run(path: Path, **inputs) -> list[np.ndarray]:
+def run(path: Path, **inputs: Any) -> list[np.ndarray]:
     return onnxruntime.InferenceSession(path).run(None, {key: np.asarray(value) for key, value in inputs.items()})
 
 
 @pytest.fixture(scope="module")
-def exported(tiny: Generator, tmp_path_factory) -> Path:
+def exported(tiny: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny network with noise inputs."""
     folder = tmp_path_factory.mktemp("exported") / "v1.0"
     export_onnx(tiny, folder, noise="input")
@@ -38,7 +39,9 @@ def exported(tiny: Generator, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("n", [1, 3, 4])
-def test_seeds_truncated_and_mixed_outside_give_the_image_of_the_library(exported: Path, tiny: Generator, n: int):
+def test_seeds_truncated_and_mixed_outside_give_the_image_of_the_library(
+    exported: Path, tiny: Generator, n: int
+) -> None:
     w, w_avg = run(exported / "mapping.onnx", z=tiny.z(range(n)))
     ws = np.repeat((w_avg + 0.6 * (w - w_avg))[:, None], tiny.num_ws, axis=1)
     ws[:, 2:] = ws[::-1, 2:]
@@ -51,7 +54,7 @@ def test_seeds_truncated_and_mixed_outside_give_the_image_of_the_library(exporte
     assert np.abs(img - tiny.synthesis(expected, noise=noise).numpy()).max() < 1e-4
 
 
-def test_the_stored_noise_maps_lie_beside_the_network_that_takes_them(exported: Path, tiny: Generator):
+def test_the_stored_noise_maps_lie_beside_the_network_that_takes_them(exported: Path, tiny: Generator) -> None:
     stored = safetensors.numpy.load_file(exported / "noise_const.safetensors")
     ws = tiny.ws([5])
     img = run(exported / "synthesis.onnx", ws=ws, **stored)[0]
@@ -62,7 +65,7 @@ def test_the_stored_noise_maps_lie_beside_the_network_that_takes_them(exported: 
     assert np.abs(img - expected.numpy()).max() < 1e-4
 
 
-def test_files_say_what_they_are(exported: Path):
+def test_files_say_what_they_are(exported: Path) -> None:
     described = json.loads((exported / "model.json").read_text())
     assert (described["img_resolution"], described["num_ws"], described["noise"]) == (16, 6, "input")
     for name, digest in described["files"].items():
@@ -77,7 +80,7 @@ def test_files_say_what_they_are(exported: Path):
         assert str(ROOT).encode() not in (exported / name).read_bytes()
 
 
-def test_what_depends_on_weights_alone_is_computed_before(exported: Path):
+def test_what_depends_on_weights_alone_is_computed_before(exported: Path) -> None:
     """Each of the layers is one convolution with a constant kernel, transposed where it doubles the size."""
     graph = onnx.load(exported / "synthesis.onnx").graph
     weights = {tensor.name for tensor in graph.initializer}
@@ -98,7 +101,7 @@ def test_what_depends_on_weights_alone_is_computed_before(exported: Path):
     ],
     ids=["traditional", "conditional and growing"],
 )
-def test_every_kind_of_network_is_exported(tmp_path, options: dict):
+def test_every_kind_of_network_is_exported(tmp_path: Path, options: dict) -> None:
     """The export itself compares with PyTorch; here the batch size differs from those that it tries."""
     G = tiny_generator(**options)
     mapping, synthesis, _ = export_onnx(G, tmp_path)
@@ -108,7 +111,9 @@ def test_every_kind_of_network_is_exported(tmp_path, options: dict):
     assert np.abs(img - G(G.z(range(4)), *labels.values()).numpy()).max() < 1e-4
 
 
-def test_a_network_that_came_out_wrong_is_not_written(tmp_path, tiny: Generator, monkeypatch):
+def test_a_network_that_came_out_wrong_is_not_written(
+    tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stylegan.export.TOLERANCE", 1e-12)
     with pytest.raises(ExportError, match=r"mapping.onnx: differs from PyTorch by .* at batch size 1"):
         export_onnx(tiny, tmp_path / "out")
@@ -118,18 +123,22 @@ def test_a_network_that_came_out_wrong_is_not_written(tmp_path, tiny: Generator,
 @pytest.mark.parametrize(
     ("folder", "noise", "message"), [("a.onnx", "const", "a file's name"), ("a", "random", "one of 'const', 'input'")]
 )
-def test_wrong_arguments_are_refused(tmp_path, tiny: Generator, folder: str, noise, message: str):
+def test_wrong_arguments_are_refused(tmp_path: Path, tiny: Generator, folder: str, noise: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         export_onnx(tiny, tmp_path / folder, noise=noise)
 
 
-def test_without_the_packages_the_error_names_the_extra(tmp_path, tiny: Generator, monkeypatch):
+def test_without_the_packages_the_error_names_the_extra(
+    tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(InputError, match=r'pip install "stylegan\[onnx\]"'):
         export_onnx(tiny, tmp_path)
 
 
-def test_the_command_replaces_existing_files_only_by_force(tmp_path, tiny: Generator, monkeypatch):
+def test_the_command_replaces_existing_files_only_by_force(
+    tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     tiny.save("tiny.safetensors")
     out = Path("web/model")
@@ -153,7 +162,9 @@ def flat_network() -> Generator:
     return G
 
 
-def test_networks_on_which_float32_is_inexact_are_exported_and_said_to_be_so(tmp_path, caplog):
+def test_networks_on_which_float32_is_inexact_are_exported_and_said_to_be_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     G = flat_network()
     ws = G.ws([7])
     exact = copy.deepcopy(G).double().synthesis(ws.double()).numpy()
@@ -165,18 +176,22 @@ def test_networks_on_which_float32_is_inexact_are_exported_and_said_to_be_so(tmp
     assert np.abs(img - exact).max() < 10 * rounding
 
 
-def test_what_is_wrong_by_more_than_rounding_is_refused_on_them_too(tmp_path, monkeypatch):
+def test_what_is_wrong_by_more_than_rounding_is_refused_on_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stylegan.export._ROUNDING", 1e-3)
     with pytest.raises(ExportError, match=r"synthesis.onnx: differs from PyTorch by"):
         export_onnx(flat_network(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_well_conditioned_networks_are_held_to_the_tolerance(tmp_path, tiny: Generator, monkeypatch):
+def test_well_conditioned_networks_are_held_to_the_tolerance(
+    tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where float32 is exact, nothing else excuses a difference."""
     compare = export._compare
 
-    def compare_with_others(name, data, inputs, rounded, exact):
+    def compare_with_others(name: Any, data: Any, inputs: Any, rounded: Any, exact: Any) -> None:
         off = 2e-4 * max(1, exact[0].abs().max()) * (name == "synthesis.onnx")
         compare(name, data, inputs, [value + off for value in rounded], [value + off for value in exact])
 

@@ -4,6 +4,7 @@ import ast
 import json
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -33,7 +34,9 @@ def run(source: str, namespace: dict) -> object:
     return eval(compile(ast.Expression(last.value), str(TOUR), "eval"), namespace)
 
 
-def test_the_tour_runs_and_every_cell_shows_something(cells, tmp_path, monkeypatch):
+def test_the_tour_runs_and_every_cell_shows_something(
+    cells: list[dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name, module in stand_in_for_ipython().items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -46,6 +49,6 @@ def test_the_tour_runs_and_every_cell_shows_something(cells, tmp_path, monkeypat
     assert pictures[-1].n_frames == 72
 
 
-def test_the_tour_is_stored_without_outputs(cells):
+def test_the_tour_is_stored_without_outputs(cells: list[dict]) -> None:
     """They would be out of date with the next bundled model, and every run would change the file."""
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)

@@ -43,7 +43,7 @@ def pip_install(source: Path, target: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def checkout(tmp_path_factory) -> Path:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what git tracks, as a zip archive of the repository holds it: symbolic links become small files."""
     folder = tmp_path_factory.mktemp("checkout") / "stylegan-main"
     names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
@@ -60,7 +60,7 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
+def archives(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The wheel and the source archive, the wheel built from the source archive."""
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)]
@@ -68,7 +68,7 @@ def archives(checkout: Path, tmp_path_factory) -> dict[str, Path]:
     return {path.suffix: path for path in out.iterdir()}
 
 
-def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
+def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives: dict[str, Path]) -> None:
     names = set(zipfile.ZipFile(archives[".whl"]).namelist())
     bundled = {f.source.location for entry in manifest.entries().values() if entry.is_bundled for f in entry.files}
     assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css"} <= names
@@ -81,14 +81,16 @@ def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives):
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_the_wheel_holds_the_compiled_kernels_and_the_source_archive_their_source(archives):
+def test_the_wheel_holds_the_compiled_kernels_and_the_source_archive_their_source(archives: dict[str, Path]) -> None:
     assert any("fast/_kernels" in name for name in zipfile.ZipFile(archives[".whl"]).namelist())
     with tarfile.open(archives[".gz"]) as archive:
         sources = {Path(name).name for name in archive.getnames() if "/stylegan/fast/" in name}
     assert {"kernels.c", "winograd.c", "gradients.c", "common.h"} <= sources
 
 
-def test_without_a_compiler_it_installs_and_makes_images_all_the_same(archives, tmp_path, monkeypatch):
+def test_without_a_compiler_it_installs_and_makes_images_all_the_same(
+    archives: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CC", "false")
     target = tmp_path / "site"
     target.mkdir()
@@ -98,7 +100,7 @@ def test_without_a_compiler_it_installs_and_makes_images_all_the_same(archives, 
 
 
 @pytest.mark.parametrize("kind", [".whl", ".gz", "zip"])
-def test_installed_archives_make_an_image(archives, checkout: Path, tmp_path, kind: str):
+def test_installed_archives_make_an_image(archives: dict[str, Path], checkout: Path, tmp_path: Path, kind: str) -> None:
     """The wheel, the source archive, and a zip of the repository."""
     source = archives.get(kind)
     if source is None:
@@ -112,21 +114,21 @@ def test_installed_archives_make_an_image(archives, checkout: Path, tmp_path, ki
     assert str(target) in python(SAMPLE, target, cwd=tmp_path)
 
 
-def test_the_wheel_works_unpacked_nowhere(archives, tmp_path):
+def test_the_wheel_works_unpacked_nowhere(archives: dict[str, Path], tmp_path: Path) -> None:
     """Imported straight from the archive, as a zipped application would."""
     archive = tmp_path / "stylegan.zip"
     archive.write_bytes(archives[".whl"].read_bytes())
     assert str(archive) in python(SAMPLE, archive, cwd=tmp_path)
 
 
-def test_the_manifest_on_top_is_the_one_inside():
+def test_the_manifest_on_top_is_the_one_inside() -> None:
     top = ROOT / "weights_manifest.json"
     if not top.is_symlink():
         pytest.skip("a checkout without symbolic links")
     assert os.readlink(top) == "stylegan/weights_manifest.json"
 
 
-def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path):
+def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path: Path) -> None:
     script = """if True:
         import sys
         import torch, numpy, PIL.Image
@@ -155,7 +157,7 @@ ROOMS = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "architecture.md").read_t
 ORDER = [*ROOMS, "__init__", "__main__"]
 
 
-def test_modules_and_names_are_there_after_import_and_listed():
+def test_modules_and_names_are_there_after_import_and_listed() -> None:
     script = """if True:
         import stylegan
         assert "torch" not in __import__("sys").modules
@@ -172,7 +174,7 @@ def test_modules_and_names_are_there_after_import_and_listed():
 
 
 @pytest.mark.parametrize("room", ["metrics", "editing", "extractors", "projection"])
-def test_what_studies_a_model_loads_no_training(room):
+def test_what_studies_a_model_loads_no_training(room: str) -> None:
     script = f"""if True:
         import sys
         import stylegan.{room} as room
@@ -208,20 +210,20 @@ def unit_of(path: Path) -> str:
     return path.stem if path.stem == "__main__" else path.relative_to(ROOT / "stylegan").parts[0].removesuffix(".py")
 
 
-def test_imports_point_one_way():
+def test_imports_point_one_way() -> None:
     rank = {room: i for i, room in enumerate(ORDER)}
     for path in SOURCES:
         for other in imported_units(path) - {unit_of(path)}:
             assert rank[other] < rank[unit_of(path)], f"{path.name} ({unit_of(path)}) imports {other}"
 
 
-def test_the_architecture_names_every_room():
+def test_the_architecture_names_every_room() -> None:
     present = {unit_of(path) for path in SOURCES} - {"__init__", "__main__"}
     assert present == set(ROOMS)
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if (ROOT / "stylegan" / room).is_dir()])
-def test_a_room_imports_what_it_says(room: str):
+def test_a_room_imports_what_it_says(room: str) -> None:
     docstring = ast.get_docstring(ast.parse((ROOT / "stylegan" / room / "__init__.py").read_text())) or ""
     found = re.search(r"May import: (.+?)\.$", docstring, re.DOTALL)
     assert found, f"stylegan/{room}/__init__.py does not say what the room may import"
@@ -229,7 +231,7 @@ def test_a_room_imports_what_it_says(room: str):
     assert set().union(*imported) - {room} <= set(re.split(r",\s+", found[1]))
 
 
-def test_the_source_never_unpickles_or_evaluates():
+def test_the_source_never_unpickles_or_evaluates() -> None:
     forbidden_calls = {"eval", "exec", "compile", "__import__"}
     forbidden_attributes = {
         ("pickle", "load"),
@@ -257,7 +259,7 @@ def test_the_source_never_unpickles_or_evaluates():
                 assert node.func.id != "print", where
 
 
-def test_every_public_name_has_a_docstring():
+def test_every_public_name_has_a_docstring() -> None:
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree), path

@@ -4,6 +4,8 @@ import hashlib
 import json
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from .weights.ports.golden_sets import golden_set
 
 
 @pytest.fixture
-def models(tmp_path, monkeypatch):
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A manifest with a network that is there, under the beginning of its sha256, and one that is not."""
     HUB.reset()
     torch.save(ports.genforce_generator(golden_set("T").g), tmp_path / "cats.pth")
@@ -28,7 +30,7 @@ def models(tmp_path, monkeypatch):
     about = {"description": "Cats", "resolution": 16, "dataset": "cats", "license": "MIT"}
     about |= {"license_url": "https://example.org/license", "tried": False, "zoo": True}
 
-    def file(name: str, **known) -> dict:
+    def file(name: str, **known: Any) -> dict:
         source = {"url": f"{HUB.url}/plain/{name}"}
         return {"source": source, "filename": "cats.pth", "format": "port", "size": None, "sha256": None} | known
 
@@ -45,7 +47,7 @@ def models(tmp_path, monkeypatch):
     return path, digest, len(data)
 
 
-def test_what_was_tried_is_noted_as_a_patch(models, tmp_path, capsys):
+def test_what_was_tried_is_noted_as_a_patch(models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, digest, size = models
     before = path.read_text()
     assert zoo.main(["cats", "dogs", "--out", "out"], path=path) == 1

@@ -6,13 +6,14 @@ import json
 import os
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from PIL import Image, ImageSequence
 
 from stylegan import Generator, cli
@@ -46,7 +47,7 @@ def decoded(path: Path) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_every_frame_arrives_in_its_size_order_and_colours(tmp_path, suffix):
+def test_every_frame_arrives_in_its_size_order_and_colours(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     save_video(shades(9), path, fps=10)
     frames = decoded(path)
@@ -57,7 +58,7 @@ def test_every_frame_arrives_in_its_size_order_and_colours(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_arrays_are_frames_too_grey_or_coloured(tmp_path, suffix):
+def test_arrays_are_frames_too_grey_or_coloured(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     save_video([np.full((32, 48), 90, np.uint8), np.full((32, 48, 3), 180, np.uint8)], path)
     assert [round(frame.mean(), -1) for frame in decoded(path)] == [90, 180]
@@ -65,7 +66,7 @@ def test_arrays_are_frames_too_grey_or_coloured(tmp_path, suffix):
 
 @pytest.mark.parametrize("fps", [7, 24, 29.97, 30])
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
-def test_durations_add_up_to_the_rate(tmp_path, suffix, fps):
+def test_durations_add_up_to_the_rate(tmp_path: Path, suffix: str, fps: float) -> None:
     path = tmp_path / f"a.{suffix}"
     save_video(shades(31), path, fps=fps)
     durations = []
@@ -79,7 +80,7 @@ def test_durations_add_up_to_the_rate(tmp_path, suffix, fps):
 
 @needs_av
 @pytest.mark.parametrize(("fps", "rate"), [(24, 24), (29.97, 29.97), (12.5, 12.5)])
-def test_mp4_is_what_players_expect(tmp_path, fps, rate):
+def test_mp4_is_what_players_expect(tmp_path: Path, fps: float, rate: float) -> None:
     import av
 
     path = tmp_path / "a.mp4"
@@ -98,7 +99,7 @@ def test_mp4_is_what_players_expect(tmp_path, fps, rate):
 
 @needs_av
 @pytest.mark.parametrize("size", [(47, 31), (48, 31), (1, 1)])
-def test_mp4_repeats_odd_edges(tmp_path, size):
+def test_mp4_repeats_odd_edges(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "a.mp4"
     save_video(shades(3, size), path)
     for frame, given in zip(decoded(path), shades(3, size), strict=True):
@@ -107,14 +108,16 @@ def test_mp4_repeats_odd_edges(tmp_path, size):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_settings_are_stored_where_the_format_has_a_place(tmp_path, suffix):
+def test_settings_are_stored_where_the_format_has_a_place(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     save_video(shades(3), path)
     assert recall(path) == {"seed": "5", "note": "ä\n"}
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_a_video_tells_its_model_and_all_its_settings(tiny: Generator, tmp_path, monkeypatch, suffix):
+def test_a_video_tells_its_model_and_all_its_settings(
+    tiny: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     tiny.save("tiny.safetensors")
     arguments = "video --model tiny.safetensors --seeds 1,5 --seeds 2,6 --seconds 1 --fps 4 --easing linear --no-loop"
@@ -131,12 +134,12 @@ def test_a_video_tells_its_model_and_all_its_settings(tiny: Generator, tmp_path,
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_videos_of_others_tell_nothing(tmp_path, suffix):
+def test_videos_of_others_tell_nothing(tmp_path: Path, suffix: str) -> None:
     save_video([Image.new("RGB", (8, 8))], tmp_path / f"a.{suffix}")
     assert recall(tmp_path / f"a.{suffix}") == {}
 
 
-def test_settings_of_an_mp4_need_pyav_and_an_mp4(tmp_path, monkeypatch):
+def test_settings_of_an_mp4_need_pyav_and_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(50))
     if find_spec("av"):
         with pytest.raises(InputError, match=r"a\.mp4: no picture that can be read"):
@@ -146,20 +149,20 @@ def test_settings_of_an_mp4_need_pyav_and_an_mp4(tmp_path, monkeypatch):
         recall(tmp_path / "a.mp4")
 
 
-def test_long_settings_fit_into_a_gif(tmp_path):
+def test_long_settings_fit_into_a_gif(tmp_path: Path) -> None:
     save_video([remember(Image.new("RGB", (8, 8)), {"seeds": list(range(500))})], tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as image:
         assert json.loads(image.info["comment"])["seeds"] == str(list(range(500)))
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
-def test_gif_and_webp_repeat_for_ever(tmp_path, suffix):
+def test_gif_and_webp_repeat_for_ever(tmp_path: Path, suffix: str) -> None:
     save_video(shades(3), tmp_path / f"a.{suffix}")
     assert Image.open(tmp_path / f"a.{suffix}").info["loop"] == 0
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_few_frames_are_in_memory_and_the_file_grows_on_the_way(tmp_path, suffix):
+def test_few_frames_are_in_memory_and_the_file_grows_on_the_way(tmp_path: Path, suffix: str) -> None:
     made: list[weakref.ref] = []
     most, sizes = 0, []
 
@@ -185,7 +188,7 @@ def test_few_frames_are_in_memory_and_the_file_grows_on_the_way(tmp_path, suffix
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_an_interrupted_video_leaves_what_was_there_before(tmp_path, suffix, error):
+def test_an_interrupted_video_leaves_what_was_there_before(tmp_path: Path, suffix: str, error: type[Any]) -> None:
     def frames() -> Iterator[Image.Image]:
         yield from shades(3)
         raise error
@@ -213,13 +216,17 @@ def test_an_interrupted_video_leaves_what_was_there_before(tmp_path, suffix, err
         ([np.zeros((8, 8, 5), np.uint8)], "a.gif", 30, "uint8"),
     ],
 )
-def test_what_is_no_video_is_an_error_and_leaves_nothing(tmp_path, frames, name, fps, message):
+def test_what_is_no_video_is_an_error_and_leaves_nothing(
+    tmp_path: Path, frames: Any, name: str, fps: float, message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         save_video(frames, tmp_path / name, fps=fps)
     assert not os.listdir(tmp_path)
 
 
-def test_without_pyav_the_error_says_what_to_install_before_a_frame_is_made(tmp_path, monkeypatch):
+def test_without_pyav_the_error_says_what_to_install_before_a_frame_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     frames = shades(2)
     with pytest.raises(InputError, match=r'pip install "stylegan\[video\]".*\.gif or \.webp'):
@@ -228,14 +235,14 @@ def test_without_pyav_the_error_says_what_to_install_before_a_frame_is_made(tmp_
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "1e9"])
-def test_a_video_without_end_is_refused(seconds: str):
+def test_a_video_without_end_is_refused(seconds: str) -> None:
     result = CliRunner().invoke(cli.main, ["video", "--seconds", seconds, "--out", "a.webp"])
     assert result.exit_code == 1
     assert "--seconds must be a number from 0 to 86400" in result.output
 
 
 @pytest.fixture
-def run(tiny: Generator, tmp_path, monkeypatch):
+def run(tiny: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
     tiny.save("tiny.safetensors")
     common = ["video", "--model", "tiny.safetensors"]
@@ -243,7 +250,7 @@ def run(tiny: Generator, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_the_command_writes_what_the_function_shows(run, tmp_path, suffix):
+def test_the_command_writes_what_the_function_shows(run: Callable[..., Result], tmp_path: Path, suffix: str) -> None:
     result = run("--seeds", "3,4", "--seeds", "5", "--seconds", 0.5, "--fps", 20, "--out", f"a.{suffix}", "--size", 64)
     assert result.exit_code == 0, result.output
     assert str(tmp_path / f"a.{suffix}") in result.output
@@ -252,7 +259,7 @@ def test_the_command_writes_what_the_function_shows(run, tmp_path, suffix):
         assert abs(frame[: image.height, : image.width] - np.asarray(image)).mean() < 15
 
 
-def test_options_of_the_command_reach_the_walk(run, tmp_path):
+def test_options_of_the_command_reach_the_walk(run: Callable[..., Result], tmp_path: Path) -> None:
     options = ["--space", "z", "--easing", "linear", "--no-loop", "--layers", "0,1", "--base-seeds", "7,8"]
     options += ["--truncation-psi", 0.9, "--truncation-cutoff", 4, "--breathe-to", 0.1, "--breaths", 2]
     options += ["--noise", "smooth", "--noise-seed", 3, "--noise-turns", 2, "--size", 64]
@@ -284,7 +291,9 @@ def test_options_of_the_command_reach_the_walk(run, tmp_path):
         assert abs(frame - np.asarray(image)).mean() < 8
 
 
-def test_the_command_walks_through_the_latents_of_a_file(run, tmp_path, tiny):
+def test_the_command_walks_through_the_latents_of_a_file(
+    run: Callable[..., Result], tmp_path: Path, tiny: Generator
+) -> None:
     Latents.of(tiny, tiny.ws([3, 4], truncation_psi=1)).save("latents.safetensors")
     options = ["--latents", "latents.safetensors", "--seconds", 1, "--fps", 6, "--size", 64]
     result = run(*options, "--truncation-psi", 0.7)
@@ -305,7 +314,9 @@ def test_the_command_walks_through_the_latents_of_a_file(run, tmp_path, tiny):
         (["--base-seeds", "3"], "give layers"),
     ],
 )
-def test_errors_of_the_command_are_one_line_before_the_work(run, arguments, message):
+def test_errors_of_the_command_are_one_line_before_the_work(
+    run: Callable[..., Result], arguments: list[Any], message: str
+) -> None:
     Path("file").touch()
     result = run(*arguments)
     assert result.exit_code == 1

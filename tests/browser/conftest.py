@@ -178,7 +178,7 @@ def start_chromium() -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def _desktop(start_chromium) -> Iterator[Any]:
+def _desktop(start_chromium: Callable[..., Any]) -> Iterator[Any]:
     driver = start_chromium(*DESKTOP)
     metrics = {"width": DESKTOP[0], "height": DESKTOP[1], "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)  # Of the page, without the window's frame.
@@ -187,7 +187,7 @@ def _desktop(start_chromium) -> Iterator[Any]:
 
 
 @pytest.fixture
-def browser(_desktop) -> Iterator[Browser]:
+def browser(_desktop: Any) -> Iterator[Browser]:
     """A window of a desktop computer. Whatever a test does, it must leave no request elsewhere and no error."""
     window = Browser(_desktop)
     window.listen()  # What was said before.
@@ -199,7 +199,7 @@ def browser(_desktop) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def phone(start_chromium) -> Iterator[Browser]:
+def phone(start_chromium: Callable[..., Any]) -> Iterator[Browser]:
     """A window of a phone."""
     driver = start_chromium(*PHONE, phone=True)
     window = Browser(driver)
@@ -217,7 +217,7 @@ class RunningDemo:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory) -> Iterator[RunningDemo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     """A demo of the default model, of one that has no directions, and of one with classes."""
     pytest.importorskip("gradio", reason="needs the extra demo")
     from ..conftest import tiny_generator
@@ -256,7 +256,7 @@ def demo_address(demo: RunningDemo) -> str:
 
 
 @pytest.fixture(scope="session")
-def web_address(tmp_path_factory) -> Iterator[str]:
+def web_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the static page, built as its guide says and shown by a plain file server."""
     npm = shutil.which("npm")
     if not npm:

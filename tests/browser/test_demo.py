@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,13 +46,15 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(shown.astype(int) - expected).max() <= 1
 
 
-def test_it_opens_with_a_face(page: Browser, default: Generator):
+def test_it_opens_with_a_face(page: Browser, default: Generator) -> None:
     seed = int(page.run("return document.querySelector('#seed input').value"))
     check_same(pixels(page, PICTURE), default.sample(seeds=[seed], output_type="np")[0])
     page.screenshot("demo")
 
 
-def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, default: Generator, tmp_path):
+def test_a_click_makes_a_new_face_whose_png_holds_its_settings(
+    page: Browser, default: Generator, tmp_path: Path
+) -> None:
     before = source(page)
     page.click("#new-face")
     shown = changed(page, before)
@@ -69,7 +72,7 @@ def test_a_click_makes_a_new_face_whose_png_holds_its_settings(page: Browser, de
     assert text["license"] == default.metadata["license"]
 
 
-def test_settings_reach_the_picture(page: Browser, default: Generator):
+def test_settings_reach_the_picture(page: Browser, default: Generator) -> None:
     page.put("#seed input", "")  # As while a number is typed: a word below the picture, and no error in the way.
     page.wait("word", lambda: "a seed is missing" in page.run("return document.querySelector('#caption').innerText"))
     for selector, value in (("#seed input", 8), ("#psi input[type=range]", -0.5), ("#cutoff input[type=range]", 4)):
@@ -111,11 +114,11 @@ def choose_model(browser: Browser, number: int) -> None:
     changed(browser, before)
 
 
-def test_the_picture_stays_in_view_while_sliders_move(page: Browser):
+def test_the_picture_stays_in_view_while_sliders_move(page: Browser) -> None:
     check_every_control_beside_the_picture(page)
 
 
-def test_the_picture_stays_in_view_on_a_phone(phone: Browser, demo_address: str):
+def test_the_picture_stays_in_view_on_a_phone(phone: Browser, demo_address: str) -> None:
     phone.open(demo_address)
     changed(phone, None)
     phone.settle()
@@ -141,7 +144,7 @@ def check_every_control_beside_the_picture(browser: Browser) -> None:
             check_in_view(browser, PICTURE, selector)
 
 
-def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator):
+def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator) -> None:
     names = sorted(bundled_directions(default))
     choose_model(page, 2)
     assert open_edits(page) == []
@@ -154,7 +157,7 @@ def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator):
     assert open_edits(page) == names
 
 
-def test_the_words_fit_the_model(page: Browser):
+def test_the_words_fit_the_model(page: Browser) -> None:
     assert text(page, "#title p") == "Faces of adults, 128x128, made on this computer"
     choose_model(page, 2)
     assert text(page, "#title p") == "Cartoon heads, 64x64, made on this computer"
@@ -163,7 +166,7 @@ def test_the_words_fit_the_model(page: Browser):
 
 
 @pytest.mark.parametrize("typed", ["1.5", "", "-1", "4294967296", "1e99", "-", "99999999999999999999"])
-def test_odd_seeds_are_one_message_in_place_of_the_settings(page: Browser, demo: RunningDemo, typed: str):
+def test_odd_seeds_are_one_message_in_place_of_the_settings(page: Browser, demo: RunningDemo, typed: str) -> None:
     page.clear("#seed input")
     page.type("#seed input", typed)
     page.wait("message", lambda: "seed" in text(page, "#caption .wrong"))
@@ -183,7 +186,9 @@ def test_odd_seeds_are_one_message_in_place_of_the_settings(page: Browser, demo:
 
 
 @pytest.mark.parametrize(("slider", "typed"), [("psi", "99"), ("psi", ""), ("cutoff", "2.5"), ("cutoff", "-3")])
-def test_odd_numbers_beside_sliders_are_no_heap_of_messages(page: Browser, demo: RunningDemo, slider: str, typed: str):
+def test_odd_numbers_beside_sliders_are_no_heap_of_messages(
+    page: Browser, demo: RunningDemo, slider: str, typed: str
+) -> None:
     page.clear(f"#{slider} input[type=number]")
     page.type(f"#{slider} input[type=number]", typed)
     page.click("#title")
@@ -192,7 +197,7 @@ def test_odd_numbers_beside_sliders_are_no_heap_of_messages(page: Browser, demo:
     assert demo.errors.read_text() == ""
 
 
-def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser):
+def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser) -> None:
     page.click("#noise label:nth-child(2)")
     page.put("#cutoff input[type=range]", 4)
     open_edits(page)
@@ -217,7 +222,7 @@ def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser)
         assert words - hidden <= {line for label in shown for line in label.splitlines()}
 
 
-def test_an_editing_slider_moves_the_face(page: Browser, default: Generator):
+def test_an_editing_slider_moves_the_face(page: Browser, default: Generator) -> None:
     before = source(page)
     open_edits(page)
     page.put("#edit-age input[type=range]", 2)
@@ -225,7 +230,7 @@ def test_an_editing_slider_moves_the_face(page: Browser, default: Generator):
     check_same(changed(page, before), default.render(ws, output_type="np")[0])
 
 
-def test_the_mixing_board_mixes(page: Browser, default: Generator):
+def test_the_mixing_board_mixes(page: Browser, default: Generator) -> None:
     before = source(page)
     page.click("button[role=tab]:nth-child(2)")
     mixed = changed(page, before)
@@ -247,7 +252,7 @@ def test_the_mixing_board_mixes(page: Browser, default: Generator):
     check_same(changed(page, before), expected([4, 5, 6, 7, 9]))
 
 
-def test_the_slider_goes_from_one_face_to_another(page: Browser, default: Generator):
+def test_the_slider_goes_from_one_face_to_another(page: Browser, default: Generator) -> None:
     before = source(page)
     page.click("button[role=tab]:nth-child(3)")
     changed(page, before)
@@ -259,14 +264,14 @@ def test_the_slider_goes_from_one_face_to_another(page: Browser, default: Genera
     check_same(shown, default.render(ws[:1].lerp(ws[1:], 0.25), output_type="np")[0])
 
 
-def test_a_face_can_be_picked(page: Browser):
+def test_a_face_can_be_picked(page: Browser) -> None:
     before = source(page)
     thumbnail = pixels(page, "#gallery .gallery-item:nth-child(3) img")
     page.click("#gallery .gallery-item:nth-child(3) button")
     check_same(changed(page, before), thumbnail)
 
 
-def test_another_model_brings_its_own_controls(page: Browser):
+def test_another_model_brings_its_own_controls(page: Browser) -> None:
     before = source(page)
     page.click("#model input")
     page.click("[role=option]:nth-child(3)")
@@ -278,7 +283,7 @@ def test_another_model_brings_its_own_controls(page: Browser):
     changed(page, before)
 
 
-def test_a_phone_shows_everything_in_its_width(phone: Browser, demo_address: str):
+def test_a_phone_shows_everything_in_its_width(phone: Browser, demo_address: str) -> None:
     phone.open(demo_address)
     changed(phone, None)
     assert phone.run("return document.documentElement.scrollWidth") <= 390
@@ -302,7 +307,7 @@ def ask(address: str, data: list) -> str:
         return response.read().decode()
 
 
-def test_values_of_programs_are_checked(demo_address: str, default: Generator):
+def test_values_of_programs_are_checked(demo_address: str, default: Generator) -> None:
     strengths = [0] * len(bundled_directions(default))
     good = ["face", 5, 2, 9, [0, 1], 6, 21, 0.5, "faces-128", 0.7, 12, "const", 0, 0, *strengths]
     assert "event: complete" in ask(demo_address, good)
@@ -328,13 +333,13 @@ def test_values_of_programs_are_checked(demo_address: str, default: Generator):
         "/docs",
     ],
 )
-def test_no_other_file_or_service_is_given_away(demo_address: str, path: str):
+def test_no_other_file_or_service_is_given_away(demo_address: str, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(demo_address + path, data=b"x" if path.endswith("upload") else None)
     assert refused.value.code in (403, 404)
 
 
-def test_another_host_name_and_long_bodies_are_refused(demo_address: str):
+def test_another_host_name_and_long_bodies_are_refused(demo_address: str) -> None:
     strange = urllib.request.Request(demo_address, headers={"Host": "evil.example"})
     long = urllib.request.Request(f"{demo_address}/gradio_api/queue/join", data=b"x" * 100_000)
     for request in (strange, long):

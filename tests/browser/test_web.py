@@ -31,7 +31,7 @@ def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
     assert (difference > 0).mean() < 1 / 200
 
 
-def test_it_opens_with_a_face_that_takes_after_two(page: Browser, default: Generator):
+def test_it_opens_with_a_face_that_takes_after_two(page: Browser, default: Generator) -> None:
     a, b = default.ws([5]), default.ws([9])
     for selector, ws in (
         ("#picture", default.mix_styles(a, b, "coarse")),
@@ -46,20 +46,20 @@ def test_it_opens_with_a_face_that_takes_after_two(page: Browser, default: Gener
 CONTROLS = ("#strength", "#psi", "#cutoff", "#noise-strength")
 
 
-def test_the_picture_stays_in_view_while_sliders_move(page: Browser):
+def test_the_picture_stays_in_view_while_sliders_move(page: Browser) -> None:
     for control in CONTROLS:
         check_in_view(page, "#picture", control)
 
 
 @pytest.mark.parametrize("seed", [5, 0, 4294967295])
-def test_a_seed_shows_the_library_s_picture(page: Browser, default: Generator, seed: int):
+def test_a_seed_shows_the_library_s_picture(page: Browser, default: Generator, seed: int) -> None:
     page.click('[data-band="none"]')
     page.type("#seed-a", seed)
     ready(page)
     check_same(pixels(page, "#picture"), default.sample(seeds=[seed], output_type="np")[0])
 
 
-def test_every_control_does_what_the_library_does(page: Browser, default: Generator):
+def test_every_control_does_what_the_library_does(page: Browser, default: Generator) -> None:
     page.type("#seed-a", 3)
     page.type("#seed-b", 9)
     page.click('[data-band="coarse"]')
@@ -79,14 +79,14 @@ def test_every_control_does_what_the_library_does(page: Browser, default: Genera
         check_same(pixels(page, selector), (img * 127.5 + 128).clamp(0, 255).byte()[0].permute(1, 2, 0).numpy())
 
 
-def test_new_face_shows_another_face(page: Browser):
+def test_new_face_shows_another_face(page: Browser) -> None:
     before = pixels(page, "#picture")
     page.click("#new-a")
     ready(page)
     assert np.abs(pixels(page, "#picture").astype(int) - before).mean() > 5
 
 
-def test_draws_are_those_of_the_library(page: Browser):
+def test_draws_are_those_of_the_library(page: Browser) -> None:
     script = """const [seed, done] = arguments;
     import('./latents.js').then((m) => done(JSON.stringify(
         [[...m.zFromSeed(seed, 1001)], ...m.noiseFromSeed(seed, 4).map((map) => [...map])])))"""
@@ -98,7 +98,7 @@ def test_draws_are_those_of_the_library(page: Browser):
             np.testing.assert_allclose(np.array(got, np.float32), expected.flatten().numpy(), rtol=2e-7)
 
 
-def test_what_cannot_be_drawn_from_is_marked_and_not_drawn(page: Browser):
+def test_what_cannot_be_drawn_from_is_marked_and_not_drawn(page: Browser) -> None:
     before = pixels(page, "#picture")
     page.put("#seed-a", 4294967296)
     assert page.run("return document.querySelector('#seed-a').matches(':invalid')")
@@ -107,7 +107,7 @@ def test_what_cannot_be_drawn_from_is_marked_and_not_drawn(page: Browser):
     ready(page)
 
 
-def test_a_phone_shows_everything_in_its_width(phone: Browser, web_address: str):
+def test_a_phone_shows_everything_in_its_width(phone: Browser, web_address: str) -> None:
     phone.open(web_address)
     ready(phone)
     assert phone.run("return document.documentElement.scrollWidth") <= 390

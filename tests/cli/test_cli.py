@@ -5,12 +5,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
+from click.testing import Result
 from PIL import Image
 
 from stylegan import Generator, cli
@@ -19,7 +20,9 @@ from stylegan.cli.types import LayersType, SeedsType
 from ..conftest import GOLDEN, ROOT, ok
 
 
-def test_sample_without_arguments_writes_a_grid_and_says_where(run, tmp_path, default: Generator):
+def test_sample_without_arguments_writes_a_grid_and_says_where(
+    run: Callable[..., Result], tmp_path: Path, default: Generator
+) -> None:
     assert str(tmp_path / "samples.png") in ok(run("sample"))
     grid, side = np.asarray(Image.open("samples.png")).astype(int), default.img_resolution
     assert grid.shape == (4 * side, 8 * side, 3)
@@ -27,14 +30,14 @@ def test_sample_without_arguments_writes_a_grid_and_says_where(run, tmp_path, de
     assert abs(grid[-side:, -side:] - last).max() <= 1
 
 
-def test_sample_to_a_folder_writes_one_picture_for_each_seed(run):
+def test_sample_to_a_folder_writes_one_picture_for_each_seed(run: Callable[..., Result]) -> None:
     ok(run("sample", "--seeds", "3,7-9", "--out", "faces/", "--batch-size", 3, "--truncation-psi", 0.5))
     assert sorted(os.listdir("faces")) == ["seed0003.png", "seed0007.png", "seed0008.png", "seed0009.png"]
     text = Image.open("faces/seed0007.png").text
     assert (text["seed"], text["truncation_psi"]) == ("7", "0.5")
 
 
-def test_sample_options(run, default: Generator):
+def test_sample_options(run: Callable[..., Result], default: Generator) -> None:
     ok(
         run(
             "sample",
@@ -54,7 +57,7 @@ def test_sample_options(run, default: Generator):
     assert (np.asarray(Image.open("a.png")) == expected).all()
 
 
-def test_samples_are_enlarged_on_request_and_keep_their_text(run, default: Generator):
+def test_samples_are_enlarged_on_request_and_keep_their_text(run: Callable[..., Result], default: Generator) -> None:
     side = default.img_resolution
     ok(run("sample", "--seeds", "3", "--size", 2 * side, "--out", "faces/"))
     image = Image.open("faces/seed0003.png")
@@ -62,7 +65,9 @@ def test_samples_are_enlarged_on_request_and_keep_their_text(run, default: Gener
     assert f"whole multiple of {side}" in run("sample", "--size", 100).output
 
 
-def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, default: Generator):
+def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(
+    run: Callable[..., Result], default: Generator
+) -> None:
     ok(run("mix", "--columns", "1,2", "--rows", "3", "--layers", "coarse"))
     grid, side = np.asarray(Image.open("mix.png")).astype(int), default.img_resolution
     a, b = default.ws([2]), default.ws([3])
@@ -77,13 +82,13 @@ def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(run, default
         assert label.max() == 255
 
 
-def test_truncate_sweeps_from_left_to_right(run, default: Generator):
+def test_truncate_sweeps_from_left_to_right(run: Callable[..., Result], default: Generator) -> None:
     ok(run("truncate", "--seeds", "4,5", "--truncation-psi", "1,0,-1", "--out", "sweep.png"))
     grid, side = np.asarray(Image.open("sweep.png")).astype(int), default.img_resolution
     assert abs(grid[-side:, -side:] - default.sample(seeds=[5], truncation_psi=-1, output_type="np")[0]).max() <= 1
 
 
-def test_info(run):
+def test_info(run: Callable[..., Result]) -> None:
     text = ok(run("info", "faces-64"))
     for part in ("faces-64", "non-commercial research", "1900719", "64", "UTKFace", "limits"):
         assert part in text
@@ -91,14 +96,14 @@ def test_info(run):
     assert (facts["resolution"], facts["config"]["z_dim"]) == (16, 12)
 
 
-def test_info_of_a_model_that_is_not_here_downloads_nothing(run, tmp_path):
+def test_info_of_a_model_that_is_not_here_downloads_nothing(run: Callable[..., Result], tmp_path: Path) -> None:
     text = ok(run("info", "ffhq-1024", "--cache-dir", tmp_path / "cache"))
     for part in ("CC BY-NC 4.0", "324.7 MB", "stylegan download ffhq-1024", "4.4159"):
         assert part in text
     assert not (tmp_path / "cache").exists()
 
 
-def test_list(run):
+def test_list(run: Callable[..., Result]) -> None:
     text = ok(run("list"))
     assert re.search(r"faces-128 \* +128x128 +3.9 MB +bundled +known +non-commercial research", text)
     assert re.search(r"faces-64 +64x64 +3.8 MB +bundled", text)
@@ -115,7 +120,7 @@ def test_list(run):
 
 
 @pytest.mark.parametrize("target", ["out.safetensors", "folder"])
-def test_convert(run, target):
+def test_convert(run: Callable[..., Result], target: str) -> None:
     source = GOLDEN / "T" / "network_nosrc.pkl"
     ok(run("convert", source, target, "--metadata", "name=tiny", "--metadata", "license=CC0"))
     G, official = Generator.from_pretrained(target), Generator.from_pretrained(source)
@@ -155,7 +160,7 @@ def test_convert(run, target):
         (["convert", "faces-64", "o.safetensors", "--metadata", "x"], "expected KEY=VALUE"),
     ],
 )
-def test_user_errors_are_one_line_and_exit_1(run, arguments, message):
+def test_user_errors_are_one_line_and_exit_1(run: Callable[..., Result], arguments: list[str], message: str) -> None:
     Path("file").touch()
     result = run(*arguments)
     assert result.exit_code == 1
@@ -177,20 +182,20 @@ def test_user_errors_are_one_line_and_exit_1(run, arguments, message):
         ["smaple"],
     ],
 )
-def test_usage_errors_exit_2(run, arguments):
+def test_usage_errors_exit_2(run: Callable[..., Result], arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
 
 
-def test_every_command_has_help_with_an_example(run):
+def test_every_command_has_help_with_an_example(run: Callable[..., Result]) -> None:
     for name in cli.main.commands:
         text = ok(run(name, "--help"))
         assert "Example" in text
         assert f"stylegan {name}" in text
 
 
-def test_seeds_and_layers():
+def test_seeds_and_layers() -> None:
     assert list(SeedsType().convert("0-2,42, 7", None, None)) == [0, 1, 2, 42, 7]
     layers = LayersType()
     assert [layers.convert(x, None, None) for x in ("fine", "6", "4:8", ":2", "0,3")] == [
@@ -236,7 +241,7 @@ LOADED_SCRIPT = """if True:
 """
 
 
-def test_help_of_every_command_and_completion_load_no_torch():
+def test_help_of_every_command_and_completion_load_no_torch() -> None:
     result = python(HELP_SCRIPT)
     assert result.returncode == 0, result.stderr
     asked = {"_STYLEGAN_COMPLETE": "bash_complete", "COMP_WORDS": "stylegan sample --no", "COMP_CWORD": "2"}
@@ -245,7 +250,7 @@ def test_help_of_every_command_and_completion_load_no_torch():
     assert "torch" not in result.stderr.split()
 
 
-def test_every_command_that_takes_seeds_takes_one_seed_by_its_name():
+def test_every_command_that_takes_seeds_takes_one_seed_by_its_name() -> None:
     def commands(command: click.Command) -> Iterator[click.Command]:
         yield command
         for own in command.commands.values() if isinstance(command, click.Group) else ():
@@ -256,24 +261,24 @@ def test_every_command_that_takes_seeds_takes_one_seed_by_its_name():
     assert all("--seed" in names for names in takers)
 
 
-def test_as_a_module(tmp_path):
+def test_as_a_module(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-m", "stylegan", "--version"], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert result.stdout.startswith("stylegan, version")
 
 
-def test_sample_loads_no_training():
+def test_sample_loads_no_training() -> None:
     loaded = python(LOADED_SCRIPT.format(arguments=["sample", "--model", "gone.pkl"])).stderr.split()
     assert "stylegan.generator" in loaded
     assert "stylegan.training.loop" not in loaded
 
 
-def test_cache_verify_says_what_it_read(run, tmp_path):
+def test_cache_verify_says_what_it_read(run: Callable[..., Result], tmp_path: Path) -> None:
     assert "read 0 files of" in ok(run("cache", "verify", "--cache-dir", tmp_path / "cache"))
 
 
-def test_a_reader_who_has_had_enough_is_no_error():
+def test_a_reader_who_has_had_enough_is_no_error() -> None:
     shown = subprocess.Popen([sys.executable, "-m", "stylegan", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert shown.stdout is not None
     assert shown.stderr is not None

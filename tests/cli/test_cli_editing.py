@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from PIL import Image
 
 from stylegan import Generator, images
@@ -29,7 +31,7 @@ def same(cell: np.ndarray, image: np.ndarray) -> bool:
 
 
 @pytest.fixture(scope="module")
-def latents(default: Generator, tmp_path_factory) -> Path:
+def latents(default: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two faces with noise of their own."""
     path = tmp_path_factory.mktemp("latents") / "two.safetensors"
     Latents.of(default, default.ws([20, 21]), noise=default.noise([5, 6]), names=["anna", "../bert"]).save(path)
@@ -42,7 +44,7 @@ def two(default: Generator) -> np.ndarray:
     return default.render(default.ws([20, 21]), noise=default.noise([5, 6]), output_type="np").astype(int)
 
 
-def test_directions_writes_the_named_directions(run, default: Generator):
+def test_directions_writes_the_named_directions(run: Callable[..., Result], default: Generator) -> None:
     text = ok(
         run(
             "directions", "--method", "pca", "--method", "sefa", "-n", 2, "--layers", "coarse", "--out", "d.safetensors"
@@ -54,7 +56,7 @@ def test_directions_writes_the_named_directions(run, default: Generator):
     assert load_directions("d.safetensors")["sefa:1"].layers == (0, 4)
 
 
-def test_edit_writes_a_strip_of_the_direction(run, default: Generator):
+def test_edit_writes_a_strip_of_the_direction(run: Callable[..., Result], default: Generator) -> None:
     ok(run("edit", "--seed", 3, "--direction", "sefa:2", "--strengths", "-3:3:7", "--out", "strip.png"))
     strip = np.asarray(Image.open("strip.png"))
     direction = find_direction(default, "sefa:2")
@@ -67,14 +69,14 @@ def test_edit_writes_a_strip_of_the_direction(run, default: Generator):
     assert settings["directions"] == "['sefa:2']"
 
 
-def test_directions_of_attributes_come_from_gradients(run):
+def test_directions_of_attributes_come_from_gradients(run: Callable[..., Result]) -> None:
     result = run("directions", "--method", "gradient", "--samples", 60, "--attribute", "age", "--out", "g.safetensors")
     ok(result)
     (age,) = load_directions("g.safetensors").values()
     assert (age.name, age.method, age.facts["against"]) == ("age", "gradient", ["red", "green", "blue"])
 
 
-def test_edit_takes_files_of_directions_and_layers(run, default: Generator):
+def test_edit_takes_files_of_directions_and_layers(run: Callable[..., Result], default: Generator) -> None:
     ok(run("directions", "--method", "sefa", "-n", 1, "--layers", "4:8", "--out", "middle.safetensors"))
     edit = ["edit", "--seeds", "3,4", "--directions", "middle.safetensors", "--strengths", "-2,2"]
     ok(run(*edit, "--out", "own.png"))
@@ -85,7 +87,9 @@ def test_edit_takes_files_of_directions_and_layers(run, default: Generator):
         assert same(np.asarray(Image.open(file))[-SIDE:, -SIDE:], expected.astype(int))
 
 
-def test_sample_shows_latents_with_their_noise_as_they_are(run, two, latents):
+def test_sample_shows_latents_with_their_noise_as_they_are(
+    run: Callable[..., Result], two: np.ndarray, latents: Path
+) -> None:
     ok(run("sample", "--latents", latents, "--out", "a.png"))
     assert same(np.asarray(Image.open("a.png")), np.concatenate(list(two), axis=1))
     ok(run("sample", "--latents", latents, "--out", "faces/", "--batch-size", 1))
@@ -93,20 +97,24 @@ def test_sample_shows_latents_with_their_noise_as_they_are(run, two, latents):
     assert same(np.asarray(Image.open("faces/___bert.png")), two[1])
 
 
-def test_truncation_of_latents_is_asked_for(run, default: Generator, latents):
+def test_truncation_of_latents_is_asked_for(run: Callable[..., Result], default: Generator, latents: Path) -> None:
     ok(run("sample", "--latents", latents, "--truncation-psi", 0, "--noise-mode", "none", "--out", "a.png"))
     average = default.render(default.broadcast(default.w_avg[None]), noise_mode="none", output_type="np")[0]
     assert same(np.asarray(Image.open("a.png"))[:, :SIDE], average.astype(int))
 
 
-def test_truncate_and_edit_keep_the_noise_of_latents(run, two, latents):
+def test_truncate_and_edit_keep_the_noise_of_latents(
+    run: Callable[..., Result], two: np.ndarray, latents: Path
+) -> None:
     ok(run("truncate", "--latents", latents, "--truncation-psi", "0,1", "--out", "t.png"))
     assert same(np.asarray(Image.open("t.png"))[-SIDE:, -SIDE:], two[1])
     ok(run("edit", "--latents", latents, "--direction", "pca:0", "--direction", "sefa:0", "--strengths", "1,0"))
     assert same(np.asarray(Image.open("strip.png"))[-SIDE:, -SIDE:], two[1])
 
 
-def test_mix_takes_latents_for_rows_and_columns(run, default: Generator, two, latents):
+def test_mix_takes_latents_for_rows_and_columns(
+    run: Callable[..., Result], default: Generator, two: np.ndarray, latents: Path
+) -> None:
     ok(run("mix", "--columns", 1, "--latents", latents, "--layers", "coarse"))
     grid = np.asarray(Image.open("mix.png"))
     left = grid.shape[1] - 2 * SIDE - SIDE // 32  # Beside it is its name.
@@ -121,7 +129,7 @@ def test_mix_takes_latents_for_rows_and_columns(run, default: Generator, two, la
 
 
 @pytest.fixture
-def photo(tmp_path, default: Generator) -> Path:
+def photo(tmp_path: Path, default: Generator) -> Path:
     path = tmp_path / "my photo.jpg"
     default.sample(seeds=[40])[0].resize((200, 200)).crop((0, 0, 200, 180)).save(path, quality=95)
     return path
@@ -130,7 +138,9 @@ def photo(tmp_path, default: Generator) -> Path:
 QUICK = ["--extractor", "random-conv", "--steps", 3]
 
 
-def test_project_writes_latents_that_make_its_picture(run, default: Generator, photo):
+def test_project_writes_latents_that_make_its_picture(
+    run: Callable[..., Result], default: Generator, photo: Path
+) -> None:
     text = ok(run("project", photo, "--out", "run", *QUICK))
     names = ["crop.png", "latents.safetensors", "my_photo-target.png", "my_photo.png", "results.json", "way.png"]
     assert sorted(os.listdir("run")) == names
@@ -141,7 +151,7 @@ def test_project_writes_latents_that_make_its_picture(run, default: Generator, p
     assert same(np.asarray(Image.open("again.png")), np.asarray(Image.open("run/my_photo.png")).astype(int))
 
 
-def test_project_takes_many_photos_and_a_crop(run, photo):
+def test_project_takes_many_photos_and_a_crop(run: Callable[..., Result], photo: Path) -> None:
     Image.open(photo).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save("other.png")
     options = ["--crop", "10,20,100,100", "--space", "w", "--no-noise", "--candidates", 2]
     ok(run("project", photo, "other.png", "other.png", "--out", "run", *options, *QUICK))
@@ -152,7 +162,7 @@ def test_project_takes_many_photos_and_a_crop(run, photo):
     assert same(np.asarray(Image.open("run/my_photo-target.png")), np.asarray(cropped).astype(int))
 
 
-def test_project_aligns_by_five_points(run, photo):
+def test_project_aligns_by_five_points(run: Callable[..., Result], photo: Path) -> None:
     points = "58,57,141,57,100,107,70,137,132,137"
     ok(run("project", photo, "--out", "run", "--points", points, *QUICK))
     aligned = np.asarray(Image.open("run/my_photo-target.png")).astype(int)
@@ -160,7 +170,9 @@ def test_project_aligns_by_five_points(run, photo):
     assert abs(aligned[: SIDE * 7 // 8] - whole[: SIDE * 7 // 8]).mean() < 5
 
 
-def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypatch):
+def test_an_interrupted_projection_is_resumed_when_asked_to(
+    run: Callable[..., Result], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from stylegan.projection.projector import Projector
 
     options = ["--model", "faces-64", "--no-detect", "--extractor", "random-conv", "--steps", 55]
@@ -214,7 +226,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(run, photo, monkeypa
         (["project", "flat.png", "--label", "1", "--out", "run"], "unconditional"),
     ],
 )
-def test_user_errors_are_one_line_and_exit_1(run, arguments, message):
+def test_user_errors_are_one_line_and_exit_1(run: Callable[..., Result], arguments: list[str], message: str) -> None:
     Path("page.html").write_text("<html>")
     Image.new("RGB", (9, 9)).save("tiny.png")
     Image.new("RGB", (80, 80), "tan").save("flat.png")
@@ -225,7 +237,7 @@ def test_user_errors_are_one_line_and_exit_1(run, arguments, message):
     assert sorted(os.listdir()) == ["flat.png", "page.html", "tiny.png"]
 
 
-def test_a_photo_without_a_face_is_refused(run):
+def test_a_photo_without_a_face_is_refused(run: Callable[..., Result]) -> None:
     pytest.importorskip("skimage")
     Image.new("RGB", (80, 80), "tan").save("flat.png")
     result = run("project", "flat.png", "--detect", "--out", "run")
@@ -233,7 +245,7 @@ def test_a_photo_without_a_face_is_refused(run):
     assert "flat.png: no frontal face found" in result.output
 
 
-def test_faces_are_cropped_by_themselves_and_turned_upright(run):
+def test_faces_are_cropped_by_themselves_and_turned_upright(run: Callable[..., Result]) -> None:
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).rotate(30, expand=True).save("turned.png")
     text = ok(run("project", "turned.png", "--model", "faces-64", "--out", "run", *QUICK))
@@ -247,7 +259,7 @@ def test_faces_are_cropped_by_themselves_and_turned_upright(run):
     assert (settings["command"], settings["model"], settings["steps"]) == ("project", "faces-64", "3")
 
 
-def test_what_the_model_does_not_know_is_said_to_be_far_off(run):
+def test_what_the_model_does_not_know_is_said_to_be_far_off(run: Callable[..., Result]) -> None:
     noise = np.random.RandomState(0).randint(0, 2, (90, 70, 3), dtype=np.uint8) * 255
     Image.fromarray(noise).save("noise.png")
     result = run("project", "noise.png", "--model", "faces-64", "--no-detect", "--out", "run", *QUICK)
@@ -258,7 +270,9 @@ def test_what_the_model_does_not_know_is_said_to_be_far_off(run):
     assert facts["nearest_samples"][0] > 1.1 * facts["between_samples"]
 
 
-def test_without_a_detector_the_centre_is_taken_and_that_is_said(run, photo, monkeypatch):
+def test_without_a_detector_the_centre_is_taken_and_that_is_said(
+    run: Callable[..., Result], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stylegan.projection.faces.has_detector", lambda: False)
     result = run("project", photo, "--model", "faces-64", "--out", "run", *QUICK)
     assert result.exit_code == 0, result.output
@@ -266,7 +280,7 @@ def test_without_a_detector_the_centre_is_taken_and_that_is_said(run, photo, mon
     assert "the largest square in its centre" in result.output
 
 
-def test_pictures_of_the_models_size_are_taken_as_they_are(run, faces: Generator):
+def test_pictures_of_the_models_size_are_taken_as_they_are(run: Callable[..., Result], faces: Generator) -> None:
     """What a model made itself, above all: a crop would lose the very w."""
     faces.sample(seeds=[40])[0].save("made.png")
     text = ok(run("project", "made.png", "--model", "faces-64", "--out", "run", *QUICK))
@@ -274,7 +288,7 @@ def test_pictures_of_the_models_size_are_taken_as_they_are(run, faces: Generator
     assert (np.asarray(Image.open("run/made-target.png")) == np.asarray(Image.open("made.png"))).all()
 
 
-def test_commands_read_the_latents_and_boundaries_of_other_tools(run, faces: Generator):
+def test_commands_read_the_latents_and_boundaries_of_other_tools(run: Callable[..., Result], faces: Generator) -> None:
     np.savez("projected_w.npz", w=faces.ws([4], truncation_psi=1).numpy())
     np.save("smile.npy", np.eye(1, faces.w_dim, dtype=np.float32))
     ok(run("sample", "--model", "faces-64", "--latents", "projected_w.npz", "--out", "a.png"))
@@ -291,7 +305,7 @@ def test_commands_read_the_latents_and_boundaries_of_other_tools(run, faces: Gen
     assert settings["latents_sha256"] == hashlib.sha256(Path("projected_w.npz").read_bytes()).hexdigest()
 
 
-def test_latents_and_directions_of_another_model_are_refused(run, latents):
+def test_latents_and_directions_of_another_model_are_refused(run: Callable[..., Result], latents: Path) -> None:
     other = GOLDEN / "T" / "network_nosrc.pkl"
     ok(run("directions", "-n", 1, "--out", "d.safetensors"))
     for arguments in (["sample", "--latents", latents], ["edit", "--latents", latents]):
@@ -315,13 +329,13 @@ def test_latents_and_directions_of_another_model_are_refused(run, latents):
         ["project", "a.jpg", "--out", "run", "--steps", "0"],
     ],
 )
-def test_usage_errors_exit_2(run, arguments):
+def test_usage_errors_exit_2(run: Callable[..., Result], arguments: list[str]) -> None:
     result = run(*arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
 
 
-def test_a_direction_is_one_line_and_says_which_way_it_leads(default: Generator):
+def test_a_direction_is_one_line_and_says_which_way_it_leads(default: Generator) -> None:
     directions = bundled_directions(default)
     for name, way in (("age", "older"), ("gender", "female")):
         assert repr(directions[name]).startswith(f"Direction('{name}' of faces-128: gradient, layers 0-11 of ws")

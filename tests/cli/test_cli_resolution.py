@@ -1,9 +1,13 @@
 """--resolution, of files that do not tell it, in every command that reads a model."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from click.testing import Result
 
 from stylegan import Generator
 
@@ -13,7 +17,7 @@ from ..weights.ports.golden_sets import golden_set
 
 
 @pytest.fixture
-def untold(tmp_path, monkeypatch) -> str:
+def untold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """rosinality's generator of 16x16, of which a block above is neither trained nor as it began."""
     monkeypatch.chdir(tmp_path)
     state = ports.rosinality_generator(golden_set("T").g)
@@ -38,10 +42,12 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_every_command_that_reads_a_model_takes_it(run, untold, command, monkeypatch):
+def test_every_command_that_reads_a_model_takes_it(
+    run: Callable[..., Result], untold: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = []
 
-    def from_pretrained(name, **given):
+    def from_pretrained(name: Any, **given: Any) -> Any:
         read.append((name, given.get("resolution")))
         return real(name, **given)
 
@@ -61,14 +67,14 @@ def test_every_command_that_reads_a_model_takes_it(run, untold, command, monkeyp
     assert set(read) == {(untold, 16)} or command[0] in ("info", "convert")
 
 
-def test_a_download_takes_it(run, untold):
+def test_a_download_takes_it(run: Callable[..., Result], untold: str) -> None:
     assert "--resolution PIXELS" in ok(run("download", "--help"))
 
 
-def test_the_page_has_no_use_for_it_without_a_file(run):
+def test_the_page_has_no_use_for_it_without_a_file(run: Callable[..., Result]) -> None:
     result = run("demo", "--resolution", "16")
     assert "name the file by --model" in result.output
 
 
-def test_info_says_what_was_asked_for(run, untold):
+def test_info_says_what_was_asked_for(run: Callable[..., Result], untold: str) -> None:
     assert json.loads(ok(run("info", untold, "--resolution", "16", "--json")))["resolution"] == 16

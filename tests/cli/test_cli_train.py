@@ -1,5 +1,9 @@
 """stylegan train: options, settings and exit codes."""
 
+from pathlib import Path
+from typing import Any
+
+import pytest
 import yaml
 from click.testing import CliRunner
 
@@ -24,11 +28,11 @@ SMALL = [
 ]
 
 
-def invoke(*args):
+def invoke(*args: Any) -> Any:
     return CliRunner().invoke(main, ["train", *map(str, args)])
 
 
-def test_settings_come_from_file_options_and_set(tmp_path):
+def test_settings_come_from_file_options_and_set(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("kimg: 5\nbatch: 64\npreset: E\n")
     result = invoke(
         *("--out", tmp_path, "--config", tmp_path / "base.yaml", "--batch", "{8: 128}", "--gamma", "0.5"),
@@ -41,7 +45,7 @@ def test_settings_come_from_file_options_and_set(tmp_path):
     assert TrainingConfig.of(shown).resolution is None
 
 
-def test_trains_and_resumes_with_the_settings_of_the_run(tmp_path, monkeypatch):
+def test_trains_and_resumes_with_the_settings_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "ImageDataset", lambda path, **options: TinyImages())
     run = tmp_path / "run"
     result = invoke("--data", "x.zip", "--out", run, "--kimg", 0.008, "--batch", 8, *SMALL, "--dtype", "float32")
@@ -57,7 +61,7 @@ def test_trains_and_resumes_with_the_settings_of_the_run(tmp_path, monkeypatch):
     assert (run / "checkpoints/step-000000002.safetensors").exists()
 
 
-def test_mistakes_are_told_in_one_line(tmp_path):
+def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     for args, message in (
         ([], "no data set; name it with --data"),
         (["--set", "fmap_maxx=3"], "unknown setting 'fmap_maxx'; did you mean 'fmap_max'?"),

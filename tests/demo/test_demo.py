@@ -3,6 +3,9 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,13 +24,13 @@ from ..conftest import tiny_generator
 LOOK = Look("tiny", truncation_psi=0.5)
 
 
-def studio_of(G: Generator, folder, **options) -> Studio:
+def studio_of(G: Generator, folder: Any, **options: Any) -> Studio:
     G.save(folder / "tiny.safetensors")
     return Studio({"tiny": str(folder / "tiny.safetensors")}, **options)
 
 
 @pytest.fixture(scope="module")
-def studio(tiny: Generator, tmp_path_factory) -> Studio:
+def studio(tiny: Generator, tmp_path_factory: pytest.TempPathFactory) -> Studio:
     return studio_of(tiny, tmp_path_factory.mktemp("studio"))
 
 
@@ -35,7 +38,7 @@ def arrays(pictures: list[Image.Image]) -> np.ndarray:
     return np.stack([np.asarray(picture) for picture in pictures])
 
 
-def test_faces_are_those_of_sample_and_remember_as_much(studio: Studio, tiny: Generator):
+def test_faces_are_those_of_sample_and_remember_as_much(studio: Studio, tiny: Generator) -> None:
     look = Look("tiny", truncation_psi=-0.5, truncation_cutoff=3, noise_mode="random", noise_seed=7)
     faces = studio.faces([3, 4], look)
     settings = {"truncation_psi": -0.5, "truncation_cutoff": 3, "noise_mode": "random", "noise_seed": 7}
@@ -45,7 +48,7 @@ def test_faces_are_those_of_sample_and_remember_as_much(studio: Studio, tiny: Ge
     assert [face.info | {"source": ""} for face in faces] == [image.info | {"source": ""} for image in expected]
 
 
-def test_mixing_takes_the_layers_of_the_second_and_shows_both(studio: Studio, tiny: Generator):
+def test_mixing_takes_the_layers_of_the_second_and_shows_both(studio: Studio, tiny: Generator) -> None:
     pictures = studio.mix([1, 2], [5, 0, 0], LOOK)
     a, b = tiny.ws([1, 2], truncation_psi=0.5).split(1)
     expected = tiny.render(torch.cat([tiny.mix_styles(a, b, [0, 5]), a, b]))
@@ -54,7 +57,7 @@ def test_mixing_takes_the_layers_of_the_second_and_shows_both(studio: Studio, ti
     assert "layers" not in pictures[1].info
 
 
-def test_the_way_between_two_faces_begins_and_ends_with_them(studio: Studio):
+def test_the_way_between_two_faces_begins_and_ends_with_them(studio: Studio) -> None:
     for position, end in ((0, 1), (1, 2)):
         pictures = arrays(studio.between([1, 2], position, LOOK))
         assert (pictures[0] == pictures[end]).all()
@@ -63,7 +66,7 @@ def test_the_way_between_two_faces_begins_and_ends_with_them(studio: Studio):
     assert (middle != b).any()
 
 
-def test_directions_move_ws_by_their_strength(tiny: Generator, tmp_path):
+def test_directions_move_ws_by_their_strength(tiny: Generator, tmp_path: Path) -> None:
     push = torch.full((tiny.w_dim,), 0.3)
     studio = studio_of(tiny, tmp_path, directions={"tiny": {"smile": lambda ws, strength: ws + strength * push}})
     face = studio.faces([1], Look("tiny", strengths=(("smile", -2.0),)))[0]
@@ -73,7 +76,7 @@ def test_directions_move_ws_by_their_strength(tiny: Generator, tmp_path):
         studio.faces([1], Look("tiny", strengths=(("frown", 1.0),)))
 
 
-def test_classes_of_conditional_models(tmp_path):
+def test_classes_of_conditional_models(tmp_path: Path) -> None:
     G = tiny_generator(label_dim=3)
     studio = studio_of(G, tmp_path)
     face = studio.faces([1], Look("tiny", label=2))[0]
@@ -100,7 +103,7 @@ def test_classes_of_conditional_models(tmp_path):
         (lambda s: s.between([1, 2], True, LOOK), "the position must be a number from 0 to 1"),
     ],
 )
-def test_what_a_stranger_may_send_is_checked(studio: Studio, ask, message: str):
+def test_what_a_stranger_may_send_is_checked(studio: Studio, ask: Callable[..., Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ask(studio)
 
@@ -150,15 +153,17 @@ def answer(method: str, path: str, headers: dict[str, str], hosts: set[str] | No
         ("GET", "/", {}, 403),
     ],
 )
-def test_the_guard_lets_through_what_the_page_asks_for(method: str, path: str, headers, status: int):
+def test_the_guard_lets_through_what_the_page_asks_for(
+    method: str, path: str, headers: dict[str, Any], status: int
+) -> None:
     assert answer(method, path, headers, {"127.0.0.1", "localhost", "[::1]"}) == status
 
 
-def test_every_name_is_good_where_everyone_may_come():
+def test_every_name_is_good_where_everyone_may_come() -> None:
     assert answer("GET", "/", {"host": "faces.example"}, None) == 200
 
 
-def test_the_page_opens_with_the_default_model(monkeypatch):
+def test_the_page_opens_with_the_default_model(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Studio] = []
     monkeypatch.setattr("stylegan.demo.serve", lambda studio, **_: shown.append(studio))
     CliRunner().invoke(cli.main, ["demo"], catch_exceptions=False)
@@ -166,14 +171,14 @@ def test_the_page_opens_with_the_default_model(monkeypatch):
     assert "avatars-64" in shown[0].models
 
 
-def test_without_gradio_the_error_names_the_extra(monkeypatch):
+def test_without_gradio_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
     result = CliRunner().invoke(cli.main, ["demo"])
     assert result.exit_code == 1
     assert 'pip install "stylegan[demo]"' in result.output
 
 
-def test_a_taken_port_is_one_line(monkeypatch):
+def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio", reason="needs the extra demo")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = CliRunner().invoke(cli.main, ["demo", "--port", str(taken.getsockname()[1])])
@@ -181,6 +186,6 @@ def test_a_taken_port_is_one_line(monkeypatch):
     assert "choose another with --port" in result.output.splitlines()[-1]
 
 
-def test_a_model_that_is_not_there_is_named():
+def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(NotFoundError, match=r"gone\.safetensors"):
         Studio({"gone": "gone.safetensors"}).faces([1], Look("gone"))

@@ -78,7 +78,7 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> Iterator[Demo]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     pytest.importorskip("gradio", reason="needs the extra demo")
     demo = Demo(tmp_path_factory.mktemp("demo"))
     yield demo
@@ -87,12 +87,12 @@ def demo(tmp_path_factory) -> Iterator[Demo]:
 
 
 @pytest.mark.parametrize("value", [1.5, float("nan"), float("inf"), -1, 2**32, 2**40, "x", [1], {}, True])
-def test_odd_seeds_are_one_message(demo: Demo, value: Any):
+def test_odd_seeds_are_one_message(demo: Demo, value: Any) -> None:
     assert "a seed must be an integer from 0 to 4294967295" in demo.picture("odd", seed=value)["error"]
     assert demo.errors.read_text() == ""
 
 
-def test_an_empty_seed_is_a_word_in_place_of_the_caption(demo: Demo):
+def test_an_empty_seed_is_a_word_in_place_of_the_caption(demo: Demo) -> None:
     for changes in ({"seed": None}, {"what": "mix", "mix_seed_b": None}, {"noise": "random", "noise_seed": None}):
         assert "a seed is missing: enter an integer" in demo.picture("empty", **changes)["data"][1]
 
@@ -117,18 +117,18 @@ def test_an_empty_seed_is_a_word_in_place_of_the_caption(demo: Demo):
         {"model": [1]},
     ],
 )
-def test_odd_values_are_one_message(demo: Demo, changes: dict[str, Any]):
+def test_odd_values_are_one_message(demo: Demo, changes: dict[str, Any]) -> None:
     assert demo.picture("odd", **changes)["error"]
     assert demo.errors.read_text() == ""
 
 
-def test_fields_that_are_not_in_use_may_be_empty(demo: Demo):
+def test_fields_that_are_not_in_use_may_be_empty(demo: Demo) -> None:
     assert "data" in demo.picture("empty", mix_seed_a=None, between_seed_b=None, noise_seed=None)
 
 
 @pytest.mark.parametrize("length", ["", "Content-Length: 10\r\n"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_bodies_in_chunks_fill_no_memory(demo: Demo, method: str, length: str):
+def test_bodies_in_chunks_fill_no_memory(demo: Demo, method: str, length: str) -> None:
     before = demo.memory()
     head = f"{method} /gradio_api/queue/join HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}Transfer-Encoding: chunked\r\n\r\n"
     with demo.connect(head) as connection:
@@ -142,7 +142,7 @@ def test_bodies_in_chunks_fill_no_memory(demo: Demo, method: str, length: str):
     assert demo.memory() < before + 20
 
 
-def test_pictures_go_with_the_session_that_saw_them(demo: Demo):
+def test_pictures_go_with_the_session_that_saw_them(demo: Demo) -> None:
     beats = [demo.connect(f"GET /gradio_api/heartbeat/{s} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") for s in ("one", "two")]
     assert all(beat.recv(15) == b"HTTP/1.1 200 OK" for beat in beats)
     demo.picture("one", seed=41)
@@ -156,7 +156,7 @@ def test_pictures_go_with_the_session_that_saw_them(demo: Demo):
     assert eventually(lambda: "seed42.png" not in demo.files())
 
 
-def test_it_ends_whatever_is_open_and_leaves_nothing(demo: Demo):
+def test_it_ends_whatever_is_open_and_leaves_nothing(demo: Demo) -> None:
     """The last test of this server."""
     host = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     requests = [
@@ -198,7 +198,9 @@ with server._End(Path(sys.argv[1])) as end:
         (60, "starting", [signal.SIGTERM]),
     ],
 )
-def test_a_second_signal_or_some_seconds_end_it_at_once(tmp_path, longest: float, state: str, signals: list[int]):
+def test_a_second_signal_or_some_seconds_end_it_at_once(
+    tmp_path: Path, longest: float, state: str, signals: list[int]
+) -> None:
     (tmp_path / "folder").mkdir()
     command = [sys.executable, "-c", ENDLESS, str(tmp_path / "folder"), str(longest), state]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=ENV)
@@ -235,14 +237,14 @@ def all_of(queue: list[dict[str, Any]], count: int) -> list[str]:
     return asyncio.run(run())
 
 
-def test_a_body_that_is_too_long_or_too_slow_counts_as_gone(monkeypatch):
+def test_a_body_that_is_too_long_or_too_slow_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "BODY_SECONDS", 0.05)
     assert all_of(messages((MAX_BODY // 2, True), (MAX_BODY // 2, False)), 2) == ["http.request", "http.request"]
     assert all_of(messages((MAX_BODY, True), (1, True)), 2) == ["http.request", "http.disconnect"]
     assert all_of(messages((1, True)), 2) == ["http.request", "http.disconnect"]
 
 
-def test_kept_pictures_have_a_limit_and_the_longest_unseen_go(tmp_path):
+def test_kept_pictures_have_a_limit_and_the_longest_unseen_go(tmp_path: Path) -> None:
     kept = KeptPictures(tmp_path, limit=3)
 
     def keep(seed: int, session: str = "a") -> Path:

@@ -13,7 +13,7 @@ ATTRIBUTES = ["age", "gender"]
 
 
 @pytest.fixture(scope="module", params=["faces-128", "faces-64"])
-def faces(request) -> Generator:
+def faces(request: pytest.FixtureRequest) -> Generator:
     """Each of the bundled models that has directions."""
     return Generator.from_pretrained(request.param)
 
@@ -29,7 +29,7 @@ def ws(faces: Generator) -> torch.Tensor:
     return faces.ws(range(60_000, 60_030))
 
 
-def test_they_are_those_of_the_model(faces):
+def test_they_are_those_of_the_model(faces: Generator) -> None:
     bundled = bundled_directions(faces)
     assert set(bundled) >= {"sefa:0", "sefa:1", "sefa:2", "pca:0", "pca:1", "pca:2", *ATTRIBUTES}
     assert {d.model for d in bundled.values()} == {faces.name}
@@ -40,7 +40,9 @@ def test_they_are_those_of_the_model(faces):
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(faces, classifiers, ws, name):
+def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(
+    faces: Generator, classifiers: dict, ws: torch.Tensor, name: str
+) -> None:
     """Over the whole range of the direction; the numbers of 200 faces are in docs/measured-editing.md."""
     direction = find_direction(faces, name)
     assert monotonic_share(faces, classifiers[name], ws, direction, direction.strengths[1]) >= 0.9
@@ -48,8 +50,8 @@ def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(faces, clas
 
 @pytest.mark.parametrize(("name", "other"), [ATTRIBUTES, ATTRIBUTES[::-1]])
 def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same_length(
-    faces, classifiers, ws, name, other
-):
+    faces: Generator, classifiers: dict, ws: torch.Tensor, name: str, other: str
+) -> None:
     network = load_extractor("random-conv")
     direction = find_direction(faces, name)
     spread = {key: value.std().item() for key, value in answers(faces, classifiers, ws)[0].items()}
@@ -62,7 +64,7 @@ def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same
     assert abs(along[other]) < 0.25 * along[name]
 
 
-def test_the_benchmark_has_rows_for_the_direction_and_a_random_one():
+def test_the_benchmark_has_rows_for_the_direction_and_a_random_one() -> None:
     options = ["--samples", "2", "--attributes", "age", "--extractor", "random-conv"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output

@@ -1,6 +1,8 @@
 """Directions: moving along them, and their files."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +19,9 @@ def direction(tiny: Generator) -> Direction:
     return sefa(tiny, n=1, layers="coarse")[0]
 
 
-def test_a_strength_of_one_moves_w_by_one_standard_deviation_in_the_directions_layers(tiny, direction):
+def test_a_strength_of_one_moves_w_by_one_standard_deviation_in_the_directions_layers(
+    tiny: Generator, direction: Direction
+) -> None:
     ws = tiny.ws([1, 2])
     moved = tiny.edit(ws, direction, 1.0) - ws
     coarse = 2  # Of six layers, the first two are coarse.
@@ -26,25 +30,25 @@ def test_a_strength_of_one_moves_w_by_one_standard_deviation_in_the_directions_l
     assert (moved[:, coarse:] == 0).all()
 
 
-def test_strength_zero_changes_nothing(tiny, direction):
+def test_strength_zero_changes_nothing(tiny: Generator, direction: Direction) -> None:
     ws = tiny.ws([1])
     assert tiny.edit(ws, direction, 0).equal(ws)
 
 
-def test_every_row_can_have_its_own_strength(tiny, direction):
+def test_every_row_can_have_its_own_strength(tiny: Generator, direction: Direction) -> None:
     ws = tiny.ws([1, 2])
     both = tiny.edit(ws, direction, [0.5, -2])
     assert both[0].equal(tiny.edit(ws[:1], direction, 0.5)[0])
     assert both[1].equal(tiny.edit(ws[1:], direction, -2)[0])
 
 
-def test_layers_go_before_those_of_the_direction(tiny, direction):
+def test_layers_go_before_those_of_the_direction(tiny: Generator, direction: Direction) -> None:
     ws = tiny.ws([1])
     changed = (tiny.edit(ws, direction, 1, layers=[5]) - ws).abs().sum(dim=2)[0] > 0
     assert changed.tolist() == [False] * 5 + [True]
 
 
-def test_the_unit_of_strength_is_the_spread_of_w(tiny):
+def test_the_unit_of_strength_is_the_spread_of_w(tiny: Generator) -> None:
     direction = pca(tiny, n=1, samples=500)[0]
     spread = torch.cat([tiny.ws([seed], truncation_psi=1)[:, 0] for seed in range(500)]) @ direction.vector
     assert direction.std == pytest.approx(spread.std().item(), rel=1e-4)
@@ -61,13 +65,15 @@ def test_the_unit_of_strength_is_the_spread_of_w(tiny):
         ({"layers": [7]}, "layers 0 to 5"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(tiny, direction, change, message):
+def test_arguments_that_do_not_fit_are_refused(
+    tiny: Generator, direction: Direction, change: dict[str, Any], message: str
+) -> None:
     arguments = {"ws": tiny.ws([1, 2]), "direction": direction, "strength": 1.0, "layers": None} | change
     with pytest.raises(InputError, match=message):
         tiny.edit(**arguments)
 
 
-def test_a_direction_of_another_model_is_refused(direction):
+def test_a_direction_of_another_model_is_refused(direction: Direction) -> None:
     other = tiny_generator(seed=5)
     other.w_avg += 1
     ws = other.ws([1])
@@ -79,13 +85,13 @@ def test_a_direction_of_another_model_is_refused(direction):
         wide.edit(ws, direction, 1.0)
 
 
-def test_a_copy_in_half_precision_is_the_same_model(tiny, direction, tmp_path):
+def test_a_copy_in_half_precision_is_the_same_model(tiny: Generator, direction: Direction, tmp_path: Path) -> None:
     tiny.save(tmp_path / "half.safetensors", dtype=torch.float16)
     half = Generator.from_pretrained(tmp_path / "half.safetensors")
     half.edit(half.ws([1]), direction, 1.0)
 
 
-def test_files_give_back_what_was_saved(tiny, tmp_path):
+def test_files_give_back_what_was_saved(tiny: Generator, tmp_path: Path) -> None:
     saved = sefa(tiny, n=2, layers=slice(1, 3)) + pca(tiny, n=1, samples=50)
     save_directions(tmp_path / "d.safetensors", saved)
     loaded = load_directions(tmp_path / "d.safetensors")
@@ -96,7 +102,9 @@ def test_files_give_back_what_was_saved(tiny, tmp_path):
             assert x.equal(y) if isinstance(x, torch.Tensor) else x == y, field.name
 
 
-def test_a_file_holds_directions_of_one_model_with_different_names(tiny, direction, tmp_path):
+def test_a_file_holds_directions_of_one_model_with_different_names(
+    tiny: Generator, direction: Direction, tmp_path: Path
+) -> None:
     other = sefa(tiny_generator(seed=5), n=2)[1]
     other = dataclasses.replace(other, w_avg=other.w_avg + 1)
     for given in ([], [direction, direction], [direction, other]):
@@ -107,7 +115,7 @@ def test_a_file_holds_directions_of_one_model_with_different_names(tiny, directi
     assert not list(tmp_path.iterdir())
 
 
-def test_files_that_hold_no_directions_are_refused(tiny, direction, tmp_path):
+def test_files_that_hold_no_directions_are_refused(tiny: Generator, direction: Direction, tmp_path: Path) -> None:
     path = tmp_path / "d.safetensors"
     with pytest.raises(InputError, match="no such file"):
         load_directions(path)
@@ -127,6 +135,6 @@ def test_files_that_hold_no_directions_are_refused(tiny, direction, tmp_path):
     "change",
     [{"vector": torch.ones(24)}, {"vector": torch.ones(1)}, {"std": 0.0}, {"std": float("nan")}, {"layers": (3, 3)}],
 )
-def test_a_direction_whose_parts_do_not_fit_is_refused(direction, change):
+def test_a_direction_whose_parts_do_not_fit_is_refused(direction: Direction, change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="direction 'sefa:0'"):
         dataclasses.replace(direction, **change)

@@ -1,9 +1,12 @@
 """Directions from gradients: against a plain solution of their equations, and doing what they promise."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from stylegan import Generator
 from stylegan.editing import COLOURS, gradient_directions
 from stylegan.errors import InputError
 from stylegan.latents.samples import sample_w
@@ -13,7 +16,7 @@ from ..conftest import tiny_generator
 RED = {"red": COLOURS["red"]}
 
 
-def test_they_solve_the_least_squares_problem(tiny):
+def test_they_solve_the_least_squares_problem(tiny: Generator) -> None:
     """By finite differences of the scores, and numpy."""
     functions = {"red": COLOURS["red"], "green": COLOURS["green"]}
     found = gradient_directions(tiny, functions, samples=50, progress=False)[0]
@@ -34,7 +37,7 @@ def test_they_solve_the_least_squares_problem(tiny):
     assert found.vector.numpy() == pytest.approx(expected / np.linalg.norm(expected), abs=1e-3)
 
 
-def test_each_raises_its_score_on_every_face_and_the_others_little(tiny):
+def test_each_raises_its_score_on_every_face_and_the_others_little(tiny: Generator) -> None:
     red, green = gradient_directions(tiny, {n: COLOURS[n] for n in ("red", "green")}, samples=200, progress=False)
     ws = tiny.ws(range(1000, 1040))
     for i, direction in enumerate((red, green)):
@@ -46,7 +49,7 @@ def test_each_raises_its_score_on_every_face_and_the_others_little(tiny):
     assert (red.name, red.method, red.facts["against"]) == ("red", "gradient", ["green"])
 
 
-def test_what_is_held_changes_less(tiny):
+def test_what_is_held_changes_less(tiny: Generator) -> None:
     free = gradient_directions(tiny, RED, samples=100, progress=False)
     held = gradient_directions(tiny, RED, hold={"blue": COLOURS["blue"]}, samples=100, progress=False)
     assert [d.name for d in held] == ["red"]
@@ -58,7 +61,7 @@ def test_what_is_held_changes_less(tiny):
     assert change[1] < 0.7 * change[0]
 
 
-def test_caution_leads_to_where_w_goes_by_itself(tiny):
+def test_caution_leads_to_where_w_goes_by_itself(tiny: Generator) -> None:
     """Without bounds to the covariance of w and score, as red is nearly linear in w; with little, red rises alone."""
     w = sample_w(tiny)
     red = COLOURS["red"](tiny.synthesis(tiny.truncate(tiny.broadcast(w[:2000]), 0.7)).detach())
@@ -73,7 +76,7 @@ def test_caution_leads_to_where_w_goes_by_itself(tiny):
     assert alike[1] > 0.98
 
 
-def test_the_range_moves_the_score_by_a_deviation_and_a_half(tiny):
+def test_the_range_moves_the_score_by_a_deviation_and_a_half(tiny: Generator) -> None:
     (red,) = gradient_directions(tiny, RED, samples=200, layers=slice(4, 6), progress=False)
     ws = tiny.truncate(tiny.broadcast(sample_w(tiny, 200)), 0.7)
     spread = COLOURS["red"](tiny.synthesis(ws)).std().item()
@@ -96,6 +99,6 @@ def test_the_range_moves_the_score_by_a_deviation_and_a_half(tiny):
         ({"hold": COLOURS}, "red: both wanted and held"),
     ],
 )
-def test_what_gives_no_direction_is_refused(tiny, arguments, message):
+def test_what_gives_no_direction_is_refused(tiny: Generator, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         gradient_directions(tiny, **{"classifiers": RED, "samples": 50, "progress": False} | arguments)

@@ -1,5 +1,8 @@
 """SeFa, principal components and boundaries against their definitions."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -32,7 +35,7 @@ def styles_as_they_act(G: Generator, layers: slice) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layers", [slice(0, 6), slice(2, 4)], ids=["all", "2:4"])
-def test_sefa_is_the_eigendecomposition_in_float64(layers):
+def test_sefa_is_the_eigendecomposition_in_float64(layers: slice) -> None:
     G = tiny_generator(seed=4)
     a = styles_as_they_act(G, layers)
     values, vectors = np.linalg.eigh(a.T @ a)
@@ -45,7 +48,7 @@ def test_sefa_is_the_eigendecomposition_in_float64(layers):
         assert direction.layers == (layers.start, layers.stop)
 
 
-def test_sefa_of_the_bundled_model_is_the_eigendecomposition_in_float64(faces):
+def test_sefa_of_the_bundled_model_is_the_eigendecomposition_in_float64(faces: Generator) -> None:
     a = styles_as_they_act(faces, slice(0, faces.num_ws))
     # By the singular values of A, which is another way to the same vectors.
     _, _, vectors = np.linalg.svd(a, full_matrices=False)
@@ -53,13 +56,13 @@ def test_sefa_of_the_bundled_model_is_the_eigendecomposition_in_float64(faces):
         assert abs(abs(direction.vector.double().numpy() @ vectors[i]) - 1) < 1e-6
 
 
-def test_sefa_needs_styles():
+def test_sefa_needs_styles() -> None:
     plain = tiny_generator(synthesis={"use_styles": False, "const_input": False})
     with pytest.raises(InputError, match="no styles"):
         sefa(plain)
 
 
-def test_pca_finds_the_components_of_w(tiny):
+def test_pca_finds_the_components_of_w(tiny: Generator) -> None:
     w = np.concatenate([tiny.ws([seed], truncation_psi=1)[:, 0].numpy() for seed in range(300)]).astype(np.float64)
     _, singular, vectors = np.linalg.svd(w - w.mean(0), full_matrices=False)
     for i, direction in enumerate(pca(tiny, n=5, samples=300)):
@@ -69,19 +72,21 @@ def test_pca_finds_the_components_of_w(tiny):
         assert direction.facts["explained_variance"] == pytest.approx(share, rel=1e-5)
 
 
-def test_conditional_models_take_their_classes_in_turn():
+def test_conditional_models_take_their_classes_in_turn() -> None:
     G = tiny_generator(label_dim=3)
     assert sample_w(G, 5)[4].allclose(G.ws([4], labels=1, truncation_psi=1)[0, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize("method", [sefa, pca])
 @pytest.mark.parametrize("n", [0, 25, True])
-def test_there_are_as_many_directions_as_w_has_components(tiny, method, n):
+def test_there_are_as_many_directions_as_w_has_components(
+    tiny: Generator, method: Callable[..., Any], n: int | bool
+) -> None:
     with pytest.raises(InputError, match=r"n must be|for n"):
         method(tiny, n=n)
 
 
-def test_directions_move_layers_in_a_row(tiny):
+def test_directions_move_layers_in_a_row(tiny: Generator) -> None:
     with pytest.raises(InputError, match="in a row"):
         sefa(tiny, layers=[0, 2])
     with pytest.raises(InputError, match="in a row"):
@@ -89,7 +94,7 @@ def test_directions_move_layers_in_a_row(tiny):
 
 
 @pytest.fixture(scope="module")
-def labelled(tiny) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def labelled(tiny: Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Samples of w, and two scores that are linear in w, with normals at an angle of about 45 degrees."""
     pytest.importorskip("sklearn")
     w = sample_w(tiny, 2000)
@@ -97,7 +102,9 @@ def labelled(tiny) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return w, centred[:, 0], centred[:, 0] + centred[:, 1]
 
 
-def test_a_boundary_points_where_the_score_rises(tiny, labelled):
+def test_a_boundary_points_where_the_score_rises(
+    tiny: Generator, labelled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
     w, _, both = labelled
     found = boundary(tiny, "both", w, both)
     assert found.facts["accuracy"] > 0.95
@@ -106,12 +113,16 @@ def test_a_boundary_points_where_the_score_rises(tiny, labelled):
     assert (moved[:, :2].sum(1) > w[:, :2].sum(1)).all()
 
 
-def test_a_boundary_does_not_depend_on_the_scale_of_scores(tiny, labelled):
+def test_a_boundary_does_not_depend_on_the_scale_of_scores(
+    tiny: Generator, labelled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
     w, first, _ = labelled
     assert boundary(tiny, "a", w, first).vector.equal(boundary(tiny, "a", w, first.exp()).vector)
 
 
-def test_an_orthogonal_direction_leaves_the_other_score_alone(tiny, labelled):
+def test_an_orthogonal_direction_leaves_the_other_score_alone(
+    tiny: Generator, labelled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
     w, first, both = labelled
     a, b = (boundary(tiny, name, w, scores, fraction=0.5) for name, scores in (("first", first), ("both", both)))
     assert abs(a.vector @ b.vector) > 0.5
@@ -125,7 +136,9 @@ def test_an_orthogonal_direction_leaves_the_other_score_alone(tiny, labelled):
         orthogonalize(tiny, b, [b])
 
 
-def test_scores_that_part_nothing_are_refused(tiny, labelled):
+def test_scores_that_part_nothing_are_refused(
+    tiny: Generator, labelled: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+) -> None:
     w, first, _ = labelled
     for scores, message in (
         (first * 0, "differ"),
@@ -138,7 +151,7 @@ def test_scores_that_part_nothing_are_refused(tiny, labelled):
         boundary(tiny, "a", w[:20], first[:20])
 
 
-def test_attribute_directions_raise_their_scores_in_images(tiny):
+def test_attribute_directions_raise_their_scores_in_images(tiny: Generator) -> None:
     pytest.importorskip("sklearn")
     classifiers = {"red": lambda img: img[:, 0].mean((1, 2)), "green": lambda img: img[:, 1].mean((1, 2))}
     red, green = attribute_directions(tiny, classifiers, samples=400, progress=False)
@@ -149,7 +162,7 @@ def test_attribute_directions_raise_their_scores_in_images(tiny):
     assert change[0] > 3 * change[1].abs()
 
 
-def test_directions_are_computed_where_no_file_has_them(tiny):
+def test_directions_are_computed_where_no_file_has_them(tiny: Generator) -> None:
     assert find_direction(tiny, "pca:7").vector.equal(pca(tiny, n=8)[7].vector)
     assert bundled_directions(tiny) == {}
     for name in ("age", "sefa:24", "sefa:x", "pca:-1"):

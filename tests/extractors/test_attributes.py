@@ -1,11 +1,13 @@
 """Classifiers of attributes: what they promise of any images, and that they know the faces they were made for."""
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from stylegan import Generator
 from stylegan.errors import InputError, NotFoundError, WeightsError
 from stylegan.extractors import AttributeClassifier, load_classifier
 from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
@@ -16,7 +18,7 @@ FACES = SHARED / "data" / "faces-128.zip"
 
 
 @pytest.fixture(scope="module", params=["gender", "age"])
-def classifier(request) -> AttributeClassifier:
+def classifier(request: pytest.FixtureRequest) -> AttributeClassifier:
     return load_classifier(request.param)
 
 
@@ -24,7 +26,7 @@ def noise(n: int, size: int, *, seed: int = 0) -> Tensor:
     return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_values_do_not_depend_on_the_batch_and_are_differentiable(classifier):
+def test_values_do_not_depend_on_the_batch_and_are_differentiable(classifier: AttributeClassifier) -> None:
     images = noise(4, 64).requires_grad_()
     values = classifier(images)
     assert values.shape == (4,)
@@ -35,7 +37,7 @@ def test_values_do_not_depend_on_the_batch_and_are_differentiable(classifier):
 
 
 @pytest.mark.parametrize("size", [8, 32, 128, 200])
-def test_images_of_any_size_are_resized(classifier, size):
+def test_images_of_any_size_are_resized(classifier: AttributeClassifier, size: int) -> None:
     small = noise(2, 8)
     images = torch.nn.functional.interpolate(small, (size, size), mode="bilinear", align_corners=False)
     assert classifier(images).isfinite().all()
@@ -45,12 +47,12 @@ def test_images_of_any_size_are_resized(classifier, size):
         torch.testing.assert_close(classifier.logits(images), classifier.logits(reference), rtol=0, atol=0.5)
 
 
-def test_logits_are_positive_where_the_value_exceeds_the_threshold(classifier):
+def test_logits_are_positive_where_the_value_exceeds_the_threshold(classifier: AttributeClassifier) -> None:
     images = noise(50, 64) * torch.linspace(0.1, 2, 50).view(-1, 1, 1, 1)
     assert torch.equal(classifier.logits(images) > 0, classifier(images) > classifier.threshold)
 
 
-def test_the_bundled_faces_have_both_kinds(classifier, faces):
+def test_the_bundled_faces_have_both_kinds(classifier: AttributeClassifier, faces: Generator) -> None:
     """On generated faces the attributes vary, and are told with confidence."""
     img = faces.sample(64, truncation_psi=1, output_type="pt")
     logits = classifier.logits(img)
@@ -59,7 +61,7 @@ def test_the_bundled_faces_have_both_kinds(classifier, faces):
     assert logits.abs().median() > 0.5
 
 
-def test_classifiers_say_where_they_come_from_and_how_well_they_do(classifier):
+def test_classifiers_say_where_they_come_from_and_how_well_they_do(classifier: AttributeClassifier) -> None:
     assert classifier.metadata["license"] == "non-commercial research"
     assert classifier.metadata["metrics"]["accuracy"] > 0.75
     assert classifier.metadata["metrics"]["held_out"] == 1579
@@ -69,7 +71,7 @@ def test_classifiers_say_where_they_come_from_and_how_well_they_do(classifier):
 
 
 @pytest.mark.skipif(not FACES.is_file(), reason="the pictures are not here")
-def test_held_out_pictures_are_told_as_stated():
+def test_held_out_pictures_are_told_as_stated() -> None:
     """The script's own split: its figures are those of the weights that are shipped."""
     spec = importlib.util.spec_from_file_location("train", ROOT / "models" / "attributes" / "train.py")
     script = importlib.util.module_from_spec(spec)
@@ -86,7 +88,7 @@ def test_held_out_pictures_are_told_as_stated():
             assert figures["mae_years"] == pytest.approx(stated["mae_years"], abs=1.0)
 
 
-def test_a_file_of_ones_own_is_read(tmp_path):
+def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
     own = AttributeClassifier(name="hat", positive="a hat", channels=[4], resolution=16, threshold=0.5, scale=2)
     save_checkpoint(tmp_path / "hat.safetensors", Checkpoint("AttributeClassifier", own.config, own.state_dict()))
     loaded = load_classifier(tmp_path / "hat.safetensors")
@@ -96,7 +98,7 @@ def test_a_file_of_ones_own_is_read(tmp_path):
     torch.testing.assert_close(loaded.logits(images), (own(images) - 0.5) / 2)
 
 
-def test_what_is_no_classifier_is_refused(tmp_path):
+def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="expected 'gender', 'age', or a file"):
         load_classifier("smile")
     save_checkpoint(tmp_path / "x.safetensors", Checkpoint("Generator", {}, {"a": torch.zeros(1)}))
@@ -104,12 +106,12 @@ def test_what_is_no_classifier_is_refused(tmp_path):
         load_classifier(tmp_path / "x.safetensors")
 
 
-def test_uint8_images_are_refused(classifier):
+def test_uint8_images_are_refused(classifier: AttributeClassifier) -> None:
     with pytest.raises(InputError, match="floating point"):
         classifier(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
 
 
-def test_initial_weights_come_from_the_seed_and_leave_the_global_state_alone():
+def test_initial_weights_come_from_the_seed_and_leave_the_global_state_alone() -> None:
     before = torch.random.get_rng_state()
     first, second, other = (
         AttributeClassifier(name="x", positive="x", channels=[4, 8], seed=seed) for seed in (0, 0, 1)

@@ -2,7 +2,8 @@
 
 import copy
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,7 +90,7 @@ def assert_same(given: Tensor, expected: Tensor, limit: float = 1e-5) -> None:
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.usefixtures("small_bands")
-def test_a_fast_path_equals_the_plain_one(path: str, name: str):
+def test_a_fast_path_equals_the_plain_one(path: str, name: str) -> None:
     G = generator(**OPTIONS[name])
     ws = G.ws(range(5), truncation_psi=1)
     assert_same(on(G, path, ws), on(G, "plain", ws))
@@ -100,18 +101,18 @@ class GreyRenderer:
 
     path = "auto"
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.released = 0
 
-    def __call__(self, network, ws, noise, resolutions):
+    def __call__(self, network: Any, ws: Any, noise: Any, resolutions: Any) -> Any:
         shape = (len(ws), network.img_channels, network.img_resolution, network.img_resolution)
         return [torch.full(shape, 0.25)] if resolutions == [network.img_resolution] else None
 
-    def release(self):
+    def release(self) -> None:
         self.released += 1
 
 
-def test_the_network_asks_the_renderer_that_it_is_given():
+def test_the_network_asks_the_renderer_that_it_is_given() -> None:
     G = generator()
     ws = G.ws([1, 2])
     G.synthesis.renderer = GreyRenderer()
@@ -132,11 +133,11 @@ def test_the_network_asks_the_renderer_that_it_is_given():
     assert is_prepared(G)
 
 
-def test_a_network_of_its_own_has_no_renderer():
+def test_a_network_of_its_own_has_no_renderer() -> None:
     assert SynthesisNetwork(img_resolution=8, fmap_max=8).renderer is None
 
 
-def test_copies_keep_the_path_and_prepare_their_own(path: str):
+def test_copies_keep_the_path_and_prepare_their_own(path: str) -> None:
     G = generator()
     on(G, path, G.ws([1]))
     for own in (copy.deepcopy(G), pickle.loads(pickle.dumps(G))):
@@ -146,7 +147,7 @@ def test_copies_keep_the_path_and_prepare_their_own(path: str):
 
 
 @pytest.mark.parametrize("name", PLAIN_ONLY)
-def test_other_options_take_the_plain_path(path: str, name: str):
+def test_other_options_take_the_plain_path(path: str, name: str) -> None:
     G = generator(**PLAIN_ONLY[name])
     ws = G.ws([1, 2])
     expected = on(G, "plain", ws)
@@ -157,7 +158,7 @@ def test_other_options_take_the_plain_path(path: str, name: str):
 
 @pytest.mark.parametrize("lod", [0.25, 1, 1.5, 3])
 @pytest.mark.usefixtures("small_bands")
-def test_levels_of_detail(path: str, lod: float):
+def test_levels_of_detail(path: str, lod: float) -> None:
     G = generator()
     ws = G.ws([1, 2])
     assert_same(on(G, path, ws, lod=lod), on(G, "plain", ws, lod=lod))
@@ -167,7 +168,7 @@ def test_levels_of_detail(path: str, lod: float):
 
 
 @pytest.mark.usefixtures("small_bands")
-def test_noise(path: str):
+def test_noise(path: str) -> None:
     G = generator()
     ws = G.ws(range(5))
     for settings in (
@@ -181,7 +182,7 @@ def test_noise(path: str):
     assert_same(*drawn)
 
 
-def test_a_new_network_is_exact_although_its_constant_has_no_variance(path: str):
+def test_a_new_network_is_exact_although_its_constant_has_no_variance(path: str) -> None:
     G = Generator(img_resolution=16, synthesis={"fmap_max": 32}).eval()
     with torch.no_grad():
         ws = G.ws([1])
@@ -193,7 +194,7 @@ def test_a_new_network_is_exact_although_its_constant_has_no_variance(path: str)
 
 
 @pytest.mark.usefixtures("small_bands")
-def test_an_image_is_the_same_in_any_batch(path: str):
+def test_an_image_is_the_same_in_any_batch(path: str) -> None:
     G = generator()
     ws = G.ws(range(7))
     together = on(G, path, ws)
@@ -201,12 +202,12 @@ def test_an_image_is_the_same_in_any_batch(path: str):
         torch.testing.assert_close(together[i : i + 1], G.synthesis(ws[i : i + 1]), rtol=0, atol=1e-5)
 
 
-def test_no_images_are_no_images(path: str):
+def test_no_images_are_no_images(path: str) -> None:
     G = generator()
     assert on(G, path, G.ws([1])[:0]).shape == (0, 3, 32, 32)
 
 
-def test_the_same_call_gives_the_same_bits(path: str):
+def test_the_same_call_gives_the_same_bits(path: str) -> None:
     G = generator()
     ws = G.ws(range(3))
     assert torch.equal(on(G, path, ws), G.synthesis(ws))
@@ -256,7 +257,7 @@ def write_into_data_in_another_memory_format(G: Generator) -> None:
         change_type,
     ],
 )
-def test_changed_parameters_are_noticed(path: str, change):
+def test_changed_parameters_are_noticed(path: str, change: Callable[..., Any]) -> None:
     G = generator()
     ws = G.ws([1])
     before = on(G, path, ws)
@@ -266,14 +267,14 @@ def test_changed_parameters_are_noticed(path: str, change):
     assert_same(after, on(G, "plain", ws))
 
 
-def test_new_initial_weights_are_noticed(path: str):
+def test_new_initial_weights_are_noticed(path: str) -> None:
     G = generator()
     before = on(G, path, G.ws([1]))
     initialize(G, 5)
     assert not torch.equal(G.synthesis(G.ws([1])), before)
 
 
-def test_gradients_and_training_take_the_plain_path(path: str):
+def test_gradients_and_training_take_the_plain_path(path: str) -> None:
     G = generator()
     G.path = path
     ws = G.ws([1]).requires_grad_()
@@ -290,7 +291,7 @@ def test_gradients_and_training_take_the_plain_path(path: str):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
-def test_other_types_take_the_plain_path(path: str, dtype: torch.dtype):
+def test_other_types_take_the_plain_path(path: str, dtype: torch.dtype) -> None:
     G = generator()
     G.synthesis.to(dtype)
     G.path = path
@@ -299,14 +300,14 @@ def test_other_types_take_the_plain_path(path: str, dtype: torch.dtype):
     torch.testing.assert_close(img, on(G, "plain", G.ws([1])), rtol=0, atol=0)
 
 
-def test_other_devices_take_the_plain_path(path: str):
+def test_other_devices_take_the_plain_path(path: str) -> None:
     G = generator().to("meta")
     G.path = path
     assert G.synthesis(torch.empty(2, G.num_ws, G.w_dim, device="meta")).shape == (2, 3, 32, 32)
     assert not is_prepared(G)
 
 
-def test_those_who_look_inside_see_the_plain_path(path: str):
+def test_those_who_look_inside_see_the_plain_path(path: str) -> None:
     G = generator()
     G.path = path
     ws, tangent = G.ws([1]), torch.randn(1, G.num_ws, G.w_dim)
@@ -327,7 +328,7 @@ def test_those_who_look_inside_see_the_plain_path(path: str):
     assert not is_prepared(G)
 
 
-def test_inference_mode_leaves_nothing_behind_that_cannot_be_used_outside(path: str):
+def test_inference_mode_leaves_nothing_behind_that_cannot_be_used_outside(path: str) -> None:
     G = generator()
     G.path = path
     with torch.inference_mode():
@@ -335,7 +336,7 @@ def test_inference_mode_leaves_nothing_behind_that_cannot_be_used_outside(path: 
     assert torch.equal(G.synthesis(G.ws([1]), noise=G.noise(1)), inside)
 
 
-def test_an_image_is_the_callers_own(path: str):
+def test_an_image_is_the_callers_own(path: str) -> None:
     G = generator()
     img = on(G, path, G.ws([1]))
     kept = img.clone()
@@ -346,7 +347,7 @@ def test_an_image_is_the_callers_own(path: str):
 
 
 @pytest.mark.usefixtures("small_bands")
-def test_threads_get_their_own_images(path: str):
+def test_threads_get_their_own_images(path: str) -> None:
     G = generator()
     ws = [G.ws([seed]) for seed in range(4)]
     G.path = path
@@ -368,7 +369,7 @@ def buffer_bytes(G: Generator) -> int:
     return sum(flat.numel() * flat.element_size() for space in spaces for flat in space._flat.values())
 
 
-def test_memory_does_not_grow_with_the_batch_and_is_given_back(path: str, monkeypatch: pytest.MonkeyPatch):
+def test_memory_does_not_grow_with_the_batch_and_is_given_back(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renderer, "GROUP_PIXELS", 32**2)
     G = generator()
     on(G, path, G.ws([0]))
@@ -380,7 +381,7 @@ def test_memory_does_not_grow_with_the_batch_and_is_given_back(path: str, monkey
     assert not is_prepared(G)
 
 
-def test_copies_share_nothing(path: str):
+def test_copies_share_nothing(path: str) -> None:
     G = generator()
     on(G, path, G.ws([1]))
     again = copy.deepcopy(G)
@@ -391,7 +392,7 @@ def test_copies_share_nothing(path: str):
     assert_same(G.synthesis(G.ws([1])), on(G, "plain", G.ws([1])))
 
 
-def test_an_unknown_path_is_refused():
+def test_an_unknown_path_is_refused() -> None:
     with pytest.raises(InputError, match="'auto', 'plain', 'fast', 'native'; got 'quick'"):
         Generator.from_pretrained(path="quick")  # type: ignore[arg-type]
 
@@ -399,7 +400,7 @@ def test_an_unknown_path_is_refused():
 @pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize(("in_channels", "out_channels"), [(32, 32), (48, 80)])
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
-def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels: int):
+def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels: int) -> None:
     generator = torch.Generator().manual_seed(0)
     kernel = torch.randn(out_channels, in_channels, 3, 3, generator=generator)
     convolution = Convolution(kernel, 0.1, 32, torch.float32, up)
@@ -433,7 +434,7 @@ def capability(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("fmap_max", [16, 13])
-def test_every_variant_of_the_kernels_computes_the_same(capability: str, dtype: torch.dtype, fmap_max: int):
+def test_every_variant_of_the_kernels_computes_the_same(capability: str, dtype: torch.dtype, fmap_max: int) -> None:
     G = generator(fmap_max=fmap_max)
     ws = G.ws(range(3), truncation_psi=1)
     expected = on(G, "plain", ws)
@@ -441,7 +442,9 @@ def test_every_variant_of_the_kernels_computes_the_same(capability: str, dtype: 
     assert_same(on(G, "native", ws), expected, limit=1e-5 if dtype == torch.float32 else 0.1)
 
 
-def test_the_environment_limits_the_instructions_of_the_kernels(monkeypatch, caplog):
+def test_the_environment_limits_the_instructions_of_the_kernels(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.delenv("STYLEGAN_CPU_CAPABILITY", raising=False)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert _capability() == 1
@@ -473,7 +476,9 @@ def without_bfloat16(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("without_bfloat16")
-def test_bfloat16_is_stored_where_it_cannot_be_convolved(path: str, faces: Generator, caplog):
+def test_bfloat16_is_stored_where_it_cannot_be_convolved(
+    path: str, faces: Generator, caplog: pytest.LogCaptureFixture
+) -> None:
     G = copy.deepcopy(faces)
     ws = G.ws(range(4))
     expected = on(G, "plain", ws)
@@ -490,7 +495,7 @@ def test_bfloat16_is_stored_where_it_cannot_be_convolved(path: str, faces: Gener
     assert loop.choose_dtype(TrainingConfig(dtype="auto"), torch.device("cpu")) == torch.float32
 
 
-def test_without_packed_weights_torch_convolves(path: str, monkeypatch: pytest.MonkeyPatch):
+def test_without_packed_weights_torch_convolves(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "can_pack", lambda dtype: False)
     G = generator()
     ws = G.ws([1, 2])
@@ -500,7 +505,9 @@ def test_without_packed_weights_torch_convolves(path: str, monkeypatch: pytest.M
         assert_same(on(G, path, ws), expected, limit)
 
 
-def test_a_path_that_fails_is_left_with_one_line(monkeypatch: pytest.MonkeyPatch, caplog):
+def test_a_path_that_fails_is_left_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(*args: Any) -> None:
         raise RuntimeError("no such instruction")
 
@@ -521,7 +528,7 @@ def test_a_path_that_fails_is_left_with_one_line(monkeypatch: pytest.MonkeyPatch
         G.synthesis(ws)
 
 
-def test_a_lack_of_memory_is_no_fault_of_a_path(monkeypatch: pytest.MonkeyPatch):
+def test_a_lack_of_memory_is_no_fault_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory")
 
@@ -534,7 +541,7 @@ def test_a_lack_of_memory_is_no_fault_of_a_path(monkeypatch: pytest.MonkeyPatch)
     assert on(G, "fast", ws).isfinite().all()
 
 
-def test_bfloat16_stays_near_float32_on_a_trained_network(path: str, faces: Generator):
+def test_bfloat16_stays_near_float32_on_a_trained_network(path: str, faces: Generator) -> None:
     """docs/speed.md publishes these errors: relative to the deviation of the images, 32 of them."""
     G = copy.deepcopy(faces)
     ws = G.ws(range(32))
@@ -544,7 +551,7 @@ def test_bfloat16_stays_near_float32_on_a_trained_network(path: str, faces: Gene
     assert 0.005 < error < 0.03
 
 
-def test_statistics_are_float32_in_low_precision(path: str):
+def test_statistics_are_float32_in_low_precision(path: str) -> None:
     """A mean that bfloat16 cannot tell from its neighbours is taken away all the same."""
     G = generator()
     for layer in G.synthesis.layers:
@@ -557,7 +564,7 @@ def test_statistics_are_float32_in_low_precision(path: str):
     assert error < 0.5
 
 
-def test_the_number_of_threads_changes_no_bit(path: str):
+def test_the_number_of_threads_changes_no_bit(path: str) -> None:
     G = generator()
     ws = G.ws([1, 2])
     before = torch.get_num_threads()
@@ -568,7 +575,9 @@ def test_the_number_of_threads_changes_no_bit(path: str):
     torch.testing.assert_close(*images, rtol=0, atol=1e-5)
 
 
-def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(monkeypatch, caplog, tmp_path):
+def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     damaged = tmp_path / "_kernels.so"
     damaged.write_bytes(b"no library")
     for spec, message in ((None, "no compiled kernels"), (SimpleNamespace(origin=str(damaged)), "cannot be loaded")):

@@ -58,13 +58,13 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Again:
 
 @pytest.mark.parametrize("name", OPTIONS)
 @pytest.mark.usefixtures("gpu")
-def test_groups_of_whole_images_equal_the_plain_path(name: str):
+def test_groups_of_whole_images_equal_the_plain_path(name: str) -> None:
     G = generator(**OPTIONS[name])
     ws = G.ws(range(5), truncation_psi=1)
     assert_same(on(G, "fast", ws), on(G, "plain", ws))
 
 
-def test_the_second_call_is_captured_and_later_ones_replayed(gpu: Again):
+def test_the_second_call_is_captured_and_later_ones_replayed(gpu: Again) -> None:
     G = generator()
     expected = [on(G, "plain", G.ws([seed])) for seed in range(4)]
     G.path = "auto"
@@ -74,14 +74,14 @@ def test_the_second_call_is_captured_and_later_ones_replayed(gpu: Again):
         assert gpu.orders == replayed  # Whatever streams the callers are on.
 
 
-def test_a_batch_is_one_graph_used_for_each_group(gpu: Again):
+def test_a_batch_is_one_graph_used_for_each_group(gpu: Again) -> None:
     G = generator()
     ws, noise = G.ws(range(9)), G.noise(range(9))
     assert_same(on(G, "fast", ws, noise=noise), on(G, "plain", ws, noise=noise))
     assert (gpu.captured, gpu.replays) == (1, 2)
 
 
-def test_noise_that_is_given_goes_into_a_graph_and_the_networks_own_stays(gpu: Again):
+def test_noise_that_is_given_goes_into_a_graph_and_the_networks_own_stays(gpu: Again) -> None:
     G = generator()
     ws = G.ws([1])
     settings: list[dict[str, Any]] = [
@@ -104,7 +104,7 @@ def test_noise_that_is_given_goes_into_a_graph_and_the_networks_own_stays(gpu: A
         assert_same(img, on(G, "plain", ws))
 
 
-def test_changed_weights_are_captured_anew(gpu: Again):
+def test_changed_weights_are_captured_anew(gpu: Again) -> None:
     G = generator()
     for scale in (1, -2, 3):
         with torch.no_grad():
@@ -116,7 +116,7 @@ def test_changed_weights_are_captured_anew(gpu: Again):
     assert gpu.captured == 3
 
 
-def test_a_later_call_never_writes_over_an_image(gpu: Again):
+def test_a_later_call_never_writes_over_an_image(gpu: Again) -> None:
     G = generator()
     G.path = "fast"
     images = [G.synthesis(G.ws([seed])) for seed in range(4)]
@@ -124,7 +124,7 @@ def test_a_later_call_never_writes_over_an_image(gpu: Again):
         assert_same(img, on(G, "plain", G.ws([seed])))
 
 
-def test_threads_replay_one_after_the_other(gpu: Again):
+def test_threads_replay_one_after_the_other(gpu: Again) -> None:
     G = generator()
     ws = [G.ws([seed]) for seed in range(4)]
     expected = [on(G, "plain", w) for w in ws]
@@ -141,7 +141,7 @@ def test_threads_replay_one_after_the_other(gpu: Again):
     assert gpu.captured == 1
 
 
-def test_graphs_are_few_and_given_back(gpu: Again):
+def test_graphs_are_few_and_given_back(gpu: Again) -> None:
     G = generator()
     G.path = "fast"
     for _ in range(2):
@@ -156,7 +156,9 @@ def test_graphs_are_few_and_given_back(gpu: Again):
 
 
 @pytest.mark.usefixtures("gpu")
-def test_what_cannot_be_captured_runs_as_it_is(monkeypatch, caplog):
+def test_what_cannot_be_captured_runs_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     capture = Again(RuntimeError("operation not permitted when stream is capturing"))
     monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(capture))
     G = generator()
@@ -170,7 +172,9 @@ def test_what_cannot_be_captured_runs_as_it_is(monkeypatch, caplog):
 
 @pytest.mark.parametrize("kernels", [Broken, Failing])
 @pytest.mark.usefixtures("gpu")
-def test_kernels_that_do_not_work_here_are_found_out(kernels: type, monkeypatch, caplog):
+def test_kernels_that_do_not_work_here_are_found_out(
+    kernels: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: kernels())
     G = generator()
     ws = G.ws([1, 2])
@@ -187,7 +191,9 @@ def test_kernels_that_do_not_work_here_are_found_out(kernels: type, monkeypatch,
 
 
 @pytest.mark.usefixtures("gpu")
-def test_where_no_kernels_work_the_modules_serve(monkeypatch, caplog):
+def test_where_no_kernels_work_the_modules_serve(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: Broken())
     monkeypatch.setattr(TorchKernels, "to_rgb", lambda *args: args[-1].zero_())
     G = generator()
@@ -198,7 +204,7 @@ def test_where_no_kernels_work_the_modules_serve(monkeypatch, caplog):
 
 
 @pytest.mark.usefixtures("gpu")
-def test_a_lack_of_memory_is_not_taken_for_a_fault(monkeypatch):
+def test_a_lack_of_memory_is_not_taken_for_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> None:
         raise torch.OutOfMemoryError("full")
 
@@ -221,7 +227,9 @@ def half(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("gpu", "half")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_proven_against_float32(dtype: torch.dtype, monkeypatch, caplog):
+def test_half_precision_is_proven_against_float32(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     for kernels, faults in ((Compiled, 0), (Broken, 1)):
         monkeypatch.setattr(choice, "compiled_kernels", lambda device, kernels=kernels: kernels())
         G = generator()
@@ -234,7 +242,7 @@ def test_half_precision_is_proven_against_float32(dtype: torch.dtype, monkeypatc
 @pytest.mark.parametrize(
     "options", [{}, {"use_noise": False}, {"use_instance_norm": False}, {"instance_norm_epsilon": 0.5}]
 )
-def test_float16_holds_features_of_any_size(options: dict[str, Any]):
+def test_float16_holds_features_of_any_size(options: dict[str, Any]) -> None:
     """What a convolution gives may be of any size, because it is normalized afterwards."""
     G = generator(**options)
     if not {"use_instance_norm", "instance_norm_epsilon"} & set(options):
@@ -265,7 +273,7 @@ def on_meta(part: Any) -> Any:
 
 
 @pytest.mark.usefixtures("gpu")
-def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch):
+def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch: pytest.MonkeyPatch) -> None:
     """Either would wait for the GPU."""
     G = generator()
     network = on_meta(prepare(G.synthesis, torch.float32))
@@ -276,7 +284,9 @@ def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch):
     renderer._Call(TorchKernels(), renderer.Workspace()).render(network, ws, noise, [img])
 
 
-def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(monkeypatch, caplog):
+def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("INFO")
     monkeypatch.setitem(sys.modules, "stylegan.fast.triton_kernels", None)
     for spec, message in ((None, "no Triton here"), (object(), "cannot be imported")):
@@ -289,7 +299,7 @@ def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(monkeypa
     choice.triton_kernels.cache_clear()
 
 
-def test_a_gpu_with_triton_has_the_path_native_without_a_c_compiler(monkeypatch):
+def test_a_gpu_with_triton_has_the_path_native_without_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "native_kernels", lambda: None)
     monkeypatch.setattr(choice, "triton_kernels", Compiled)
     if not torch.cuda.is_available():
@@ -300,7 +310,7 @@ def test_a_gpu_with_triton_has_the_path_native_without_a_c_compiler(monkeypatch)
 
 
 @pytest.mark.usefixtures("half")
-def test_float16_stays_near_float32_on_a_trained_network(faces: Generator):
+def test_float16_stays_near_float32_on_a_trained_network(faces: Generator) -> None:
     """docs/speed.md publishes this error."""
     G = copy.deepcopy(faces)
     ws = G.ws(range(8))
@@ -310,7 +320,7 @@ def test_float16_stays_near_float32_on_a_trained_network(faces: Generator):
     assert 0.0005 < error < 0.003
 
 
-def test_nothing_is_read_from_a_device_to_tell_that_parameters_are_the_same():
+def test_nothing_is_read_from_a_device_to_tell_that_parameters_are_the_same() -> None:
     """Tensors of the device "meta" have no values."""
     tensors = [torch.empty(8, 4, device="meta"), torch.empty(3, device="meta")]
     fingerprint = Fingerprint(tensors)
@@ -326,7 +336,7 @@ CUDA_PATHS = ["plain", "fast", "native"]
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS)
 @pytest.mark.parametrize("name", OPTIONS)
-def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: str, name: str):
+def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: str, name: str) -> None:
     G = generator(**OPTIONS[name])
     ws = G.ws(range(5), truncation_psi=1)
     expected = on(G, "plain", ws)
@@ -338,7 +348,7 @@ def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: str, name: str):
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-4), ("float16", 0.01), ("bfloat16", 0.03)])
-def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: str, limit: float):
+def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: str, limit: float) -> None:
     G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
     ws = G.ws(range(4))
     images = [G.synthesis(ws) for _ in range(4)]
@@ -351,7 +361,7 @@ def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: s
 
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str):
+def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str) -> None:
     G = generator().to("cuda")
     ws = [G.ws([seed]) for seed in range(4)]
     expected = [on(G, "plain", w).cpu() for w in ws]
@@ -371,7 +381,7 @@ def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str):
 
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_notices_changed_weights_and_gives_memory_back(path: str):
+def test_cuda_notices_changed_weights_and_gives_memory_back(path: str) -> None:
     G = generator().to("cuda")
     G.path = path
     ws = G.ws([1])
@@ -389,7 +399,7 @@ def test_cuda_notices_changed_weights_and_gives_memory_back(path: str):
 
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_is_never_waited_for_within_a_call(path: str):
+def test_cuda_is_never_waited_for_within_a_call(path: str) -> None:
     G = generator().to("cuda")
     G.path = path
     ws = G.ws([1])

@@ -1,6 +1,9 @@
 """float32 means float32: torch's switch for TF32 is off while a network renders, and as it was afterwards."""
 
 import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +12,7 @@ from stylegan import Generator
 from stylegan.networks import discriminator, synthesis
 from stylegan.runtime import precision
 from stylegan.runtime.precision import _tf32_off, full_float32
+from tests.conftest import Golden
 
 
 def is_allowed() -> bool:
@@ -17,14 +21,14 @@ def is_allowed() -> bool:
 
 
 @pytest.fixture(params=[True, False])
-def before(request: pytest.FixtureRequest):
+def before(request: pytest.FixtureRequest) -> Iterator[Any]:
     was = precision._allow_tf32(request.param)
     yield request.param
     precision._allow_tf32(was)
 
 
 @pytest.mark.filterwarnings("error")
-def test_the_switch_is_off_inside_and_as_it_was_afterwards(before: bool):
+def test_the_switch_is_off_inside_and_as_it_was_afterwards(before: bool) -> None:
     with _tf32_off():
         with _tf32_off():
             assert not is_allowed()
@@ -37,14 +41,14 @@ def fail() -> None:
         raise KeyError
 
 
-def test_the_switch_is_as_it_was_after_an_error(before: bool):
+def test_the_switch_is_as_it_was_after_an_error(before: bool) -> None:
     with pytest.raises(KeyError):
         fail()
     assert is_allowed() == before
 
 
 @pytest.mark.filterwarnings("error")
-def test_older_versions_have_another_switch(monkeypatch: pytest.MonkeyPatch):
+def test_older_versions_have_another_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     class Older:
         allow_tf32 = True
 
@@ -54,7 +58,7 @@ def test_older_versions_have_another_switch(monkeypatch: pytest.MonkeyPatch):
     assert Older.allow_tf32 is True
 
 
-def test_it_is_off_until_the_last_thread_is_done(before: bool):
+def test_it_is_off_until_the_last_thread_is_done(before: bool) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def render() -> None:
@@ -72,7 +76,7 @@ def test_it_is_off_until_the_last_thread_is_done(before: bool):
     assert is_allowed() == before
 
 
-def test_only_float32_networks_in_evaluation_mode_turn_it_off(tiny: Generator, monkeypatch: pytest.MonkeyPatch):
+def test_only_float32_networks_in_evaluation_mode_turn_it_off(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = []
     monkeypatch.setattr(precision, "_tf32_off", lambda: taken.append(True) or torch.no_grad())
 
@@ -95,7 +99,7 @@ def test_only_float32_networks_in_evaluation_mode_turn_it_off(tiny: Generator, m
 
 
 @pytest.mark.parametrize("module", [synthesis, discriminator])
-def test_the_networks_ask_for_it(module, golden_t, monkeypatch: pytest.MonkeyPatch):
+def test_the_networks_ask_for_it(module: ModuleType, golden_t: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(module, "full_float32", lambda network, x: asked.append(network) or torch.no_grad())
     img = golden_t.Gs.synthesis(golden_t.Gs.ws([1], labels=(golden_t.Gs.label_dim and [0]) or None))

@@ -73,7 +73,7 @@ def both(name: str, *args: Any, out: Tensor, **settings: Any) -> None:
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("channels", [1, 3, 16, 130])
 @pytest.mark.parametrize("n", [1, 3])
-def test_normalize(n: int, channels: int, dtype: torch.dtype):
+def test_normalize(n: int, channels: int, dtype: torch.dtype) -> None:
     x = normal(n, 6, 5, channels)[:, 1:].to(dtype)
     vectors = [normal(n, channels, seed=i) for i in range(3)]
     both("normalize", x, *vectors, out=torch.empty(n, 5, 5, channels, dtype=dtype))
@@ -85,7 +85,7 @@ NOISE = {"none": 0, "shared": 1, "for each": 3}
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("noise", NOISE)
 @pytest.mark.parametrize(("channels", "slope"), [(1, 0.2), (16, 0.0), (130, 0.2)])
-def test_epilogue(channels: int, slope: float, noise: str, dtype: torch.dtype):
+def test_epilogue(channels: int, slope: float, noise: str, dtype: torch.dtype) -> None:
     maps = normal(NOISE[noise], 5, 7, seed=4) if NOISE[noise] else None
     x = normal(3, 5, 7, channels).to(dtype)
     own = layer(channels, slope=slope)
@@ -105,7 +105,7 @@ def test_epilogue(channels: int, slope: float, noise: str, dtype: torch.dtype):
         (False, False, "for each"),
     ],
 )
-def test_up_epilogue(channels: int, noise: str, blur: bool, first: bool, last: bool, dtype: torch.dtype):
+def test_up_epilogue(channels: int, noise: str, blur: bool, first: bool, last: bool, dtype: torch.dtype) -> None:
     maps = normal(NOISE[noise], 4, 6, seed=4) if NOISE[noise] else None
     windows = normal(3, 3, 4, 4 * channels).to(dtype)
     out = torch.empty(3, 4, 6, channels, dtype=dtype)
@@ -114,7 +114,7 @@ def test_up_epilogue(channels: int, noise: str, blur: bool, first: bool, last: b
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize(("channels", "colours"), [(16, 3), (5, 1), (600, 4)])
-def test_to_rgb(channels: int, colours: int, dtype: torch.dtype):
+def test_to_rgb(channels: int, colours: int, dtype: torch.dtype) -> None:
     x = normal(2, 6, 7, channels)[:, 1:].to(dtype)
     weight, bias = normal(2, colours, channels, seed=1), normal(2, colours, seed=2)
     images = [torch.full((2, colours, 7, 7), 7.0, device=DEVICE) for _ in range(2)]
@@ -125,11 +125,11 @@ def test_to_rgb(channels: int, colours: int, dtype: torch.dtype):
     torch.testing.assert_close(*images, rtol=1e-5, atol=1e-4)
 
 
-def test_more_pixels_than_a_tile():
+def test_more_pixels_than_a_tile() -> None:
     both("activate", layer(16), normal(2, 40, 33, 16), None, out=torch.empty(2, 40, 33, 16))
 
 
-def test_the_sums_of_an_image_do_not_depend_on_the_batch():
+def test_the_sums_of_an_image_do_not_depend_on_the_batch() -> None:
     x, own = normal(3, 40, 33, 16), layer(16)
     together = TritonKernels().activate(own, x.clone(), None, torch.empty_like(x))
     alone = TritonKernels().activate(own, x[1:2].clone(), None, torch.empty_like(x[1:2]))
@@ -145,7 +145,7 @@ def by_triton(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"blur_filter": None}, {"use_noise": False}, {"use_instance_norm": False}])
 @pytest.mark.usefixtures("by_triton")
-def test_a_whole_network_equals_the_modules(options: dict[str, Any]):
+def test_a_whole_network_equals_the_modules(options: dict[str, Any]) -> None:
     G = generator(**options).to(DEVICE)
     ws = G.ws(range(3), truncation_psi=1)
     G.path = "native"
@@ -157,7 +157,7 @@ def test_a_whole_network_equals_the_modules(options: dict[str, Any]):
 
 
 @pytest.mark.usefixtures("by_triton")
-def test_the_official_outputs():
+def test_the_official_outputs() -> None:
     golden = load_golden(GOLDEN / "T")
     G = golden.Gs.to(DEVICE)
     G.path = "native"
@@ -189,7 +189,7 @@ for name in ("_normalize", "_epilogue", "_up_epilogue", "_to_rgb"):
 """
 
 
-def test_the_kernels_compile_for_a_gpu():
+def test_the_kernels_compile_for_a_gpu() -> None:
     """The interpreter takes more than the compiler does, which needs no GPU."""
     env = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
     result = subprocess.run([sys.executable, "-c", COMPILE], env=env, cwd=ROOT, capture_output=True, text=True)

@@ -212,7 +212,7 @@ CALLS = calls(Path(_FOLDER.name))
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_odd_arguments_give_our_error_or_a_result(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_odd_arguments_give_our_error_or_a_result(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # Odd names of files are names.
     function, given = CALLS[name]
     wrong = []

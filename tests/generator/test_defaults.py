@@ -3,6 +3,8 @@
 import ast
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -80,7 +82,9 @@ def assert_equal(given: list[Tensor], expected: list[Tensor]) -> None:
 
 @pytest.mark.parametrize("path", ["plain", *FAST_PATHS, "auto"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_images_do_not_change_whenever_the_model_was_loaded(state, path: str, dtype: str, tmp_path):
+def test_images_do_not_change_whenever_the_model_was_loaded(
+    state: contextlib.AbstractContextManager, path: str, dtype: str, tmp_path: Path
+) -> None:
     file = tmp_path / "tiny.safetensors"
     tiny_generator().save(file)
     before = Generator.from_pretrained(file, path=path, dtype=dtype)
@@ -93,7 +97,7 @@ def test_images_do_not_change_whenever_the_model_was_loaded(state, path: str, dt
     assert not any(t.is_inference() for t in after.state_dict().values())
 
 
-def test_official_files_and_discriminators_are_read_alike(state):
+def test_official_files_and_discriminators_are_read_alike(state: contextlib.AbstractContextManager) -> None:
     file = GOLDEN / "T" / "network_nosrc.pkl"
     G, D = Generator.from_pretrained(file), Discriminator.from_pretrained(file)
     labels = [0] if G.label_dim else None
@@ -113,7 +117,9 @@ def networks() -> list[torch.nn.Module]:
     ]
 
 
-def test_new_weights_and_what_is_saved_of_them_do_not_change(state, tmp_path):
+def test_new_weights_and_what_is_saved_of_them_do_not_change(
+    state: contextlib.AbstractContextManager, tmp_path: Path
+) -> None:
     expected = networks()
     expected[0].save(tmp_path / "expected.safetensors")
     with state:
@@ -125,7 +131,7 @@ def test_new_weights_and_what_is_saved_of_them_do_not_change(state, tmp_path):
     assert_same(saved[0].state_dict, saved[1].state_dict)
 
 
-def test_directions_and_extractors_do_not_change(state, tiny: Generator):
+def test_directions_and_extractors_do_not_change(state: contextlib.AbstractContextManager, tiny: Generator) -> None:
     img = torch.linspace(-1, 1, 2 * 3 * 16 * 16).view(2, 3, 16, 16)
 
     def found() -> list[Tensor]:
@@ -145,7 +151,7 @@ def test_directions_and_extractors_do_not_change(state, tiny: Generator):
 
 
 @pytest.mark.parametrize("name", [name for name in STATES if name != "inference mode"])
-def test_training_does_not_change(name: str, tmp_path):
+def test_training_does_not_change(name: str, tmp_path: Path) -> None:
     dataset = TinyImages()
     settings = {"dataset": dataset, "augment": "ada", "mirror": True, "kimg": 0.024, "channels_last": True}
     expected = run(tmp_path / "a", **settings).state
@@ -155,7 +161,7 @@ def test_training_does_not_change(name: str, tmp_path):
         assert_same(own.state_dict(), expected.networks()[network].state_dict())
 
 
-def test_every_new_tensor_says_its_type_and_device():
+def test_every_new_tensor_says_its_type_and_device() -> None:
     """Or takes them from torch's defaults, which are the caller's."""
     with_dtype = {"zeros", "ones", "empty", "full", "tensor", "as_tensor", "eye", "rand", "randn", "linspace", "normal"}
     without = {"arange", "randperm", "randint"}
@@ -191,7 +197,7 @@ def test_every_new_tensor_says_its_type_and_device():
     ],
     ids=["float64", "float16", "a slice of channels", "channels first", "fewer channels", "fewer images", "no memory"],
 )
-def test_memory_that_compiled_code_does_not_expect_is_refused(wrong: Tensor):
+def test_memory_that_compiled_code_does_not_expect_is_refused(wrong: Tensor) -> None:
     library.array(torch.zeros(3, 4, 4, 8)[:2], 2, 4, 4, 8)
     library.array(torch.zeros(2, 9, 4, 8)[:, 2:6], 2, 4, 4, 8)  # Some rows of some images.
     with pytest.raises(ValueError, match="compiled code takes"):
@@ -200,7 +206,7 @@ def test_memory_that_compiled_code_does_not_expect_is_refused(wrong: Tensor):
 
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 @pytest.mark.parametrize("which", ["mean", "scale", "shift"])
-def test_vectors_of_another_type_are_refused(which: str):
+def test_vectors_of_another_type_are_refused(which: str) -> None:
     x, vectors = torch.ones(1, 4, 4, 8), {name: torch.ones(1, 8) for name in ("mean", "scale", "shift")}
     native_kernels().normalize(x, **vectors, out=torch.empty_like(x))
     for wrong in (torch.ones(1, 8, dtype=torch.float64), torch.ones(2, 8), torch.ones(8, 2).T[:1]):
@@ -212,7 +218,7 @@ def test_vectors_of_another_type_are_refused(which: str):
 
 
 class NoFloat64(torch.utils._python_dispatch.TorchDispatchMode):
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function is torch.ops.aten._local_scalar_dense.default:
             return 0
         result = function(*args, **(kwargs or {}))
@@ -230,19 +236,19 @@ def mps(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
         yield torch.device("meta")
 
 
-def test_the_stand_in_refuses_float64(mps):
+def test_the_stand_in_refuses_float64(mps: torch.device) -> None:
     with pytest.raises(TypeError, match="MPS"):
         torch.ones(2, device=mps).double()
 
 
-def test_refinement_works_without_float64(mps):
+def test_refinement_works_without_float64(mps: torch.device) -> None:
     u, target = torch.zeros(4, device=mps), torch.ones(3, 8, 8, device=mps)
     found = refine_step(lambda rows: rows[:, :1, None, None].expand(-1, 3, 8, 8), u, target)
     assert (found.device.type, found.dtype, found.shape) == ("meta", torch.float32, (4,))
 
 
 @pytest.mark.parametrize("space", ["z", "w"])
-def test_path_lengths_work_without_float64(mps, space):
+def test_path_lengths_work_without_float64(mps: torch.device, space: str) -> None:
     class Model:
         dtype, device, label_dim = torch.float32, mps, 0
 
@@ -274,6 +280,6 @@ def test_path_lengths_work_without_float64(mps, space):
     assert lengths.shape == (2,)
 
 
-def test_distances_of_features_work_without_float64(mps):
+def test_distances_of_features_work_without_float64(mps: torch.device) -> None:
     x = torch.ones(4, 2, device=mps)
     assert fid._moments(x)[1].shape == (2, 2)

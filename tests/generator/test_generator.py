@@ -3,6 +3,9 @@
 import copy
 import pickle
 import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,24 +32,24 @@ def low_frequencies(img: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(img, 8)
 
 
-def test_psi_zero_gives_the_average_image(faces: Generator):
+def test_psi_zero_gives_the_average_image(faces: Generator) -> None:
     average = faces.synthesis(faces.broadcast(faces.w_avg[None]))
     img = faces.sample(3, truncation_psi=0, output_type="pt")
     assert torch.equal(img[0], img[1])
     torch.testing.assert_close(img, average.expand(3, -1, -1, -1), rtol=0, atol=1e-5)
 
 
-def test_psi_one_changes_nothing(faces: Generator):
+def test_psi_one_changes_nothing(faces: Generator) -> None:
     img = faces.sample(2, truncation_psi=1, output_type="pt")
     torch.testing.assert_close(img, faces(faces.z([0, 1])), rtol=0, atol=1e-5)
 
 
-def test_negative_psi_mirrors_w_about_the_average(faces: Generator):
+def test_negative_psi_mirrors_w_about_the_average(faces: Generator) -> None:
     ws = faces.ws([4], truncation_psi=1)
     torch.testing.assert_close(faces.truncate(ws, -1) + ws, faces.w_avg.expand_as(ws) * 2, rtol=1e-4, atol=1e-5)
 
 
-def test_truncation_brings_images_nearer_to_the_average(faces: Generator):
+def test_truncation_brings_images_nearer_to_the_average(faces: Generator) -> None:
     average = faces.sample(truncation_psi=0, output_type="pt")
     distances = [
         (faces.sample(8, truncation_psi=psi, output_type="pt") - average).abs().mean() for psi in (1, 0.7, 0.3, 0.1)
@@ -54,7 +57,7 @@ def test_truncation_brings_images_nearer_to_the_average(faces: Generator):
     assert distances == sorted(distances, reverse=True)
 
 
-def test_fine_styles_change_an_image_less_in_low_frequencies_than_coarse(faces: Generator):
+def test_fine_styles_change_an_image_less_in_low_frequencies_than_coarse(faces: Generator) -> None:
     a, b = faces.ws(range(32)), faces.ws(range(32, 64))
     original = faces.render(a, output_type="pt")
 
@@ -67,14 +70,14 @@ def test_fine_styles_change_an_image_less_in_low_frequencies_than_coarse(faces: 
     assert (fine - fine.mean((2, 3), keepdim=True)).abs().mean() < 0.5 * coarse.abs().mean()
 
 
-def test_mixing_all_layers_gives_the_images_of_the_second_parent(faces: Generator):
+def test_mixing_all_layers_gives_the_images_of_the_second_parent(faces: Generator) -> None:
     a, b = faces.ws([1]), faces.ws([2])
     assert torch.equal(
         faces.render(faces.mix_styles(a, b, range(10)), output_type="pt"), faces.render(b, output_type="pt")
     )
 
 
-def test_noise_changes_pixels_but_not_the_downsampled_image_much(faces: Generator):
+def test_noise_changes_pixels_but_not_the_downsampled_image_much(faces: Generator) -> None:
     seeds = list(range(4))
     one, two = (faces.sample(seeds=seeds, noise_mode="random", noise_seed=s, output_type="pt") for s in (1, 2))
     change = (one - two).abs().mean()
@@ -84,7 +87,7 @@ def test_noise_changes_pixels_but_not_the_downsampled_image_much(faces: Generato
     assert low_frequencies(one - two).abs().mean() < 0.1 * low_frequencies(one - other).abs().mean()
 
 
-def test_noise_modes(faces: Generator):
+def test_noise_modes(faces: Generator) -> None:
     ws = faces.ws([3])
     const, none = (faces.synthesis(ws, noise_mode=mode) for mode in ("const", "none"))
     stored = [layer.noise_const for layer in faces.synthesis.layers]
@@ -99,7 +102,7 @@ def test_noise_modes(faces: Generator):
     assert not torch.equal(drawn[0], drawn[2])
 
 
-def test_image_does_not_depend_on_the_batch(faces: Generator):
+def test_image_does_not_depend_on_the_batch(faces: Generator) -> None:
     seeds = [11, 5, 200, 7, 8, 9, 10]
     alone = np.concatenate([faces.sample(seeds=[s], output_type="np") for s in seeds]).astype(int)
     for batch_size in (1, 2, 3, 7):
@@ -109,7 +112,7 @@ def test_image_does_not_depend_on_the_batch(faces: Generator):
     assert (faces.sample(seeds=seeds, batch_size=1, output_type="np") == alone).all()
 
 
-def test_seeded_noise_does_not_depend_on_the_batch(faces: Generator):
+def test_seeded_noise_does_not_depend_on_the_batch(faces: Generator) -> None:
     settings = {"noise_mode": "random", "output_type": "np"}
     together = faces.sample(seeds=[1, 2, 3], noise_seed=[6, 7, 8], batch_size=2, **settings).astype(int)
     alone = faces.sample(seeds=[3], noise_seed=8, **settings)
@@ -118,7 +121,7 @@ def test_seeded_noise_does_not_depend_on_the_batch(faces: Generator):
     assert abs(together[2] - shared[1]).max() <= 1
 
 
-def test_the_same_call_gives_the_same_image_and_the_global_state_is_untouched(faces: Generator):
+def test_the_same_call_gives_the_same_image_and_the_global_state_is_untouched(faces: Generator) -> None:
     states = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state())
     one, two = (faces.sample(2, noise_mode="random", noise_seed=3, output_type="np") for _ in range(2))
     faces.sample(noise_mode="random")
@@ -128,7 +131,7 @@ def test_the_same_call_gives_the_same_image_and_the_global_state_is_untouched(fa
     assert torch.equal(states[2], torch.get_rng_state())
 
 
-def test_output_types(faces: Generator):
+def test_output_types(faces: Generator) -> None:
     pil, array, tensor = (faces.sample(3, output_type=kind) for kind in ("pil", "np", "pt"))
     assert all(isinstance(image, Image.Image) and image.mode == "RGB" for image in pil)
     assert array.shape == (3, 64, 64, 3)
@@ -138,12 +141,12 @@ def test_output_types(faces: Generator):
     assert (tensor.clamp(-1, 1).permute(0, 2, 3, 1).mul(127.5).add(128).clamp(0, 255).byte().numpy() == array).all()
 
 
-def test_greyscale_models_give_greyscale_images():
+def test_greyscale_models_give_greyscale_images() -> None:
     image = tiny_generator(img_channels=1).sample()[0]
     assert image.mode == "L"
 
 
-def test_pictures_remember_how_they_were_made(faces: Generator, tmp_path):
+def test_pictures_remember_how_they_were_made(faces: Generator, tmp_path: Path) -> None:
     image = faces.sample(seeds=[12], truncation_psi=0.6, truncation_cutoff=4, noise_mode="random", noise_seed=3)[0]
     image.save(tmp_path / "face.png")
     text = Image.open(tmp_path / "face.png").text
@@ -167,7 +170,7 @@ def test_pictures_remember_how_they_were_made(faces: Generator, tmp_path):
         assert images.recall(tmp_path / f"face{suffix}") == images.recall(tmp_path / f"same{suffix}") == text
 
 
-def test_random_noise_without_a_seed_can_be_made_again(tiny: Generator):
+def test_random_noise_without_a_seed_can_be_made_again(tiny: Generator) -> None:
     fresh = [tiny.sample(3, noise_mode="random") for _ in range(2)]
     assert len({image.tobytes() for (image, *_) in fresh}) == 2
     seeds = [int(image.info["noise_seed"]) for image in fresh[0]]
@@ -176,7 +179,7 @@ def test_random_noise_without_a_seed_can_be_made_again(tiny: Generator):
     assert [image.tobytes() for image in again] == [image.tobytes() for image in fresh[0]]
 
 
-def test_the_digest_of_a_network_is_that_of_its_weights_and_options(tmp_path):
+def test_the_digest_of_a_network_is_that_of_its_weights_and_options(tmp_path: Path) -> None:
     G = tiny_generator()
     before = G.weights_sha256
     assert before == tiny_generator().weights_sha256 != tiny_generator(seed=9).weights_sha256
@@ -212,7 +215,7 @@ WEIGHT = "synthesis.layers.3.source.weight"
         lambda G: setattr(G.synthesis, "lod", 1.0),
     ],
 )
-def test_no_change_of_the_weights_leaves_their_digest_as_it_was(change):
+def test_no_change_of_the_weights_leaves_their_digest_as_it_was(change: Callable[..., Any]) -> None:
     G = tiny_generator()
     before = G.weights_sha256
     with torch.no_grad():
@@ -220,7 +223,7 @@ def test_no_change_of_the_weights_leaves_their_digest_as_it_was(change):
     assert G.weights_sha256 == G.checkpoint().sha256() != before
 
 
-def test_a_digest_is_computed_once_for_the_same_weights(monkeypatch):
+def test_a_digest_is_computed_once_for_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     G, calls = tiny_generator(), []
     known = G.weights_sha256
     monkeypatch.setattr(Checkpoint, "sha256", lambda self: calls.append(self) or "other")
@@ -228,7 +231,7 @@ def test_a_digest_is_computed_once_for_the_same_weights(monkeypatch):
     assert not calls
 
 
-def test_labels(tmp_path):
+def test_labels(tmp_path: Path) -> None:
     G = tiny_generator(label_dim=3)
     one_hot = torch.eye(3)
     by_index = G.sample(2, labels=[2, 1], output_type="np")
@@ -240,7 +243,7 @@ def test_labels(tmp_path):
             G.sample(2, labels=labels)
 
 
-def test_large_n_runs_in_batches(faces: Generator, monkeypatch):
+def test_large_n_runs_in_batches(faces: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = []
     forward = faces.synthesis.forward
     monkeypatch.setattr(faces.synthesis, "forward", lambda ws, **kwargs: sizes.append(len(ws)) or forward(ws, **kwargs))
@@ -273,48 +276,48 @@ def test_large_n_runs_in_batches(faces: Generator, monkeypatch):
         {"labels": 1},
     ],
 )
-def test_settings_that_do_not_fit_are_refused(faces: Generator, settings: dict):
+def test_settings_that_do_not_fit_are_refused(faces: Generator, settings: dict) -> None:
     with pytest.raises(InputError):
         faces.sample(**settings)
 
 
-def test_rendering_nothing_is_refused(faces: Generator):
+def test_rendering_nothing_is_refused(faces: Generator) -> None:
     with pytest.raises(InputError, match="nothing to render"):
         faces.render(faces.ws([0])[:0])
 
 
-def test_generators_can_be_copied_and_sent_to_other_processes(tiny: Generator):
+def test_generators_can_be_copied_and_sent_to_other_processes(tiny: Generator) -> None:
     for again in (copy.deepcopy(tiny), pickle.loads(pickle.dumps(tiny))):
         assert torch.equal(again.sample(output_type="pt"), tiny.sample(output_type="pt"))
 
 
-def test_unknown_settings_are_refused(faces: Generator):
+def test_unknown_settings_are_refused(faces: Generator) -> None:
     with pytest.raises(TypeError):
         faces.sample(truncation=0.5)
 
 
-def test_steps_check_their_shapes(faces: Generator):
+def test_steps_check_their_shapes(faces: Generator) -> None:
     w = faces.mapping(faces.z([0]))
     for call in (faces.truncate, faces.render):
         with pytest.raises(InputError, match=r"ws must be \[N, 10, 256\], got \[1, 256\]; use G.broadcast"):
             call(w)
 
 
-def test_steps_take_gradients(faces: Generator):
+def test_steps_take_gradients(faces: Generator) -> None:
     ws = faces.ws([0]).requires_grad_()
     faces.synthesis(ws).square().mean().backward()
     assert ws.grad is not None
     assert ws.grad.abs().amax(dim=2).gt(0).all()
 
 
-def test_repr_tells_what_it_is(faces: Generator):
+def test_repr_tells_what_it_is(faces: Generator) -> None:
     text = repr(faces)
     for part in ("faces-64", "64x64", "1.9 M", "float32", "cpu", "non-commercial research"):
         assert part in text
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", torch.float16])
-def test_low_precision_stays_near_float32(faces: Generator, dtype):
+def test_low_precision_stays_near_float32(faces: Generator, dtype: str | torch.dtype) -> None:
     low = Generator.from_pretrained("faces-64", dtype=dtype)
     assert low.dtype in (torch.bfloat16, torch.float16)
     assert low.mapping.layers[0].weight.dtype == low.w_avg.dtype == torch.float32
@@ -325,19 +328,19 @@ def test_low_precision_stays_near_float32(faces: Generator, dtype):
 
 
 @pytest.mark.parametrize("options", [{"device": "tpu"}, {"device": "cuda:99"}, {"dtype": "int8"}, {"dtype": "double"}])
-def test_devices_and_types_that_are_not_there_are_refused(options: dict):
+def test_devices_and_types_that_are_not_there_are_refused(options: dict) -> None:
     with pytest.raises(InputError):
         Generator.from_pretrained(**options)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_cuda_gives_the_images_of_the_cpu(faces: Generator):
+def test_cuda_gives_the_images_of_the_cpu(faces: Generator) -> None:
     cuda = Generator.from_pretrained("faces-64", device="cuda")
     a, b = (G.sample(8, output_type="np").astype(int) for G in (faces, cuda))
     assert abs(a - b).max() <= 1
 
 
-def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: Generator):
+def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: Generator) -> None:
     assert faces.recommended_truncation == {"truncation_psi": 0.7, "truncation_cutoff": 8}
     assert len(faces.sample(**faces.recommended_truncation)) == 1
     for name in ("truncation_psi", "truncation_cutoff"):
@@ -369,13 +372,13 @@ def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: G
         (lambda G: G.edit(G.ws(1), "age", 1.0), "direction must be a Direction, as `editing.find_direction` gives it"),
     ],
 )
-def test_common_mistakes_are_named(tiny: Generator, call, message):
+def test_common_mistakes_are_named(tiny: Generator, call: Callable[..., Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         call(tiny)
 
 
 @pytest.mark.parametrize("network", [Generator, Discriminator])
-def test_a_network_without_numbers_has_no_digest(network: type):
+def test_a_network_without_numbers_has_no_digest(network: type) -> None:
     made = network(img_resolution=8, fmap_max=4) if network is Discriminator else tiny_generator()
     with pytest.raises(InputError, match="on the meta device, where there are no numbers"):
         _ = made.to("meta").weights_sha256

@@ -1,6 +1,8 @@
 """uint8 conversion, PIL, grids and saving."""
 
 import io
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,26 +16,26 @@ from ..conftest import GOLDEN
 
 
 @pytest.fixture(scope="module")
-def misc():
+def misc() -> Any:
     with np.load(GOLDEN / "misc" / "io.npz") as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
 
 
-def test_uint8_conversion_is_the_official_one(misc):
+def test_uint8_conversion_is_the_official_one(misc: Any) -> None:
     assert torch.equal(images.to_uint8(misc["ramp"]), misc["ramp_to_uint8"])
     assert torch.equal(images.to_uint8(misc["shrink_in"], shrink=2), misc["shrink2_uint8"])
 
 
-def test_from_uint8_is_the_official_input_of_training(misc):
+def test_from_uint8_is_the_official_input_of_training(misc: Any) -> None:
     assert torch.equal(images.from_uint8(misc["reals_u8_16"]), misc["process_reals_16_lod0"])
 
 
-def test_uint8_round_trip():
+def test_uint8_round_trip() -> None:
     every = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(images.to_uint8(images.from_uint8(every)), every)
 
 
-def test_to_pil_refuses_what_pil_cannot_show():
+def test_to_pil_refuses_what_pil_cannot_show() -> None:
     for shape in ((3, 8, 8), (1, 5, 8, 8)):
         with pytest.raises(InputError):
             images.to_pil(torch.zeros(shape))
@@ -43,7 +45,7 @@ def tile(color: str, size: tuple[int, int] = (16, 16)) -> Image.Image:
     return Image.new("RGB", size, color)
 
 
-def test_grid_places_images_row_by_row():
+def test_grid_places_images_row_by_row() -> None:
     picture = grid([tile(c) for c in ("red", "green", "blue")], columns=2, padding=4)
     assert picture.size == (36, 36)
     assert picture.getpixel((8, 8)) == (255, 0, 0)
@@ -52,12 +54,12 @@ def test_grid_places_images_row_by_row():
     assert picture.getpixel((28, 28)) == picture.getpixel((17, 8)) == (255, 255, 255)
 
 
-def test_grid_without_columns_is_about_square():
+def test_grid_without_columns_is_about_square() -> None:
     assert grid([tile("red")] * 9).size == (48, 48)
     assert grid([tile("red")]).size == (16, 16)
 
 
-def test_headings_stand_beside_their_rows_and_columns():
+def test_headings_stand_beside_their_rows_and_columns() -> None:
     picture = grid(
         [tile("red")] * 6,
         row_headings=[tile("blue")] * 2,
@@ -70,14 +72,14 @@ def test_headings_stand_beside_their_rows_and_columns():
     assert picture.width > 64  # The columns are as wide as the longest heading.
 
 
-def test_a_grid_remembers_the_settings_of_its_images(tmp_path):
+def test_a_grid_remembers_the_settings_of_its_images(tmp_path: Path) -> None:
     tiles = [images.remember(tile("red"), {"seed": seed, "model": "m"}) for seed in (3, 5)]
     tiles[0].info["dpi"] = (72, 72)  # Pillow's own, no setting of ours.
     images.remember(grid(tiles), {"rows": [1]}).save(tmp_path / "grid.png")
     assert Image.open(tmp_path / "grid.png").text == {"seed": "3,5", "model": "m", "columns": "2", "rows": "[1]"}
 
 
-def test_grid_refuses_what_does_not_fit():
+def test_grid_refuses_what_does_not_fit() -> None:
     for call in (
         lambda: grid([]),
         lambda: grid([tile("red"), tile("red", (8, 8))]),
@@ -89,7 +91,7 @@ def test_grid_refuses_what_does_not_fit():
             call()
 
 
-def test_save_writes_the_format_of_the_suffix_or_nothing(tmp_path):
+def test_save_writes_the_format_of_the_suffix_or_nothing(tmp_path: Path) -> None:
     for suffix in (".png", ".jpg", ".webp"):
         images.save(images.remember(tile("red"), {"seed": 3}), tmp_path / f"new/a{suffix}")
         with Image.open(tmp_path / f"new/a{suffix}") as image:
@@ -101,7 +103,7 @@ def test_save_writes_the_format_of_the_suffix_or_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(("suffix", "format"), [(".png", "PNG"), (".PNG", "PNG"), (".jpg", "JPEG"), (".webp", "WEBP")])
-def test_encoded_pictures_are_what_their_suffix_says(tiny: Generator, suffix: str, format: str):
+def test_encoded_pictures_are_what_their_suffix_says(tiny: Generator, suffix: str, format: str) -> None:
     image = tiny.sample()[0]
     data = images.encode(image, suffix)
     assert images.encode(image, suffix) == data
@@ -111,19 +113,19 @@ def test_encoded_pictures_are_what_their_suffix_says(tiny: Generator, suffix: st
         assert (np.asarray(read) == np.asarray(image)).all() == (format == "PNG")
 
 
-def test_a_picture_of_unknown_kind_is_refused(tiny: Generator, tmp_path):
+def test_a_picture_of_unknown_kind_is_refused(tiny: Generator, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"unknown kind of picture '\.txt'"):
         images.save(tiny.sample()[0], tmp_path / "face.txt")
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_save_themselves_as_the_library_does(tiny: Generator, tmp_path):
+def test_pictures_save_themselves_as_the_library_does(tiny: Generator, tmp_path: Path) -> None:
     image = tiny.sample()[0]
     image.save(tmp_path / "own.png")
     assert (tmp_path / "own.png").read_bytes() == images.encode(image, ".png")
 
 
-def test_pngs_of_smooth_pictures_are_no_larger_than_with_the_default_of_zlib():
+def test_pngs_of_smooth_pictures_are_no_larger_than_with_the_default_of_zlib() -> None:
     ramp = np.linspace(0, 200, 128)[:, None, None] + np.random.RandomState(0).randint(0, 4, (128, 128, 3))
     image = Image.fromarray(ramp.astype(np.uint8))
     default = io.BytesIO()
@@ -132,7 +134,7 @@ def test_pngs_of_smooth_pictures_are_no_larger_than_with_the_default_of_zlib():
 
 
 @pytest.mark.parametrize("size", [8, 16, 48])
-def test_resized_images_have_the_size_and_keep_their_settings(size: int, tmp_path):
+def test_resized_images_have_the_size_and_keep_their_settings(size: int, tmp_path: Path) -> None:
     image = images.remember(tile("red"), {"seed": 5})
     resized = images.resize(image, images.display_size(16, size))
     assert resized.size == (size, size)
@@ -141,7 +143,7 @@ def test_resized_images_have_the_size_and_keep_their_settings(size: int, tmp_pat
     assert Image.open(tmp_path / "a.png").text["seed"] == "5"
 
 
-def test_images_are_shown_at_256_at_least_and_never_between_whole_factors():
+def test_images_are_shown_at_256_at_least_and_never_between_whole_factors() -> None:
     assert [images.display_size(resolution) for resolution in (8, 64, 256, 1024)] == [256, 256, 256, 1024]
     for size, message in ((0, "integer from 1"), (24, "whole multiple"), (100, "whole multiple")):
         with pytest.raises(InputError, match=message):

@@ -11,7 +11,9 @@ import tarfile
 import threading
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +62,7 @@ def members(path: Path) -> dict[str, bytes]:
 # Folders.
 
 
-def test_a_folder_holds_the_picture_of_each_seed(job: Job, tmp_path):
+def test_a_folder_holds_the_picture_of_each_seed(job: Job, tmp_path: Path) -> None:
     assert write_folder(job, TEN, tmp_path / "out", batch_size=4) == 10
     expected = job.G.sample(seeds=TEN, batch_size=4, output_type="np")
     for seed, image in zip(TEN, expected, strict=True):
@@ -70,7 +72,7 @@ def test_a_folder_holds_the_picture_of_each_seed(job: Job, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 10
 
 
-def test_pictures_can_be_larger_and_resuming_knows_their_size(job: Job, tmp_path):
+def test_pictures_can_be_larger_and_resuming_knows_their_size(job: Job, tmp_path: Path) -> None:
     larger = Job(G=job.G, size=2 * job.G.img_resolution)
     write_folder(larger, TEN, tmp_path)
     with Image.open(tmp_path / "seed0003.png") as picture:
@@ -80,7 +82,7 @@ def test_pictures_can_be_larger_and_resuming_knows_their_size(job: Job, tmp_path
     assert write_folder(job, TEN, tmp_path, resume=True) == 10
 
 
-def test_resume_makes_what_is_missing_or_different_and_nothing_else(job: Job, tmp_path):
+def test_resume_makes_what_is_missing_or_different_and_nothing_else(job: Job, tmp_path: Path) -> None:
     write_folder(job, TEN, tmp_path)
     whole = contents(tmp_path)
     write_folder(Job(G=job.G, truncation_psi=0.5), [4], tmp_path)
@@ -105,7 +107,7 @@ def test_resume_makes_what_is_missing_or_different_and_nothing_else(job: Job, tm
         {"label": 1},
     ],
 )
-def test_resume_knows_every_setting(tmp_path, options: dict):
+def test_resume_knows_every_setting(tmp_path: Path, options: dict) -> None:
     G = tiny_generator(label_dim=3)
     plain, special = Job(G=G, label=0), Job(G=G, **({"label": 0} | options))
     write_folder(special, [1], tmp_path)
@@ -114,16 +116,18 @@ def test_resume_knows_every_setting(tmp_path, options: dict):
     assert write_folder(special, [1], tmp_path, resume=True) == 1
 
 
-def test_resume_of_noise_that_is_never_the_same_is_refused(job: Job, tmp_path):
+def test_resume_of_noise_that_is_never_the_same_is_refused(job: Job, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to resume"):
         write_folder(Job(G=job.G, noise_mode="random"), TEN, tmp_path, resume=True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interruption_leaves_whole_files_alone(job: Job, tmp_path, monkeypatch, error: type):
+def test_an_interruption_leaves_whole_files_alone(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type
+) -> None:
     real = Generator.sample
 
-    def sample(self, **options):
+    def sample(self: Any, **options: Any) -> Any:
         if 9 in options["seeds"]:
             raise error
         return real(self, **options)
@@ -136,8 +140,8 @@ def test_an_interruption_leaves_whole_files_alone(job: Job, tmp_path, monkeypatc
         Image.open(path).verify()
 
 
-def test_an_error_of_the_disk_ends_the_job(job: Job, tmp_path, monkeypatch):
-    def save(image, path):
+def test_an_error_of_the_disk_ends_the_job(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(image: Any, path: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(images, "save", save)
@@ -145,17 +149,17 @@ def test_an_error_of_the_disk_ends_the_job(job: Job, tmp_path, monkeypatch):
         write_folder(job, TEN, tmp_path)
 
 
-def test_rendering_waits_for_the_disk(job: Job, tmp_path, monkeypatch):
+def test_rendering_waits_for_the_disk(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images in memory are bounded by the batch and the threads, not by the job."""
     rendered, saved, most = 0, 0, 0
     real = Generator.sample
 
-    def sample(self, **options):
+    def sample(self: Any, **options: Any) -> Any:
         nonlocal rendered
         rendered += len(options["seeds"])
         return real(self, **options)
 
-    def save(image, path):
+    def save(image: Any, path: Any) -> None:
         nonlocal saved, most
         time.sleep(0.002)
         most = max(most, rendered - saved)
@@ -171,7 +175,7 @@ def test_rendering_waits_for_the_disk(job: Job, tmp_path, monkeypatch):
 # Tars.
 
 
-def test_a_tar_holds_picture_and_settings_of_each_seed_in_order(job: Job, tmp_path):
+def test_a_tar_holds_picture_and_settings_of_each_seed_in_order(job: Job, tmp_path: Path) -> None:
     report = write_tars(job, TEN, tmp_path, samples_per_tar=4, batch_size=4)
     names = [f"samples-00000{i}.tar" for i in range(3)]
     assert (report.written, report.kept) == (names, [])
@@ -186,14 +190,14 @@ def test_a_tar_holds_picture_and_settings_of_each_seed_in_order(job: Job, tmp_pa
         assert settings.items() >= {"seed": seed, "truncation_psi": 0.7, "noise_mode": "const"}.items()
 
 
-def test_nothing_in_a_tar_tells_who_made_it_and_when(job: Job, tmp_path):
+def test_nothing_in_a_tar_tells_who_made_it_and_when(job: Job, tmp_path: Path) -> None:
     write_tars(job, TEN, tmp_path)
     with tarfile.open(tmp_path / "samples-000000.tar") as archive:
         kinds = {(e.mtime, e.uid, e.gid, e.uname, e.gname, e.mode, e.type) for e in archive}
     assert kinds == {(0, 0, 0, "", "", 0o644, tarfile.REGTYPE)}
 
 
-def test_the_line_of_the_manifest_describes_the_tar(job: Job, tmp_path):
+def test_the_line_of_the_manifest_describes_the_tar(job: Job, tmp_path: Path) -> None:
     from hashlib import sha256
 
     write_tars(job, TEN, tmp_path, samples_per_tar=4)
@@ -209,7 +213,7 @@ def test_the_line_of_the_manifest_describes_the_tar(job: Job, tmp_path):
         assert line["job"]["weights_sha256"] == job.G.weights_sha256
 
 
-def test_jpegs_are_small_and_near(job: Job, tmp_path):
+def test_jpegs_are_small_and_near(job: Job, tmp_path: Path) -> None:
     write_tars(job, TEN, tmp_path, image_format="jpg", batch_size=4)
     found = members(tmp_path / "samples-000000.tar")
     first = Image.open(io.BytesIO(found["seed0000000003.jpg"]))
@@ -217,13 +221,13 @@ def test_jpegs_are_small_and_near(job: Job, tmp_path):
     assert abs(np.asarray(first).astype(int) - job.G.sample(seeds=[3], output_type="np")[0]).mean() < 8
 
 
-def test_on_a_gpu_the_next_batch_is_rendered_meanwhile(job: Job, monkeypatch):
+def test_on_a_gpu_the_next_batch_is_rendered_meanwhile(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [(seed, image.tobytes()) for seed, image in job.render(range(9), 2)]
     monkeypatch.setattr("stylegan.jobs.job.overlaps", lambda device: True)
     both = threading.Barrier(2, timeout=10)
     sample, taken = type(job.G).sample, []
 
-    def together(G, **settings):
+    def together(G: Any, **settings: Any) -> Any:
         if settings["seeds"][0] < 4:  # Neither of the first two batches ends before the other has begun.
             both.wait()
         return sample(G, **settings)
@@ -235,7 +239,7 @@ def test_on_a_gpu_the_next_batch_is_rendered_meanwhile(job: Job, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])
-def test_any_number_of_shards_makes_the_same_bytes(job: Job, tmp_path, count: int):
+def test_any_number_of_shards_makes_the_same_bytes(job: Job, tmp_path: Path, count: int) -> None:
     write_tars(job, TEN, tmp_path / "one", samples_per_tar=2)
     for index in range(count):
         write_tars(job, TEN, tmp_path / "many", shard=Shard(index, count), samples_per_tar=2)
@@ -258,7 +262,9 @@ main(sys.argv[1:])
 """
 
 
-def test_four_shards_one_killed_and_rerun_make_the_bytes_of_a_single_run(job: Job, tmp_path, monkeypatch):
+def test_four_shards_one_killed_and_rerun_make_the_bytes_of_a_single_run(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     job.G.save("tiny.safetensors")
     command = ["sample", "--model", "tiny.safetensors", "--seeds", "0-39", "--format", "tar", "--samples-per-tar", "3"]
@@ -289,7 +295,7 @@ def test_four_shards_one_killed_and_rerun_make_the_bytes_of_a_single_run(job: Jo
     assert seeds == [f"seed{seed:010d}.png" for seed in range(40)]
 
 
-def test_ranks_of_torchrun_make_the_bytes_of_a_single_run(job: Job, tmp_path):
+def test_ranks_of_torchrun_make_the_bytes_of_a_single_run(job: Job, tmp_path: Path) -> None:
     job.G.save(tmp_path / "tiny.safetensors")
     sample = f"{sys.executable} -m stylegan sample --model tiny.safetensors --seeds 3-12 --format tar --out two"
     ranks = sample + " --samples-per-tar 2 --shard $RANK/$WORLD_SIZE"
@@ -308,7 +314,7 @@ def test_ranks_of_torchrun_make_the_bytes_of_a_single_run(job: Job, tmp_path):
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
-def test_temporary_files_that_someone_may_be_writing_to_are_left(tmp_path):
+def test_temporary_files_that_someone_may_be_writing_to_are_left(tmp_path: Path) -> None:
     path, young, old = tmp_path / "a.tar", tmp_path / ".a.tar.1234.tmp", tmp_path / ".a.tar.5678.tmp"
     others = [tmp_path / ".ab.tar.1234.tmp", path]
     for file in (young, old, *others):
@@ -320,7 +326,7 @@ def test_temporary_files_that_someone_may_be_writing_to_are_left(tmp_path):
     assert set(tmp_path.iterdir()) == set(others)
 
 
-def test_finished_tars_are_kept_and_others_made_again(job: Job, tmp_path):
+def test_finished_tars_are_kept_and_others_made_again(job: Job, tmp_path: Path) -> None:
     write_tars(job, TEN, tmp_path, samples_per_tar=2)
     whole, before = contents(tmp_path), times(tmp_path)
     damaged = tmp_path / "samples-000001.tar"
@@ -334,12 +340,12 @@ def test_finished_tars_are_kept_and_others_made_again(job: Job, tmp_path):
     assert times(tmp_path)["samples-000000.tar"] == before["samples-000000.tar"]
 
 
-def test_more_seeds_go_on_where_the_job_ended(job: Job, tmp_path):
+def test_more_seeds_go_on_where_the_job_ended(job: Job, tmp_path: Path) -> None:
     write_tars(job, TEN[:4], tmp_path, samples_per_tar=2)
     assert write_tars(job, TEN, tmp_path, samples_per_tar=2).kept == ["samples-000000.tar", "samples-000001.tar"]
 
 
-def test_two_workers_on_one_shard_make_the_same_bytes(job: Job, tmp_path):
+def test_two_workers_on_one_shard_make_the_same_bytes(job: Job, tmp_path: Path) -> None:
     write_tars(job, TEN, tmp_path / "one", samples_per_tar=2)
     start = threading.Barrier(2)
 
@@ -368,7 +374,7 @@ def test_two_workers_on_one_shard_make_the_same_bytes(job: Job, tmp_path):
         ({"samples_per_tar": 5}, "seeds is '3-12' there and '3-7' here"),
     ],
 )
-def test_tars_of_another_job_are_not_mixed_in(job: Job, tmp_path, options: dict, difference: str):
+def test_tars_of_another_job_are_not_mixed_in(job: Job, tmp_path: Path, options: dict, difference: str) -> None:
     write_tars(job, TEN, tmp_path)
     before = contents(tmp_path)
     names = ("G", "truncation_psi", "noise_mode", "size")
@@ -388,26 +394,26 @@ def test_tars_of_another_job_are_not_mixed_in(job: Job, tmp_path, options: dict,
         ({"seeds": SeedRanges.parse("0-9,5")}, "seed 5 is there twice"),
     ],
 )
-def test_jobs_that_cannot_be_are_refused(job: Job, tmp_path, options: dict, message: str):
+def test_jobs_that_cannot_be_are_refused(job: Job, tmp_path: Path, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         write_tars(job, **({"seeds": TEN, "folder": tmp_path / "out"} | options))
     assert not (tmp_path / "out").exists()
 
 
-def test_noise_that_is_never_the_same_is_refused(job: Job, tmp_path):
+def test_noise_that_is_never_the_same_is_refused(job: Job, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="set noise_seed"):
         write_tars(Job(G=job.G, noise_mode="random"), TEN, tmp_path)
     write_tars(Job(G=job.G, noise_mode="random", noise_seed=1), TEN, tmp_path)
 
 
-def test_a_shard_of_all_seeds_that_there_are_is_made_at_once(job: Job, tmp_path):
+def test_a_shard_of_all_seeds_that_there_are_is_made_at_once(job: Job, tmp_path: Path) -> None:
     seeds = SeedRanges.parse("0-4294967295")
     report = write_tars(job, seeds, tmp_path, shard=Shard(1, 2**31), samples_per_tar=2)
     assert report.written == ["samples-000001.tar"]
     assert "seed0000000003.png" in members(tmp_path / "samples-000001.tar")
 
 
-def test_webdataset_reads_the_tars(job: Job, tmp_path):
+def test_webdataset_reads_the_tars(job: Job, tmp_path: Path) -> None:
     webdataset = pytest.importorskip("webdataset")
     write_tars(job, TEN, tmp_path, samples_per_tar=4, batch_size=4)
     samples = list(
@@ -418,7 +424,7 @@ def test_webdataset_reads_the_tars(job: Job, tmp_path):
     assert (np.asarray(samples[4]["png"]) == job.G.sample(seeds=TEN[4:8], output_type="np")[0]).all()
 
 
-def test_weights_are_told_apart(job: Job):
+def test_weights_are_told_apart(job: Job) -> None:
     same, other = tiny_generator(), tiny_generator(seed=1)
     assert same.weights_sha256 == job.G.weights_sha256 != other.weights_sha256
     half = tiny_generator()
@@ -429,12 +435,14 @@ def test_weights_are_told_apart(job: Job):
 # The command line.
 
 
-def test_sigterm_ends_the_command_and_leaves_no_temporary_file(job: Job, tmp_path, monkeypatch):
+def test_sigterm_ends_the_command_and_leaves_no_temporary_file(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     job.G.save("tiny.safetensors")
     real = Job.render
 
-    def render(self, seeds, batch_size):
+    def render(self: Any, seeds: Any, batch_size: Any) -> Iterator[Any]:
         for seed, image in real(self, seeds, batch_size):
             if seed == 12:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -448,14 +456,14 @@ def test_sigterm_ends_the_command_and_leaves_no_temporary_file(job: Job, tmp_pat
     assert all(len(members(path)) == 4 for path in Path("out").glob("*.tar"))
 
 
-def test_signals_are_as_before_afterwards():
+def test_signals_are_as_before_afterwards() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit), clean_up_on_sigterm():
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_folder_can_be_made_in_parts(job: Job, tmp_path, monkeypatch):
+def test_a_folder_can_be_made_in_parts(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     job.G.save("tiny.safetensors")
     for shard in ("0/3", "1/3", "2/3"):
@@ -476,7 +484,9 @@ def test_a_folder_can_be_made_in_parts(job: Job, tmp_path, monkeypatch):
         (["--format", "tar", "--out", "a/", "--noise-mode", "random"], "set noise_seed"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(tmp_path, monkeypatch, arguments: list[str], message: str):
+def test_options_that_do_not_fit_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli.main, ["sample", *arguments])
     assert result.exit_code == 1
@@ -485,7 +495,7 @@ def test_options_that_do_not_fit_are_refused(tmp_path, monkeypatch, arguments: l
 
 
 @pytest.mark.parametrize("shard", ["4/4", "1", "a/b", "-1/4", "1/0", "/"])
-def test_what_is_no_shard_is_a_usage_error(shard: str):
+def test_what_is_no_shard_is_a_usage_error(shard: str) -> None:
     assert CliRunner().invoke(cli.main, ["sample", "--shard", shard]).exit_code == 2
 
 
@@ -540,7 +550,7 @@ def unreadable(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [flipped, text_bomb, bomb, cut_short, another_seed, a_pipe, a_link, unreadable], ids=lambda d: d.__name__
 )
-def test_resuming_makes_what_is_not_the_picture_again(job: Job, tmp_path, damage):
+def test_resuming_makes_what_is_not_the_picture_again(job: Job, tmp_path: Path, damage: Callable[..., Any]) -> None:
     write_folder(job, TEN, tmp_path)
     before, whole = times(tmp_path), contents(tmp_path)
     damage(tmp_path / "seed0003.png")
@@ -549,14 +559,14 @@ def test_resuming_makes_what_is_not_the_picture_again(job: Job, tmp_path, damage
     assert {name for name, time in times(tmp_path).items() if before[name] != time} == {"seed0003.png"}
 
 
-def test_resuming_knows_another_model_of_the_same_name(job: Job, tmp_path):
+def test_resuming_knows_another_model_of_the_same_name(job: Job, tmp_path: Path) -> None:
     write_folder(job, [1], tmp_path)
     other = tiny_generator(seed=1)
     other.metadata["name"] = "tiny"
     assert write_folder(Job(G=other), [1], tmp_path, resume=True) == 1
 
 
-def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_made(job: Job, tmp_path):
+def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_made(job: Job, tmp_path: Path) -> None:
     (tmp_path / "seed0005.png").mkdir()
     (tmp_path / "samples-000000.tar").mkdir()
     for resume in (False, True):
@@ -567,7 +577,7 @@ def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_made(job: J
 
 
 @pytest.mark.parametrize("line", [b"[" * 100_000, b"null", b"{}", b'{"sha256": 3, "bytes": "x"}'])
-def test_odd_lines_of_the_manifest_are_made_again(job: Job, tmp_path, line: bytes):
+def test_odd_lines_of_the_manifest_are_made_again(job: Job, tmp_path: Path, line: bytes) -> None:
     write_tars(job, TEN, tmp_path)
     (tmp_path / "samples-000000.jsonl").write_bytes(line)
     assert write_tars(job, TEN, tmp_path).written == ["samples-000000.tar"]

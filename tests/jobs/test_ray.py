@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from stylegan.latents.ranges import SeedRanges
 from ..conftest import ROOT, tiny_generator
 
 
-def test_workers_of_ray_make_the_bytes_of_a_single_run(tmp_path):
+def test_workers_of_ray_make_the_bytes_of_a_single_run(tmp_path: Path) -> None:
     pytest.importorskip("ray.data")
     G = tiny_generator()
     G.save(tmp_path / "tiny.safetensors")

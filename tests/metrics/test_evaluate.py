@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,12 +30,12 @@ NAMES = ["fid24", "kid24", "precision24", "recall24", "ppl_w100", "ppl_zend100",
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory) -> Path:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
@@ -44,7 +45,7 @@ def G() -> Generator:
 
 
 @pytest.fixture(scope="module")
-def result(G, pictures, cache) -> dict:
+def result(G: Generator, pictures: Path, cache: Path) -> dict:
     before = torch.random.get_rng_state()
     found = evaluate(G, tiny_settings(pictures, cache), progress=False)
     assert torch.equal(before, torch.random.get_rng_state())
@@ -52,11 +53,11 @@ def result(G, pictures, cache) -> dict:
 
 
 @pytest.fixture(scope="module")
-def numbers(result) -> dict[str, float]:
+def numbers(result: dict) -> dict[str, float]:
     return {name: entry["value"] for name, entry in result["metrics"].items()}
 
 
-def test_every_metric_has_a_value(numbers):
+def test_every_metric_has_a_value(numbers: dict[str, float]) -> None:
     assert list(numbers) == NAMES
     assert all(value == value and abs(value) < 1e6 for value in numbers.values())
     assert numbers["fid24"] > 0
@@ -65,7 +66,7 @@ def test_every_metric_has_a_value(numbers):
     assert numbers["ls_w24"] >= 1
 
 
-def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result, G):
+def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result: dict, G: Generator) -> None:
     assert json.loads(json.dumps(result)) == result
     assert result["extractor"] == result["distance"]
     assert result["extractor"]["name"] == "random-conv"
@@ -87,7 +88,9 @@ def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result, G):
         assert len(entry) == 64
 
 
-def test_fid_is_that_of_the_images_that_sample_makes(G, numbers, pictures, cache):
+def test_fid_is_that_of_the_images_that_sample_makes(
+    G: Generator, numbers: dict[str, float], pictures: Path, cache: Path
+) -> None:
     """By the public verbs alone: image i is the one of seed i, its noise that of seed 2^31 + i."""
     network = load_extractor("random-conv")
     img = G.sample(
@@ -102,28 +105,36 @@ def test_fid_is_that_of_the_images_that_sample_makes(G, numbers, pictures, cache
 
 
 @pytest.mark.parametrize("batch_size", [7, 40])
-def test_the_batch_size_does_not_change_the_numbers(G, numbers, pictures, cache, batch_size):
+def test_the_batch_size_does_not_change_the_numbers(
+    G: Generator, numbers: dict[str, float], pictures: Path, cache: Path, batch_size: int
+) -> None:
     again = values(G, tiny_settings(pictures, cache, batch_size=batch_size))
     assert again == pytest.approx(numbers, rel=2e-2, abs=1e-4)  # PPL magnifies rounding, FID pixels that round over.
 
 
-def test_the_same_settings_give_the_same_numbers(G, numbers, pictures, cache):
+def test_the_same_settings_give_the_same_numbers(
+    G: Generator, numbers: dict[str, float], pictures: Path, cache: Path
+) -> None:
     assert values(G, tiny_settings(pictures, cache)) == numbers
 
 
-def test_seed_and_noise_change_the_numbers(G, numbers, pictures, cache):
+def test_seed_and_noise_change_the_numbers(
+    G: Generator, numbers: dict[str, float], pictures: Path, cache: Path
+) -> None:
     for options in ({"seed": 1}, {"noise_mode": "const"}):
         again = values(G, tiny_settings(pictures, cache, **options))
         assert not any(again[name] == numbers[name] for name in ("fid24", "kid24", "ppl_w100", "ppl_zend100"))
 
 
-def test_the_face_crop_changes_path_lengths_alone(G, numbers, pictures, cache):
+def test_the_face_crop_changes_path_lengths_alone(
+    G: Generator, numbers: dict[str, float], pictures: Path, cache: Path
+) -> None:
     again = values(G, tiny_settings(pictures, cache, face_crop=False))
     changed = {name for name in NAMES if again[name] != numbers[name]}
     assert changed == {"ppl_w100", "ppl_zend100"}
 
 
-def test_fewer_images_are_the_first_ones(G, pictures, cache):
+def test_fewer_images_are_the_first_ones(G: Generator, pictures: Path, cache: Path) -> None:
     both = values(G, tiny_settings(pictures, cache, metrics="fid24,fid12"))
     alone = values(G, tiny_settings(pictures, cache, metrics="fid12"))
     assert both["fid12"] == pytest.approx(alone["fid12"], rel=1e-5)
@@ -132,13 +143,13 @@ def test_fewer_images_are_the_first_ones(G, pictures, cache):
 # Images.
 
 
-def test_noise_is_not_drawn_as_z_is(G):
+def test_noise_is_not_drawn_as_z_is(G: Generator) -> None:
     images = Images(G)
     z, noise = images.z([3]), images.noise([3])
     assert not torch.allclose(noise[0].flatten(), z.flatten()[:16])
 
 
-def test_mixed_images_take_each_layer_from_one_of_their_latents_in_order(G):
+def test_mixed_images_take_each_layer_from_one_of_their_latents_in_order(G: Generator) -> None:
     images = Images(G, num_latents=3)
     mixed = images.mixed(range(40))
     sources = [G.mapping(G.z([3 * i + j for i in range(40)])) for j in range(3)]
@@ -151,19 +162,19 @@ def test_mixed_images_take_each_layer_from_one_of_their_latents_in_order(G):
     assert len({tuple(row) for row in first.tolist()}) > 5
 
 
-def test_one_latent_is_not_mixed(G):
+def test_one_latent_is_not_mixed(G: Generator) -> None:
     assert torch.equal(Images(G).images([2]), Images(G, num_latents=1).images([2]))
     assert not torch.equal(Images(G).images([2]), Images(G, num_latents=2).images([2]))
 
 
-def test_greyscale_models_are_seen_in_three_channels(pictures):
+def test_greyscale_models_are_seen_in_three_channels(pictures: Path) -> None:
     G = tiny_generator(img_channels=1)
     img = Images(G).images(range(2))
     assert img.shape == (2, 3, 16, 16)
     assert torch.equal(img[:, 0], img[:, 2])
 
 
-def test_conditional_models_get_the_labels_of_the_data(tmp_path, cache):
+def test_conditional_models_get_the_labels_of_the_data(tmp_path: Path, cache: Path) -> None:
     data = tiny_pictures(tmp_path / "labelled")
     labels = {f"{i:03d}.png": i % 2 for i in range(20)}
     (data / "labels.json").write_text(json.dumps({"labels": labels}))
@@ -179,29 +190,33 @@ def test_conditional_models_get_the_labels_of_the_data(tmp_path, cache):
 # The cache of real features.
 
 
-def test_the_second_evaluation_reads_no_picture(G, pictures, cache, numbers, monkeypatch):
-    def fail(*args, **options):
+def test_the_second_evaluation_reads_no_picture(
+    G: Generator, pictures: Path, cache: Path, numbers: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
         raise AssertionError("the pictures were read again")
 
     monkeypatch.setattr(features, "ImageDataset", fail)
     assert values(G, tiny_settings(pictures, cache, metrics="fid24"))["fid24"] == numbers["fid24"]
 
 
-def test_changed_pictures_are_looked_at_again(G, tmp_path, cache):
+def test_changed_pictures_are_looked_at_again(G: Generator, tmp_path: Path, cache: Path) -> None:
     data = tiny_pictures(tmp_path / "a")
     first = values(G, tiny_settings(data, cache, metrics="fid24"))
     tiny_pictures(data, 1, seed=9)
     assert values(G, tiny_settings(data, cache, metrics="fid24")) != first
 
 
-def test_the_same_pictures_elsewhere_are_known(G, tmp_path, cache, monkeypatch):
+def test_the_same_pictures_elsewhere_are_known(
+    G: Generator, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = values(G, tiny_settings(tiny_pictures(tmp_path / "b", seed=5), cache, metrics="fid24"))
     other = tiny_pictures(tmp_path / "c", seed=5)
     monkeypatch.setattr(features, "ImageDataset", None)
     assert values(G, tiny_settings(other, cache, metrics="fid24")) == first
 
 
-def test_damaged_features_in_the_cache_are_computed_again(G, pictures, tmp_path):
+def test_damaged_features_in_the_cache_are_computed_again(G: Generator, pictures: Path, tmp_path: Path) -> None:
     first = values(G, tiny_settings(pictures, tmp_path, metrics="fid24"))
     (file,) = tmp_path.glob("stylegan/features/*.safetensors")
     content = file.read_bytes()
@@ -210,7 +225,7 @@ def test_damaged_features_in_the_cache_are_computed_again(G, pictures, tmp_path)
     assert file.read_bytes() == content
 
 
-def test_more_pictures_than_before_are_computed_again(G, pictures, tmp_path):
+def test_more_pictures_than_before_are_computed_again(G: Generator, pictures: Path, tmp_path: Path) -> None:
     few = values(G, tiny_settings(pictures, tmp_path, metrics="fid8"))
     more = values(G, tiny_settings(pictures, tmp_path, metrics="fid24,fid8"))
     assert more["fid8"] == pytest.approx(few["fid8"], rel=1e-5)
@@ -219,19 +234,19 @@ def test_more_pictures_than_before_are_computed_again(G, pictures, tmp_path):
 # Errors.
 
 
-def test_fid_without_data_is_an_error(G):
+def test_fid_without_data_is_an_error(G: Generator) -> None:
     with pytest.raises(InputError, match="name a data set"):
         values(G, tiny_settings(None, None, metrics="fid10"))
 
 
-def test_data_of_a_lower_resolution_is_an_error(G, tmp_path, cache):
+def test_data_of_a_lower_resolution_is_an_error(G: Generator, tmp_path: Path, cache: Path) -> None:
     with pytest.raises(InputError, match="resolution must be a power of two from 8 to 8"):
         values(G, tiny_settings(tiny_pictures(tmp_path / "small", size=8), cache))
     with pytest.raises(DatasetError):
         values(G, tiny_settings(tmp_path / "missing", cache))
 
 
-def test_a_distance_must_be_perceptual(G, pictures, cache):
+def test_a_distance_must_be_perceptual(G: Generator, pictures: Path, cache: Path) -> None:
     class NoDistance(torch.nn.Module):
         name, is_perceptual = "none", False
 
@@ -239,7 +254,7 @@ def test_a_distance_must_be_perceptual(G, pictures, cache):
         values(G, tiny_settings(pictures, cache, metrics="ppl_w100", distance=NoDistance()))
 
 
-def test_a_model_that_makes_nan_has_no_metrics(pictures, cache):
+def test_a_model_that_makes_nan_has_no_metrics(pictures: Path, cache: Path) -> None:
     G = tiny_generator()
     G.mapping.requires_grad_(False)
     next(G.mapping.parameters()).fill_(float("nan"))
@@ -250,7 +265,7 @@ def test_a_model_that_makes_nan_has_no_metrics(pictures, cache):
 # Names.
 
 
-def test_names_tell_kind_and_number():
+def test_names_tell_kind_and_number() -> None:
     assert parse_metric("fid50k") == parse_metric("fid") == Metric("fid", 50_000)
     assert parse_metric("ppl_wend10k") == Metric("ppl_wend", 10_000)
     assert parse_metric("ls") == Metric("ls", 200_000)
@@ -259,7 +274,7 @@ def test_names_tell_kind_and_number():
 
 
 @pytest.mark.parametrize("name", ["fid0", "is50k", "ppl", "fid10m", "", "kid-5", "ppl_w50", "ls2"])
-def test_other_names_are_refused(name):
+def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"unknown metric|or more"):
         parse_metric(name)
 
@@ -284,7 +299,7 @@ if result:
 """
 
 
-def test_two_processes_give_the_numbers_of_one(G, pictures, tmp_path):
+def test_two_processes_give_the_numbers_of_one(G: Generator, pictures: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
@@ -301,7 +316,7 @@ def test_two_processes_give_the_numbers_of_one(G, pictures, tmp_path):
     assert {name: entry["value"] for name, entry in two["metrics"].items()} == pytest.approx(one, rel=1e-6)
 
 
-def test_the_command_writes_json_and_shows_the_values(G, pictures, tmp_path):
+def test_the_command_writes_json_and_shows_the_values(G: Generator, pictures: Path, tmp_path: Path) -> None:
     G.save(tmp_path / "G.safetensors")
     arguments = ["evaluate", str(tmp_path / "G.safetensors"), "--data", str(pictures), "--metrics", "fid24,ppl_w100"]
     arguments += ["--extractor", "random-conv", "--distance", "random-conv", "--cache-dir", str(tmp_path / "cache")]
@@ -315,7 +330,7 @@ def test_the_command_writes_json_and_shows_the_values(G, pictures, tmp_path):
     assert "are rough; compare them at equal counts alone" in done.output
 
 
-def test_the_command_has_the_defaults_of_the_settings():
+def test_the_command_has_the_defaults_of_the_settings() -> None:
     """They stand twice, since the command line imports the metrics only where they are used."""
     options = {option.name: option.default for option in evaluate_command.params}
     defaults = {name: value for name, value in dataclasses.asdict(Settings()).items() if value is not None}
@@ -323,7 +338,7 @@ def test_the_command_has_the_defaults_of_the_settings():
     assert {name: options[name] for name in defaults} == defaults
 
 
-def test_the_command_tells_errors_in_one_line(tmp_path):
+def test_the_command_tells_errors_in_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--metrics", "fid10"])
     assert done.exit_code == 1
     assert "name a data set (--data)" in done.output

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -55,11 +57,11 @@ FAMILY = Family(("mean-colour",), make=MeanColour)
 
 
 @pytest.fixture
-def new_file(monkeypatch, tmp_path):
+def new_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Put a file into the folder of a package, for one test."""
     added = []
 
-    def add(package, name: str, text: str) -> None:
+    def add(package: Any, name: str, text: str) -> None:
         folder = tmp_path / package.__name__
         folder.mkdir()
         (folder / f"{name}.py").write_text(text)
@@ -77,7 +79,7 @@ def new_file(monkeypatch, tmp_path):
     forget()
 
 
-def test_a_metric_is_one_file(new_file, tmp_path: Path):
+def test_a_metric_is_one_file(new_file: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown metric"):
         parse_metric("mean_distance20")
     new_file(stylegan.metrics, "mean_distance", METRIC)
@@ -97,7 +99,7 @@ def test_a_metric_is_one_file(new_file, tmp_path: Path):
     assert json.loads((tmp_path / "x").read_text())["metrics"].keys() == {"mean_distance20"}
 
 
-def test_an_extractor_is_one_file(new_file, tmp_path: Path):
+def test_an_extractor_is_one_file(new_file: Any, tmp_path: Path) -> None:
     new_file(stylegan.extractors, "mean_colour", EXTRACTOR)
     assert load_extractor("mean-colour").name == "mean-colour"
     with pytest.raises(NotFoundError, match="inception-2015, mean-colour, st-lpips-vgg"):

@@ -1,6 +1,7 @@
 """The paper's tables with results of one's own."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -25,7 +26,7 @@ def cells(text: str, row: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
-def test_own_numbers_stand_beside_the_published_ones():
+def test_own_numbers_stand_beside_the_published_ones() -> None:
     text = make_table("configurations", [("F", result(fid50k=12.345)), ("E", result(fid50k=13.0))])
     assert cells(text, "F: + mixing regularization") == ["12.35", "5.17", "4.40"]
     assert cells(text, "E: + noise inputs") == ["13.00", "5.06", "4.42"]
@@ -33,7 +34,7 @@ def test_own_numbers_stand_beside_the_published_ones():
     assert text.endswith("Own numbers: FID with st-lpips-vgg; data faces.zip; fid50k: 1,000 images.\n")
 
 
-def test_numbers_of_extractors_with_another_scale_keep_three_digits():
+def test_numbers_of_extractors_with_another_scale_keep_three_digits() -> None:
     text = make_table(
         "configurations", [("F", result(fid50k=3.14159e-4)), ("E", result(fid50k=0.0271)), ("D", result(fid50k=0))]
     )
@@ -42,12 +43,12 @@ def test_numbers_of_extractors_with_another_scale_keep_three_digits():
     assert cells(text, "D: + no traditional input")[0] == "0.00"
 
 
-def test_mixing_has_one_result_for_each_number_of_latents():
+def test_mixing_has_one_result_for_each_number_of_latents() -> None:
     runs = [("90", result(num_latents=n, fid10k=float(n))) for n in (4, 1, 2)]
     assert cells(make_table("mixing", runs), "F: 90%")[:4] == ["1.00", "2.00", "", "4.00"]
 
 
-def test_mapping_shows_a_row_in_the_space_that_it_is_about():
+def test_mapping_shows_a_row_in_the_space_that_it_is_about() -> None:
     own = result(fid50k=1, ppl_z=2, ppl_zend=3, ls_z=4, ppl_w=5, ppl_wend10k=6, ls_w20k=7)
     text = make_table("mapping", [("traditional-8", own)])
     assert cells(text, "traditional, depth 8, Z")[:4] == ["1.00", "2.00", "3.00", "4.00"]
@@ -56,27 +57,27 @@ def test_mapping_shows_a_row_in_the_space_that_it_is_about():
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_every_row_is_as_wide_as_its_header(name):
+def test_every_row_is_as_wide_as_its_header(name: str) -> None:
     lines = [line for line in make_table(name, []).splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
     for row in TABLES[name].rows:
         assert len(row.published) == len(TABLES[name].columns) * len(TABLES[name].data)
 
 
-def test_results_of_different_extractors_are_not_put_in_one_table():
+def test_results_of_different_extractors_are_not_put_in_one_table() -> None:
     runs = [("E", result(fid50k=1)), ("F", result(extractor="inception-2015", fid50k=1))]
     with pytest.raises(InputError, match="differ in their extractor"):
         make_table("configurations", runs)
 
 
-def test_unknown_rows_and_tables_are_told_the_known_ones():
+def test_unknown_rows_and_tables_are_told_the_known_ones() -> None:
     with pytest.raises(InputError, match="expected one of A, B, C, D, E, F"):
         make_table("configurations", [("G", result())])
     with pytest.raises(InputError, match="configurations, mixing, paths, mapping"):
         make_table("figures", [])
 
 
-def test_the_command_reads_results_and_writes_markdown(tmp_path):
+def test_the_command_reads_results_and_writes_markdown(tmp_path: Path) -> None:
     path = tmp_path / "f.json"
     path.write_text(json.dumps(result(fid50k=3.0)))
     shown = CliRunner().invoke(main, ["table", "configurations", f"F={path}"])
@@ -87,7 +88,7 @@ def test_the_command_reads_results_and_writes_markdown(tmp_path):
     assert (tmp_path / "t.md").read_text() == shown.output
 
 
-def test_files_that_are_no_results_are_refused(tmp_path):
+def test_files_that_are_no_results_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     for content in ("no json", "[]", "{}"):
         path.write_text(content)

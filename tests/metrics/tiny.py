@@ -1,6 +1,7 @@
 """A tiny model, tiny pictures, and an evaluation that takes a second."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,12 +35,12 @@ def tiny_pictures(folder: Path, n: int = 20, size: int = 16, *, seed: int = 0) -
     return folder
 
 
-def tiny_settings(data: Path, cache_dir: Path, **options) -> Settings:
+def tiny_settings(data: Path, cache_dir: Path, **options: Any) -> Settings:
     defaults = {"metrics": METRICS, "extractor": "random-conv", "distance": "random-conv", "classifiers": [Bright()]}
     return Settings(data=data, cache_dir=cache_dir, **{**defaults, **options})
 
 
-def values(G: Generator, settings: Settings, **options) -> dict[str, float]:
+def values(G: Generator, settings: Settings, **options: Any) -> dict[str, float]:
     result = evaluate(G, settings, progress=False, **options)
     return {name: entry["value"] for name, entry in result["metrics"].items()}
 

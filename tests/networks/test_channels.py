@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from PIL import Image
 
 from stylegan import Generator, animation, figures, grid, images
@@ -205,7 +206,9 @@ def test_the_demo_shows_alpha(with_alpha: Generator, tmp_path: Path) -> None:
 # Commands
 
 
-def test_commands_keep_alpha_or_say_before_the_work_that_it_would_be_lost(run, with_alpha: Generator) -> None:
+def test_commands_keep_alpha_or_say_before_the_work_that_it_would_be_lost(
+    run: Callable[..., Result], with_alpha: Generator
+) -> None:
     with_alpha.save("m.safetensors")
     model = ("--model", "m.safetensors")
     commands = [("sample", "--seeds", "0-1"), ("mix", "--columns", "0", "--rows", "1"), ("truncate", "--seeds", "0")]

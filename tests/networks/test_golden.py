@@ -6,6 +6,7 @@ same network in float64, and the official number by its own.
 """
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -72,14 +73,14 @@ def rendered(request: pytest.FixtureRequest, golden: Golden) -> Golden:
     return golden
 
 
-def test_w(golden: Golden):
+def test_w(golden: Golden) -> None:
     torch.testing.assert_close(golden.Gs.mapping(golden["z"], golden.labels), golden["w"], rtol=1e-5, atol=1e-5)
     if "G_w" in golden:
         torch.testing.assert_close(golden.G.mapping(golden["z"], golden.labels), golden["G_w"], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("key", TRUNCATIONS)
-def test_truncation(rendered: Golden, key: str):
+def test_truncation(rendered: Golden, key: str) -> None:
     if key not in rendered:
         pytest.skip("not in this set")
     G = rendered.Gs
@@ -88,7 +89,7 @@ def test_truncation(rendered: Golden, key: str):
 
 
 @pytest.mark.parametrize(("key", "psi"), [("img_psi0", 0.0), ("img_psim05", -0.5)])
-def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: float):
+def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: float) -> None:
     if key not in rendered:
         pytest.skip("not in this set")
     G = rendered.Gs
@@ -97,7 +98,7 @@ def test_truncation_with_the_static_cutoff(rendered: Golden, key: str, psi: floa
     assert_right(G, G.truncate(ws_of(rendered), psi, cutoff), rendered[key], lod=0)
 
 
-def test_other_generator_of_the_file(rendered: Golden):
+def test_other_generator_of_the_file(rendered: Golden) -> None:
     if "img_G_default" not in rendered:
         pytest.skip("not in this set")
     G = rendered.G
@@ -106,13 +107,13 @@ def test_other_generator_of_the_file(rendered: Golden):
 
 
 @pytest.mark.parametrize("key", ["wplus_random", "wplus_mix"])
-def test_one_w_for_each_layer(rendered: Golden, key: str):
+def test_one_w_for_each_layer(rendered: Golden, key: str) -> None:
     if key not in rendered:
         pytest.skip("not in this set")
     assert_right(rendered.Gs, rendered[key], rendered[f"img_{key}"], lod=0)
 
 
-def test_mix_styles_makes_the_official_mixture(golden: Golden):
+def test_mix_styles_makes_the_official_mixture(golden: Golden) -> None:
     if "wplus_mix" not in golden or golden.Gs.num_ws == 1:
         pytest.skip("not in this set")
     ws = ws_of(golden)
@@ -122,7 +123,7 @@ def test_mix_styles_makes_the_official_mixture(golden: Golden):
     )
 
 
-def test_given_noise(rendered: Golden):
+def test_given_noise(rendered: Golden) -> None:
     if "noise_in/4x4/Const/Noise" not in rendered:
         pytest.skip("not in this set")
     noise = [rendered[f"noise_in/{scope}/Noise"] for scope in SCOPES[: rendered.Gs.num_ws]]
@@ -130,7 +131,7 @@ def test_given_noise(rendered: Golden):
     assert_right(rendered.Gs, ws, rendered["img_random_noise"], noise=noise, lod=0)
 
 
-def test_levels_of_detail(rendered: Golden):
+def test_levels_of_detail(rendered: Golden) -> None:
     G = rendered.Gs
     ws = G.truncate(ws_of(rendered), *G.recommended_truncation.values())
     for key in rendered.arrays:
@@ -138,7 +139,7 @@ def test_levels_of_detail(rendered: Golden):
             assert_right(G, ws, rendered[key], lod=float(key.removeprefix("img_lod")))
 
 
-def test_stored_level_of_detail_is_the_default():
+def test_stored_level_of_detail_is_the_default() -> None:
     golden = load_golden(GOLDEN / "pickle_lod1.5")
     G = golden.Gs
     assert (G.synthesis.lod, golden.D.lod) == (1.5, 1.5)
@@ -147,12 +148,12 @@ def test_stored_level_of_detail_is_the_default():
     assert_close(golden.D(golden["reals"]), golden["D_reals_lod1.5"])
 
 
-def test_static_truncation_is_read_from_the_file(golden: Golden):
+def test_static_truncation_is_read_from_the_file(golden: Golden) -> None:
     expected = {"pickle_lod1.5": (0.6, 5), "traditional8": (1.0, None)}.get(golden.name, (0.7, 8))
     assert tuple(golden.Gs.config[key] for key in ("truncation_psi", "truncation_cutoff")) == expected
 
 
-def test_official_uint8_images(golden: Golden):
+def test_official_uint8_images(golden: Golden) -> None:
     if "img_default_uint8_nhwc" not in golden:
         pytest.skip("not in this set")
     expected = golden["img_default_uint8_nhwc"].numpy().astype(int)
@@ -162,11 +163,11 @@ def test_official_uint8_images(golden: Golden):
     assert (given != expected).mean() <= (2e-4 if golden.name == "B" else 0)
 
 
-def test_every_activation(golden_t: Golden):
+def test_every_activation(golden_t: Golden) -> None:
     G, w = golden_t.Gs, golden_t["w"][:1]
     seen: dict[str, Tensor] = {}
 
-    def record(name: str):
+    def record(name: str) -> Callable[..., Any]:
         return lambda module, args, output: seen.__setitem__(name, output)
 
     hooks = [G.synthesis.layers[i].register_forward_hook(record(SCOPES[i])) for i in range(G.num_ws)]
@@ -188,7 +189,7 @@ def test_every_activation(golden_t: Golden):
         torch.testing.assert_close(x, golden_t[f"layer/mapping_Dense{i}"], rtol=1e-5, atol=1e-6)
 
 
-def test_weights_at_run_time(golden_t: Golden):
+def test_weights_at_run_time(golden_t: Golden) -> None:
     """The constants of the equalized learning rate, layer by layer, not only in their product."""
     G: SynthesisNetwork = golden_t.Gs.synthesis
     dense, conv, up = golden_t.Gs.mapping.layers[0], G.layers[1].source, G.layers[2].source
@@ -204,7 +205,7 @@ def test_weights_at_run_time(golden_t: Golden):
         torch.testing.assert_close(ours.flatten()[:64], golden_t[f"runtime/{key}"], rtol=1e-6, atol=1e-7)
 
 
-def test_discriminator(golden: Golden):
+def test_discriminator(golden: Golden) -> None:
     labels = golden["real_labels"] if golden.D.label_dim else None
 
     def scores(key: str, n: int, lod: float = 0.0) -> None:
@@ -221,7 +222,7 @@ def test_discriminator(golden: Golden):
         scores("D_reals", len(golden["reals"]))
 
 
-def test_discriminator_with_other_groups(golden: Golden):
+def test_discriminator_with_other_groups(golden: Golden) -> None:
     if "D_reals_group2" not in golden:
         pytest.skip("not in this set")
     D = golden.D

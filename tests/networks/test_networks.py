@@ -1,6 +1,7 @@
 """The networks: sizes, options, operators against their plain definitions, errors."""
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ def our_key(network: str, name: str) -> str:
 
 
 @pytest.mark.parametrize(("network", "parameters"), [("G", 26_219_627), ("D", 23_087_249)])
-def test_official_ffhq_networks_have_these_variables(network: str, parameters: int):
+def test_official_ffhq_networks_have_these_variables(network: str, parameters: int) -> None:
     with torch.device("meta"):
         ours = Generator(seed=None) if network == "G" else Discriminator(seed=None)
     assert sum(p.numel() for p in ours.parameters()) == parameters
@@ -56,7 +57,7 @@ def test_official_ffhq_networks_have_these_variables(network: str, parameters: i
 
 
 @pytest.mark.parametrize("channels", [(3, 5), (8, 2)])
-def test_fused_operators_equal_their_definitions(channels: tuple[int, int]):
+def test_fused_operators_equal_their_definitions(channels: tuple[int, int]) -> None:
     x, w = torch.randn(2, channels[0], 8, 8), torch.randn(channels[1], channels[0], 3, 3)
     torch.testing.assert_close(ops.upscale_conv2d(x, w), ops.conv2d(ops.upscale(x), w), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ops.conv2d_downscale(x, w), ops.downscale(ops.conv2d(x, w)), rtol=1e-4, atol=1e-5)
@@ -65,7 +66,7 @@ def test_fused_operators_equal_their_definitions(channels: tuple[int, int]):
 @pytest.mark.parametrize(
     ("taps", "before", "after"), [([1, 2, 1], 1, 1), ([1, 3, 3, 1], 1, 2), ([1], 0, 0), ([1, 2], 0, 1)]
 )
-def test_blur_is_a_normalized_correlation_with_zero_borders(taps: list[float], before: int, after: int):
+def test_blur_is_a_normalized_correlation_with_zero_borders(taps: list[float], before: int, after: int) -> None:
     x = torch.randn(1, 2, 6, 7)
     padded = F.pad(x, [before, after, before, after])
     expected = (
@@ -75,14 +76,14 @@ def test_blur_is_a_normalized_correlation_with_zero_borders(taps: list[float], b
     torch.testing.assert_close(ops.blur(x, ops.blur_kernel(taps)), expected)
 
 
-def test_asymmetric_blur_is_not_flipped():
+def test_asymmetric_blur_is_not_flipped() -> None:
     impulse = torch.zeros(1, 1, 5, 5)
     impulse[..., 2, 2] = 1
     row = ops.blur(impulse, ops.blur_kernel([1, 2, 5]))[0, 0, 2]
     assert row.argmax() == 1  # A correlation: the last tap reaches the pixel to its left.
 
 
-def test_minibatch_stddev_groups_sample_i_with_i_mod_m():
+def test_minibatch_stddev_groups_sample_i_with_i_mod_m() -> None:
     x = torch.randn(6, 4, 2, 2)
     y = ops.minibatch_stddev(x, group_size=3, num_features=2)
     assert y.shape == (6, 6, 2, 2)
@@ -93,7 +94,7 @@ def test_minibatch_stddev_groups_sample_i_with_i_mod_m():
         torch.testing.assert_close(y[i, 5], std[2:].mean().expand(2, 2))
 
 
-def test_instance_norm_keeps_float32_statistics():
+def test_instance_norm_keeps_float32_statistics() -> None:
     x = torch.randn(1, 4, 64, 64) + 50
     exact = (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), correction=0, keepdim=True)
     assert (ops.instance_norm(x.bfloat16()).float() - exact).abs().mean() < 0.2
@@ -102,7 +103,7 @@ def test_instance_norm_keeps_float32_statistics():
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("n", [1, 2])
-def test_gradient_of_instance_norm(n, layout):
+def test_gradient_of_instance_norm(n: int, layout: torch.memory_format) -> None:
     x, gradient = torch.randn(2, n, 5, 8, 8, generator=torch.Generator().manual_seed(0))
     found = []
     for dtype in (torch.float32, torch.float64):
@@ -115,7 +116,7 @@ def test_gradient_of_instance_norm(n, layout):
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 32, 128])
-def test_any_power_of_two(resolution: int):
+def test_any_power_of_two(resolution: int) -> None:
     G, D = PRESETS["F"].build(img_resolution=resolution)
     assert G.num_ws == 2 * (resolution.bit_length() - 2)
     with torch.no_grad():
@@ -124,14 +125,14 @@ def test_any_power_of_two(resolution: int):
         assert D(img).shape == (2, 1)
 
 
-def test_sizes_above_1024():
+def test_sizes_above_1024() -> None:
     with torch.device("meta"):
         G = Generator(img_resolution=2048, seed=None)
         assert G.synthesis(torch.empty(1, 20, 512)).shape == (1, 3, 2048, 2048)
 
 
 @pytest.mark.parametrize("resolution", [0, 4, 12, 1000, 64.0, "64", None, True, 2**20, -8])
-def test_other_resolutions_are_refused(resolution):
+def test_other_resolutions_are_refused(resolution: Any) -> None:
     with pytest.raises(InputError, match="power of two"):
         Generator(img_resolution=resolution)
     with pytest.raises(InputError, match="power of two"):
@@ -139,7 +140,7 @@ def test_other_resolutions_are_refused(resolution):
 
 
 @pytest.mark.parametrize("name", "ABCDEF")
-def test_presets(name: str):
+def test_presets(name: str) -> None:
     G, D = PRESETS[name].build(img_resolution=32)
     layer = G.synthesis.layers[2]
     assert (len(G.mapping.layers) == 0) == (name in "AB")
@@ -152,7 +153,7 @@ def test_presets(name: str):
         assert D(G(G.z(range(4)))).shape == (4, 1)
 
 
-def test_conditional_networks_depend_on_the_label():
+def test_conditional_networks_depend_on_the_label() -> None:
     G = tiny_generator(label_dim=3)
     D = Discriminator(img_resolution=16, fmap_base=128, fmap_max=16, label_dim=3).requires_grad_(False)
     labels = torch.eye(3)
@@ -162,14 +163,14 @@ def test_conditional_networks_depend_on_the_label():
     assert len(scores.unique()) == 3
 
 
-def test_fractional_lod_blends_its_neighbours(tiny: Generator):
+def test_fractional_lod_blends_its_neighbours(tiny: Generator) -> None:
     ws = tiny.broadcast(tiny.mapping(tiny.z(3)))
     at = {lod: tiny.synthesis(ws, lod=lod) for lod in (0, 0.25, 1, 2)}
     torch.testing.assert_close(at[0.25], torch.lerp(at[0], at[1], 0.25))
     assert (at[2][..., 0::4, 0::4] == at[2][..., 3::4, 3::4]).all()
 
 
-def test_same_seed_same_initial_weights_and_the_global_state_is_untouched():
+def test_same_seed_same_initial_weights_and_the_global_state_is_untouched() -> None:
     torch.manual_seed(7)
     before = torch.get_rng_state()
     a, b, c = (Generator(img_resolution=8, seed=seed) for seed in (1, 1, 2))
@@ -180,7 +181,7 @@ def test_same_seed_same_initial_weights_and_the_global_state_is_untouched():
 
 
 @pytest.mark.parametrize("equalized_lr", [True, False])
-def test_initial_weights(equalized_lr: bool):
+def test_initial_weights(equalized_lr: bool) -> None:
     G = SynthesisNetwork(img_resolution=8, w_dim=256, fmap_max=64, equalized_lr=equalized_lr)
     conv = G.layers[1].source
     assert isinstance(conv, Conv2d)
@@ -192,14 +193,14 @@ def test_initial_weights(equalized_lr: bool):
     torch.testing.assert_close(mapping.scaled_weight().std().item(), (2 / 512) ** 0.5, rtol=0.05, atol=0)
 
 
-def test_a_typo_in_an_argument_raises():
+def test_a_typo_in_an_argument_raises() -> None:
     with pytest.raises(
         InputError, match="mapping: unknown argument 'num_layer'; MappingNetwork has num_layers, hidden"
     ):
         Generator(img_resolution=8, mapping={"num_layer": 2})
 
 
-def test_errors_name_what_was_expected(tiny: Generator):
+def test_errors_name_what_was_expected(tiny: Generator) -> None:
     w = tiny.mapping(tiny.z([0]))
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8, mbstd_group_size=4)
     for call, message in [
@@ -246,7 +247,7 @@ def test_errors_name_what_was_expected(tiny: Generator):
         ({"synthesis": {"lod": "1"}}, "lod must be"),
     ],
 )
-def test_odd_settings_are_one_error_in_calls_and_in_checkpoints(options: dict, message: str):
+def test_odd_settings_are_one_error_in_calls_and_in_checkpoints(options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Generator(img_resolution=8, **options)
     if "seed" not in options:  # No checkpoint has one.
@@ -255,7 +256,7 @@ def test_odd_settings_are_one_error_in_calls_and_in_checkpoints(options: dict, m
             build_network(Generator, Loaded(Checkpoint("Generator", config, {}), "x"))
 
 
-def test_networks_on_the_meta_device_have_no_pictures():
+def test_networks_on_the_meta_device_have_no_pictures() -> None:
     with torch.device("meta"):
         G = Generator(img_resolution=8, seed=None)
     for call in (G.sample, lambda: G.z(1), lambda: G.noise(1), lambda: G.render(torch.zeros(1, 4, 512))):

@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +26,7 @@ OF_G = {
 OF_D = {"from_rgb_activations": 2, "widen_first": True}
 
 
-def generator(**synthesis) -> Generator:
+def generator(**synthesis: Any) -> Generator:
     """With biases, so that it matters where they are added."""
     G = tiny_generator(synthesis=synthesis)
     for name, p in G.named_parameters():
@@ -37,12 +39,12 @@ def image(G: Generator) -> torch.Tensor:
     return G.sample(seeds=[1], output_type="pt", noise_mode="random", noise_seed=2)
 
 
-def discriminator(**options) -> Discriminator:
+def discriminator(**options: Any) -> Discriminator:
     return Discriminator(img_resolution=16, fmap_base=64, fmap_max=16, blur_filter=[1, 2, 1], **options)
 
 
 @pytest.mark.parametrize("name", OF_G)
-def test_a_field_may_stand_beside_quirks_or_in_it(name):
+def test_a_field_may_stand_beside_quirks_or_in_it(name: str) -> None:
     field = {name: OF_G[name]}
     flat, mapping, quirks = generator(**field), generator(quirks=field), generator(quirks=Quirks(**field))
     assert torch.equal(image(flat), image(mapping))
@@ -52,7 +54,7 @@ def test_a_field_may_stand_beside_quirks_or_in_it(name):
     assert not torch.equal(image(mapping), image(generator()))
 
 
-def test_the_same_of_a_discriminator():
+def test_the_same_of_a_discriminator() -> None:
     flat, mapping = discriminator(**OF_D), discriminator(quirks=OF_D)
     img = torch.linspace(-1, 1, 3 * 16 * 16).reshape(1, 3, 16, 16)
     assert torch.equal(flat(img), mapping(img))
@@ -62,7 +64,7 @@ def test_the_same_of_a_discriminator():
     }
 
 
-def test_files_of_before_are_the_same_networks(tmp_path):
+def test_files_of_before_are_the_same_networks(tmp_path: Path) -> None:
     G, D = generator(quirks=OF_G), discriminator(quirks=OF_D)
     for network, cls in ((G, Generator), (D, Discriminator)):
         config = spread_quirks(network.config)
@@ -75,7 +77,7 @@ def test_files_of_before_are_the_same_networks(tmp_path):
             assert loaded.weights_sha256 == G.weights_sha256
 
 
-def test_the_digest_is_that_of_before():
+def test_the_digest_is_that_of_before() -> None:
     G = generator(quirks=OF_G)
     flat = copy.deepcopy(G.config)
     flat["synthesis"] |= flat["synthesis"].pop("quirks")
@@ -86,7 +88,7 @@ def test_the_digest_is_that_of_before():
     assert (own["from_rgb_activations"], own["widen_first"]) == (1, False)
 
 
-def test_configs_with_quirks_are_json_and_make_the_network_again():
+def test_configs_with_quirks_are_json_and_make_the_network_again() -> None:
     config = json.loads(json.dumps(generator(quirks=Quirks(**OF_G)).config))
     assert Generator(**config).config["synthesis"]["quirks"] == OF_G
     config = json.loads(json.dumps(discriminator(quirks=DiscriminatorQuirks(**OF_D)).config))
@@ -108,12 +110,12 @@ def test_configs_with_quirks_are_json_and_make_the_network_again():
         ({"quirks": {"bias_before_blur": True}, "bias_before_blur": True}, "bias_before_blur is given twice"),
     ],
 )
-def test_other_quirks_are_refused(options, message):
+def test_other_quirks_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         generator(**options)
 
 
-def test_activation_before_the_filter():
+def test_activation_before_the_filter() -> None:
     """And once more after the noise; a layer without a filter is an official one."""
     fields = {"quirks": {"activate_before_blur": True}}
     G, official = generator(**fields), generator()
@@ -123,14 +125,14 @@ def test_activation_before_the_filter():
 
 
 @pytest.mark.parametrize("fields", [{"from_rgb_kernel": 3}, {"linear_dense": True}])
-def test_other_layers_of_a_discriminator(fields):
+def test_other_layers_of_a_discriminator(fields: dict[str, Any]) -> None:
     D = discriminator(quirks=fields)
     assert D.config["quirks"] == {"from_rgb_activations": 1, "widen_first": False} | fields
     img = torch.linspace(-1, 1, 3 * 16 * 16).reshape(1, 3, 16, 16)
     assert not torch.equal(D(img), discriminator()(img))
 
 
-def test_other_quirks_of_a_discriminator_are_refused():
+def test_other_quirks_of_a_discriminator_are_refused() -> None:
     with pytest.raises(InputError, match="from_rgb_kernel must be 1 or 3, got 5"):
         discriminator(quirks={"from_rgb_kernel": 5})
     with pytest.raises(InputError, match="linear_dense must be True or False, got 2"):

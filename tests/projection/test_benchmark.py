@@ -1,13 +1,15 @@
 """The benchmark of projection runs, and prints a row for each number of steps."""
 
 import re
+from pathlib import Path
 
 from click.testing import CliRunner
 
 from benchmarks.projection import main
+from stylegan import Generator
 
 
-def test_every_number_of_steps_has_a_row(tmp_path, faces):
+def test_every_number_of_steps_has_a_row(tmp_path: Path, faces: Generator) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
     for seed in (1, 2):

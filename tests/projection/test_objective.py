@@ -15,7 +15,7 @@ from stylegan.projection.objective import (
 )
 
 
-def test_the_learning_rate_ramps_as_in_the_paper():
+def test_the_learning_rate_ramps_as_in_the_paper() -> None:
     """1,000 steps: up in a line for 50, down as a cosine over the last 250."""
     factors = [learning_rate_factor(step, 1000) for step in range(1001)]
     assert factors[0] == 0
@@ -25,7 +25,7 @@ def test_the_learning_rate_ramps_as_in_the_paper():
     assert factors[1000] == pytest.approx(0, abs=1e-12)
 
 
-def test_exploration_falls_as_a_square_to_zero_in_three_quarters():
+def test_exploration_falls_as_a_square_to_zero_in_three_quarters() -> None:
     assert exploration(0, 1000) == 0.15
     assert exploration(375, 1000) == pytest.approx(0.15 / 4)
     assert exploration(750, 1000) == exploration(900, 1000) == 0
@@ -49,14 +49,14 @@ def by_loops(noise: torch.Tensor) -> float:
         )
 
 
-def test_the_noise_regularization_is_that_of_the_formula():
+def test_the_noise_regularization_is_that_of_the_formula() -> None:
     generator = torch.Generator().manual_seed(0)
     maps = [torch.randn(2, 1, r, r, generator=generator) for r in (4, 8, 16)]
     expected = [sum(by_loops(noise[i, 0].double()) for noise in maps) for i in range(2)]
     assert noise_regularization(maps).tolist() == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_picture_in_the_noise_costs_more_than_noise():
+def test_a_picture_in_the_noise_costs_more_than_noise() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(1, 1, 32, 32, generator=generator)
     stripes = torch.sin(torch.arange(32.0) / 3).expand(1, 1, 32, 32).clone()
@@ -64,7 +64,7 @@ def test_a_picture_in_the_noise_costs_more_than_noise():
     assert noise_regularization([stripes]) > 20 * noise_regularization([noise])
 
 
-def test_normalized_noise_has_no_mean_and_unit_variance():
+def test_normalized_noise_has_no_mean_and_unit_variance() -> None:
     maps = [torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(1)) * 5]
     normalize_noise(maps)
     assert maps[0].mean((1, 2, 3)).abs().max() < 1e-6
@@ -74,20 +74,22 @@ def test_normalized_noise_has_no_mean_and_unit_variance():
 @pytest.mark.parametrize(
     ("channels", "resolution", "sizes"), [(1, 1024, [256, 128, 64, 32]), (3, 128, [128, 64, 32]), (3, 16, [16])]
 )
-def test_images_are_embedded_at_every_size_down_to_32_and_in_colour(channels, resolution, sizes):
+def test_images_are_embedded_at_every_size_down_to_32_and_in_colour(
+    channels: int, resolution: int, sizes: list[int]
+) -> None:
     seen = []
     embed_images(torch.zeros(2, channels, resolution, resolution), lambda img: seen.append(img.shape) or img.flatten(1))
     assert seen == [(2, 3, size, size) for size in sizes]
 
 
-def test_the_perceptual_distance_is_the_mean_over_all_sizes():
+def test_the_perceptual_distance_is_the_mean_over_all_sizes() -> None:
     a, b = torch.randn(2, 3, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     expected = sum(F.avg_pool2d(a - b, factor).square().sum((1, 2, 3)) for factor in (1, 2, 4)) / 3
     distance = perceptual_distance(*(embed_images(img, lambda x: x.flatten(1)) for img in (a, b)))
     assert distance.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
-def test_in_principal_coordinates_w_varies_alike_along_all():
+def test_in_principal_coordinates_w_varies_alike_along_all() -> None:
     generator = torch.Generator().manual_seed(0)
     mix = torch.randn(6, 6, generator=generator) * torch.tensor([5.0, 2.0, 1.0, 0.5, 0.1, 0.05])
     w = torch.randn(500, 6, generator=generator) @ mix.T
@@ -97,6 +99,6 @@ def test_in_principal_coordinates_w_varies_alike_along_all():
     assert gram.allclose(gram.diag().diag(), atol=1e-4)
 
 
-def test_components_that_w_has_not_have_finite_coordinates():
+def test_components_that_w_has_not_have_finite_coordinates() -> None:
     w = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0, 1.0, 0.0])
     assert torch.linalg.solve(principal_basis(w), torch.ones(4)).abs().max() < 1e3

@@ -1,5 +1,8 @@
 """Projection: it recovers what a model made, does what it says, goes on exactly, and refuses what does not fit."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +17,7 @@ from stylegan.latents.files import Latents
 from stylegan.latents.samples import sample_w
 from stylegan.projection.objective import embed_images
 from stylegan.projection.start import best_start
+from tests.projection.conftest import Blocks
 
 from ..conftest import tiny_generator
 
@@ -24,11 +28,11 @@ def pictures(tiny: Generator) -> torch.Tensor:
     return from_uint8(to_uint8(tiny.sample(seeds=[50, 51], output_type="pt")))
 
 
-def project(pictures, G, blocks, **options):
+def project(pictures: Any, G: Any, blocks: Any, **options: Any) -> Any:
     return stylegan.project(pictures, G, extractor=blocks, progress=False, **{"steps": 10} | options)
 
 
-def test_projection_recovers_what_the_model_made(gentle, blocks):
+def test_projection_recovers_what_the_model_made(gentle: Generator, blocks: Blocks) -> None:
     """w and perceptual distance end far below those between two random images."""
     truth, others = gentle.ws([50, 51]), gentle.ws(range(60, 80))
     img = gentle.render(torch.cat([truth, others]), output_type="pt")
@@ -41,7 +45,7 @@ def test_projection_recovers_what_the_model_made(gentle, blocks):
         assert error < 0.05 * (others[:, 0] - truth[i, 0]).norm(dim=1).median()
 
 
-def test_refinement_finds_the_very_w_of_an_image(faces: Generator):
+def test_refinement_finds_the_very_w_of_an_image(faces: Generator) -> None:
     truth, others = faces.ws([54]), faces.ws(range(60, 70))
     target = from_uint8(to_uint8(faces.render(truth, output_type="pt")))
     options = {"space": "w", "optimize_noise": False, "candidates": 100, "extractor": "random-conv", "progress": False}
@@ -52,7 +56,7 @@ def test_refinement_finds_the_very_w_of_an_image(faces: Generator):
     assert torch.equal(found.frames[-1], to_uint8(found.img))
 
 
-def test_refinement_never_leads_away(tiny, blocks, pictures):
+def test_refinement_never_leads_away(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     """From pictures that the model cannot make, too."""
     other = pictures.flip(2)
     options = {"space": "w", "optimize_noise": False, "steps": 5}
@@ -63,19 +67,21 @@ def test_refinement_never_leads_away(tiny, blocks, pictures):
 
 
 @pytest.mark.parametrize("options", [{"space": "w+"}, {"optimize_noise": True}, {"refine": -1}])
-def test_refinement_says_what_it_is_for(tiny, blocks, pictures, options):
+def test_refinement_says_what_it_is_for(
+    tiny: Generator, blocks: Blocks, pictures: torch.Tensor, options: dict[str, Any]
+) -> None:
     with pytest.raises(InputError, match="refine"):
         project(pictures, tiny, blocks, **{"space": "w", "optimize_noise": False, "refine": 2} | options)
 
 
-def test_refinement_in_low_precision_is_refused(blocks, pictures):
+def test_refinement_in_low_precision_is_refused(blocks: Blocks, pictures: torch.Tensor) -> None:
     G = tiny_generator()
     G.synthesis.bfloat16()
     with pytest.raises(InputError, match="float32, got torch"):
         project(pictures, G, blocks, space="w", optimize_noise=False, refine=1)
 
 
-def test_a_real_perceptual_network_leads_to_the_picture(faces: Generator):
+def test_a_real_perceptual_network_leads_to_the_picture(faces: Generator) -> None:
     network = load_extractor("random-conv")
     img = faces.sample(seeds=[50, 51, 52, 53], output_type="pt")
     target = from_uint8(to_uint8(img[:1]))
@@ -87,7 +93,9 @@ def test_a_real_perceptual_network_leads_to_the_picture(faces: Generator):
 
 @pytest.mark.parametrize("space", ["w", "w+"])
 @pytest.mark.parametrize("optimize_noise", [True, False])
-def test_the_latents_make_the_image_that_is_returned(tiny, blocks, pictures, space, optimize_noise):
+def test_the_latents_make_the_image_that_is_returned(
+    tiny: Generator, blocks: Blocks, pictures: torch.Tensor, space: str, optimize_noise: bool
+) -> None:
     found = project(pictures, tiny, blocks, space=space, optimize_noise=optimize_noise, names=["a", "b"])
     latents = found.latents
     assert (latents.noise is not None) == optimize_noise
@@ -103,7 +111,9 @@ def test_the_latents_make_the_image_that_is_returned(tiny, blocks, pictures, spa
     )
 
 
-def test_the_way_begins_at_the_average_face_and_ends_at_the_result(tiny, blocks, pictures):
+def test_the_way_begins_at_the_average_face_and_ends_at_the_result(
+    tiny: Generator, blocks: Blocks, pictures: torch.Tensor
+) -> None:
     found = project(pictures, tiny, blocks, steps=32, optimize_noise=False)
     assert found.frame_steps == [0, 1, 2, 4, 8, 16, 24, 32]
     assert found.frames.shape == (8, *pictures.shape)
@@ -114,7 +124,7 @@ def test_the_way_begins_at_the_average_face_and_ends_at_the_result(tiny, blocks,
     assert errors[-1] < 0.5 * errors[0]
 
 
-def test_more_freedom_comes_nearer(tiny, blocks, pictures):
+def test_more_freedom_comes_nearer(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     # Pictures that no single w makes.
     pictures = pictures.flip(3)
     w, w_plus = (
@@ -123,7 +133,7 @@ def test_more_freedom_comes_nearer(tiny, blocks, pictures):
     assert (w_plus < w).all()
 
 
-def test_the_weight_of_w_keeps_it_near_the_average(tiny, blocks, pictures):
+def test_the_weight_of_w_keeps_it_near_the_average(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     free, held = (
         project(pictures, tiny, blocks, steps=40, optimize_noise=False, w_weight=weight).latents.ws
         for weight in (0.0, 1.0)
@@ -131,7 +141,7 @@ def test_the_weight_of_w_keeps_it_near_the_average(tiny, blocks, pictures):
     assert (held - tiny.w_avg).norm() < 0.7 * (free - tiny.w_avg).norm()
 
 
-def test_noise_maps_take_up_what_w_cannot(tiny, blocks, pictures):
+def test_noise_maps_take_up_what_w_cannot(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     pictures = pictures.flip(3)
     options = {"steps": 60, "space": "w", "noise_weight": 0.0}
     without, with_noise = (
@@ -140,7 +150,7 @@ def test_noise_maps_take_up_what_w_cannot(tiny, blocks, pictures):
     assert (with_noise < without).all()
 
 
-def test_a_picture_has_the_same_result_in_any_batch(tiny, blocks, pictures):
+def test_a_picture_has_the_same_result_in_any_batch(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     both = project(pictures, tiny, blocks)
     alone = project(pictures[1:], tiny, blocks)
     in_turn = project(pictures, tiny, blocks, batch_size=1)
@@ -149,7 +159,9 @@ def test_a_picture_has_the_same_result_in_any_batch(tiny, blocks, pictures):
     assert torch.allclose(both.latents.noise[0][1:], alone.latents.noise[0], atol=1e-3)
 
 
-def test_seeds_repeat_and_the_global_state_is_left_alone(tiny, blocks, pictures):
+def test_seeds_repeat_and_the_global_state_is_left_alone(
+    tiny: Generator, blocks: Blocks, pictures: torch.Tensor
+) -> None:
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
     first, again, other = (project(pictures, tiny, blocks, seed=seed).latents.ws for seed in (1, 1, 2))
     assert first.equal(again)
@@ -158,7 +170,7 @@ def test_seeds_repeat_and_the_global_state_is_left_alone(tiny, blocks, pictures)
     assert (np.random.get_state()[1] == before[1]).all()
 
 
-def test_the_model_is_left_as_it_was(blocks, pictures):
+def test_the_model_is_left_as_it_was(blocks: Blocks, pictures: torch.Tensor) -> None:
     G = tiny_generator().requires_grad_(True)
     before = {name: tensor.clone() for name, tensor in G.state_dict().items()}
     project(pictures, G, blocks)
@@ -166,13 +178,13 @@ def test_the_model_is_left_as_it_was(blocks, pictures):
     assert all(parameter.grad is None for parameter in G.parameters())
 
 
-def test_noise_maps_stay_normal(tiny, blocks, pictures):
+def test_noise_maps_stay_normal(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     for noise in project(pictures, tiny, blocks, noise_weight=0).latents.noise:
         assert noise.mean((1, 2, 3)).abs().max() < 1e-5
         assert noise.var((1, 2, 3), correction=0).tolist() == pytest.approx([1.0, 1.0], abs=1e-4)
 
 
-def test_the_best_start_is_the_nearest_sample(tiny, blocks, pictures):
+def test_the_best_start_is_the_nearest_sample(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     target = embed_images(pictures, blocks.embed)
     w, distances = best_start(tiny, target, blocks.embed, candidates=40)
     shrunk = torch.lerp(tiny.w_avg, sample_w(tiny, 40), 0.7)
@@ -197,7 +209,15 @@ class Interrupted(Exception):
         ({"space": "w", "optimize_noise": False, "refine": 3}, 72),
     ],
 )
-def test_an_interrupted_projection_goes_on_exactly(tiny, blocks, pictures, tmp_path, own, last, monkeypatch):
+def test_an_interrupted_projection_goes_on_exactly(
+    tiny: Generator,
+    blocks: Blocks,
+    pictures: torch.Tensor,
+    tmp_path: Path,
+    own: dict[str, Any],
+    last: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     options = own | {"steps": 70, "checkpoint": tmp_path / "state.safetensors"}
     whole = project(pictures, tiny, blocks, **options | {"checkpoint": None})
 
@@ -233,7 +253,7 @@ def test_an_interrupted_projection_goes_on_exactly(tiny, blocks, pictures, tmp_p
         project(pictures, tiny, blocks, **options)
 
 
-def test_pil_images_of_any_size_and_grey_models(blocks):
+def test_pil_images_of_any_size_and_grey_models(blocks: Blocks) -> None:
     G = tiny_generator(img_channels=1)
     photo = Image.fromarray(np.tile(np.arange(64, dtype=np.uint8), (40, 1)))
     found = project(photo, G, blocks, steps=2)
@@ -241,7 +261,7 @@ def test_pil_images_of_any_size_and_grey_models(blocks):
     assert project([photo, photo.convert("RGB")], tiny_generator(), blocks, steps=1).img.shape == (2, 3, 16, 16)
 
 
-def test_models_without_noise_have_none_to_fit(blocks, pictures):
+def test_models_without_noise_have_none_to_fit(blocks: Blocks, pictures: torch.Tensor) -> None:
     G = tiny_generator(synthesis={"use_noise": False})
     assert project(pictures, G, blocks, optimize_noise=True, steps=2).latents.noise is None
 
@@ -270,13 +290,15 @@ def test_models_without_noise_have_none_to_fit(blocks, pictures):
         ({"extractor": len}, "measures no perceptual distance"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused(tiny, blocks, pictures, change, message):
+def test_arguments_that_do_not_fit_are_refused(
+    tiny: Generator, blocks: Blocks, pictures: torch.Tensor, change: dict[str, Any], message: str
+) -> None:
     options = {"pictures": pictures, "G": tiny, "extractor": blocks, "progress": False, "steps": 2} | change
     with pytest.raises(InputError, match=message):
         stylegan.project(**options)
 
 
-def test_latents_survive_a_file(tiny, blocks, pictures, tmp_path):
+def test_latents_survive_a_file(tiny: Generator, blocks: Blocks, pictures: torch.Tensor, tmp_path: Path) -> None:
     latents = project(pictures, tiny, blocks, names=["a", "b"]).latents
     latents.save(tmp_path / "l.safetensors")
     loaded = Latents.load(tmp_path / "l.safetensors", tiny)
@@ -285,7 +307,7 @@ def test_latents_survive_a_file(tiny, blocks, pictures, tmp_path):
     assert (loaded.names, loaded.facts, loaded.model) == (latents.names, latents.facts, "unnamed")
 
 
-def test_latents_that_do_not_fit_the_model_are_refused(tiny, tmp_path):
+def test_latents_that_do_not_fit_the_model_are_refused(tiny: Generator, tmp_path: Path) -> None:
     path = tmp_path / "l.safetensors"
     Latents.of(tiny, tiny.ws([1, 2]), noise=tiny.noise([1, 2])).save(path)
     other = tiny_generator(seed=7)

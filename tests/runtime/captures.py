@@ -1,6 +1,8 @@
 """What stands in for CUDA graphs on a CPU."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 from stylegan.training.graphs import _tensors
 
@@ -12,13 +14,13 @@ class Again:
         self.captured = self.replays = self.waits = self.orders = 0
         self._error = error
 
-    def capture(self, work, *, warm_up=False):
+    def capture(self, work: Any, *, warm_up: bool = False) -> Any:
         self.captured += 1
         if self._error:
             raise self._error
         result = work()
 
-        def replay():
+        def replay() -> None:
             self.replays += 1
             for old, new in zip(tensors(result), tensors(work()), strict=True):
                 old.detach().copy_(new.detach())
@@ -26,14 +28,14 @@ class Again:
         return result, replay
 
     @contextlib.contextmanager
-    def in_order(self):
+    def in_order(self) -> Iterator[None]:
         self.orders += 1
         yield
 
-    def wait(self):
+    def wait(self) -> None:
         self.waits += 1
 
 
-def tensors(result):
+def tensors(result: Any) -> Any:
     """All tensors in what a pass gives."""
     return [*getattr(result, "losses", {}).values(), *_tensors(result)]

@@ -3,13 +3,15 @@
 import threading
 import time
 
+import pytest
+
 from stylegan.runtime import cuda_graphs
 from stylegan.runtime.cuda_graphs import GraphCache
 
 from ..conftest import in_threads
 
 
-def test_work_is_captured_when_it_comes_again():
+def test_work_is_captured_when_it_comes_again() -> None:
     cache: GraphCache[str] = GraphCache("calls", lambda: None)
     made = iter(["first", "second"])
     assert [cache.find("a", lambda: next(made)) for _ in range(3)] == [None, "first", "first"]
@@ -17,7 +19,7 @@ def test_work_is_captured_when_it_comes_again():
     assert cache.find("a", lambda: next(made)) == "first"
 
 
-def test_those_used_last_are_kept_and_none_is_let_go_while_it_may_run(monkeypatch):
+def test_those_used_last_are_kept_and_none_is_let_go_while_it_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     waits = []
     cache: GraphCache[str] = GraphCache("calls", lambda: waits.append(None))
@@ -29,7 +31,7 @@ def test_those_used_last_are_kept_and_none_is_let_go_while_it_may_run(monkeypatc
     assert cache.find("b", lambda: "anew") is None
 
 
-def test_after_a_failure_all_runs_as_it_is(caplog):
+def test_after_a_failure_all_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> str:
         raise RuntimeError("out of memory")
 
@@ -41,7 +43,7 @@ def test_after_a_failure_all_runs_as_it_is(caplog):
     assert [record.message for record in caplog.records] == ["calls are not captured as CUDA graphs: out of memory"]
 
 
-def test_only_one_capture_is_under_way_in_a_process():
+def test_only_one_capture_is_under_way_in_a_process() -> None:
     under_way, most = [0], [0]
 
     def capture() -> str:

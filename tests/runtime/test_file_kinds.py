@@ -10,6 +10,8 @@ import pickle
 import tarfile
 import warnings
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +61,7 @@ def torch_script() -> bytes:
     return file.getvalue()
 
 
-def saved(function, *values) -> bytes:
+def saved(function: Any, *values: Any) -> bytes:
     file = io.BytesIO()
     function(file, *values)
     return file.getvalue()
@@ -113,7 +115,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("name", FOREIGN)
-def test_what_is_not_for_us_is_named(tmp_path, name, suffix):
+def test_what_is_not_for_us_is_named(tmp_path: Path, name: str, suffix: str) -> None:
     data, message = FOREIGN[name]
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(data)
@@ -124,7 +126,7 @@ def test_what_is_not_for_us_is_named(tmp_path, name, suffix):
     assert "opcode" not in str(error.value)
 
 
-def test_half_files_are_said_to_be_incomplete(tmp_path, tiny):
+def test_half_files_are_said_to_be_incomplete(tmp_path: Path, tiny: Generator) -> None:
     tiny.save(tmp_path / "a.safetensors")
     torch.save(ports.genforce_generator(golden_set("T").g), tmp_path / "b.pth", _use_new_zipfile_serialization=False)
     for source in (tmp_path / "a.safetensors", tmp_path / "b.pth", OFFICIAL):
@@ -138,7 +140,7 @@ def test_half_files_are_said_to_be_incomplete(tmp_path, tiny):
 @pytest.mark.parametrize(
     "name", ["m.bin", "m.pt", "m.pkl", "m.SAFETENSORS", "m", "m.png", "m.tar.gz", "m.json", "m.mat"]
 )
-def test_a_name_says_nothing_of_what_is_in_a_file(tmp_path, tiny, name):
+def test_a_name_says_nothing_of_what_is_in_a_file(tmp_path: Path, tiny: Generator, name: str) -> None:
     path = tmp_path / name
     tiny.save(path)
     assert torch.equal(Generator.from_pretrained(path).w_avg, tiny.w_avg)
@@ -150,7 +152,7 @@ def test_a_name_says_nothing_of_what_is_in_a_file(tmp_path, tiny, name):
         assert Generator.from_pretrained(path).img_resolution == 256
 
 
-def test_a_port_in_safetensors(tmp_path):
+def test_a_port_in_safetensors(tmp_path: Path) -> None:
     state = {k: v.contiguous() for k, v in ports.genforce_generator(golden_set("T").g).items()}
     safetensors.torch.save_file(state, tmp_path / "model.safetensors")
     for path in (tmp_path, tmp_path / "model.safetensors"):
@@ -161,7 +163,7 @@ def test_a_port_in_safetensors(tmp_path):
         Generator.from_pretrained(tmp_path)
 
 
-def test_old_pickles_are_pickles(tmp_path):
+def test_old_pickles_are_pickles(tmp_path: Path) -> None:
     path = tmp_path / "a.pkl"
     for protocol in (0, 1, 2, 4, 5):
         path.write_bytes(pickle.dumps([{"a": 1}], protocol))
@@ -172,7 +174,7 @@ def test_old_pickles_are_pickles(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["training", "latents", "direction"])
-def test_our_other_files_are_named(tmp_path, kind):
+def test_our_other_files_are_named(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"w_avg": torch.ones(2)}, path, {f"stylegan_{kind}_version": "1"})
     what = "a checkpoint of training" if kind == "training" else f"a file of {kind}"
@@ -193,8 +195,8 @@ STYLEGAN2 = {
 
 
 @pytest.mark.parametrize("name", STYLEGAN2)
-def test_stylegan2_and_3_in_torch_files(tmp_path, name):
-    def fill(value):
+def test_stylegan2_and_3_in_torch_files(tmp_path: Path, name: str) -> None:
+    def fill(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: fill(item) for key, item in value.items()}
         return {0: torch.ones(2, 2), "Namespace": argparse.Namespace(size=256)}.get(value, value)
@@ -207,13 +209,13 @@ def test_stylegan2_and_3_in_torch_files(tmp_path, name):
         Generator.from_pretrained(tmp_path / "model.pt")
 
 
-def test_a_whole_module_says_how_to_save_its_weights(tmp_path):
+def test_a_whole_module_says_how_to_save_its_weights(tmp_path: Path) -> None:
     torch.save(torch.nn.Linear(2, 2), tmp_path / "model.pt")
     with pytest.raises(UnsafeFileError, match=r"asks for 'torch\.nn.*state_dict"):
         Generator.from_pretrained(tmp_path / "model.pt")
 
 
-def test_the_header_of_a_cut_file_is_read_within_limits(tmp_path):
+def test_the_header_of_a_cut_file_is_read_within_limits(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     for header in (b"[1]", b"{" * 1000, json.dumps({"a": 1}).encode(), b'{"a": {"data_offsets": [0, "x"]}}'):
         path.write_bytes(len(header).to_bytes(8, "little") + header)

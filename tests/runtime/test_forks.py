@@ -74,7 +74,7 @@ print("the same")
 
 @pytest.mark.parametrize("how", ["os.fork", "multiprocessing", "DataLoader"])
 @pytest.mark.parametrize("before", ["loaded", "sampled", "sampling"])
-def test_a_forked_child_renders(before: str, how: str):
+def test_a_forked_child_renders(before: str, how: str) -> None:
     if (before, how) not in (("sampling", "os.fork"), ("loaded", "os.fork")) and before != "sampled":
         pytest.skip("once is enough")
     command = [sys.executable, "-W", "ignore", "-c", SCRIPT, before, how]
@@ -82,7 +82,7 @@ def test_a_forked_child_renders(before: str, how: str):
     assert result.stdout == "the same\n", result.stderr
 
 
-def test_locks_are_free_in_a_child_whoever_held_them():
+def test_locks_are_free_in_a_child_whoever_held_them() -> None:
     lock, held, leave = ForkLock(), threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,12 +50,12 @@ SMALL = Limits(bytes=1000, depth=4, values=20)
     ],
 )
 @pytest.mark.parametrize("parse", [parse_json, parse_yaml])
-def test_what_is_malformed_or_above_a_limit_is_one_error(parse, text: str, message: str):
+def test_what_is_malformed_or_above_a_limit_is_one_error(parse: Callable[..., Any], text: str, message: str) -> None:
     with pytest.raises(DatasetError, match=message):
         check_object(parse(text, where="x", error=DatasetError, limits=SMALL), {}, where="x", error=DatasetError)
 
 
-def test_what_is_within_the_limits_is_read():
+def test_what_is_within_the_limits_is_read() -> None:
     assert parse_json('[[[[1]]], "\\u00e4", 1e3, null]', where="x", error=InputError, limits=SMALL)[1] == "ä"
     assert parse_yaml("a: [1, {b: 2}]", where="x", error=InputError, limits=SMALL) == {"a": [1, {"b": 2}]}
 
@@ -75,18 +76,18 @@ def test_what_is_within_the_limits_is_read():
         b"\xff\xfe\xfa",
     ],
 )
-def test_yaml_that_refers_to_itself_or_is_odd(text):
+def test_yaml_that_refers_to_itself_or_is_odd(text: str | bytes) -> None:
     with pytest.raises(InputError, match="x: malformed YAML"):
         parse_yaml(text, where="x", error=InputError, limits=SMALL)
 
 
-def test_json_must_not_name_a_key_twice():
+def test_json_must_not_name_a_key_twice() -> None:
     with pytest.raises(WeightsError, match="twice"):
         parse_json('{"a": {"b": 1, "b": 2}}', where="x", error=WeightsError)
 
 
 @pytest.mark.parametrize("read", [read_json, read_yaml])
-def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path, read):
+def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, read: Callable[..., Any]) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("link")
     for name in ("", "gone", "pipe", "link"):
@@ -94,7 +95,7 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path, read):
             read(tmp_path / name, error=InputError)
 
 
-def test_types():
+def test_types() -> None:
     fits = [
         (1, int),
         (1, float),
@@ -120,7 +121,7 @@ def test_types():
         ({"size": 1, "note": [1, 2]}, r"'note' must be str \| None, got a list of 2"),
     ],
 )
-def test_an_object_must_have_fields_of_their_types(value, message: str):
+def test_an_object_must_have_fields_of_their_types(value: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_object(value, {"size": int, "note": str | None}, where="x", error=InputError)
 
@@ -145,7 +146,9 @@ READERS = {
 
 @pytest.mark.parametrize("data", [b"", b"<html>", DEEP.encode(), b"\xff\x00", b"[" * 99 + b"]" * 99], ids=range(5))
 @pytest.mark.parametrize(("read", "error"), READERS.values(), ids=READERS)
-def test_every_reader_of_small_files_refuses_what_is_none(tmp_path, read, error, data: bytes):
+def test_every_reader_of_small_files_refuses_what_is_none(
+    tmp_path: Path, read: Callable[..., Any], error: type[Exception], data: bytes
+) -> None:
     path = tmp_path / "file.json"
     path.write_bytes(data)
     with pytest.raises(error, match=r"file\.json|labels\.json"):
@@ -153,7 +156,7 @@ def test_every_reader_of_small_files_refuses_what_is_none(tmp_path, read, error,
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", DEEP, '{"model": 3}', '{"directions": [3], "model": "m"}'])
-def test_headers_of_our_files(tmp_path, text: str):
+def test_headers_of_our_files(tmp_path: Path, text: str) -> None:
     G = tiny_generator()
     tensors = {"ws": G.ws([1]), "w_avg": G.w_avg, "vectors": torch.ones(1, G.w_dim)}
     for kind, read in (("latents", lambda p: Latents.load(p, G)), ("directions", load_directions)):
@@ -185,7 +188,7 @@ def test_headers_of_our_files(tmp_path, text: str):
         {"format": "1"},
     ],
 )
-def test_results_of_other_types_are_no_results(tmp_path, change: dict[str, Any]):
+def test_results_of_other_types_are_no_results(tmp_path: Path, change: dict[str, Any]) -> None:
     result = {"format": 1, "metrics": {"fid50k": {"value": 3.0, "images": 50_000}}, "settings": {"num_latents": 1}}
     path = tmp_path / "result.json"
     path.write_text(json.dumps(result))
@@ -196,7 +199,7 @@ def test_results_of_other_types_are_no_results(tmp_path, change: dict[str, Any])
     assert "not a result that `stylegan evaluate --out` wrote" in refused.output
 
 
-def test_a_log_ends_where_it_is_damaged(tmp_path):
+def test_a_log_ends_where_it_is_damaged(tmp_path: Path) -> None:
     line = {"step": 1, "kimg": 0.1, "resolution": 8}
     good = json.dumps(line)
     for bad in (b"null", b"[", b"\xff", DEEP.encode(), b'{"step": "1"}'):
@@ -205,14 +208,14 @@ def test_a_log_ends_where_it_is_damaged(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["[" * 5000, "2001-99-99", "!!int ''", "&a [*a]"])
-def test_settings_on_the_command_line(tmp_path, value: str):
+def test_settings_on_the_command_line(tmp_path: Path, value: str) -> None:
     arguments = ["train", "--out", str(tmp_path), "--show-settings", "--set", f"batch={value}"]
     result = CliRunner().invoke(cli.main, arguments)
     assert (result.exit_code, type(result.exception)) == (1, SystemExit)
     assert "no value such as 32" in result.output
 
 
-def test_nothing_else_in_the_package_parses_json_or_yaml():
+def test_nothing_else_in_the_package_parses_json_or_yaml() -> None:
     found = set()
     for path in Path(cli.__file__).parents[1].rglob("*.py"):
         text = path.read_text().replace("json.loads(json.dumps(", "")  # Data of our own, as JSON would give them back.

@@ -28,16 +28,16 @@ MEMINFO = {
 }
 
 
-def test_a_machine_without_limits_tells_what_is_available(tmp_path):
+def test_a_machine_without_limits_tells_what_is_available(tmp_path: Path) -> None:
     assert free_host_memory(machine(tmp_path, MEMINFO)) == 1000 * MB
 
 
-def test_a_system_that_tells_nothing_is_unknown(tmp_path):
+def test_a_system_that_tells_nothing_is_unknown(tmp_path: Path) -> None:
     assert free_host_memory(tmp_path) is None
 
 
 @pytest.mark.parametrize("group", ["", "job/step"])
-def test_the_limit_of_the_container_counts(tmp_path, group: str):
+def test_the_limit_of_the_container_counts(tmp_path: Path, group: str) -> None:
     """Where the container shows its own group as the mount, and where the group has a path of its own."""
     folder = f"sys/fs/cgroup/{group}".rstrip("/")
     limits = {
@@ -49,7 +49,7 @@ def test_the_limit_of_the_container_counts(tmp_path, group: str):
     assert free_host_memory(machine(tmp_path, MEMINFO | limits)) == 70 * MB
 
 
-def test_the_narrowest_group_around_the_process_counts(tmp_path):
+def test_the_narrowest_group_around_the_process_counts(tmp_path: Path) -> None:
     limits = {
         "proc/self/cgroup": "0::/job/step\n",
         "sys/fs/cgroup/job/memory.max": str(200 * MB),
@@ -60,7 +60,7 @@ def test_the_narrowest_group_around_the_process_counts(tmp_path):
     assert free_host_memory(machine(tmp_path, MEMINFO | limits)) == 50 * MB
 
 
-def test_groups_of_version_1_count(tmp_path):
+def test_groups_of_version_1_count(tmp_path: Path) -> None:
     limits = {
         "proc/self/cgroup": "9:memory:/docker/abc\n8:cpu:/\n",
         "sys/fs/cgroup/memory/memory.limit_in_bytes": str(100 * MB),
@@ -72,12 +72,12 @@ def test_groups_of_version_1_count(tmp_path):
     assert free_host_memory(machine(tmp_path, full)) == 0
 
 
-def test_this_machine_tells_a_plausible_number():
+def test_this_machine_tells_a_plausible_number() -> None:
     free = free_memory(torch.device("cpu"))
     assert free is None or 2**20 < free < 2**50
 
 
-def test_a_batch_takes_at_most_half_of_the_free_memory(tiny: Generator, monkeypatch):
+def test_a_batch_takes_at_most_half_of_the_free_memory(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     largest = 16 * 16 * 16 * 4  # The last layer's features, in float32.
     assert tiny.default_batch_size(100) == 32
     for free, expected in [(2 * 8 * largest * 5, 4), (2 * 8 * largest, 1), (0, 1)]:
@@ -89,12 +89,12 @@ def test_a_batch_takes_at_most_half_of_the_free_memory(tiny: Generator, monkeypa
 
 
 @pytest.mark.parametrize(("n", "resolution"), [(1, 16), (9, 512), (9, 1024)])
-def test_single_images_do_not_ask_for_the_memory(monkeypatch, n: int, resolution: int):
+def test_single_images_do_not_ask_for_the_memory(monkeypatch: pytest.MonkeyPatch, n: int, resolution: int) -> None:
     monkeypatch.setattr(sampling, "free_memory", lambda device: pytest.fail("asked"))
     assert sampling.default_batch_size(n, resolution, torch.device("cpu"), 1) == 1
 
 
-def test_the_free_memory_changes_no_image(tiny: Generator, monkeypatch):
+def test_the_free_memory_changes_no_image(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     rich = tiny.sample(5, output_type="np").astype(int)
     monkeypatch.setattr(sampling, "free_memory", lambda device: 0)
     assert abs(tiny.sample(5, output_type="np") - rich).max() <= 1
@@ -120,7 +120,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.parametrize(
     "call", ["keep_freed_memory()", "new_state(TrainingConfig(resolution=8, fmap_max=8, device='cpu'))"]
 )
-def test_freed_memory_is_used_again(call: str):
+def test_freed_memory_is_used_again(call: str) -> None:
     """Fresh from the system, 10 tensors of 32 MB are 80,000 pages (160 if the system makes them large)."""
     faults = {
         case: int(subprocess.run([sys.executable, "-c", FAULTS.format(case)], capture_output=True, check=True).stdout)

@@ -40,7 +40,9 @@ def files(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("call", ["fsync", "write"])
-def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatch, number: int, call: str):
+def test_a_full_disk_is_one_sentence_and_the_old_file_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
+) -> None:
     path = tmp_path / "a.png"
     write_atomically(path, b"old")
 
@@ -78,7 +80,9 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
-def test_every_command_says_so_and_leaves_nothing_half_written(tmp_path, monkeypatch, command: list[str]):
+def test_every_command_says_so_and_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
     if command[-1].endswith(".mp4"):
         pytest.importorskip("av")
     if command[0] == "export":
@@ -100,7 +104,7 @@ def test_every_command_says_so_and_leaves_nothing_half_written(tmp_path, monkeyp
     assert not Path("out").exists() or files(Path("out")) == set()
 
 
-def test_other_places_where_nothing_can_be_written(tmp_path):
+def test_other_places_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inside").touch()
@@ -116,12 +120,14 @@ def test_other_places_where_nothing_can_be_written(tmp_path):
     assert files(tmp_path) == {"file", "folder/inside"}
 
 
-def test_a_line_of_a_log(tmp_path):
+def test_a_line_of_a_log(tmp_path: Path) -> None:
     with full_after(10), pytest.raises(StorageError, match=r"log\.jsonl: not written, the disk is full"):
         append_log(tmp_path / "log.jsonl", {"step": 1, "loss": 0.123456789})
 
 
-def test_features_that_cannot_be_kept_do_not_stop_an_evaluation(tmp_path, caplog):
+def test_features_that_cannot_be_kept_do_not_stop_an_evaluation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     reals = SimpleNamespace(file=tmp_path / "features.safetensors")
     with full_after(100):
         RealFeatures.keep(reals, torch.zeros(100, 10), is_whole=True)
@@ -129,7 +135,7 @@ def test_features_that_cannot_be_kept_do_not_stop_an_evaluation(tmp_path, caplog
     assert files(tmp_path) == set()
 
 
-def test_errors_of_other_files_stay_what_they_are(tmp_path):
+def test_errors_of_other_files_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), explained(tmp_path / "a.png"):
         (tmp_path / "other.json").read_bytes()
     with pytest.raises(StyleGANError, match=r"^mine$"), explained(tmp_path / "a.png"):

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,15 +14,15 @@ from stylegan.training.losses import squared_gradient
 from .tiny import TinyImages, tiny_config
 
 
-def rng(seed=0):
+def rng(seed: int = 0) -> Any:
     return torch.Generator().manual_seed(seed)
 
 
-def pictures(n=4, channels=3, size=16, dtype=torch.float32):
+def pictures(n: int = 4, channels: int = 3, size: int = 16, dtype: Any = torch.float32) -> Any:
     return torch.rand(n, channels, size, size, generator=rng(), dtype=dtype) * 2 - 1
 
 
-def matrices(*rows):
+def matrices(*rows: Any) -> Any:
     return torch.tensor([rows], dtype=torch.float32)
 
 
@@ -30,14 +31,14 @@ def matrices(*rows):
 
 @pytest.mark.parametrize("size", [4, 8, 64])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_nothing_changes_at_p_zero(size, channels):
+def test_nothing_changes_at_p_zero(size: int, channels: int) -> None:
     img = pictures(6, channels, size)
     assert torch.equal(Ada.draw(6, 0.0, size, generator=rng())(img), img)
     assert draw_augment("ada", 0.0, 6, size, generator=rng(), samples=torch.arange(6)) is keep
     assert draw_augment("none", 1.0, 6, size, generator=rng(), samples=torch.arange(6)) is keep
 
 
-def test_blits_copy_pixels_exactly():
+def test_blits_copy_pixels_exactly() -> None:
     img = pictures(1)
     assert torch.equal(warp(img, matrices([-1, 0, 0], [0, 1, 0], [0, 0, 1])), img.flip(3))
     assert torch.equal(warp(img, matrices([0, -1, 0], [1, 0, 0], [0, 0, 1])), img.rot90(1, (2, 3)))
@@ -46,7 +47,7 @@ def test_blits_copy_pixels_exactly():
     assert torch.equal(moved[:, :, :13, :2], img[:, :, 3:, :2].flip(3))  # mirrored beyond the border.
 
 
-def test_quarter_turns_are_exact_at_every_p(monkeypatch):
+def test_quarter_turns_are_exact_at_every_p(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the draws of the blits alone, each image is one of the eight flips and turns of the original, moved."""
     monkeypatch.setattr(augment, "_rotation", lambda angle: torch.eye(3).repeat(len(angle), 1, 1))
     monkeypatch.setattr(torch, "randn", lambda *shape, generator, **options: torch.zeros(*shape, **options))
@@ -60,7 +61,7 @@ def test_quarter_turns_are_exact_at_every_p(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [64, 128])
-def test_geometry_moves_a_smooth_picture_where_it_should(size):
+def test_geometry_moves_a_smooth_picture_where_it_should(size: int) -> None:
     """A turned, stretched and moved picture of a formula is the formula at other places."""
     angle = 0.5
     m = matrices(
@@ -68,7 +69,7 @@ def test_geometry_moves_a_smooth_picture_where_it_should(size):
     )
     axis = torch.arange(size) - (size - 1) / 2
 
-    def formula(x, y):
+    def formula(x: Any, y: Any) -> Any:
         return torch.sin(6 * x / size) + torch.cos(4 * (x + y) / size)
 
     y, x = torch.meshgrid(axis, axis, indexing="ij")
@@ -79,7 +80,7 @@ def test_geometry_moves_a_smooth_picture_where_it_should(size):
     assert error < 2e-3 * (64 / size) ** 2
 
 
-def test_greys_stay_grey_and_one_channel_is_as_three():
+def test_greys_stay_grey_and_one_channel_is_as_three() -> None:
     grey = pictures(8, channels=1)
     colour = Ada.draw(8, 1.0, 16, generator=rng()).colour
     out = recolour(grey.expand(-1, 3, -1, -1), colour)
@@ -87,12 +88,12 @@ def test_greys_stay_grey_and_one_channel_is_as_three():
     torch.testing.assert_close(recolour(grey, colour), out.mean(dim=1, keepdim=True), rtol=1e-5, atol=1e-5)
 
 
-def test_a_third_of_a_turn_of_hue_takes_red_to_green_to_blue_to_red():
+def test_a_third_of_a_turn_of_hue_takes_red_to_green_to_blue_to_red() -> None:
     turn = augment._around_greys(torch.tensor([2 * math.pi / 3]))
     torch.testing.assert_close(turn[0], torch.eye(4)[[2, 0, 1, 3]], rtol=0, atol=1e-6)
 
 
-def test_shares_and_sizes_of_the_changes():
+def test_shares_and_sizes_of_the_changes() -> None:
     """20,000 draws at p = 0.3, within four standard deviations of a share."""
     p, n = 0.3, 20_000
     ada = Ada.draw(n, p, 64, generator=rng())
@@ -116,7 +117,7 @@ def test_shares_and_sizes_of_the_changes():
     assert contrast[contrast.abs() > 1e-5].std() == pytest.approx(0.5, rel=0.05)
 
 
-def test_diffaugment_moves_by_an_eighth_and_hides_at_most_a_quarter():
+def test_diffaugment_moves_by_an_eighth_and_hides_at_most_a_quarter() -> None:
     n, size = 500, 16
     img = torch.ones(n, 3, size, size)
     out = DiffAugment.draw(n, generator=rng())(img)
@@ -128,7 +129,7 @@ def test_diffaugment_moves_by_an_eighth_and_hides_at_most_a_quarter():
     assert 1.45 < values.max() <= 1.5
 
 
-def test_diffaugment_cuts_a_square_out_and_moves_zeros_in():
+def test_diffaugment_cuts_a_square_out_and_moves_zeros_in() -> None:
     img = pictures(1)
     plain = [torch.tensor([v]) for v in (0.0, 1.0, 1.0)]
     out = DiffAugment(*plain, shift=torch.tensor([[0.125, 0.0]]), hole=torch.tensor([[0.5, 0.75]]))(img)
@@ -139,11 +140,11 @@ def test_diffaugment_cuts_a_square_out_and_moves_zeros_in():
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
-def test_each_image_has_its_own_draws_whoever_computes_it(name):
+def test_each_image_has_its_own_draws_whoever_computes_it(name: str) -> None:
     img = pictures(8)
     options = {"generator": None, "samples": torch.arange(8)}
 
-    def augmented(samples, seed=0):
+    def augmented(samples: Any, seed: int = 0) -> Any:
         draws = draw_augment(name, 0.8, 8, 16, **options | {"generator": rng(seed), "samples": samples})
         return draws(img[samples])
 
@@ -156,7 +157,7 @@ def test_each_image_has_its_own_draws_whoever_computes_it(name):
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
-def test_first_and_second_derivatives(name):
+def test_first_and_second_derivatives(name: str) -> None:
     img = pictures(2, size=4, dtype=torch.float64).requires_grad_(True)
     draws = draw_augment(name, 0.9, 2, 4, generator=rng(1), samples=torch.arange(2))
     assert torch.autograd.gradcheck(draws, (img,))
@@ -164,12 +165,12 @@ def test_first_and_second_derivatives(name):
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
-def test_r1_through_augmentation_has_the_right_gradient(name):
+def test_r1_through_augmentation_has_the_right_gradient(name: str) -> None:
     """By finite differences in the weights of a small discriminator."""
     img = pictures(2, size=4, dtype=torch.float64).requires_grad_(True)
     draws = draw_augment(name, 0.9, 2, 4, generator=rng(2), samples=torch.arange(2))
 
-    def r1(weight):
+    def r1(weight: Any) -> Any:
         scores = torch.tanh(draws(img).flatten(1) @ weight).sum(dim=1)
         return squared_gradient(scores, img)
 
@@ -181,7 +182,7 @@ def test_r1_through_augmentation_has_the_right_gradient(name):
 # In training.
 
 
-def test_p_follows_the_signs():
+def test_p_follows_the_signs() -> None:
     assert adapt(0.2, [1, 1, 0.5, 0.5], 500, target=0.6, kimg=500) == pytest.approx(0.201)
     assert adapt(0.2, [1, 0, 0.5, 0.5], 500, target=0.6, kimg=500) == pytest.approx(0.199)
     assert adapt(0.2, [0.6], 500, target=0.6, kimg=500) == 0.2
@@ -191,16 +192,18 @@ def test_p_follows_the_signs():
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
 @pytest.mark.parametrize("options", [{}, {"preset": "A"}, {"share_fakes": True, "r2_gamma": 0.1}], ids=str)
-def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(monkeypatch, name, options):
+def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(
+    monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
+) -> None:
     """At a coarse level, in a fade and at full resolution; R1, R2 and WGAN-GP go through it."""
     drawn, labels_seen = [], []
     draw, call = step.draw_augment, passes.Critic.__call__
 
-    def recording_draw(*args, generator, **kwargs):
+    def recording_draw(*args: Any, generator: Any, **kwargs: Any) -> Any:
         drawn.append((args, generator.initial_seed()))
         return draw(*args, generator=generator, **kwargs)
 
-    def recording_call(self, img, labels):
+    def recording_call(self: Any, img: Any, labels: Any) -> Any:
         labels_seen.append(labels)
         return call(self, img, labels)
 
@@ -220,10 +223,10 @@ def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(monkeypatch, name, 
         assert all(torch.equal(seen, labels) for seen in labels_seen)
 
 
-def test_augmentation_is_what_the_networks_learn_from():
+def test_augmentation_is_what_the_networks_learn_from() -> None:
     """The same step with and without it gives other scores; without the setting, p plays no part."""
 
-    def scores(name, p):
+    def scores(name: Any, p: Any) -> Any:
         config = tiny_config(augment=name)
         s = new_state(config)
         s.augment_p = p
@@ -237,7 +240,7 @@ def test_augmentation_is_what_the_networks_learn_from():
         assert all(a != b for a, b in zip(other, plain, strict=True))
 
 
-def test_a_skipped_step_does_not_count():
+def test_a_skipped_step_does_not_count() -> None:
     config = tiny_config(augment="ada")
     s = new_state(config)
     s.D.head.dense1.bias.data.fill_(float("nan"))

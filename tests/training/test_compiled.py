@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def compiled(G: Generator) -> Generator:
         ({"use_styles": False, "const_input": False}, 2, "own"),
     ],
 )
-def test_the_synthesis_network_has_the_same_image_and_gradients(options, n, noise):
+def test_the_synthesis_network_has_the_same_image_and_gradients(options: dict[str, Any], n: int, noise: str) -> None:
     G = generator(**options)
     expected = gradients(G, n, noise=noise)
     found = gradients(compiled(G), n, noise=noise)
@@ -43,7 +44,7 @@ def test_the_synthesis_network_has_the_same_image_and_gradients(options, n, nois
             assert (found[name] - value).norm() <= 1e-4 * value.norm() + 1e-6, name
 
 
-def test_bfloat16_is_rounded_less_than_by_the_modules():
+def test_bfloat16_is_rounded_less_than_by_the_modules() -> None:
     G = generator()
     exact = gradients(G, 3)
 
@@ -54,14 +55,14 @@ def test_bfloat16_is_rounded_less_than_by_the_modules():
     assert 0 < error(compiled(G)) < error(generator())
 
 
-def test_the_penalty_of_a_discriminator_has_the_same_gradients():
+def test_the_penalty_of_a_discriminator_has_the_same_gradients() -> None:
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8, blur_filter=[1, 3, 2])
     E = copy.deepcopy(D)
     E.kernels = CompiledKernels()
     assert_same_penalty(D, E)
 
 
-def test_only_where_it_is_asked_for_and_never_in_the_averaged_generator():
+def test_only_where_it_is_asked_for_and_never_in_the_averaged_generator() -> None:
     state = new_state(tiny_config(compile=True))
     assert isinstance(state.G.synthesis.kernels, CompiledKernels)
     assert isinstance(state.D.kernels, CompiledKernels)

@@ -69,13 +69,13 @@ def final_weights(out: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory) -> Path:
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("two")
     torchrun(out, out / "run")
     return out / "run"
 
 
-def test_two_processes_equal_one(two, tmp_path):
+def test_two_processes_equal_one(two: Path, tmp_path: Path) -> None:
     with well_conditioned():
         config = tiny_config(augment="ada", ada_kimg=0.1, ada_target=-2)
         one = train(config, tmp_path, dataset=TinyImages(), progress=False)
@@ -88,7 +88,7 @@ def test_two_processes_equal_one(two, tmp_path):
 
 
 @pytest.mark.parametrize("start", [str(GOLDEN / "T/network_nosrc.pkl"), None])
-def test_what_two_processes_share_with_one_in_an_ordinary_run(start, tmp_path):
+def test_what_two_processes_share_with_one_in_an_ordinary_run(start: str | None, tmp_path: Path) -> None:
     """Rounding alone moves weights whose gradient is zero otherwise: Adam takes a step of full size in any case.
 
     Such are the biases before instance norm. At the start the constant is flat, and so is all that hangs on it.
@@ -117,11 +117,11 @@ def test_what_two_processes_share_with_one_in_an_ordinary_run(start, tmp_path):
             assert error <= limit, f"{name}: {error:.1e}"
 
 
-def test_only_the_first_process_writes(two):
+def test_only_the_first_process_writes(two: Path) -> None:
     assert [e["step"] for e in read_log(two / "log.jsonl")] == list(range(1, 9))
 
 
-def test_a_killed_process_restarts_and_ends_where_an_undisturbed_run_ends(two, tmp_path):
+def test_a_killed_process_restarts_and_ends_where_an_undisturbed_run_ends(two: Path, tmp_path: Path) -> None:
     torchrun(tmp_path, tmp_path / "run", die_at=5, restarts=1)
     expected, got = final_weights(two), final_weights(tmp_path / "run")
     for name in expected:
@@ -130,7 +130,7 @@ def test_a_killed_process_restarts_and_ends_where_an_undisturbed_run_ends(two, t
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_every_process_takes_whole_groups(size):
+def test_every_process_takes_whole_groups(size: int) -> None:
     shares = [World(rank, size).samples(32, 4) for rank in range(size)]
     assert sorted(torch.cat(shares).tolist()) == list(range(32))
     for share in shares:
@@ -140,12 +140,12 @@ def test_every_process_takes_whole_groups(size):
             assert len(groups[local == g].unique()) == 1
 
 
-def test_groups_that_cannot_be_shared_out_are_an_error():
+def test_groups_that_cannot_be_shared_out_are_an_error() -> None:
     with pytest.raises(InputError, match="batch 8 cannot be shared out: it must be a multiple of 16"):
         World(0, 4).samples(8, 4)
 
 
-def test_the_batches_of_all_resolutions_are_checked_at_once():
+def test_the_batches_of_all_resolutions_are_checked_at_once() -> None:
     schedule = TrainingConfig(resolution=1024).schedule()
     for size in (1, 2, 4, 8):
         World(0, size).check_batches(schedule.batches(0), 4)
@@ -166,7 +166,7 @@ def test_the_batches_of_all_resolutions_are_checked_at_once():
 
 
 @pytest.mark.parametrize("batch", ["{8: 16, 16: 6}", "{8: 6}", "6"])
-def test_a_batch_of_a_later_resolution_is_refused_before_anything_is_written(batch, tmp_path):
+def test_a_batch_of_a_later_resolution_is_refused_before_anything_is_written(batch: str, tmp_path: Path) -> None:
     config = tiny_config(batch=yaml.safe_load(batch), kimg=0.008)
     message = {"6": 8}.get(batch, 16 if "16: 6" in batch else 8)
     with pytest.raises(InputError, match=rf"batch 6 cannot be shared out at {message}x{message}.* --batch \"{{.*: 8"):
@@ -174,7 +174,7 @@ def test_a_batch_of_a_later_resolution_is_refused_before_anything_is_written(bat
     assert not (tmp_path / "run").exists()
 
 
-def test_auto_is_a_gpu_if_there_is_one(monkeypatch):
+def test_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "check_device", torch.device)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     for there, expected in ((False, "cpu"), (True, "cuda")):
@@ -183,7 +183,7 @@ def test_auto_is_a_gpu_if_there_is_one(monkeypatch):
         assert own_device("cpu") == torch.device("cpu")
 
 
-def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch):
+def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
     monkeypatch.setattr(distributed, "check_device", torch.device)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,8 +22,8 @@ from ..conftest import ROOT
 from .tiny import TinyImages, run, tiny_config
 
 
-def poison(value):
-    def after_step(s, report):
+def poison(value: Any) -> Any:
+    def after_step(s: Any, report: Any) -> None:
         if s.step == 2:
             s.D.head.dense1.weight.data.fill_(value)
 
@@ -30,7 +31,7 @@ def poison(value):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_divergence_is_skipped_then_fatal_and_never_saved(tmp_path, value):
+def test_divergence_is_skipped_then_fatal_and_never_saved(tmp_path: Path, value: float) -> None:
     config = tiny_config(kimg=1000, skip_limit=3, checkpoint_minutes=0)
     with pytest.raises((DivergenceError, CheckpointError)):
         train(config, tmp_path, dataset=TinyImages(), progress=False, after_step=poison(value))
@@ -38,7 +39,7 @@ def test_divergence_is_skipped_then_fatal_and_never_saved(tmp_path, value):
         assert all(t.isfinite().all() for t in load_file(path).values())
 
 
-def test_a_step_with_nan_changes_no_weights(tmp_path):
+def test_a_step_with_nan_changes_no_weights(tmp_path: Path) -> None:
     config = tiny_config(mirror=False)
     s = new_state(config)
     phase = config.schedule().at(99)
@@ -55,7 +56,7 @@ def test_a_step_with_nan_changes_no_weights(tmp_path):
     assert (s.skipped, s.skipped_in_a_row) == (1, 0)
 
 
-def test_the_limit_of_skipped_steps_ends_the_run(tmp_path):
+def test_the_limit_of_skipped_steps_ends_the_run(tmp_path: Path) -> None:
     config = tiny_config(kimg=1000, skip_limit=3)
     with pytest.raises(DivergenceError, match="3 steps in a row"):
         train(config, tmp_path, dataset=TinyImages(), progress=False, after_step=poison(float("nan")))
@@ -63,7 +64,9 @@ def test_the_limit_of_skipped_steps_ends_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "other run"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, caplog):
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
     run(tmp_path, kimg=0.016, checkpoint_minutes=0)
     last = list_checkpoints(tmp_path / "checkpoints")[-1]
     if damage == "other run":
@@ -78,17 +81,17 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tmp_path, damage, cap
     assert "trying the one before" in caplog.text
 
 
-def test_no_readable_checkpoint_is_an_error(tmp_path):
+def test_no_readable_checkpoint_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "step-000000001.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match="none of 1 checkpoints can be read"):
         resume_state(new_state(tiny_config()), tmp_path)
 
 
-def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     s = new_state(tiny_config())
     good = save_state(s, tmp_path)
 
-    def full(path, data):
+    def full(path: Any, data: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(state, "write_atomically", full)
@@ -98,7 +101,7 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path, monkeypatch):
     load_state(new_state(tiny_config()), good)
 
 
-def test_strays_of_a_kill_are_removed(tmp_path):
+def test_strays_of_a_kill_are_removed(tmp_path: Path) -> None:
     stray = tmp_path / ".step-000000001.safetensors.0123abcd.tmp"
     stray.write_bytes(b"half")
     save_state(new_state(tiny_config()), tmp_path)
@@ -136,7 +139,7 @@ def start(out: Path, minutes: float = 10) -> subprocess.Popen:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_signals_save_and_exit(tmp_path, number, code):
+def test_signals_save_and_exit(tmp_path: Path, number: signal.Signals, code: int) -> None:
     process = start(tmp_path)
     process.send_signal(number)
     assert process.wait(60) == code
@@ -168,7 +171,7 @@ for _ in sys.stdin:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path):
+def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path) -> None:
     """It saves after every step and is killed at 30 random times; the next process goes on each time."""
     rng, steps, root = random.Random(0), [], str(ROOT)
     code = FORKS.format(out=str(tmp_path))
@@ -203,7 +206,7 @@ while True:
 """
 
 
-def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path):
+def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path: Path) -> None:
     rng, path = random.Random(1), tmp_path / "file"
     path.write_bytes(bytes([7]) * 1_000_000)
     for _ in range(5):

@@ -2,6 +2,7 @@
 
 import pickle
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from .tiny import TinyImages, fuse, tiny_config
 pytestmark = pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 
 
-def generator(**synthesis) -> Generator:
+def generator(**synthesis: Any) -> Generator:
     """With noise, biases and features that differ in every channel."""
     G = Generator(z_dim=16, w_dim=16, img_resolution=16, synthesis={"fmap_base": 192, "fmap_max": 24} | synthesis)
     draws = torch.Generator().manual_seed(1)
@@ -33,7 +34,7 @@ def generator(**synthesis) -> Generator:
     return G
 
 
-def gradients(G: Generator, n: int, *, noise="own", dtype=torch.float32) -> dict[str, torch.Tensor]:
+def gradients(G: Generator, n: int, *, noise: str = "own", dtype: Any = torch.float32) -> dict[str, torch.Tensor]:
     """The image, and the gradients of a weighted sum of its pixels by all parameters and by w."""
     draws = torch.Generator().manual_seed(2)
     w, weight = torch.randn(n, 16, generator=draws), torch.randn(n, 3, 16, 16, generator=draws)
@@ -65,7 +66,7 @@ def gradients(G: Generator, n: int, *, noise="own", dtype=torch.float32) -> dict
         ({"quirks": {"activate_before_blur": True}}, 2, "own"),
     ],
 )
-def test_images_and_gradients_are_those_of_the_modules(options, n, noise):
+def test_images_and_gradients_are_those_of_the_modules(options: dict[str, Any], n: int, noise: str) -> None:
     G = generator(**options)
     H = deepcopy(G)
     fuse(H.synthesis)
@@ -76,14 +77,14 @@ def test_images_and_gradients_are_those_of_the_modules(options, n, noise):
         assert (ours[name] - value).norm() <= 2e-5 * value.norm() + 1e-3, name
 
 
-def test_bfloat16_is_no_less_exact_than_by_the_modules():
+def test_bfloat16_is_no_less_exact_than_by_the_modules() -> None:
     G = generator()
     H = deepcopy(G)
     fuse(H.synthesis)
     exact = gradients(deepcopy(G), 4)
     by_modules, ours = gradients(G, 4, dtype=torch.bfloat16), gradients(H, 4, dtype=torch.bfloat16)
 
-    def error(found):
+    def error(found: Any) -> Any:
         return torch.stack([(found[k] - v).norm() / v.norm() for k, v in exact.items()]).median()
 
     assert error(ours) < 1.1 * error(by_modules)
@@ -95,7 +96,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     for function in (autograd._Blur, autograd._Epilogue):
 
-        def forward(*args, name=function.__name__, own=function.forward):
+        def forward(*args: Any, name: Any = function.__name__, own: Any = function.forward) -> Any:
             seen.append(name)
             return own(*args)
 
@@ -103,7 +104,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_kernels_compute_in_the_layers_that_they_know(monkeypatch):
+def test_kernels_compute_in_the_layers_that_they_know(monkeypatch: pytest.MonkeyPatch) -> None:
     G, D = generator(), Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
     fuse(G.synthesis)
     fuse(D)
@@ -124,7 +125,9 @@ def test_kernels_compute_in_the_layers_that_they_know(monkeypatch):
         ({}, torch.float64, []),
     ],
 )
-def test_the_modules_compute_what_kernels_do_not_know(options, dtype, expected, monkeypatch):
+def test_the_modules_compute_what_kernels_do_not_know(
+    options: dict[str, Any], dtype: torch.dtype, expected: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     G = generator(**options).to(dtype)
     fuse(G.synthesis)
     seen = calls(monkeypatch)
@@ -132,7 +135,7 @@ def test_the_modules_compute_what_kernels_do_not_know(options, dtype, expected, 
     assert seen == expected
 
 
-def test_without_kernels_torch_computes_what_the_modules_do(monkeypatch):
+def test_without_kernels_torch_computes_what_the_modules_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "native_kernels", lambda: None)
     G = generator()
     expected = gradients(deepcopy(G), 2)
@@ -142,7 +145,7 @@ def test_without_kernels_torch_computes_what_the_modules_do(monkeypatch):
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
-def test_kernels_are_one_for_all_copies():
+def test_kernels_are_one_for_all_copies() -> None:
     G = generator()
     fuse(G.synthesis)
     for own in (deepcopy(G), pickle.loads(pickle.dumps(G))):
@@ -150,7 +153,7 @@ def test_kernels_are_one_for_all_copies():
 
 
 @pytest.mark.parametrize("channels", [16, 5])
-def test_the_filter_and_its_gradients(channels):
+def test_the_filter_and_its_gradients(channels: int) -> None:
     kernel = ops.blur_kernel([1, 3, 2])
     x = torch.randn(2, channels, 6, 6, generator=torch.Generator().manual_seed(0), requires_grad=True)
     weight = torch.randn(x.shape, generator=torch.Generator().manual_seed(1))
@@ -164,7 +167,7 @@ def test_the_filter_and_its_gradients(channels):
         torch.testing.assert_close(ours, expected, rtol=1e-5, atol=1e-5)
 
 
-def test_the_penalty_of_a_discriminator_has_the_same_gradients():
+def test_the_penalty_of_a_discriminator_has_the_same_gradients() -> None:
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
     E = deepcopy(D)
     fuse(E)
@@ -183,7 +186,7 @@ def assert_same_penalty(D: Discriminator, E: Discriminator) -> None:
             assert (p.grad - q.grad).norm() <= 1e-5 * p.grad.norm(), name
 
 
-def test_a_second_derivative_of_the_synthesis_network_is_refused():
+def test_a_second_derivative_of_the_synthesis_network_is_refused() -> None:
     G = generator()
     fuse(G.synthesis)
     w = torch.randn(2, G.num_ws, 16, requires_grad=True)
@@ -192,7 +195,7 @@ def test_a_second_derivative_of_the_synthesis_network_is_refused():
         gradient.sum().backward()
 
 
-def test_runs_are_fused_and_learn_what_plain_runs_learn(monkeypatch):
+def test_runs_are_fused_and_learn_what_plain_runs_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     images, labels = TinyImages().batch(list(range(8)))
     states = []
     for fuses in (True, False):

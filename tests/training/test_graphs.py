@@ -1,6 +1,7 @@
 """Captured steps are the steps: shown on the CPU with a capture that works anew, and on a GPU with CUDA graphs."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from stylegan.runtime import cuda_graphs
 from stylegan.runtime.cuda_graphs import CudaCapture
 from stylegan.training import TrainingConfig, TrainingState, new_state, train_step
 from stylegan.training.graphs import CapturedPasses, StepGraphs
+from tests.conftest import Golden
 
 from ..runtime.captures import Again
 from .tiny import TinyImages, assert_same, tiny_config
@@ -18,7 +20,7 @@ from .tiny import TinyImages, assert_same, tiny_config
 class Uncaptured(StepGraphs):
     """The same inputs, and every step as it is."""
 
-    def find(self, passes, inputs):
+    def find(self, passes: Any, inputs: Any) -> Any:
         self._cache.clear()
         return super().find(passes, inputs)
 
@@ -46,7 +48,7 @@ def learn(config: TrainingConfig, graphs: StepGraphs | None, steps: int = 14, p:
     ],
     ids=str,
 )
-def test_captured_steps_give_the_same_bits(options):
+def test_captured_steps_give_the_same_bits(options: dict[str, Any]) -> None:
     config, capture = tiny_config(**options), Again()
     state = learn(config, StepGraphs(capture), p=0.5)
     assert capture.replays >= 16  # Two passes a step.
@@ -54,14 +56,14 @@ def test_captured_steps_give_the_same_bits(options):
     assert_same(state.tensors(), plain.tensors())
 
 
-def test_a_fade_is_captured_once_for_each_kind_of_step():
+def test_a_fade_is_captured_once_for_each_kind_of_step() -> None:
     config, capture = tiny_config(transition_kimg=0.08, training_kimg=0), Again()
     learn(config, StepGraphs(capture), steps=9)
     assert capture.captured == 4  # With R1 and without, two passes each.
     assert capture.replays == 2 * (8 - 2)  # The first step is at 8x8; of each kind, one runs as it is.
 
 
-def test_a_step_whose_gradients_are_not_finite_changes_nothing():
+def test_a_step_whose_gradients_are_not_finite_changes_nothing() -> None:
     config = tiny_config(initial_resolution=16, r1_interval=1)
     graphs, images = StepGraphs(Again()), TinyImages().batch(list(range(8)))[0]
     state = new_state(config)
@@ -73,7 +75,7 @@ def test_a_step_whose_gradients_are_not_finite_changes_nothing():
     assert_same(before, state.G.state_dict())
 
 
-def test_what_cannot_be_captured_is_told_once_and_runs_as_it_is(caplog):
+def test_what_cannot_be_captured_is_told_once_and_runs_as_it_is(caplog: pytest.LogCaptureFixture) -> None:
     failing = Again(RuntimeError("operation not permitted when stream is capturing"))
     config = tiny_config()
     state = learn(config, StepGraphs(failing), steps=6)
@@ -81,7 +83,7 @@ def test_what_cannot_be_captured_is_told_once_and_runs_as_it_is(caplog):
     assert all(tensor.isfinite().all() for tensor in state.tensors().values())
 
 
-def test_graphs_that_were_not_used_for_long_are_given_back(monkeypatch):
+def test_graphs_that_were_not_used_for_long_are_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     capture = Again()
     graphs = StepGraphs(capture)
@@ -90,7 +92,7 @@ def test_graphs_that_were_not_used_for_long_are_given_back(monkeypatch):
     assert capture.waits > 0
 
 
-def test_losses_of_earlier_steps_stay():
+def test_losses_of_earlier_steps_stay() -> None:
     config = tiny_config(initial_resolution=16, r1_interval=1)
     state, graphs = new_state(config), StepGraphs(Again())
     images = TinyImages().batch(list(range(8)))[0]
@@ -100,7 +102,7 @@ def test_losses_of_earlier_steps_stay():
         assert len({report.losses[name].item() for report in reports}) == 5, name
 
 
-def test_a_fade_by_a_tensor_is_that_by_a_number(golden_t):
+def test_a_fade_by_a_tensor_is_that_by_a_number(golden_t: Golden) -> None:
     share = torch.tensor(0.3)
     x, coarser = torch.randn(2, 2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(ops.fade(x, coarser, 1.5, share), ops.fade(x, coarser, 1.3))
@@ -114,7 +116,7 @@ def test_a_fade_by_a_tensor_is_that_by_a_number(golden_t):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("options", [{}, {"share_fakes": True}, {"compile": True, "share_fakes": True}], ids=str)
-def test_cuda_graphs_give_the_losses_of_plain_steps(options):
+def test_cuda_graphs_give_the_losses_of_plain_steps(options: dict[str, Any]) -> None:
     """The first steps: rounding differs from run to run, and training enlarges it."""
     config = tiny_config(device="cuda", initial_resolution=16, r1_interval=2, **options)
     images, phase = TinyImages().batch(list(range(8)))[0], config.schedule().at(0)

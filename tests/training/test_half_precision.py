@@ -1,5 +1,8 @@
 """bfloat16 and float16: the gradients, the scale of float16's losses, and which type is taken by itself."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -13,7 +16,7 @@ from stylegan.training.state import resume_state, save_state
 from .tiny import TinyImages, assert_same, run, tiny_config
 
 
-def gradients(dtype: torch.dtype, *, weight: float = 1.0, scale: float = 1.0):
+def gradients(dtype: torch.dtype, *, weight: float = 1.0, scale: float = 1.0) -> Any:
     """All gradients of D and of G, of losses times a weight."""
     config = tiny_config(fmap_base=256, fmap_max=32, z_dim=32, w_dim=32)
     s = new_state(config)
@@ -38,13 +41,13 @@ def gradients(dtype: torch.dtype, *, weight: float = 1.0, scale: float = 1.0):
     # Measured: 0.9946 and 0.99906; by torch's own convolutions of bfloat16, which round sums on the way, 0.9615.
     [(torch.bfloat16, 0.97 if has_fast_bfloat16() else 0.95), (torch.float16, 0.998)],
 )
-def test_half_precision_gives_nearly_the_same_gradients(dtype, cosine):
+def test_half_precision_gives_nearly_the_same_gradients(dtype: torch.dtype, cosine: float) -> None:
     """Eight and eleven bits of mantissa: the direction agrees, to this cosine."""
     for exact, rounded in zip(gradients(torch.float32), gradients(dtype), strict=True):
         assert torch.cosine_similarity(exact, rounded, dim=0) > cosine
 
 
-def test_small_gradients_survive_in_float16_by_the_scale_of_the_loss():
+def test_small_gradients_survive_in_float16_by_the_scale_of_the_loss() -> None:
     """As small as those of large images; without the scale nearly all of the generator's are zero."""
     exact = gradients(torch.float32)
     lost, kept = (gradients(torch.float16, weight=1e-4, scale=scale) for scale in (1.0, 1024.0))
@@ -54,7 +57,7 @@ def test_small_gradients_survive_in_float16_by_the_scale_of_the_loss():
 
 
 @pytest.mark.parametrize("network", ["G", "D"])
-def test_the_scale_of_the_loss_is_taken_out_again(network):
+def test_the_scale_of_the_loss_is_taken_out_again(network: str) -> None:
     """What Adam sees has the size that it has in float32."""
     squares = []
     for dtype, scale in [(torch.float32, 8.0), (torch.float16, 1.0), (torch.float16, 8.0)]:
@@ -69,7 +72,7 @@ def test_the_scale_of_the_loss_is_taken_out_again(network):
         assert (rounded - squares[0]).norm() < 0.1 * squares[0].norm()  # Without: 63 times.
 
 
-def test_an_overflow_skips_the_step_and_halves_the_scale(tmp_path):
+def test_an_overflow_skips_the_step_and_halves_the_scale(tmp_path: Path) -> None:
     config = tiny_config(dtype="float16")
     s = new_state(config)
     before = {name: tensor.clone() for name, tensor in s.tensors().items()}
@@ -84,14 +87,14 @@ def test_an_overflow_skips_the_step_and_halves_the_scale(tmp_path):
     assert (resumed.loss_scale, resumed.steps_at_scale) == (2.0**23, 0)
 
 
-def test_the_scale_doubles_after_many_good_steps_and_stays_within_bounds():
+def test_the_scale_doubles_after_many_good_steps_and_stays_within_bounds() -> None:
     assert next_loss_scale(64.0, 498, overflow=False) == (64, 499)
     assert next_loss_scale(64.0, 499, overflow=False) == (128, 0)
     assert next_loss_scale(2.0**24, 499, overflow=False) == (2.0**24, 0)
     assert next_loss_scale(1.0, 5, overflow=True) == (1, 0)
 
 
-def test_a_run_in_float16_finds_its_scale(tmp_path):
+def test_a_run_in_float16_finds_its_scale(tmp_path: Path) -> None:
     outcome = run(tmp_path, dtype="float16", kimg=0.2)
     entries = read_log(tmp_path / "log.jsonl")
     assert outcome.state.skipped < 8
@@ -99,11 +102,13 @@ def test_a_run_in_float16_finds_its_scale(tmp_path):
     assert Generator.from_pretrained(tmp_path / "network.safetensors").sample(1)
 
 
-def test_auto_dtype_is_one_of_the_two():
+def test_auto_dtype_is_one_of_the_two() -> None:
     assert loop.choose_dtype(tiny_config(dtype="auto"), torch.device("cpu")) in (torch.float32, torch.bfloat16)
 
 
 @pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_auto_dtype_is_not_one_that_the_gpu_emulates(monkeypatch, native, dtype):
+def test_auto_dtype_is_not_one_that_the_gpu_emulates(
+    monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
     assert loop.choose_dtype(tiny_config(dtype="auto"), torch.device("cuda")) == dtype

@@ -3,6 +3,8 @@
 import logging
 import shutil
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,12 +24,12 @@ from ..data.pictures import encoded, make_zip, noise
 from .tiny import TinyImages, run, tiny_config
 
 
-def pictures(seeds=range(8), size=16, channels=3) -> dict[str, bytes]:
+def pictures(seeds: Any = range(8), size: int = 16, channels: int = 3) -> dict[str, bytes]:
     mode = "RGB" if channels == 3 else "L"
     return {f"{i:02d}.png": encoded(noise(size, size, seed=seed).convert(mode)) for i, seed in enumerate(seeds)}
 
 
-def command(data, out, *options):
+def command(data: Any, out: Any, *options: Any) -> Any:
     train = ["train", "--data", data, "--out", out, "--batch", 8, "--dtype", "float32", "--resolution", 16, *SMALL]
     result = CliRunner().invoke(main, [str(a) for a in [*train, "--set", "snapshot_images=4", *options]])
     assert "Traceback" not in result.output
@@ -35,7 +37,7 @@ def command(data, out, *options):
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("begun")
     make_zip(folder / "data.zip", pictures())
     assert command(folder / "data.zip", folder / "run", "--kimg", 0.008).exit_code == 0
@@ -55,7 +57,9 @@ def begun(tmp_path_factory):
         ),
     ],
 )
-def test_other_pictures_are_named_and_need_a_flag(begun, tmp_path, files, message):
+def test_other_pictures_are_named_and_need_a_flag(
+    begun: Any, tmp_path: Path, files: dict[str, bytes], message: str
+) -> None:
     shutil.copytree(begun / "run", tmp_path / "run")
     before = sorted((tmp_path / "run/checkpoints").iterdir())
     make_zip(tmp_path / "other.zip", files)
@@ -75,7 +79,7 @@ def test_other_pictures_are_named_and_need_a_flag(begun, tmp_path, files, messag
     assert result.exit_code == 1
 
 
-def test_the_same_pictures_elsewhere_are_the_same(begun, tmp_path):
+def test_the_same_pictures_elsewhere_are_the_same(begun: Any, tmp_path: Path) -> None:
     """Another name, another folder, no zip: what counts is the content."""
     with zipfile.ZipFile(begun / "data.zip") as archive:
         archive.extractall(tmp_path / "unpacked/deep")
@@ -86,7 +90,7 @@ def test_the_same_pictures_elsewhere_are_the_same(begun, tmp_path):
     assert counters["run"]["data"] == known
 
 
-def test_labels_count_where_they_are_taught(tmp_path):
+def test_labels_count_where_they_are_taught(tmp_path: Path) -> None:
     for name, classes in (("a", [0, 1] * 4), ("b", [1, 0] * 4)):
         files = pictures()
         labels = dict(zip(files, classes, strict=True))
@@ -96,7 +100,7 @@ def test_labels_count_where_they_are_taught(tmp_path):
     assert describe_data(a, labels=True) != describe_data(b, labels=True)
 
 
-def test_a_data_set_of_one_s_own_is_known_by_its_pictures(tmp_path):
+def test_a_data_set_of_one_s_own_is_known_by_its_pictures(tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008)
     other = TinyImages()
     other.pictures = other.pictures.flip(0)
@@ -118,7 +122,7 @@ def test_a_data_set_of_one_s_own_is_known_by_its_pictures(tmp_path):
         ({"resolution": 8}, "begun with resolution 16"),
     ],
 )
-def test_settings_that_a_run_keeps_are_named(setting, message, tmp_path):
+def test_settings_that_a_run_keeps_are_named(setting: dict[str, Any], message: str, tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008)
     kept = (tmp_path / "config.yaml").read_bytes()
     with pytest.raises(InputError, match=message):
@@ -127,7 +131,7 @@ def test_settings_that_a_run_keeps_are_named(setting, message, tmp_path):
     assert len(read_log(tmp_path / "log.jsonl")) == 1
 
 
-def test_classes_are_kept(tmp_path):
+def test_classes_are_kept(tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008, dataset=TinyImages(label_dim=3), conditional=True)
     with pytest.raises(InputError, match="begun with conditional True"):
         run(tmp_path, kimg=0.016, resume=True, dataset=TinyImages(label_dim=3))
@@ -135,7 +139,7 @@ def test_classes_are_kept(tmp_path):
         run(tmp_path, kimg=0.016, resume=True, dataset=TinyImages(label_dim=2), conditional=True)
 
 
-def test_other_settings_may_change_and_what_is_left_out_is_the_run_s(tmp_path):
+def test_other_settings_may_change_and_what_is_left_out_is_the_run_s(tmp_path: Path) -> None:
     first = run(tmp_path, kimg=0.008, preset="D", loss="hinge").state
     config = TrainingConfig(kimg=0.016, batch=16, learning_rate=0.01, r1_gamma=3, device="cpu", loss="hinge")
     state = train(config, tmp_path, dataset=TinyImages(), resume=True, progress=False).state
@@ -143,7 +147,9 @@ def test_other_settings_may_change_and_what_is_left_out_is_the_run_s(tmp_path):
     assert state.images == first.images + 16
 
 
-def test_checkpoints_of_earlier_versions_go_on_with_a_line_in_the_log(tmp_path, caplog):
+def test_checkpoints_of_earlier_versions_go_on_with_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run(tmp_path, kimg=0.008)
     for path in list_checkpoints(tmp_path / "checkpoints"):
         _, counters = read_tensors(path)
@@ -160,7 +166,9 @@ def test_checkpoints_of_earlier_versions_go_on_with_a_line_in_the_log(tmp_path, 
         run(tmp_path, kimg=0.024, resume=True)
 
 
-def test_another_model_to_start_from_is_not_read_and_that_is_said(tmp_path, caplog):
+def test_another_model_to_start_from_is_not_read_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run(tmp_path, kimg=0.008)
     run(tmp_path, kimg=0.016, resume=True, start_from="faces-64")
     assert "start_from (faces-64) is for its beginning" in caplog.text
@@ -168,7 +176,7 @@ def test_another_model_to_start_from_is_not_read_and_that_is_said(tmp_path, capl
 
 @pytest.mark.parametrize("preset", "ABCDEF")
 @pytest.mark.parametrize("layers", [0, 1, 2, 8])
-def test_mapping_depths_of_table_4(preset, layers):
+def test_mapping_depths_of_table_4(preset: str, layers: int) -> None:
     config = tiny_config(preset=preset, mapping_layers=layers, w_dim=12)
     G = config.make_generator(label_dim=2)
     assert len(G.mapping.layers) == layers
@@ -178,7 +186,7 @@ def test_mapping_depths_of_table_4(preset, layers):
         assert G.recommended_truncation == {"truncation_psi": 1, "truncation_cutoff": None}
 
 
-def test_the_baseline_grows_from_4x4():
+def test_the_baseline_grows_from_4x4() -> None:
     assert TrainingConfig(preset="A", resolution=64).schedule().at(0).resolution == 4
     assert TrainingConfig(preset="B", resolution=64).schedule().at(0).resolution == 8
     assert TrainingConfig(preset="A", resolution=64, initial_resolution=8).schedule().at(0).resolution == 8

@@ -2,6 +2,8 @@
 
 import json
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from stylegan.training.state import list_checkpoints, load_state, save_state
 from .tiny import TinyImages, assert_same, files, run, tiny_config
 
 
-def test_a_run_writes_all_that_it_promises(tmp_path):
+def test_a_run_writes_all_that_it_promises(tmp_path: Path) -> None:
     outcome = run(tmp_path)
     assert (outcome.reason, outcome.exit_code, outcome.state.step) == ("finished", 0, 8)
     assert files(tmp_path) == {
@@ -45,14 +47,14 @@ def test_a_run_writes_all_that_it_promises(tmp_path):
     assert len(G.sample(2)) == 2
 
 
-def test_the_first_snapshot_is_of_the_network_before_training(tmp_path):
+def test_the_first_snapshot_is_of_the_network_before_training(tmp_path: Path) -> None:
     train(tiny_config(), tmp_path, dataset=TinyImages(), minutes=0, progress=False)
     G = Generator.from_pretrained(tmp_path / "snapshots/network-000000.safetensors")
     assert (G.metadata["kimg"], G.synthesis.lod) == (0, 1)
     assert Image.open(tmp_path / "snapshots/fakes-000000.png").tobytes() == Image.open(tmp_path / "fakes.png").tobytes()
 
 
-def test_weights_move_and_averages_follow(tmp_path):
+def test_weights_move_and_averages_follow(tmp_path: Path) -> None:
     before = new_state(tiny_config()).tensors()
     after = run(tmp_path).state.tensors()
     moved = {n for n in before if not torch.equal(before[n], after[n])}
@@ -64,7 +66,7 @@ def test_weights_move_and_averages_follow(tmp_path):
 
 @pytest.mark.parametrize(("n", "m"), [(2, 6), (3, 5), (5, 3)])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-def test_resuming_changes_nothing(tmp_path, n, m, dtype):
+def test_resuming_changes_nothing(tmp_path: Path, n: int, m: int, dtype: str) -> None:
     """n steps, resume, m steps give the bits of n + m steps: before, in and after a fade."""
     whole = run(tmp_path / "whole", dtype=dtype).state
     assert run(tmp_path / "parts", dtype=dtype, kimg=n * 0.008).state.step == n
@@ -78,7 +80,7 @@ def test_resuming_changes_nothing(tmp_path, n, m, dtype):
     assert [e["step"] for e in read_log(tmp_path / "parts/log.jsonl")] == list(range(1, 9))
 
 
-def test_resuming_changes_nothing_with_adaptive_augmentation(tmp_path):
+def test_resuming_changes_nothing_with_adaptive_augmentation(tmp_path: Path) -> None:
     """Not even between two changes of p, after five steps."""
     settings = {"augment": "ada", "ada_kimg": 0.1, "ada_target": -2}
     whole = run(tmp_path / "whole", **settings).state
@@ -90,7 +92,7 @@ def test_resuming_changes_nothing_with_adaptive_augmentation(tmp_path):
     assert [e["augment_p"] for e in read_log(tmp_path / "parts/log.jsonl")] == [0, 0, 0, 0.32, 0.32, 0.32, 0.32, 0.64]
 
 
-def test_checkpoints_from_before_augmentation_and_float16_can_be_read(tmp_path):
+def test_checkpoints_from_before_augmentation_and_float16_can_be_read(tmp_path: Path) -> None:
     s = new_state(tiny_config())
     path = save_state(s, tmp_path)
     with safe_open(path, framework="pt") as file:
@@ -104,30 +106,30 @@ def test_checkpoints_from_before_augmentation_and_float16_can_be_read(tmp_path):
     assert (s.augment_p, s.real_signs, s.loss_scale, s.steps_at_scale) == (0, [], 1024, 0)
 
 
-def test_another_seed_gives_another_run(tmp_path):
+def test_another_seed_gives_another_run(tmp_path: Path) -> None:
     a, b = run(tmp_path / "a", kimg=0.008).state, run(tmp_path / "b", kimg=0.008, seed=1).state
     assert not torch.equal(a.G.synthesis.layers[1].source.weight, b.G.synthesis.layers[1].source.weight)
 
 
 @pytest.mark.parametrize("preset", "ABCDEF")
-def test_every_preset_trains(tmp_path, preset):
+def test_every_preset_trains(tmp_path: Path, preset: str) -> None:
     outcome = run(tmp_path, preset=preset, share_fakes=preset != "E", z_dim=8, kimg=0.04)
     assert outcome.state.skipped == 0
     assert Generator.from_pretrained(tmp_path / "network.safetensors").num_ws == (1 if preset in "AB" else 6)
 
 
-def test_labels_are_taught(tmp_path):
+def test_labels_are_taught(tmp_path: Path) -> None:
     outcome = run(tmp_path, dataset=TinyImages(label_dim=3), conditional=True, kimg=0.04)
     assert outcome.state.G.label_dim == 3
     assert run(tmp_path / "ignored", dataset=TinyImages(label_dim=3), kimg=0.008).state.G.label_dim == 0
 
 
 @pytest.mark.parametrize("loss", ["hinge", "wgan", "logistic_saturating"])
-def test_every_loss_trains(tmp_path, loss):
+def test_every_loss_trains(tmp_path: Path, loss: str) -> None:
     assert run(tmp_path, loss=loss, kimg=0.016, r2_gamma=0.1).state.skipped == 0
 
 
-def test_lazy_r1_is_as_strong_as_r1_in_every_step():
+def test_lazy_r1_is_as_strong_as_r1_in_every_step() -> None:
     """The penalty of one step in four is four times that of every step."""
     penalties = {}
     for interval in (1, 4):
@@ -140,7 +142,7 @@ def test_lazy_r1_is_as_strong_as_r1_in_every_step():
     assert penalties[4] == pytest.approx(4 * penalties[1])
 
 
-def test_gamma_follows_the_resolution():
+def test_gamma_follows_the_resolution() -> None:
     config = tiny_config(resolution=64, batch=32)
     gammas = [config.gamma(config.schedule().at(kimg)) for kimg in (0, 999)]
     assert gammas == pytest.approx([2e-4 * 64 / 32, 2e-4 * 4096 / 32])
@@ -149,18 +151,18 @@ def test_gamma_follows_the_resolution():
     assert config.gamma(config.schedule().at(999)) == pytest.approx(0.0256)
 
 
-def test_optimizers_start_afresh_where_the_resolution_changes(tmp_path):
+def test_optimizers_start_afresh_where_the_resolution_changes(tmp_path: Path) -> None:
     assert run(tmp_path, kimg=0.024).state.D_optimizer.param_groups[0]["step"] == 3
     # The fourth step is the first that shows anything of 16x16.
     assert run(tmp_path, kimg=0.032, resume=True).state.D_optimizer.param_groups[0]["step"] == 1
 
 
-def test_the_generator_warms_up_while_the_discriminator_learns(tmp_path):
+def test_the_generator_warms_up_while_the_discriminator_learns(tmp_path: Path) -> None:
     """Its learning rate rises from 0, to that of the discriminator at 32 images."""
     config, rates = tiny_config(kimg=0.048, generator_warmup_kimg=0.032, learning_rate=0.002), []
     first = new_state(config)
 
-    def look(s, report):
+    def look(s: Any, report: Any) -> None:
         rates.append([o.param_groups[0]["lr"] for o in (s.G_optimizer, s.D_optimizer)])
         if s.step == 1:
             assert_same(dict(s.G.named_parameters()), dict(first.G.named_parameters()))
@@ -175,17 +177,17 @@ def test_the_generator_warms_up_while_the_discriminator_learns(tmp_path):
     assert [entry["learning_rate"] for entry in log] == [0.002] * 6
 
 
-def test_a_folder_with_a_run_is_refused_without_resume(tmp_path):
+def test_a_folder_with_a_run_is_refused_without_resume(tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008)
     with pytest.raises(InputError, match="holds a run already"):
         run(tmp_path)
 
 
-def test_resume_without_a_run_starts_one(tmp_path):
+def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
     assert run(tmp_path, resume=True, kimg=0.008).state.step == 1
 
 
-def test_minutes_stop_cleanly_and_saved(tmp_path):
+def test_minutes_stop_cleanly_and_saved(tmp_path: Path) -> None:
     outcome = train(tiny_config(kimg=1000), tmp_path, dataset=TinyImages(), minutes=0.02, progress=False)
     assert outcome.reason == "time"
     assert outcome.exit_code == 0
@@ -193,18 +195,18 @@ def test_minutes_stop_cleanly_and_saved(tmp_path):
 
 
 @pytest.mark.parametrize("minutes", [-1, math.nan, math.inf, "5 min"])
-def test_minutes_that_are_none_are_refused(tmp_path, minutes):
+def test_minutes_that_are_none_are_refused(tmp_path: Path, minutes: float | str) -> None:
     with pytest.raises(InputError, match="minutes must be a number from 0"):
         train(tiny_config(), tmp_path / "run", dataset=TinyImages(), minutes=minutes)
     assert not (tmp_path / "run").exists()
 
 
-def test_only_the_last_checkpoints_are_kept(tmp_path):
+def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
     run(tmp_path, checkpoint_minutes=0, keep_checkpoints=2)
     assert [p.stem for p in list_checkpoints(tmp_path / "checkpoints")] == ["step-000000007", "step-000000008"]
 
 
-def test_the_log_survives_a_cut_line_and_rewinds(tmp_path):
+def test_the_log_survives_a_cut_line_and_rewinds(tmp_path: Path) -> None:
     run(tmp_path, kimg=0.016)
     path = tmp_path / "log.jsonl"
     append_log(path, {"step": 3})
@@ -214,7 +216,7 @@ def test_the_log_survives_a_cut_line_and_rewinds(tmp_path):
     assert [e["step"] for e in read_log(path)] == [1, 2, 3]
 
 
-def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path):
+def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path: Path) -> None:
     entries = [{"kimg": i, "D_loss": i % 7, "G_loss": 1.0, "resolution": 8 if i < 500 else 16} for i in range(1000)]
     plot_curves(entries[:1], tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
@@ -222,14 +224,14 @@ def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path):
     assert len(Image.open(tmp_path / "b.png").getcolors(1 << 16)) > 4
 
 
-def test_a_batch_that_groups_cannot_share_is_an_error(tmp_path):
+def test_a_batch_that_groups_cannot_share_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="batch 6 cannot be shared out"):
         run(tmp_path, batch=6)
 
 
 @pytest.mark.parametrize("augment", ["none", "diffaugment", "ada"])
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (4, "RGBA")])
-def test_pictures_of_any_channels_train(tmp_path, channels: int, mode: str, augment: str):
+def test_pictures_of_any_channels_train(tmp_path: Path, channels: int, mode: str, augment: str) -> None:
     run(tmp_path / "run", dataset=TinyImages(img_channels=channels), augment=augment, kimg=0.016)
     G = Generator.from_pretrained(tmp_path / "run" / "network.safetensors")
     assert G.sample()[0].mode == mode

@@ -1,5 +1,8 @@
 """The losses, their gradients and the penalties against the official implementation, and by hand."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
@@ -34,7 +37,7 @@ fused_too = pytest.mark.parametrize(
 
 @fused_too
 @pytest.mark.parametrize(("name", "key"), [c for c in CASES if c[1].startswith("G_")])
-def test_generator_loss_matches_official(name, key, prepare):
+def test_generator_loss_matches_official(name: str, key: str, prepare: Callable[..., Any]) -> None:
     golden = SETS[name]
     G, D, lod = golden.generator(), golden.discriminator(), golden.info["losses"][key]["lod"]
     prepare(G.synthesis)
@@ -49,7 +52,7 @@ def test_generator_loss_matches_official(name, key, prepare):
     assert_gradients_match(G, norms, golden.ours("G", f"loss/{key}/grad/"), 1e-5)
 
 
-def d_loss_settings(key, golden):
+def d_loss_settings(key: Any, golden: Any) -> Any:
     """What the official loss of that name means in our words."""
     kind = key.split("_lod")[0]
     settings = {"loss": kind.split("_")[1]}
@@ -62,13 +65,13 @@ def d_loss_settings(key, golden):
     return settings
 
 
-def sum_of_terms(terms):
+def sum_of_terms(terms: Any) -> Any:
     return sum(value for name, value in terms.items() if name not in MONITORED)
 
 
 @fused_too
 @pytest.mark.parametrize(("name", "key"), [c for c in CASES if c[1].startswith("D_")])
-def test_discriminator_loss_matches_official(name, key, prepare):
+def test_discriminator_loss_matches_official(name: str, key: str, prepare: Callable[..., Any]) -> None:
     golden = SETS[name]
     G, D, lod = golden.generator(), golden.discriminator(), golden.info["losses"][key]["lod"]
     prepare(D)
@@ -89,7 +92,7 @@ def test_discriminator_loss_matches_official(name, key, prepare):
 @fused_too
 @pytest.mark.parametrize("key", ["D_logistic", "D_logistic_simplegp", "D_wgan", "D_wgan_gp"])
 @pytest.mark.parametrize("name", ["T", "D"])
-def test_penalties_of_order_one_match_official(name, key, prepare):
+def test_penalties_of_order_one_match_official(name: str, key: str, prepare: Callable[..., Any]) -> None:
     """With two kernels of the discriminator enlarged, the penalties weigh as much as the losses."""
     golden, amplified = SETS[name], Golden.read(name, f"{name}_amplified")
     G, D = golden.generator(), golden.discriminator()
@@ -113,7 +116,7 @@ def test_penalties_of_order_one_match_official(name, key, prepare):
     torch.testing.assert_close(r1, amplified.tensor("r1_penalty").view_as(r1), rtol=1e-5, atol=0)
 
 
-def test_growing_images_score_the_same_at_their_own_resolution():
+def test_growing_images_score_the_same_at_their_own_resolution() -> None:
     golden = SETS["T"]
     G, D = golden.generator(), golden.discriminator()
     ws = G.broadcast(G.mapping(golden.tensor("loss/z")))
@@ -123,18 +126,18 @@ def test_growing_images_score_the_same_at_their_own_resolution():
         torch.testing.assert_close(D(full, lod=lod), D(small, lod=lod), rtol=1e-5, atol=1e-6)
 
 
-def test_squared_gradient_of_a_known_function():
+def test_squared_gradient_of_a_known_function() -> None:
     img = torch.ones(2, 1, 4, 4, requires_grad=True)
     scores = (img.sum(dim=(1, 2, 3), keepdim=True) * torch.tensor([1.0, 3.0])[:, None, None, None]).flatten(1)
     assert squared_gradient(scores, img).tolist() == [16.0, 144.0]
 
 
-def test_gradient_penalty_is_zero_at_its_target():
+def test_gradient_penalty_is_zero_at_its_target() -> None:
     reals, fakes, mixing = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4), torch.full((2, 1, 1, 1), 0.5)
     penalty = gradient_penalty(lambda img: img.sum(dim=(1, 2, 3))[:, None], reals, fakes, mixing, target=4.0)
     assert penalty.tolist() == [0.0, 0.0]
 
 
-def test_unknown_loss_is_an_error():
+def test_unknown_loss_is_an_error() -> None:
     with pytest.raises(InputError, match="unknown loss 'lsgan'"):
         find_loss("lsgan")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ needs_kernels = pytest.mark.skipif(native_kernels() is None, reason="needs the c
 
 @pytest.mark.parametrize(("key", "mixed"), [("mix", True), ("nomix", False), ("mix_lod1.5", True)])
 @pytest.mark.parametrize(("name", "crossover"), [("T", 3), ("D", 4)])
-def test_training_images_match_official(name, crossover, key, mixed):
+def test_training_images_match_official(name: str, crossover: int, key: str, mixed: bool) -> None:
     golden = Golden.read(name)
     G, labels = golden.generator(), golden.labels("loss/labels", 4)
     lod = float(key.split("lod")[1]) if "lod" in key else 0.0
@@ -37,7 +38,7 @@ def test_training_images_match_official(name, crossover, key, mixed):
 
 
 @pytest.mark.parametrize("fused", [False, pytest.param(True, marks=needs_kernels)])
-def test_three_steps_match_official(fused):
+def test_three_steps_match_official(fused: bool) -> None:
     golden, recorded = Golden.read("T", "train3"), json.loads((FOLDER / "train3.json").read_text())
     networks = Golden.read("T")
     G, D, Gs = networks.generator(), networks.discriminator(), networks.generator("Gs").requires_grad_(False)
@@ -50,7 +51,7 @@ def test_three_steps_match_official(fused):
     steps = {s["tag"]: s for s in recorded["steps"]}
     critic = Critic(D, lod)
 
-    def fakes(tag):
+    def fakes(tag: Any) -> Any:
         step = steps[tag]
         crossover = step["mix_cutoff"] if step["mix_u"] < 0.9 else G.num_ws
         draws = Draws(golden.tensor(f"{tag}z"), golden.tensor(f"{tag}z2"), torch.full((4,), crossover), None)
@@ -58,7 +59,7 @@ def test_three_steps_match_official(fused):
         update_w_avg(G, w_mean)
         return img
 
-    def check(after):
+    def check(after: Any) -> None:
         # Adam divides each gradient by its own size: one that is nearly zero, as that of a bias below an instance norm,
         # moves its weight all the same, and in a direction that rounding decides.
         for network, expected_of in ((D, "D"), (G, "G"), (Gs, "Gs")):
@@ -88,7 +89,7 @@ def test_three_steps_match_official(fused):
             check(f"after{i + 1}")
 
 
-def test_adam_steps_by_the_formula():
+def test_adam_steps_by_the_formula() -> None:
     p = torch.nn.Parameter(torch.tensor([1.0]))
     optimizer = Adam([p], lr=0.1, betas=(0.5, 0.99), eps=1e-3)
     m = v = 0.0
@@ -101,7 +102,7 @@ def test_adam_steps_by_the_formula():
         assert p.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_adam_forgets_at_reset_and_leaves_unused_parameters_alone():
+def test_adam_forgets_at_reset_and_leaves_unused_parameters_alone() -> None:
     p, unused = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
     optimizer = Adam([p, unused], lr=0.1)
     p.grad = torch.full((2,), 5.0)
@@ -115,7 +116,7 @@ def test_adam_forgets_at_reset_and_leaves_unused_parameters_alone():
     assert torch.allclose(p, torch.full((2,), 0.8), atol=1e-5)
 
 
-def test_crossovers_stay_below_what_the_level_of_detail_shows():
+def test_crossovers_stay_below_what_the_level_of_detail_shows() -> None:
     drawn = draw_crossovers(10_000, 10, 2.5, probability=0.9, generator=torch.Generator().manual_seed(0))
     mixed = drawn[drawn < 10]
     assert mixed.unique().tolist() == [1, 2, 3, 4, 5]  # 10 layers less 2 x 2 give 6: crossovers 1 to 5.
@@ -124,10 +125,10 @@ def test_crossovers_stay_below_what_the_level_of_detail_shows():
     assert (draw_crossovers(10, 1, 0, probability=1.0) == 1).all()
 
 
-def test_mixing_takes_later_layers_from_the_second_latent():
+def test_mixing_takes_later_layers_from_the_second_latent() -> None:
     ws = mix(torch.zeros(2, 1), torch.ones(2, 1), torch.tensor([1, 3]), 3)
     assert ws[:, :, 0].tolist() == [[0, 1, 1], [0, 0, 0]]
 
 
-def test_ema_half_life():
+def test_ema_half_life() -> None:
     assert ema_beta(5000, 10) ** 2 == pytest.approx(0.5)

@@ -3,6 +3,7 @@
 import json
 import runpy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def write_pictures(pictures: torch.Tensor, folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A tiny run: 8x8 until 1 kimg, then fading for two; and two data sets: learnt from, and held out."""
     folder = tmp_path_factory.mktemp("progress")
     pictures = TinyImages().pictures
@@ -46,7 +47,7 @@ def measure(run: Path, held_out: Path, *options: str) -> list[dict]:
     return [json.loads(line) for line in (run / "progress.jsonl").read_text().splitlines()]
 
 
-def test_each_snapshot_has_its_distance_and_two_pictures_show_them(trained):
+def test_each_snapshot_has_its_distance_and_two_pictures_show_them(trained: Any) -> None:
     run, training, held_out, pictures = trained
     entries = measure(run, held_out, "--images", "8", "--training", str(training))
     assert [(e["kimg"], e["resolution"], round(e["lod"], 1)) for e in entries] == [
@@ -72,7 +73,7 @@ def test_each_snapshot_has_its_distance_and_two_pictures_show_them(trained):
     assert [e["generated"] for e in more[5:]] == [9] * 5
 
 
-def test_a_folder_without_snapshots_is_refused(trained, tmp_path):
+def test_a_folder_without_snapshots_is_refused(trained: Any, tmp_path: Path) -> None:
     main = runpy.run_path(str(ROOT / "models/progress.py"))["main"]
     result = CliRunner().invoke(main, [str(tmp_path), str(trained[2])])
     assert result.exit_code == 2

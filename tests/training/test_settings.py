@@ -1,5 +1,7 @@
 """The settings of a run: types and limits."""
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -32,12 +34,12 @@ from stylegan.training import TrainingConfig
         ({"training_kimg": {"8": 1}}, "training_kimg must be a number of 0 or more, or a dictionary"),
     ],
 )
-def test_wrong_settings_are_errors(settings, message):
+def test_wrong_settings_are_errors(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         TrainingConfig.of(settings)
 
 
-def test_numbers_that_yaml_takes_for_text_are_numbers():
+def test_numbers_that_yaml_takes_for_text_are_numbers() -> None:
     """1e-3 has no dot."""
     settings = yaml.safe_load("{learning_rate: 1e-3, fmap_base: 1e3, r1_gamma: {8: 1e-2, 64: 0.1}, z_dim: 64.0}")
     config = TrainingConfig.of(settings)

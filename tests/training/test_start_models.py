@@ -2,6 +2,8 @@
 
 import json
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,7 +31,7 @@ PRESETS = {"T": "F", "D": "F", "styles_noconst_nonoise": "C", "traditional8": "B
 OFFICIAL = [*PRESETS, "no_wscale", "noblur_relu", "pickle_lod1.5", "fixed_structure", "fused_true"]
 
 
-def settings(**own) -> TrainingConfig:
+def settings(**own: Any) -> TrainingConfig:
     """As few settings as a user names: of the networks none."""
     return TrainingConfig.of({"batch": 8, "device": "cpu", "dtype": "float32", "snapshot_images": 4, **own})
 
@@ -39,7 +41,7 @@ def images(G: Generator) -> torch.Tensor:
     return G.sample(seeds=range(4), truncation_psi=1.0, labels=labels, output_type="pt")
 
 
-def begin(source, out, *, resolution=None, kimg=0.008, **own):
+def begin(source: Any, out: Any, *, resolution: Any = None, kimg: float = 0.008, **own: Any) -> Any:
     """A run of one step from a model, with data that fit it; its first averaged generator, and the model's."""
     model = Generator.from_pretrained(source)
     pictures = TinyImages(resolution or model.img_resolution, model.label_dim, model.img_channels)
@@ -56,7 +58,7 @@ def assert_same_images(first: Generator, model: Generator) -> None:
 
 
 @pytest.mark.parametrize("name", OFFICIAL)
-def test_the_first_image_is_that_of_an_official_file(name, tmp_path):
+def test_the_first_image_is_that_of_an_official_file(name: str, tmp_path: Path) -> None:
     first, model, state = begin(GOLDEN / name / "network_nosrc.pkl", tmp_path)
     assert_same_images(first, model)
     assert first.synthesis.lod == model.synthesis.lod
@@ -68,7 +70,7 @@ def test_the_first_image_is_that_of_an_official_file(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["no_wscale", "noblur_relu", "pickle_lod1.5", "traditional8", "pixelnorm_in_ch1"])
-def test_the_state_is_that_of_the_file_to_the_last_bit(name):
+def test_the_state_is_that_of_the_file_to_the_last_bit(name: str) -> None:
     path = GOLDEN / name / "network_nosrc.pkl"
     model = Generator.from_pretrained(path)
     state = new_state(settings(resolution=model.img_resolution, channels_last=False), img_channels=model.img_channels)
@@ -76,7 +78,7 @@ def test_the_state_is_that_of_the_file_to_the_last_bit(name):
     assert torch.equal(images(state.Gs), images(model))
 
 
-def test_an_official_file_has_all_three_networks(caplog):
+def test_an_official_file_has_all_three_networks(caplog: pytest.LogCaptureFixture) -> None:
     path = GOLDEN / "no_wscale" / "network_nosrc.pkl"
     state = new_state(settings(resolution=Generator.from_pretrained(path).img_resolution))
     fresh = state.D.state_dict()["head.conv.weight"].clone()
@@ -117,7 +119,7 @@ LAYOUTS = ["genforce", "interfacegan", "rosinality", "huangzh13", "huangzh13 con
 
 
 @pytest.mark.parametrize("name", [*LAYOUTS, "podgorskiy", "stylegan_zoo", "mmgeneration"])
-def test_the_first_image_is_that_of_a_port_s_file(name, tmp_path, caplog):
+def test_the_first_image_is_that_of_a_port_s_file(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "train_step-3.model"
     torch.save(port(name), path)
     first, model, state = begin(path, tmp_path / "run")
@@ -128,7 +130,7 @@ def test_the_first_image_is_that_of_a_port_s_file(name, tmp_path, caplog):
     assert ("holds no discriminator" in caplog.text) == (name not in WITH_D)
 
 
-def test_noise_of_a_resolution_is_shared_where_the_model_shares_it(tmp_path):
+def test_noise_of_a_resolution_is_shared_where_the_model_shares_it(tmp_path: Path) -> None:
     tiny_generator(synthesis={"noise_per_resolution": True}).save(tmp_path / "model.safetensors")
     seen = []
     _, _, state = begin(tmp_path / "model.safetensors", tmp_path / "run")
@@ -143,7 +145,7 @@ def test_noise_of_a_resolution_is_shared_where_the_model_shares_it(tmp_path):
 
 
 @pytest.mark.parametrize("preset", "ABCDEF")
-def test_a_run_of_any_preset_hands_its_networks_down(preset, tmp_path):
+def test_a_run_of_any_preset_hands_its_networks_down(preset: str, tmp_path: Path) -> None:
     run(tmp_path / "parent", preset=preset, kimg=0.016)
     first, model, state = begin(tmp_path / "parent" / "network.safetensors", tmp_path / "of-file")
     assert_same_images(first, model)
@@ -162,7 +164,7 @@ def test_a_run_of_any_preset_hands_its_networks_down(preset, tmp_path):
         begin(tmp_path / "parent/network.safetensors", tmp_path / "other", preset=other)
 
 
-def test_the_schedule_goes_on_where_the_model_was(tmp_path, caplog):
+def test_the_schedule_goes_on_where_the_model_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In a fade, at the model's own resolution, or below the new run's."""
     parents = {"grown": run(tmp_path / "grown", kimg=0.064).state.Gs}
     parents["fading"] = run(tmp_path / "fading", kimg=0.024).state.Gs  # At level of detail 0.5.
@@ -196,7 +198,7 @@ def test_the_schedule_goes_on_where_the_model_was(tmp_path, caplog):
     assert "training starts at 8x8 as set, below what" in caplog.text
 
 
-def test_a_resumed_child_goes_on_in_the_fade_of_its_parent(tmp_path):
+def test_a_resumed_child_goes_on_in_the_fade_of_its_parent(tmp_path: Path) -> None:
     run(tmp_path / "parent", kimg=0.024)
     config = settings(start_from=str(tmp_path / "parent"), kimg=0.032, transition_kimg=0.064, log_kimg=0.008)
     whole = train(config, tmp_path / "whole", dataset=TinyImages(), progress=False).state
@@ -210,7 +212,7 @@ def test_a_resumed_child_goes_on_in_the_fade_of_its_parent(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.tensors().values(), parts.tensors().values(), strict=True))
 
 
-def test_networks_with_options_that_no_setting_has_are_resumed(tmp_path):
+def test_networks_with_options_that_no_setting_has_are_resumed(tmp_path: Path) -> None:
     source = GOLDEN / "noblur_relu/network_nosrc.pkl"
     _, _, whole = begin(source, tmp_path / "whole", kimg=0.016)
     _, _, first = begin(source, tmp_path / "parts", kimg=0.008)
@@ -222,7 +224,7 @@ def test_networks_with_options_that_no_setting_has_are_resumed(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.tensors().values(), parts.tensors().values(), strict=True))
 
 
-def test_a_single_rgb_layer_neither_grows_nor_shrinks(tmp_path):
+def test_a_single_rgb_layer_neither_grows_nor_shrinks(tmp_path: Path) -> None:
     source = GOLDEN / "fixed_structure/network_nosrc.pkl"
     with pytest.raises(InputError, match=r"one RGB layer, for images of 32x32, .* got 64x64. Write --resolution 32"):
         begin(source, tmp_path, resolution=64)
@@ -230,7 +232,7 @@ def test_a_single_rgb_layer_neither_grows_nor_shrinks(tmp_path):
         begin(source, tmp_path, initial_resolution=8)
 
 
-def test_a_child_of_a_bundled_model_has_its_licence(tmp_path):
+def test_a_child_of_a_bundled_model_has_its_licence(tmp_path: Path) -> None:
     state = new_state(settings(resolution=64))
     start_from(state, "faces-64")
     assert state.metadata["license"] == "non-commercial research"
@@ -240,7 +242,7 @@ def test_a_child_of_a_bundled_model_has_its_licence(tmp_path):
     assert state.config.schedule().at(0).lod == 0
 
 
-def test_licences_are_handed_down_over_generations_and_resumes(tmp_path):
+def test_licences_are_handed_down_over_generations_and_resumes(tmp_path: Path) -> None:
     model = tiny_generator()
     model.metadata = {"name": "first", "license": "CC BY 4.0", "attribution": "someone", "dataset": "drawings"}
     model.save(tmp_path / "model.safetensors")
@@ -256,7 +258,7 @@ def test_licences_are_handed_down_over_generations_and_resumes(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["faces-64", "faces-128", "avatars-64"])
-def test_bundled_models_are_read_with_discriminator_and_licence(name):
+def test_bundled_models_are_read_with_discriminator_and_licence(name: str) -> None:
     source = read_source(name, settings(resolution=64))
     assert set(source.networks) == {"G", "D", "Gs"}
     bundled = Generator.from_pretrained(name)
@@ -267,7 +269,7 @@ def test_bundled_models_are_read_with_discriminator_and_licence(name):
     assert source.metadata()["start_from"] == name
 
 
-def test_the_command_of_the_guide_needs_no_widths(tmp_path, caplog):
+def test_the_command_of_the_guide_needs_no_widths(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     make_zip(tmp_path / "data.zip", {f"{i}.png": encoded(noise(64, 64, seed=i)) for i in range(8)})
     command = [
         "train",
@@ -291,7 +293,7 @@ def test_the_command_of_the_guide_needs_no_widths(tmp_path, caplog):
     assert not list_checkpoints(tmp_path / "other/checkpoints")
 
 
-def test_runs_of_earlier_versions_are_read_by_their_config(tmp_path):
+def test_runs_of_earlier_versions_are_read_by_their_config(tmp_path: Path) -> None:
     """Their checkpoints say nothing of the networks; config.yaml lies beside."""
     before = run(tmp_path, preset="D", kimg=0.024).state
     path = list_checkpoints(tmp_path / "checkpoints")[-1]
@@ -312,7 +314,7 @@ def test_runs_of_earlier_versions_are_read_by_their_config(tmp_path):
         run(tmp_path, preset="F", kimg=0.032, resume=True)
 
 
-def test_a_run_of_earlier_versions_without_its_config_says_what_is_missing(tmp_path):
+def test_a_run_of_earlier_versions_without_its_config_says_what_is_missing(tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008)
     path = list_checkpoints(tmp_path / "checkpoints")[-1]
     _, counters = read_tensors(path)
@@ -335,7 +337,9 @@ def test_a_run_of_earlier_versions_without_its_config_says_what_is_missing(tmp_p
         {"metadata": {"lineage": 3, "name": None}},
     ],
 )
-def test_a_checkpoint_that_says_odd_things_of_itself_is_one_clear_error(change, tmp_path):
+def test_a_checkpoint_that_says_odd_things_of_itself_is_one_clear_error(
+    change: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
     run(tmp_path, kimg=0.008)
     for path in list_checkpoints(tmp_path / "checkpoints"):
         _, counters = read_tensors(path)

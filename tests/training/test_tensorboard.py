@@ -2,6 +2,8 @@
 
 import sys
 import types
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,26 +19,26 @@ class StubWriter:
 
     made: list["StubWriter"]
 
-    def __init__(self, folder, purge_step):
+    def __init__(self, folder: Any, purge_step: Any):
         self.folder, self.purge_step, self.scalars, self.pictures, self.open = folder, purge_step, {}, {}, True
         self.made.append(self)
 
-    def add_scalar(self, name, value, step):
+    def add_scalar(self, name: Any, value: Any, step: Any) -> None:
         self.scalars.setdefault(step, {})[name] = value
 
-    def add_image(self, name, img, step, dataformats):
+    def add_image(self, name: Any, img: Any, step: Any, dataformats: Any) -> None:
         assert dataformats == "HWC"
         self.pictures[name, step] = img.shape
 
-    def flush(self):
+    def flush(self) -> None:
         pass
 
-    def close(self):
+    def close(self) -> None:
         self.open = False
 
 
 @pytest.fixture
-def writers(monkeypatch):
+def writers(monkeypatch: pytest.MonkeyPatch) -> Any:
     StubWriter.made = []
     module = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = StubWriter
@@ -44,11 +46,11 @@ def writers(monkeypatch):
     return StubWriter.made
 
 
-def run(out, **options):
+def run(out: Any, **options: Any) -> Any:
     return train(tiny_config(kimg=0.04, tensorboard=True), out, dataset=TinyImages(), progress=False, **options)
 
 
-def test_numbers_and_pictures_are_those_of_the_files(tmp_path, writers):
+def test_numbers_and_pictures_are_those_of_the_files(tmp_path: Path, writers: Any) -> None:
     run(tmp_path)
     (writer,) = writers
     assert (writer.folder, writer.purge_step, writer.open) == (str(tmp_path / "tensorboard"), 1, False)
@@ -58,14 +60,14 @@ def test_numbers_and_pictures_are_those_of_the_files(tmp_path, writers):
     assert writer.pictures["fakes", 40] == (32, 32, 3)
 
 
-def test_a_resumed_run_hides_what_came_after_its_checkpoint(tmp_path, writers):
+def test_a_resumed_run_hides_what_came_after_its_checkpoint(tmp_path: Path, writers: Any) -> None:
     run(tmp_path)
     run(tmp_path, resume=True)
     assert [w.purge_step for w in writers] == [1, 41]
 
 
-def test_files_are_closed_when_training_fails(tmp_path, writers):
-    def fail(state, report):
+def test_files_are_closed_when_training_fails(tmp_path: Path, writers: Any) -> None:
+    def fail(state: Any, report: Any) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -73,20 +75,22 @@ def test_files_are_closed_when_training_fails(tmp_path, writers):
     assert not writers[0].open
 
 
-def test_nothing_is_imported_or_written_unless_asked_for(tmp_path, monkeypatch):
+def test_nothing_is_imported_or_written_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     train(tiny_config(kimg=0.008), tmp_path, dataset=TinyImages(), progress=False)
     assert not any("tensorboard" in name for name in files(tmp_path))
 
 
-def test_a_missing_package_is_a_clear_error_before_anything_is_written(tmp_path, monkeypatch):
+def test_a_missing_package_is_a_clear_error_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match=r"pip install stylegan\[tensorboard\]"):
         run(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_real_event_files_can_be_read(tmp_path):
+def test_real_event_files_can_be_read(tmp_path: Path) -> None:
     """With TensorBoard itself, where it is installed."""
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     run(tmp_path)

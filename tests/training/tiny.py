@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class TinyImages:
         ] if self.label_dim else None
 
 
-def tiny_config(**settings) -> TrainingConfig:
+def tiny_config(**settings: Any) -> TrainingConfig:
     """Grows from 8x8 to 16x16 in the first 8 of its steps: two at 8x8, two fading, then 16x16."""
     defaults = {
         "resolution": 16,
@@ -52,7 +53,7 @@ def tiny_config(**settings) -> TrainingConfig:
     return TrainingConfig.of({**defaults, **settings})
 
 
-def run(out: Path, *, dataset: TinyImages | None = None, resume: bool = False, **settings) -> Outcome:
+def run(out: Path, *, dataset: TinyImages | None = None, resume: bool = False, **settings: Any) -> Outcome:
     """Train with tiny settings."""
     return train(tiny_config(**settings), out, dataset=dataset or TinyImages(), resume=resume, progress=False)
 
@@ -78,7 +79,7 @@ def well_conditioned() -> Iterator[None]:
     """
     original = loop.new_state
 
-    def new_state(*args, **kwargs):
+    def new_state(*args: Any, **kwargs: Any) -> Any:
         state = original(*args, **kwargs)
         generator = torch.Generator().manual_seed(3)
         draws = torch.randn(state.G.synthesis.layers[0].source.const.shape, generator=generator)

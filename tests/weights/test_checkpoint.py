@@ -4,8 +4,10 @@ import json
 import os
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
@@ -21,7 +23,7 @@ from ..conftest import tiny_generator
 
 
 @pytest.fixture
-def saved(tiny: Generator, tmp_path) -> Path:
+def saved(tiny: Generator, tmp_path: Path) -> Path:
     tiny.save(tmp_path / "tiny.safetensors")
     return tmp_path / "tiny.safetensors"
 
@@ -31,7 +33,7 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
 
 
-def test_a_saved_generator_comes_back(tiny: Generator, saved: Path):
+def test_a_saved_generator_comes_back(tiny: Generator, saved: Path) -> None:
     G = Generator.from_pretrained(saved)
     assert same(G, tiny)
     assert G.config == tiny.config
@@ -40,7 +42,7 @@ def test_a_saved_generator_comes_back(tiny: Generator, saved: Path):
     assert torch.equal(G.sample(2, output_type="pt"), tiny.sample(2, output_type="pt"))
 
 
-def test_every_option_comes_back(tmp_path):
+def test_every_option_comes_back(tmp_path: Path) -> None:
     options = {
         "label_dim": 2,
         "img_channels": 1,
@@ -57,7 +59,7 @@ def test_every_option_comes_back(tmp_path):
     assert same(again, G)
 
 
-def test_level_of_detail_comes_back(tmp_path):
+def test_level_of_detail_comes_back(tmp_path: Path) -> None:
     G, D = tiny_generator(), Discriminator(img_resolution=16, fmap_base=64, fmap_max=8)
     G.synthesis.lod = D.lod = 0.5
     G.save(tmp_path / "G.safetensors")
@@ -68,7 +70,7 @@ def test_level_of_detail_comes_back(tmp_path):
     assert same(again, D)
 
 
-def test_float16_storage_halves_the_file(tiny: Generator, saved: Path, tmp_path):
+def test_float16_storage_halves_the_file(tiny: Generator, saved: Path, tmp_path: Path) -> None:
     half = tmp_path / "half.safetensors"
     tiny.save(half, dtype=torch.float16)
     assert half.stat().st_size < 0.6 * saved.stat().st_size
@@ -77,12 +79,12 @@ def test_float16_storage_halves_the_file(tiny: Generator, saved: Path, tmp_path)
     torch.testing.assert_close(G.sample(output_type="pt"), tiny.sample(output_type="pt"), rtol=0, atol=0.05)
 
 
-def test_the_largest_numbers_are_finite(saved: Path):
+def test_the_largest_numbers_are_finite(saved: Path) -> None:
     rewrite(saved, state_dict=lambda s: s | {"w_avg": torch.full([24], 3e38)})  # Their sum is not.
     assert Generator.from_pretrained(saved).w_avg[0] == 3e38
 
 
-def test_hub_folder(tiny: Generator, tmp_path):
+def test_hub_folder(tiny: Generator, tmp_path: Path) -> None:
     tiny.save_pretrained(tmp_path / "model")
     assert sorted(os.listdir(tmp_path / "model")) == ["config.json", "model.safetensors"]
     assert same(Generator.from_pretrained(tmp_path / "model"), tiny)
@@ -93,7 +95,7 @@ def test_hub_folder(tiny: Generator, tmp_path):
     assert same(Generator.from_pretrained(tmp_path / "model"), tiny)
 
 
-def test_hub_folder_whose_config_was_changed(tiny: Generator, tmp_path):
+def test_hub_folder_whose_config_was_changed(tiny: Generator, tmp_path: Path) -> None:
     tiny.save_pretrained(tmp_path)
     described = json.loads((tmp_path / "config.json").read_text())
     described["config"]["truncation_psi"] = 0.123
@@ -102,7 +104,7 @@ def test_hub_folder_whose_config_was_changed(tiny: Generator, tmp_path):
         Generator.from_pretrained(tmp_path)
 
 
-def test_saving_is_atomic(saved: Path, monkeypatch):
+def test_saving_is_atomic(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = saved.read_bytes()
 
     def fail(descriptor: int) -> None:
@@ -115,13 +117,13 @@ def test_saving_is_atomic(saved: Path, monkeypatch):
     assert os.listdir(saved.parent) == [saved.name]
 
 
-def test_saved_files_have_ordinary_permissions(saved: Path):
+def test_saved_files_have_ordinary_permissions(saved: Path) -> None:
     plain = saved.with_name("plain")
     plain.touch()
     assert stat.S_IMODE(saved.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
 
 
-def rewrite(path: Path, **changes) -> None:
+def rewrite(path: Path, **changes: Any) -> None:
     """Save a checkpoint again with another config, tensors or header."""
     loaded = load_checkpoint(path)
     for name, value in changes.items():
@@ -143,7 +145,7 @@ def rewrite(path: Path, **changes) -> None:
         (lambda s: s | {"w_avg": torch.full([24], -torch.inf)}, "'w_avg' holds NaN or infinity"),
     ],
 )
-def test_tensors_that_do_not_fit(saved: Path, change, message):
+def test_tensors_that_do_not_fit(saved: Path, change: Callable[..., Any], message: str) -> None:
     rewrite(saved, state_dict=change)
     with pytest.raises(WeightsError, match=message):
         Generator.from_pretrained(saved)
@@ -173,13 +175,13 @@ def test_tensors_that_do_not_fit(saved: Path, change, message):
         {"seed": 3},
     ],
 )
-def test_configs_that_describe_no_such_network(saved: Path, change: dict):
+def test_configs_that_describe_no_such_network(saved: Path, change: dict) -> None:
     rewrite(saved, config=lambda config: config | change)
     with pytest.raises(WeightsError, match=r"tiny\.safetensors"):
         Generator.from_pretrained(saved)
 
 
-def test_a_discriminator_is_no_generator(tiny: Generator, saved: Path, tmp_path):
+def test_a_discriminator_is_no_generator(tiny: Generator, saved: Path, tmp_path: Path) -> None:
     Discriminator(img_resolution=8, fmap_base=64, fmap_max=8).save(tmp_path / "D.safetensors")
     with pytest.raises(WeightsError, match="holds a Discriminator, expected a Generator"):
         Generator.from_pretrained(tmp_path / "D.safetensors")
@@ -187,7 +189,7 @@ def test_a_discriminator_is_no_generator(tiny: Generator, saved: Path, tmp_path)
         Discriminator.from_pretrained(saved)
 
 
-def test_newer_formats_and_foreign_files(saved: Path, tiny: Generator):
+def test_newer_formats_and_foreign_files(saved: Path, tiny: Generator) -> None:
     state = tiny.state_dict()
     safetensors.torch.save_file(state, saved, {"stylegan_format_version": "9"})
     with pytest.raises(WeightsError, match="pip install -U stylegan"):
@@ -203,7 +205,7 @@ def test_newer_formats_and_foreign_files(saved: Path, tiny: Generator):
             Generator.from_pretrained(saved)
 
 
-def test_damaged_files(saved: Path):
+def test_damaged_files(saved: Path) -> None:
     data = saved.read_bytes()
     huge = (2**63 - 1).to_bytes(8, "little") + data[8:]
     for damaged in (data[:20], data[:-1], data + b"x", huge):
@@ -251,7 +253,7 @@ ONE = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         raw({}),
     ],
 )
-def test_w1_malformed_safetensors(tmp_path, data):
+def test_w1_malformed_safetensors(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.safetensors").write_bytes(data)
     start = time.monotonic()
     with pytest.raises(WeightsError, match=r"a\.safetensors"):
@@ -259,7 +261,7 @@ def test_w1_malformed_safetensors(tmp_path, data):
     assert time.monotonic() - start < 1
 
 
-def test_names_and_paths_that_are_not_there(tmp_path, monkeypatch):
+def test_names_and_paths_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, message in {
         "face-64": "did you mean 'faces-64'.*stylegan list",
@@ -278,12 +280,12 @@ def test_names_and_paths_that_are_not_there(tmp_path, monkeypatch):
         Generator.from_pretrained("weights.png")
 
 
-def test_a_folder_where_a_file_is(tiny: Generator, saved: Path):
+def test_a_folder_where_a_file_is(tiny: Generator, saved: Path) -> None:
     with pytest.raises(InputError, match="is a file"):
         tiny.save_pretrained(saved)
 
 
-def test_manifest_entries_are_their_files():
+def test_manifest_entries_are_their_files() -> None:
     """After replacing a bundled file, this says what the manifest must say."""
     for entry in (entry for entry in manifest.entries().values() if entry.is_bundled):
         with manifest.open_file(entry.files[0]) as path:
@@ -293,7 +295,7 @@ def test_manifest_entries_are_their_files():
     assert Generator.from_pretrained().name == manifest.default_name()
 
 
-def test_a_bundled_file_that_changed_is_refused(monkeypatch):
+def test_a_bundled_file_that_changed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = manifest.find("faces-64")
     changed = {"faces-64": replace(entry, files=(replace(entry.files[0], sha256="0" * 64),))}
     monkeypatch.setattr(manifest, "entries", lambda: changed)
@@ -301,7 +303,7 @@ def test_a_bundled_file_that_changed_is_refused(monkeypatch):
         Generator.from_pretrained("faces-64")
 
 
-def test_checkpoint_of_any_network(tmp_path):
+def test_checkpoint_of_any_network(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.safetensors", Checkpoint("Other", {"x": 1}, {"t": torch.ones(2)}, {"name": "é"}))
     loaded = load_checkpoint(tmp_path / "a.safetensors")
     assert (loaded.network, loaded.config, loaded.metadata) == ("Other", {"x": 1}, {"name": "é"})
@@ -309,7 +311,7 @@ def test_checkpoint_of_any_network(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["faces-128", "faces-64", "avatars-64"])
-def test_a_bundled_model_brings_its_discriminator(name: str):
+def test_a_bundled_model_brings_its_discriminator(name: str) -> None:
     G, D = Generator.from_pretrained(name), Discriminator.from_pretrained(name)
     assert (D.img_resolution, D.name, D.metadata["license"]) == (G.img_resolution, name, G.metadata["license"])
     fakes = G.sample(8, output_type="pt")

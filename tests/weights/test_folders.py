@@ -1,10 +1,12 @@
 """Folders and paths: a run of training, a clone with one weight file, and what is no path at all."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from click.testing import Result
 
 from stylegan import Discriminator, Generator
 from stylegan.errors import DownloadError, InputError, NotFoundError, WeightsError
@@ -17,13 +19,13 @@ from .ports.golden_sets import golden_set
 
 
 @pytest.fixture
-def port(tmp_path) -> Path:
+def port(tmp_path: Path) -> Path:
     path = tmp_path / "port"
     torch.save(ports.genforce_generator(golden_set("T").g), path)
     return path
 
 
-def test_a_run_of_training(tmp_path, run):
+def test_a_run_of_training(tmp_path: Path, run: Callable[..., Result]) -> None:
     folder = tmp_path / "runs/faces"
     (folder / "checkpoints").mkdir(parents=True)
     with pytest.raises(NotFoundError, match="written no network yet"):
@@ -38,7 +40,7 @@ def test_a_run_of_training(tmp_path, run):
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "cats.model", "anything", "a.dat", "G.PTH"])
-def test_a_clone_with_one_weight_file(tmp_path, port, name):
+def test_a_clone_with_one_weight_file(tmp_path: Path, port: Path, name: str) -> None:
     folder = tmp_path / "my-cats"
     folder.mkdir()
     shutil.copy(port, folder / name)
@@ -49,7 +51,7 @@ def test_a_clone_with_one_weight_file(tmp_path, port, name):
     assert G.name == ("my-cats" if name == "pytorch_model.bin" else name.rsplit(".", 1)[0])
 
 
-def test_folders_that_leave_it_open_or_hold_none(tmp_path, port):
+def test_folders_that_leave_it_open_or_hold_none(tmp_path: Path, port: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     with pytest.raises(NotFoundError, match=r"models: no weights in this folder; expected config\.json"):
@@ -68,12 +70,12 @@ def test_folders_that_leave_it_open_or_hold_none(tmp_path, port):
             Generator.from_pretrained(other)
 
 
-def test_our_file_alone_in_a_folder(tmp_path, tiny):
+def test_our_file_alone_in_a_folder(tmp_path: Path, tiny: Generator) -> None:
     tiny.save(tmp_path / "model.safetensors")  # Its header says what config.json would.
     assert torch.equal(Generator.from_pretrained(tmp_path).w_avg, tiny.w_avg)
 
 
-def test_a_mistyped_path_asks_no_hub(tmp_path, monkeypatch):
+def test_a_mistyped_path_asks_no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trained").mkdir()
     monkeypatch.setattr(hub, "find_weights", None)
@@ -84,7 +86,7 @@ def test_a_mistyped_path_asks_no_hub(tmp_path, monkeypatch):
         Generator.from_pretrained("runs/photo")
 
 
-def test_a_repository_that_is_not_there_may_be_a_mistyped_path(tmp_path, monkeypatch):
+def test_a_repository_that_is_not_there_may_be_a_mistyped_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DownloadError, match="nor is there a file or folder me/photo"):
@@ -94,7 +96,7 @@ def test_a_repository_that_is_not_there_may_be_a_mistyped_path(tmp_path, monkeyp
 # Networks that a file does not hold.
 
 
-def test_no_network_stands_in_for_another(tmp_path, run, tiny):
+def test_no_network_stands_in_for_another(tmp_path: Path, run: Callable[..., Result], tiny: Generator) -> None:
     tiny.save("G.safetensors")
     result = run("convert", "G.safetensors", "D.safetensors", "--network", "D")
     assert result.exit_code == 1
@@ -113,7 +115,7 @@ def test_no_network_stands_in_for_another(tmp_path, run, tiny):
         assert read_weights(official, network=network).checkpoint.network == expected
 
 
-def test_a_resolution_that_a_file_has_not(tmp_path, run, tiny):
+def test_a_resolution_that_a_file_has_not(tmp_path: Path, run: Callable[..., Result], tiny: Generator) -> None:
     tiny.save(tmp_path / "m.safetensors")
     assert Generator.from_pretrained(tmp_path / "m.safetensors", resolution=16).img_resolution == 16
     with pytest.raises(WeightsError, match=r"m\.safetensors: its network is of 16x16, not 32x32"):

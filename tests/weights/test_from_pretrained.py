@@ -5,14 +5,16 @@ import io
 import json
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from stylegan import Discriminator, Generator, cli
 from stylegan.errors import (
@@ -39,7 +41,7 @@ OFFICIAL = GOLDEN / "T" / "network_nosrc.pkl"
 
 
 @pytest.fixture
-def server(monkeypatch, tmp_path) -> HubServer:
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> HubServer:
     """The local hub with the tiny generator and an official file; an empty cache."""
     HUB.reset()
     monkeypatch.setattr(transfer, "PATIENCE", transfer.Patience(wait=0.01, timeout=2, silence=5))
@@ -50,7 +52,7 @@ def server(monkeypatch, tmp_path) -> HubServer:
 
 
 @pytest.fixture
-def published(server: HubServer, tiny: Generator, tmp_path) -> dict[str, bytes]:
+def published(server: HubServer, tiny: Generator, tmp_path: Path) -> dict[str, bytes]:
     """The files of the repository user/tiny."""
     tiny.save_pretrained(tmp_path / "tiny")
     files = {path.name: path.read_bytes() for path in (tmp_path / "tiny").iterdir()}
@@ -64,21 +66,23 @@ def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("name", ["user/tiny", "hf:user/tiny", "hf:user/tiny/model.safetensors@main", "{url}"])
-def test_every_way_to_name_it(server, published, tiny, name):
+def test_every_way_to_name_it(server: HubServer, published: dict[str, bytes], tiny: Generator, name: str) -> None:
     server.plain["tiny.safetensors"] = published["model.safetensors"]
     G = Generator.from_pretrained(name.format(url=f"{server.url}/plain/tiny.safetensors"))
     assert same(G, tiny)
     assert G.source.startswith(("hf:user/tiny/model.safetensors@main", "http://127.0.0.1"))
 
 
-def test_a_local_folder_goes_before_a_repository(server, published, tiny):
+def test_a_local_folder_goes_before_a_repository(
+    server: HubServer, published: dict[str, bytes], tiny: Generator
+) -> None:
     tiny_generator(z_dim=16).save_pretrained("user/tiny")
     assert Generator.from_pretrained("user/tiny").z_dim == 16
     assert server.requests == []
     assert same(Generator.from_pretrained("hf:user/tiny"), tiny)
 
 
-def test_arguments_take_effect(server, published, tiny, tmp_path):
+def test_arguments_take_effect(server: HubServer, published: dict[str, bytes], tiny: Generator, tmp_path: Path) -> None:
     other = tiny_generator(truncation_psi=0.25)
     other.save_pretrained("other")
     server.commit("user/tiny", {p.name: p.read_bytes() for p in Path("other").iterdir()}, branch="v1")
@@ -101,7 +105,7 @@ def test_arguments_take_effect(server, published, tiny, tmp_path):
         Generator.from_pretrained("faces-64", revision="v1")
 
 
-def test_bare_tensors_beside_their_config(server, published, tiny):
+def test_bare_tensors_beside_their_config(server: HubServer, published: dict[str, bytes], tiny: Generator) -> None:
     server.commit("user/tiny", published | {"model.safetensors": safetensors.torch.save(tiny.state_dict())})
     assert same(Generator.from_pretrained("user/tiny"), tiny)
     server.commit("user/tiny", {"model.safetensors": safetensors.torch.save(tiny.state_dict())})
@@ -110,7 +114,7 @@ def test_bare_tensors_beside_their_config(server, published, tiny):
 
 
 @pytest.mark.parametrize("place", ["hub", "url"])
-def test_an_official_file_is_converted_once(server, monkeypatch, place):
+def test_an_official_file_is_converted_once(server: HubServer, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     server.commit("user/official", {"network.pkl": OFFICIAL.read_bytes()})
     server.plain["network.pkl"] = OFFICIAL.read_bytes()
     name = {"hub": "user/official", "url": f"{server.url}/plain/network.pkl"}[place]
@@ -128,7 +132,7 @@ def test_an_official_file_is_converted_once(server, monkeypatch, place):
     assert server.count("GET", "network.pkl") == 1
 
 
-def test_a_file_of_another_port(server, named_port):
+def test_a_file_of_another_port(server: HubServer, named_port: bytes) -> None:
     """As the hub's community files are: genforce's layout under a name that says nothing."""
     server.commit("huggan/stylegan_tiny16", {"pytorch_model.bin": named_port})
     G = Generator.from_pretrained("huggan/stylegan_tiny16")
@@ -149,7 +153,7 @@ def named_port() -> bytes:
     return file.getvalue()
 
 
-def test_a_damaged_conversion_is_made_again(server):
+def test_a_damaged_conversion_is_made_again(server: HubServer) -> None:
     server.commit("user/official", {"network.pkl": OFFICIAL.read_bytes()})
     first = Generator.from_pretrained("user/official")
     (kept,) = (Cache.open().own / "converted").iterdir()
@@ -157,7 +161,7 @@ def test_a_damaged_conversion_is_made_again(server):
     assert same(Generator.from_pretrained("user/official"), first)
 
 
-def test_hostile_and_broken_files_from_the_hub(server, published, tmp_path):
+def test_hostile_and_broken_files_from_the_hub(server: HubServer, published: dict[str, bytes], tmp_path: Path) -> None:
     data = published["model.safetensors"]
     for name, body, error in [
         ("evil.pkl", b"cos\nsystem\n(S'touch " + str(tmp_path / "sentinel").encode() + b"'\ntR.", UnsafeFileError),
@@ -172,7 +176,7 @@ def test_hostile_and_broken_files_from_the_hub(server, published, tmp_path):
     assert not (tmp_path / "sentinel").exists()
 
 
-def test_a_failed_download_never_gives_initial_weights(server, published):
+def test_a_failed_download_never_gives_initial_weights(server: HubServer, published: dict[str, bytes]) -> None:
     server.fault("GET", "resolve", flip(), times=9)
     with pytest.raises(IntegrityError):
         Generator.from_pretrained("user/tiny")
@@ -185,7 +189,7 @@ def test_a_failed_download_never_gives_initial_weights(server, published):
 
 
 @pytest.fixture
-def named(server, published, monkeypatch):
+def named(server: HubServer, published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Any:
     """A manifest with the model my-cats: on a hub and at a URL, non-commercial, with a content box."""
     data = published["model.safetensors"]
     server.plain["cats.safetensors"] = data
@@ -215,7 +219,7 @@ def named(server, published, monkeypatch):
     return entry
 
 
-def test_a_named_model_tells_its_licence_once(server, named, tiny):
+def test_a_named_model_tells_its_licence_once(server: HubServer, named: Any, tiny: Generator) -> None:
     with pytest.warns(LicenseWarning, match=r"my-cats: CC BY-NC 4\.0 \(https://creativecommons") as told:
         G = Generator.from_pretrained("my-cats")
     assert told[0].filename == __file__
@@ -233,13 +237,13 @@ def test_a_named_model_tells_its_licence_once(server, named, tiny):
 
 
 @pytest.mark.filterwarnings("ignore::stylegan.errors.LicenseWarning")
-def test_the_second_place_is_used_where_the_first_fails(server, named, tiny):
+def test_the_second_place_is_used_where_the_first_fails(server: HubServer, named: Any, tiny: Generator) -> None:
     server.fault("HEAD", "", answer(404, {"X-Error-Code": "RepoNotFound"}), times=99)
     assert same(Generator.from_pretrained("my-cats"), tiny)
     assert server.count("GET", "/plain/") == 1
 
 
-def test_a_named_model_whose_file_changed(server, named, published):
+def test_a_named_model_whose_file_changed(server: HubServer, named: Any, published: dict[str, bytes]) -> None:
     other = published["model.safetensors"][::-1]
     server.commit("user/tiny", published | {"model.safetensors": other})
     server.plain["cats.safetensors"] = other
@@ -250,7 +254,7 @@ def test_a_named_model_whose_file_changed(server, named, published):
 # Publishing.
 
 
-def test_push_to_hub_and_back(server, tiny):
+def test_push_to_hub_and_back(server: HubServer, tiny: Generator) -> None:
     G = tiny_generator()
     G.metadata = {"name": "my | cats", "license": "CC BY-NC 4.0", "dataset": "my\ncats", "metrics": {"fid50k": 8.5}}
     address = G.push_to_hub("me/cats", token="hf_secret", commit_message="First")
@@ -269,7 +273,7 @@ def test_push_to_hub_and_back(server, tiny):
     G.push_to_hub("me/cats")  # Again, as a further commit.
 
 
-def test_publishing_is_private_unless_asked(server, tiny):
+def test_publishing_is_private_unless_asked(server: HubServer, tiny: Generator) -> None:
     tiny.push_to_hub("me/open", private=False)
     assert server.private["me/open"] is False
     with pytest.raises(InputError, match="public repository; pass private=False"):
@@ -277,7 +281,7 @@ def test_publishing_is_private_unless_asked(server, tiny):
     assert server.count("POST", "/commit/") == 1
 
 
-def test_publishing_that_is_refused(server, tiny):
+def test_publishing_that_is_refused(server: HubServer, tiny: Generator) -> None:
     server.fault("POST", "/api/repos/create", answer(401), times=9)
     with pytest.raises(AuthError, match="publish to me/cats"):
         tiny.push_to_hub("me/cats")
@@ -285,7 +289,9 @@ def test_publishing_that_is_refused(server, tiny):
         tiny.push_to_hub("not a repository")
 
 
-def test_publishing_without_a_network_speaks_of_no_cache(server, tiny, monkeypatch):
+def test_publishing_without_a_network_speaks_of_no_cache(
+    server: HubServer, tiny: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(OfflineError, match=r"^publish to me/cats: the hub cannot be reached \(HF_HUB_OFFLINE is set\)"):
         tiny.push_to_hub("me/cats")
@@ -296,7 +302,7 @@ def test_publishing_without_a_network_speaks_of_no_cache(server, tiny, monkeypat
     assert "cache" not in str(failure.value)
 
 
-def test_unknown_licences_in_the_card(tiny, tmp_path):
+def test_unknown_licences_in_the_card(tiny: Generator, tmp_path: Path) -> None:
     G = tiny_generator()
     G.metadata = {"license": 'odd: "yes"\n- no', "license_url": "https://example.org"}
     G.save_model_card(tmp_path)
@@ -312,11 +318,11 @@ def test_unknown_licences_in_the_card(tiny, tmp_path):
 
 
 @pytest.fixture
-def run(server):
+def run(server: HubServer) -> Callable[..., Any]:
     return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
 
 
-def test_download_list_and_info(run, server, named):
+def test_download_list_and_info(run: Callable[..., Result], server: HubServer, named: Any) -> None:
     assert re.search(r"my-cats +16x16 .* to download +known +CC BY-NC 4.0", ok(run("list")))
     text = ok(run("download", "my-cats"))
     assert "note: my-cats: CC BY-NC 4.0" in text
@@ -330,7 +336,7 @@ def test_download_list_and_info(run, server, named):
     ok(run("sample", "--model", "my-cats", "--seeds", "1"))
 
 
-def test_cache_commands(run, server, published):
+def test_cache_commands(run: Callable[..., Result], server: HubServer, published: dict[str, bytes]) -> None:
     server.commit("user/official", {"network.pkl": OFFICIAL.read_bytes()})
     ok(run("download", "user/official"))
     text = ok(run("cache", "list"))
@@ -352,7 +358,7 @@ def test_cache_commands(run, server, published):
     assert run("download", "user/official", "--offline").exit_code == 1
 
 
-def test_publish_command(run, server, published):
+def test_publish_command(run: Callable[..., Result], server: HubServer, published: dict[str, bytes]) -> None:
     arguments = ["publish", "tiny", "me/cats", "--metadata", "license=MIT", "--metadata", "name=cats"]
     assert "published cats (private)" in ok(run(*arguments))
     assert server.private["me/cats"]
@@ -368,7 +374,7 @@ def test_publish_command(run, server, published):
     assert same(Generator.from_pretrained("card"), Generator.from_pretrained("tiny"))
 
 
-def test_convert_from_the_hub(run, server):
+def test_convert_from_the_hub(run: Callable[..., Result], server: HubServer) -> None:
     server.commit("user/official", {"network.pkl": OFFICIAL.read_bytes()})
     ok(run("convert", "hf:user/official/network.pkl", "G.safetensors"))
     ok(run("convert", "hf:user/official/network.pkl", "D.safetensors", "--network", "D"))
@@ -388,7 +394,9 @@ def test_convert_from_the_hub(run, server):
         (["sample", "--model", "user/gone"], "there is no such repository"),
     ],
 )
-def test_errors_are_one_line(run, published, arguments, message):
+def test_errors_are_one_line(
+    run: Callable[..., Result], published: dict[str, bytes], arguments: list[str], message: str
+) -> None:
     result = run(*arguments)
     assert result.exit_code == 1
     lines = result.output.strip().splitlines()
@@ -397,5 +405,5 @@ def test_errors_are_one_line(run, published, arguments, message):
     assert "Traceback" not in result.output
 
 
-def test_the_hubs_client_is_the_real_one():
+def test_the_hubs_client_is_the_real_one() -> None:
     assert HUB.url == huggingface_hub.constants.ENDPOINT

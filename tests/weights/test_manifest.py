@@ -2,8 +2,11 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,13 +33,13 @@ ENTRY = {
 }
 
 
-def manifest_with(change=lambda entry: None, **top) -> bytes:
+def manifest_with(change: Any = lambda entry: None, **top: Any) -> bytes:
     entry = deepcopy(ENTRY)
     change(entry)
     return json.dumps({"version": 2, "models": {"cats": entry}} | top).encode()
 
 
-def with_file(**changes) -> bytes:
+def with_file(**changes: Any) -> bytes:
     return manifest_with(lambda entry: entry["files"][0].update(changes))
 
 
@@ -56,7 +59,7 @@ sys.addaudithook(_watch)
 
 
 @contextmanager
-def no_io():
+def no_io() -> Iterator[None]:
     """Fails the test if a file is opened, or a connection made."""
     global _touched
     touched = _touched = []
@@ -67,7 +70,7 @@ def no_io():
         assert not touched
 
 
-def test_a_whole_entry():
+def test_a_whole_entry() -> None:
     entry = parse(manifest_with())["cats"]
     assert (entry.name, entry.limits, entry.metrics, entry.content_box, entry.tried) == ("cats", "", {}, None, False)
     assert entry.files[0].source == Source("hub", "user/cats", "cats.safetensors", "a" * 40)
@@ -75,7 +78,7 @@ def test_a_whole_entry():
     assert entry.facts == {"name": "cats", "dataset": "cats", "license": "MIT", "license_url": ENTRY["license_url"]}
 
 
-def test_the_manifest_of_the_package():
+def test_the_manifest_of_the_package() -> None:
     entries = manifest.entries()
     assert list(entries)[:4] == ["faces-128", "faces-64", "avatars-64", "ffhq-1024"]
     assert entries["cars-512"].content_box == (0, 64, 512, 448)
@@ -87,7 +90,7 @@ def test_the_manifest_of_the_package():
         assert entry.tried == (entry.is_bundled or bool(entry.tried_on))
 
 
-def test_networks_of_the_package_by_their_servers():
+def test_networks_of_the_package_by_their_servers() -> None:
     entries = manifest.entries()
     for name in ("ffhq-1024", "car-512", "cat-256", "church-256", "horse-256"):
         first = entries[f"{name}-config-a"].files[0]
@@ -111,18 +114,18 @@ def test_networks_of_the_package_by_their_servers():
         ({"sha256": None, "sha256_prefix": "0094da86"}, "0094da86", "8 digits"),
     ],
 )
-def test_how_well_a_file_is_known(changes, sha256, known):
+def test_how_well_a_file_is_known(changes: dict[str, Any], sha256: str | None, known: str) -> None:
     file = parse(with_file(**changes))["cats"].files[0]
     assert (file.sha256, file.known) == (sha256, known)
 
 
-def test_how_an_entry_was_tried():
+def test_how_an_entry_was_tried() -> None:
     noted = {"date": "2026-12-31", "sha256": "c" * 64}
     entry = parse(manifest_with(lambda e: e.update(tried=noted, zoo=True)))["cats"]
     assert (entry.tried, entry.tried_on, entry.zoo) == (True, f"2026-12-31, sha256 {'c' * 64}", True)
 
 
-def test_places_to_open_in_a_browser():
+def test_places_to_open_in_a_browser() -> None:
     assert Source("drive", "0123456789ab", "a.pkl").page == "https://drive.google.com/file/d/0123456789ab/view"
     assert Source("hub", "u/r", "a.bin", "v1").page == "https://huggingface.co/u/r/blob/v1/a.bin"
     page = parse(with_file(source={"page": "https://mega.nz/#!a!b"}))["cats"].files[0].source
@@ -159,7 +162,7 @@ def test_places_to_open_in_a_browser():
         "ü.pkl",
     ],
 )
-def test_w7_file_names_that_lead_elsewhere(filename):
+def test_w7_file_names_that_lead_elsewhere(filename: str) -> None:
     with pytest.raises(UnsafeFileError, match=r"m\.json: cats\.files\[0\]\.source: file name"), no_io():
         parse(with_file(filename=filename))
 
@@ -190,7 +193,7 @@ def test_w7_file_names_that_lead_elsewhere(filename):
         "",
     ],
 )
-def test_w7_urls_that_are_none_to_load_from(url):
+def test_w7_urls_that_are_none_to_load_from(url: str) -> None:
     with pytest.raises(UnsafeFileError), no_io():
         parse(with_file(source={"url": url}))
     with pytest.raises(UnsafeFileError), no_io():
@@ -214,7 +217,7 @@ def test_w7_urls_that_are_none_to_load_from(url):
         {"drive": None},
     ],
 )
-def test_w7_places_that_are_malformed(source):
+def test_w7_places_that_are_malformed(source: dict[str, Any]) -> None:
     with pytest.raises(UnsafeFileError), no_io():
         parse(with_file(source=source))
 
@@ -266,12 +269,12 @@ def test_w7_places_that_are_malformed(source):
         (with_file(source={"url": "https://example.org/a", "revision": "a" * 40}), "none, except for a hub"),
     ],
 )
-def test_w7_what_is_not_as_documented(data, message):
+def test_w7_what_is_not_as_documented(data: bytes, message: str) -> None:
     with pytest.raises(WeightsError, match=message), no_io():
         parse(data)
 
 
-def test_other_peoples_manifests(tmp_path, monkeypatch):
+def test_other_peoples_manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "ours.json"
     path.write_bytes(manifest_with())
     monkeypatch.setenv("STYLEGAN_MANIFEST", str(path))
@@ -309,24 +312,24 @@ def test_other_peoples_manifests(tmp_path, monkeypatch):
         ("C:\\weights", None),
     ],
 )
-def test_places(text, source):
+def test_places(text: str, source: Source | None) -> None:
     with no_io():
         assert parse_source(text) == source
 
 
 @pytest.mark.parametrize("text", ["hf:user", "hf:", "hf:/", "hf:../../x", "hf:user/repo/../../x", "hf:user/repo@../x"])
-def test_places_that_are_malformed(text):
+def test_places_that_are_malformed(text: str) -> None:
     with pytest.raises((InputError, UnsafeFileError)), no_io():
         parse_source(text)
 
 
-def test_two_revisions():
+def test_two_revisions() -> None:
     assert parse_source("user/repo", revision="v1") == parse_source("hf:user/repo@v1", revision="v1")
     with pytest.raises(InputError, match="two revisions"):
         parse_source("hf:user/repo@v1", revision="v2")
 
 
-def test_names_for_downloads():
+def test_names_for_downloads() -> None:
     urls = ["https://a.org/x/../..", "https://a.org/%2e%2e%2fpasswd", "https://a.org/", "https://a.org/nul.pkl"]
     assert [filename_of(url) for url in urls] == ["weights", "passwd", "weights", "weights"]
     assert filename_of("https://a.org/my%20net.pkl") == "my_net.pkl"

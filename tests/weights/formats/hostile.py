@@ -5,12 +5,13 @@ import pickle
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 
-def calls(function, *args) -> object:
+def calls(function: Any, *args: Any) -> object:
     """An object whose unpickling calls a function."""
     return type("Hostile", (), {"__reduce__": lambda self: (function, args)})()
 

@@ -35,7 +35,7 @@ def write(path: Path, array: np.ndarray, kind: str) -> Path:
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "pt", "old pt", "projected pt"])
 @pytest.mark.parametrize("suffix", ["npy", "bin"])
-def test_every_container_is_known_by_its_content(tiny: Generator, tmp_path, kind, suffix):
+def test_every_container_is_known_by_its_content(tiny: Generator, tmp_path: Path, kind: str, suffix: str) -> None:
     ws = tiny.ws([1, 2])
     ws[:, 3:] *= 0.5  # One w for each layer.
     path = write(tmp_path / f"faces.{suffix}", ws.numpy(), kind)
@@ -47,7 +47,7 @@ def test_every_container_is_known_by_its_content(tiny: Generator, tmp_path, kind
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_w_of_every_shape_becomes_styles(tiny: Generator, tmp_path, dtype, order):
+def test_w_of_every_shape_becomes_styles(tiny: Generator, tmp_path: Path, dtype: str, order: str) -> None:
     w = tiny.mapping(tiny.z([1, 2, 3])).half().float()
     expected = tiny.broadcast(w)
     for array, n in (
@@ -70,7 +70,9 @@ def test_w_of_every_shape_becomes_styles(tiny: Generator, tmp_path, dtype, order
         ((0, 24), r"floating point, got .* \[0, 24\]"),
     ],
 )
-def test_shapes_that_do_not_fit_are_named(tiny: Generator, tmp_path, shape, message):
+def test_shapes_that_do_not_fit_are_named(
+    tiny: Generator, tmp_path: Path, shape: tuple[int, ...], message: str
+) -> None:
     path = write(tmp_path / "w.npy", np.zeros(shape, np.float32), "npy")
     with pytest.raises(InputError, match=message):
         Latents.load(path, tiny)
@@ -90,7 +92,7 @@ def zipped(**members: bytes) -> bytes:
     return data.getvalue()
 
 
-def pickled(tmp_path) -> bytes:
+def pickled(tmp_path: Path) -> bytes:
     np.save(tmp_path / "object.npy", np.array({"w": 1}, dtype=object), allow_pickle=True)
     return (tmp_path / "object.npy").read_bytes()
 
@@ -118,19 +120,21 @@ ZEROS = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 24), }", byte
         (b"\x80\x02cposix\nsystem\n(S'false'\ntR.", "posix"),
     ],
 )
-def test_files_that_lie_are_refused_and_nothing_runs(tiny: Generator, tmp_path, data, message):
+def test_files_that_lie_are_refused_and_nothing_runs(
+    tiny: Generator, tmp_path: Path, data: bytes, message: str
+) -> None:
     (tmp_path / "w.npy").write_bytes(data)
     with pytest.raises(InputError, match=message):
         Latents.load(tmp_path / "w.npy", tiny)
 
 
-def test_pickled_arrays_are_refused(tiny: Generator, tmp_path):
+def test_pickled_arrays_are_refused(tiny: Generator, tmp_path: Path) -> None:
     (tmp_path / "w.npy").write_bytes(pickled(tmp_path))
     with pytest.raises(InputError, match=r"w\.npy: .*Python objects \(pickled\)"):
         Latents.load(tmp_path / "w.npy", tiny)
 
 
-def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+def test_what_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bomb.npz").write_bytes(zipped(w=bytes(10**6)))
     monkeypatch.setattr("stylegan.weights.formats.arrays.MAX_BYTES", 10**5)
     with pytest.raises(InputError, match="unpacks to more than 100,000 bytes"):
@@ -140,14 +144,14 @@ def test_what_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         read_arrays(tmp_path / "large.npy", what="latents")
 
 
-def test_our_own_files_are_no_arrays(tiny: Generator, tmp_path):
+def test_our_own_files_are_no_arrays(tiny: Generator, tmp_path: Path) -> None:
     Latents.of(tiny, tiny.ws([1])).save(tmp_path / "l.safetensors")
     assert not is_array_file(tmp_path / "l.safetensors")
     assert not is_array_file(tmp_path / "gone")
 
 
 @pytest.mark.parametrize("kind", ["npy", "npz", "pt"])
-def test_boundaries_of_other_tools_are_directions(tiny: Generator, tmp_path, kind):
+def test_boundaries_of_other_tools_are_directions(tiny: Generator, tmp_path: Path, kind: str) -> None:
     vector = np.random.RandomState(0).randn(1, tiny.w_dim).astype(np.float32) * 7
     path = write(tmp_path / "smile.npy", vector, kind)
     direction = find_direction(tiny, "smile", path=path)
@@ -157,7 +161,7 @@ def test_boundaries_of_other_tools_are_directions(tiny: Generator, tmp_path, kin
     assert torch.allclose(moved[0, 0].norm(), torch.tensor(2 * direction.std), rtol=1e-4)
 
 
-def test_several_boundaries_have_numbers_and_wrong_shapes_are_named(tiny: Generator, tmp_path):
+def test_several_boundaries_have_numbers_and_wrong_shapes_are_named(tiny: Generator, tmp_path: Path) -> None:
     many = np.eye(3, tiny.w_dim, dtype=np.float32)
     assert list(directions_in(tiny, write(tmp_path / "pc.npy", many, "npy"))) == ["pc:0", "pc:1", "pc:2"]
     for shape, message in (

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,10 +25,10 @@ from .hostile import calls, payloads
 class Network:
     """Pickles like the official class: NEWOBJ and BUILD with a dictionary."""
 
-    def __init__(self, **state):
+    def __init__(self, **state: Any):
         self.state = state
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         return self.state
 
 
@@ -35,7 +36,7 @@ class EasyDict(dict):
     pass
 
 
-def as_official(network: OfficialNetwork, **changes) -> Network:
+def as_official(network: OfficialNetwork, **changes: Any) -> Network:
     """Plain data back to an object that pickles as the official one does."""
     state = {
         "version": 3,
@@ -61,12 +62,12 @@ def official_modules() -> dict[str, types.ModuleType]:
 
 
 @pytest.fixture
-def dump(tmp_path, monkeypatch):
+def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Write an object to a file, with our stand-ins under the official names."""
     for name, module in official_modules().items():
         monkeypatch.setitem(sys.modules, name, module)
 
-    def write(value, protocol: int = 4) -> Path:
+    def write(value: Any, protocol: int = 4) -> Path:
         path = tmp_path / "network.pkl"
         path.write_bytes(pickle.dumps(value, protocol))
         return path
@@ -79,7 +80,7 @@ def networks() -> dict[str, OfficialNetwork]:
     return read_official_pickle(GOLDEN / "T" / "network_nosrc.pkl")
 
 
-def test_plain_data(networks):
+def test_plain_data(networks: dict[str, OfficialNetwork]) -> None:
     assert list(networks) == ["G", "D", "Gs"]
     Gs = networks["Gs"]
     assert (Gs.build_func_name, networks["D"].build_func_name) == ("G_style", "D_basic")
@@ -90,7 +91,9 @@ def test_plain_data(networks):
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_every_protocol_and_the_source_is_never_run(networks, dump, protocol):
+def test_every_protocol_and_the_source_is_never_run(
+    networks: dict[str, OfficialNetwork], dump: Any, protocol: int
+) -> None:
     path = dump(tuple(as_official(network) for network in networks.values()), protocol)
     again = read_official_pickle(path)
     assert list(again) == ["G", "D", "Gs"]
@@ -104,7 +107,7 @@ def test_every_protocol_and_the_source_is_never_run(networks, dump, protocol):
     Discriminator.from_pretrained(path)
 
 
-def test_version_2_and_single_networks(networks, dump):
+def test_version_2_and_single_networks(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     G = Generator.from_pretrained(dump(as_official(networks["Gs"], version=2)))
     assert torch.equal(G.w_avg, Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl").w_avg)
     state = as_official(networks["D"], version=2).state
@@ -112,7 +115,9 @@ def test_version_2_and_single_networks(networks, dump):
     Discriminator.from_pretrained(dump(Network(**state)))
 
 
-def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(networks, dump):
+def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(
+    networks: dict[str, OfficialNetwork], dump: Any
+) -> None:
     def version_4(network: OfficialNetwork) -> Network:
         components = {key: as_official(value, version=4) for key, value in network.components.items()}
         return as_official(network, version=4, components=components)
@@ -131,7 +136,9 @@ def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(networks, dump)
 
 @pytest.mark.parametrize("version", [3, 4, 5])
 @pytest.mark.parametrize("function", ["G_main", "D_stylegan2", "G_synthesis_stylegan_revised"])
-def test_networks_of_stylegan_2_are_named(networks, dump, version, function):
+def test_networks_of_stylegan_2_are_named(
+    networks: dict[str, OfficialNetwork], dump: Any, version: int, function: str
+) -> None:
     other = as_official(networks["G"], version=version, build_func_name=function, custom=1)
     with pytest.raises(WeightsError, match=rf"network\.pkl: a network of StyleGAN2 \('{function}'\)"):
         Generator.from_pretrained(dump((other, other, other)))
@@ -144,7 +151,7 @@ def test_networks_of_stylegan_2_are_named(networks, dump, version, function):
         ("Network@tfutil", "Progressive GAN"),
     ],
 )
-def test_programs_of_others_are_named(tmp_path, where, message):
+def test_programs_of_others_are_named(tmp_path: Path, where: str, message: str) -> None:
     name, module = where.split("@")
     (tmp_path / "a.pkl").write_bytes(f"c{module}\n{name}\n)R.".encode())
     with pytest.raises(UnsafeFileError, match=rf"a\.pkl: asks for .*{message}.*reads StyleGAN 1"):
@@ -155,7 +162,9 @@ def test_programs_of_others_are_named(tmp_path, where, message):
 @pytest.mark.parametrize(
     "where", ["Gs/dlatent_avg", "Gs/lod", "synthesis/8x8/Conv1/weight", "mapping/Dense0/bias", "D/lod"]
 )
-def test_values_that_are_no_finite_float32_are_named(networks, dump, where, wrong):
+def test_values_that_are_no_finite_float32_are_named(
+    networks: dict[str, OfficialNetwork], dump: Any, where: str, wrong: float
+) -> None:
     part, name = where.split("/", 1)
     owner = networks["D" if part == "D" else "Gs"]
     network = owner.components.get(part, owner)
@@ -176,7 +185,7 @@ def changed_components(network: OfficialNetwork) -> dict[str, Network]:
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_options_that_are_not_finite_are_refused(networks, dump, wrong):
+def test_options_that_are_not_finite_are_refused(networks: dict[str, OfficialNetwork], dump: Any, wrong: float) -> None:
     G = as_official(networks["Gs"], static_kwargs={"truncation_psi": wrong})
     with pytest.raises(WeightsError, match="official option truncation_psi is"):
         Generator.from_pretrained(dump(G))
@@ -186,7 +195,7 @@ def without_average(network: OfficialNetwork) -> Network:
     return as_official(network, variables=[(k, v) for k, v in network.variables.items() if k != "dlatent_avg"])
 
 
-def test_an_average_that_is_kept_apart_from_gs(networks, dump):
+def test_an_average_that_is_kept_apart_from_gs(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     average = np.array(networks["Gs"].variables["dlatent_avg"])
     G, D, Gs = as_official(networks["G"]), as_official(networks["D"]), without_average(networks["Gs"])
     bare = without_average(networks["G"])
@@ -206,7 +215,9 @@ def test_an_average_that_is_kept_apart_from_gs(networks, dump):
 
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
-def test_variables_alone_under_their_official_names(networks, dump, protocol):
+def test_variables_alone_under_their_official_names(
+    networks: dict[str, OfficialNetwork], dump: Any, protocol: int
+) -> None:
     def raw(network: OfficialNetwork) -> dict[str, np.ndarray]:
         named = {f"G_{part}": one.variables for part, one in network.components.items()}
         inner = {f"{part}/{key}": value for part, values in named.items() for key, value in values.items()}
@@ -227,14 +238,14 @@ def test_variables_alone_under_their_official_names(networks, dump, protocol):
             assert torch.equal(tensor, expected.synthesis.state_dict()[key]), key
 
 
-def test_arrays_that_repeat_the_same_values_are_refused(networks, dump):
+def test_arrays_that_repeat_the_same_values_are_refused(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     one = np.zeros((512, 512), "f4")
     network = as_official(networks["D"], variables=[(f"{i}x{i}/Conv0/weight", one) for i in range(100)])
     with pytest.raises(UnsafeFileError, match="repeat the same values"):
         Discriminator.from_pretrained(dump(network))
 
 
-def test_memory_orders_and_byte_orders(networks, dump):
+def test_memory_orders_and_byte_orders(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     expected = networks["D"].variables["4x4/Conv/weight"]
     for array in (np.asfortranarray(expected), expected.astype(">f4"), expected.astype("f8")):
         network = as_official(networks["D"], variables=[("4x4/Conv/weight", array)])
@@ -263,7 +274,7 @@ def hostile() -> dict[str, object]:
     return every
 
 
-def _network(**changes) -> Network:
+def _network(**changes: Any) -> Network:
     state = {"version": 3, "name": "G", "static_kwargs": {}, "components": {}, "build_module_src": ""}
     return Network(**state | {"build_func_name": "G_style", "variables": []} | changes)
 
@@ -294,7 +305,7 @@ def run_hostile_files() -> None:
     print("refused", refused)
 
 
-def test_hostile_pickles_are_refused_and_do_nothing(tmp_path):
+def test_hostile_pickles_are_refused_and_do_nothing(tmp_path: Path) -> None:
     sentinel = tmp_path / "sentinel"
     script = (
         "import sys; sys.path[:0] = [sys.argv[1]]\n"
@@ -333,7 +344,7 @@ def test_hostile_pickles_are_refused_and_do_nothing(tmp_path):
         b"\x80\x02(K\x01K\x02d.",
     ],
 )
-def test_other_opcodes_and_globals_are_refused(tmp_path, code):
+def test_other_opcodes_and_globals_are_refused(tmp_path: Path, code: bytes) -> None:
     path = tmp_path / "network.pkl"
     path.write_bytes(code)
     with pytest.raises(UnsafeFileError, match=r"network\.pkl"):
@@ -393,13 +404,13 @@ def laughing_key() -> bytes:
     ],
     ids=["bytes", "text", "bytearray", "frame", "long", "memo", "digits", "opcodes", "laughs", "key"],
 )
-def test_bombs_are_refused_in_little_memory_and_time(code, tmp_path):
+def test_bombs_are_refused_in_little_memory_and_time(code: bytes, tmp_path: Path) -> None:
     result = with_limited_memory(code, tmp_path)
     assert result.stdout.split()[:1] in (["WeightsError"], ["UnsafeFileError"]), result.stderr
     assert float(result.stdout.split()[-1]) < 20
 
 
-def test_damaged_files(networks, dump):
+def test_damaged_files(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     path = GOLDEN / "T" / "network_nosrc.pkl"
     data = path.read_bytes()
     for damaged in (
@@ -428,7 +439,9 @@ def test_damaged_files(networks, dump):
         ({"name": 3}, "no name"),
     ],
 )
-def test_malformed_networks(networks, dump, changes, message):
+def test_malformed_networks(
+    networks: dict[str, OfficialNetwork], dump: Any, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(WeightsError, match=message):
         read_official_pickle(dump(as_official(networks["Gs"], **changes)))
 
@@ -443,12 +456,14 @@ def test_malformed_networks(networks, dump, changes, message):
         ({"variables": []}, "missing 'w_avg'"),
     ],
 )
-def test_networks_that_cannot_be_converted(networks, dump, changes, message):
+def test_networks_that_cannot_be_converted(
+    networks: dict[str, OfficialNetwork], dump: Any, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(WeightsError, match=message):
         Generator.from_pretrained(dump(as_official(networks["Gs"], **changes)))
 
 
-def test_arrays_must_fit_their_bytes(networks, dump):
+def test_arrays_must_fit_their_bytes(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     data = pickle.dumps(as_official(networks["D"], variables=[("w", np.zeros((3, 5), "f4"))]), 4)
     path = dump(None)
     path.write_bytes(data.replace(b"K\x03K\x05\x86", b"K\x03K\x06\x86"))

@@ -9,6 +9,7 @@ import types
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from ..ports.golden_sets import golden_set
 from .hostile import calls, payloads
 
 
-def save(value, path: Path, *, legacy: bool = False) -> Path:
+def save(value: Any, path: Path, *, legacy: bool = False) -> Path:
     torch.save(value, path, _use_new_zipfile_serialization=not legacy)
     return path
 
@@ -57,7 +58,7 @@ def training_state() -> dict[str, object]:
     }
 
 
-def assert_same(given, expected) -> None:
+def assert_same(given: Any, expected: Any) -> None:
     if isinstance(expected, Tensor):
         assert given.dtype == expected.dtype
         assert torch.equal(given, expected)
@@ -74,13 +75,13 @@ def assert_same(given, expected) -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-def test_reads_what_torch_load_reads(tmp_path, legacy):
+def test_reads_what_torch_load_reads(tmp_path: Path, legacy: bool) -> None:
     path = save(training_state(), tmp_path / "a.pth", legacy=legacy)
     expected = torch.load(path, weights_only=False)
     assert_same(read_torch_file(path), expected)
 
 
-def test_cuda_and_windowed_storages_of_old_files(tmp_path):
+def test_cuda_and_windowed_storages_of_old_files(tmp_path: Path) -> None:
     """As torch before 0.4 wrote them on a GPU: written by hand here, for want of one."""
     code = io.BytesIO()
     for value in (0x1950A86A20F9469CFC6C, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}):
@@ -99,9 +100,11 @@ def test_cuda_and_windowed_storages_of_old_files(tmp_path):
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("where", ["tracker.RunningMean", "runners.running_stats.SingleStats"])
-def test_reads_past_the_records_of_training(tmp_path, monkeypatch, where, legacy):
+def test_reads_past_the_records_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, legacy: bool
+) -> None:
     class Record:
-        def __init__(self):
+        def __init__(self) -> None:
             self.mean, self.number = torch.ones(3), np.float64(2.5)
 
     Record.__module__, Record.__qualname__ = where.rsplit(".", 1)
@@ -163,7 +166,7 @@ def run_hostile_files() -> None:
     print("refused", refused)
 
 
-def test_hostile_files_are_refused_and_do_nothing(tmp_path):
+def test_hostile_files_are_refused_and_do_nothing(tmp_path: Path) -> None:
     sentinel = tmp_path / "sentinel"
     script = f"import sys; sys.path[:0] = [sys.argv[1]]\nimport {__name__} as t\nt.run_hostile_files()"
     result = subprocess.run(
@@ -185,7 +188,7 @@ def archive(path: Path, entries: dict[str, bytes], compression: int = zipfile.ZI
     return path
 
 
-def entries_of(value) -> dict[str, bytes]:
+def entries_of(value: Any) -> dict[str, bytes]:
     """The entries of the archive that torch.save writes."""
     buffer = io.BytesIO()
     torch.save(value, buffer)
@@ -193,7 +196,7 @@ def entries_of(value) -> dict[str, bytes]:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def test_unsafe_archives(tmp_path):
+def test_unsafe_archives(tmp_path: Path) -> None:
     good = entries_of({"a": torch.ones(1000)})
     path = tmp_path / "a.pth"
     assert read_torch_file(archive(path, good))["a"].sum() == 1000
@@ -281,7 +284,7 @@ BOMBS = {
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-def test_bombs_are_refused_in_little_memory_and_time(tmp_path):
+def test_bombs_are_refused_in_little_memory_and_time(tmp_path: Path) -> None:
     assert read_torch_file(archive(tmp_path / "good.pth", with_pickle(tensor_code())))["a"].shape == (2, 3)
     paths = []
     for name, code in BOMBS.items():
@@ -317,7 +320,7 @@ def test_bombs_are_refused_in_little_memory_and_time(tmp_path):
 # Damaged files
 
 
-def test_damaged_files(tmp_path):
+def test_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     for legacy in (False, True):
         data = save({"a": torch.ones(100)}, path, legacy=legacy).read_bytes()
@@ -331,7 +334,7 @@ def test_damaged_files(tmp_path):
             read_torch_file(path)
 
 
-def test_values_that_are_not_finite_are_named(tmp_path):
+def test_values_that_are_not_finite_are_named(tmp_path: Path) -> None:
     state = ports.genforce_generator(golden_set("T").g)
     state["synthesis.layer3.bias"] = torch.full_like(state["synthesis.layer3.bias"], torch.nan)
     with pytest.raises(WeightsError, match=r"a\.pth: tensor 'synthesis\.layer3\.bias' holds NaN or infinity"):

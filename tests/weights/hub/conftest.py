@@ -2,6 +2,8 @@
 
 import hashlib
 import time
+from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import huggingface_hub.file_download
@@ -32,12 +34,12 @@ class _Hurry:
         self.slept.append(seconds)
         time.sleep(seconds / 100)
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(time, name)
 
 
 @pytest.fixture
-def hurry(monkeypatch) -> _Hurry:
+def hurry(monkeypatch: pytest.MonkeyPatch) -> _Hurry:
     hurry = _Hurry()
     monkeypatch.setattr(huggingface_hub.file_download, "time", hurry)
     monkeypatch.setattr(hub_http, "time", hurry)
@@ -45,7 +47,7 @@ def hurry(monkeypatch) -> _Hurry:
 
 
 @pytest.fixture
-def server(monkeypatch, hurry) -> HubServer:
+def server(monkeypatch: pytest.MonkeyPatch, hurry: _Hurry) -> HubServer:
     """The local hub, empty; nobody waits long."""
     HUB.reset()
     monkeypatch.setattr(transfer, "PATIENCE", FAST)
@@ -56,12 +58,12 @@ def server(monkeypatch, hurry) -> HubServer:
 
 
 @pytest.fixture
-def access(tmp_path) -> Access:
+def access(tmp_path: Path) -> Access:
     return Access(tmp_path / "cache")
 
 
 @pytest.fixture(params=["hub", "url", "drive"])
-def source(request, server: HubServer) -> Source:
+def source(request: pytest.FixtureRequest, server: HubServer) -> Source:
     """The same file at each kind of place."""
     server.commit("user/repo", {NAME: DATA})
     server.plain |= {NAME: DATA, "drive-id-0123": DATA}

@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from stylegan.weights.hub.cache import Cache, Record, sha256_of
 
@@ -51,7 +53,9 @@ ODD = [
 
 
 @pytest.mark.parametrize("change", ODD, ids=range(len(ODD)))
-def test_odd_records_stop_nothing_and_are_pruned(run, tmp_path, change: bytes | dict[str, Any]):
+def test_odd_records_stop_nothing_and_are_pruned(
+    run: Callable[..., Result], tmp_path: Path, change: bytes | dict[str, Any]
+) -> None:
     cache, file, record = noted(tmp_path / "cache")
     fields = json.loads(record.read_bytes())
     record.write_bytes(change if isinstance(change, bytes) else json.dumps(fields | change).encode())
@@ -64,7 +68,7 @@ def test_odd_records_stop_nothing_and_are_pruned(run, tmp_path, change: bytes | 
     assert file.exists()
 
 
-def test_a_record_of_a_file_elsewhere_deletes_nothing_there(run, tmp_path):
+def test_a_record_of_a_file_elsewhere_deletes_nothing_there(run: Callable[..., Result], tmp_path: Path) -> None:
     cache, _, _ = noted(tmp_path / "cache")
     outside = tmp_path / "outside"
     outside.write_bytes(b"precious")
@@ -74,7 +78,7 @@ def test_a_record_of_a_file_elsewhere_deletes_nothing_there(run, tmp_path):
     assert not list((cache.own / "records").iterdir())
 
 
-def test_a_record_that_is_a_folder_or_a_pipe_is_not_waited_for(run, tmp_path):
+def test_a_record_that_is_a_folder_or_a_pipe_is_not_waited_for(run: Callable[..., Result], tmp_path: Path) -> None:
     cache, file, record = noted(tmp_path / "cache")
     os.mkfifo(record.parent / "pipe.json")
     (record.parent / "folder.json").mkdir()
@@ -83,7 +87,7 @@ def test_a_record_that_is_a_folder_or_a_pipe_is_not_waited_for(run, tmp_path):
     assert [r.path for r in cache.records()] == [str(file)]
 
 
-def test_a_right_record_is_read_back(tmp_path):
+def test_a_right_record_is_read_back(tmp_path: Path) -> None:
     cache, file, record = noted(tmp_path / "cache")
     stat = file.stat()
     source = "https://example.org/model.pkl"

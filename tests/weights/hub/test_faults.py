@@ -10,9 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import huggingface_hub
 import huggingface_hub.file_download
@@ -22,6 +24,7 @@ from stylegan.errors import DownloadError, OfflineError
 from stylegan.weights.hub import transfer
 from stylegan.weights.hub.client import Access, fetch
 from stylegan.weights.hub.sources import Source
+from tests.hub_server import HubServer
 
 from ...conftest import ROOT
 from ...hub_server import pause
@@ -62,7 +65,7 @@ def output(process: subprocess.Popen) -> str:
     return out
 
 
-def test_n5_without_network_the_cache_is_enough_or_named(server, access):
+def test_n5_without_network_the_cache_is_enough_or_named(server: HubServer, access: Access) -> None:
     closed = closed_port()
     empty = python(OFFLINE_SCRIPT, access.cache_dir, HF_ENDPOINT=closed)
     text = output(empty)
@@ -73,7 +76,9 @@ def test_n5_without_network_the_cache_is_enough_or_named(server, access):
 
 
 @pytest.mark.parametrize("setting", ["local_files_only", "HF_HUB_OFFLINE"])
-def test_n5_offline_makes_no_request(source: Source, server, access, monkeypatch, setting):
+def test_n5_offline_makes_no_request(
+    source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
     if setting == "HF_HUB_OFFLINE":
         monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
         offline = access
@@ -91,7 +96,7 @@ def test_n5_offline_makes_no_request(source: Source, server, access, monkeypatch
     assert server.requests == []
 
 
-def test_n5_refused_connections_of_plain_servers(access, monkeypatch):
+def test_n5_refused_connections_of_plain_servers(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transfer, "PATIENCE", FAST)
     monkeypatch.setattr(transfer, "DRIVE_URL", f"{closed_port()}/uc?id=")
     for source in (Source("url", f"{closed_port()}/{NAME}", NAME), Source("drive", "drive-id-0123", NAME)):
@@ -115,7 +120,7 @@ def arguments(source: Source, access: Access) -> list[object]:
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n6_a_killed_download_leaves_nothing_for_long(source: Source, server, access):
+def test_n6_a_killed_download_leaves_nothing_for_long(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), pause(3))
     process = python(FETCH_SCRIPT, *arguments(source, access))
     deadline = time.monotonic() + 30
@@ -130,7 +135,7 @@ def test_n6_a_killed_download_leaves_nothing_for_long(source: Source, server, ac
     assert not orphans[0].exists()
 
 
-def test_n6_prune_deletes_orphans_and_leaves_files_in_the_making(source: Source, access):
+def test_n6_prune_deletes_orphans_and_leaves_files_in_the_making(source: Source, access: Access) -> None:
     fetched = fetch(source, access)
     folder = fetched.path.parent
     name = f"{fetched.path.name}.1234.incomplete" if source.kind == "hub" else f".{NAME}.1234.part"
@@ -146,14 +151,14 @@ def test_n6_prune_deletes_orphans_and_leaves_files_in_the_making(source: Source,
     assert access.cache.records() == []
 
 
-def hub_lock(path: Path):
+def hub_lock(path: Path) -> Any:
     from filelock import FileLock
 
     return FileLock(path)
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n7_four_processes_fetch_once(source: Source, server, access):
+def test_n7_four_processes_fetch_once(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), pause(0.1), times=9)
     processes = [python(FETCH_SCRIPT, *arguments(source, access)) for _ in range(4)]
     assert [output(process).strip() for process in processes] == [SHA256] * 4
@@ -164,7 +169,7 @@ def test_n7_four_processes_fetch_once(source: Source, server, access):
 
 
 @pytest.fixture
-def disk(tmp_path):
+def disk(tmp_path: Path) -> Iterator[Any]:
     """A disk of 64 KB that can be made read-only."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -176,7 +181,7 @@ def disk(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n8_a_full_disk_is_told_before_the_download(source: Source, server, disk):
+def test_n8_a_full_disk_is_told_before_the_download(source: Source, server: HubServer, disk: Any) -> None:
     (disk / "other").write_bytes(bytes(50_000))
     with pytest.raises(DownloadError, match=r"needs 20000 bytes .* free"):
         fetch(source, Access(disk), size=len(DATA))
@@ -184,7 +189,7 @@ def test_n8_a_full_disk_is_told_before_the_download(source: Source, server, disk
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n8_a_disk_that_fills_up_on_the_way(source: Source, disk, monkeypatch):
+def test_n8_a_disk_that_fills_up_on_the_way(source: Source, disk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (disk / "other").write_bytes(bytes(50_000))
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
     with pytest.raises(DownloadError, match="is full"):
@@ -192,14 +197,16 @@ def test_n8_a_disk_that_fills_up_on_the_way(source: Source, disk, monkeypatch):
     assert left(Access(disk)) == [str(disk / "other")]
 
 
-def test_n8_as_a_fault_of_the_file_layer(source: Source, server, access, monkeypatch):
+def test_n8_as_a_fault_of_the_file_layer(
+    source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=5))
         with pytest.raises(DownloadError, match=r"needs 20000 bytes and .* has 5 free; free 19995 bytes"):
             fetch(source, access, size=len(DATA))
     assert left(access) == []
 
-    def fail(*args):
+    def fail(*args: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
@@ -210,7 +217,7 @@ def test_n8_as_a_fault_of_the_file_layer(source: Source, server, access, monkeyp
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n9_a_read_only_cache(source: Source, server, disk):
+def test_n9_a_read_only_cache(source: Source, server: HubServer, disk: Any) -> None:
     fetch(source, Access(disk))
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     check(fetch(source, Access(disk)))
@@ -224,10 +231,10 @@ def test_n9_a_read_only_cache(source: Source, server, disk):
         fetch(replace(source, location=other), Access(disk))
 
 
-def test_n9_as_a_fault_of_the_file_layer(source: Source, access, monkeypatch):
+def test_n9_as_a_fault_of_the_file_layer(source: Source, access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = fetch(source, access)
 
-    def fail(*args, **kwargs):
+    def fail(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
     for name in ("mkdir", "replace", "makedirs", "open"):

@@ -22,8 +22,9 @@ from stylegan.errors import (
 from stylegan.weights import hub
 from stylegan.weights.hub import client
 from stylegan.weights.hub.cache import Cache, sha256_of
-from stylegan.weights.hub.client import fetch
+from stylegan.weights.hub.client import Access, fetch
 from stylegan.weights.hub.sources import Source
+from tests.hub_server import HubServer
 
 from ...hub_server import answer, flip, headers, page
 from .conftest import DATA, NAME, SHA256, check, left, path_of
@@ -31,7 +32,9 @@ from .conftest import DATA, NAME, SHA256, check, left, path_of
 # What should happen.
 
 
-def test_a_file_arrives_and_then_costs_no_request_and_no_reading(source: Source, server, access, monkeypatch):
+def test_a_file_arrives_and_then_costs_no_request_and_no_reading(
+    source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = fetch(source, access, sha256=SHA256)
     check(first)
     assert first.is_new
@@ -42,7 +45,9 @@ def test_a_file_arrives_and_then_costs_no_request_and_no_reading(source: Source,
     assert server.requests == []
 
 
-def test_a_branch_that_has_not_moved_costs_questions_but_no_reading(server, access, monkeypatch):
+def test_a_branch_that_has_not_moved_costs_questions_but_no_reading(
+    server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.commit("user/repo", {NAME: DATA})
     source = Source("hub", "user/repo", NAME)
     assert fetch(source, access, update=True).is_new
@@ -51,19 +56,19 @@ def test_a_branch_that_has_not_moved_costs_questions_but_no_reading(server, acce
     assert server.count("GET") == 1
 
 
-def test_force_download_fetches_again(source: Source, server, access):
+def test_force_download_fetches_again(source: Source, server: HubServer, access: Access) -> None:
     fetch(source, access)
     check(fetch(source, replace(access, force_download=True)))
     assert server.count("GET", path_of(source)) == 2
 
 
-def test_the_token_goes_to_the_hub(server, access):
+def test_the_token_goes_to_the_hub(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {NAME: DATA})
     fetch(Source("hub", "user/repo", NAME), replace(access, token="hf_secret"))
     assert set(server.tokens) == {"Bearer hf_secret"}
 
 
-def test_revisions(server, access):
+def test_revisions(server: HubServer, access: Access) -> None:
     old = server.commit("user/repo", {NAME: DATA})
     server.commit("user/repo", {NAME: DATA[::-1]})
     server.commit("user/repo", {NAME: DATA[:9000]}, branch="v1")
@@ -71,7 +76,9 @@ def test_revisions(server, access):
         assert fetch(Source("hub", "user/repo", NAME, revision), access).path.read_bytes() == data
 
 
-def test_unverified_files_must_stay_what_they_were(server, access, caplog):
+def test_unverified_files_must_stay_what_they_were(
+    server: HubServer, access: Access, caplog: pytest.LogCaptureFixture
+) -> None:
     server.plain[NAME] = DATA
     source = Source("url", f"{server.url}/plain/{NAME}", NAME)
     fetched = fetch(source, access)
@@ -92,13 +99,13 @@ def damage(path: Path, *, keep_time: bool = False) -> None:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_w2_a_bit_flipped_on_the_way_is_fetched_once_more(source: Source, server, access):
+def test_w2_a_bit_flipped_on_the_way_is_fetched_once_more(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), flip())
     check(fetch(source, access, sha256=SHA256))
     assert server.count("GET", path_of(source)) == 2
 
 
-def test_w2_the_hub_names_the_sha256_itself(server, access):
+def test_w2_the_hub_names_the_sha256_itself(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {NAME: DATA})
     server.fault("GET", NAME, flip())
     fetched = fetch(Source("hub", "user/repo", NAME), access)
@@ -106,7 +113,7 @@ def test_w2_the_hub_names_the_sha256_itself(server, access):
     assert fetched.is_verified
 
 
-def test_w2_a_file_that_stays_wrong_is_refused_and_not_kept(source: Source, server, access):
+def test_w2_a_file_that_stays_wrong_is_refused_and_not_kept(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), flip(), times=9)
     with pytest.raises(IntegrityError, match=f"sha256 {SHA256}"):
         fetch(source, access, sha256=SHA256)
@@ -116,19 +123,19 @@ def test_w2_a_file_that_stays_wrong_is_refused_and_not_kept(source: Source, serv
         fetch(source, replace(access, local_files_only=True), sha256=SHA256)
 
 
-def test_w2_another_size_is_refused(source: Source, access):
+def test_w2_another_size_is_refused(source: Source, access: Access) -> None:
     with pytest.raises((IntegrityError, DownloadError), match=r"19999|20000"):
         fetch(source, access, size=19_999, sha256=SHA256)
     assert left(access) == []
 
 
-def test_w2_rot_in_the_cache_is_fetched_again(source: Source, server, access):
+def test_w2_rot_in_the_cache_is_fetched_again(source: Source, server: HubServer, access: Access) -> None:
     damage(fetch(source, access, sha256=SHA256).path)
     check(fetch(source, access, sha256=SHA256))
     assert server.count("GET", path_of(source)) == 2
 
 
-def test_w2_rot_in_the_cache_without_network_is_refused_and_deleted(source: Source, access):
+def test_w2_rot_in_the_cache_without_network_is_refused_and_deleted(source: Source, access: Access) -> None:
     damage(fetch(source, access, sha256=SHA256).path)
     offline = replace(access, local_files_only=True)
     with pytest.raises(IntegrityError):
@@ -138,7 +145,7 @@ def test_w2_rot_in_the_cache_without_network_is_refused_and_deleted(source: Sour
         fetch(source, offline, sha256=SHA256)
 
 
-def test_w2_rot_that_keeps_size_and_time_is_found_by_verifying(source: Source, access):
+def test_w2_rot_that_keeps_size_and_time_is_found_by_verifying(source: Source, access: Access) -> None:
     path = fetch(source, access, sha256=SHA256).path
     damage(path, keep_time=True)
     assert [state for _, state in access.cache.verify()] == ["damaged"]
@@ -149,7 +156,7 @@ def test_w2_rot_that_keeps_size_and_time_is_found_by_verifying(source: Source, a
 # N10, N11: what is there changed.
 
 
-def test_n10_a_branch_that_moved(server, access):
+def test_n10_a_branch_that_moved(server: HubServer, access: Access) -> None:
     pinned = Source("hub", "user/repo", NAME, server.commit("user/repo", {NAME: DATA}))
     check(fetch(pinned, access))
     moving = replace(pinned, revision=None)
@@ -163,7 +170,7 @@ def test_n10_a_branch_that_moved(server, access):
     assert fetch(moving, access, update=True).path.read_bytes() == DATA[::-1]  # a repository: the newest.
 
 
-def test_n11_a_login_page_is_no_weight_file(source: Source, server, access):
+def test_n11_a_login_page_is_no_weight_file(source: Source, server: HubServer, access: Access) -> None:
     server.fault("HEAD", "", page(), times=99)
     server.fault("GET", "", page(), times=99)
     with pytest.raises(DownloadError, match=r"login page|a page that is not known"):
@@ -171,7 +178,7 @@ def test_n11_a_login_page_is_no_weight_file(source: Source, server, access):
     assert left(access) == []
 
 
-def test_n11_a_login_page_behind_a_right_head(server, access):
+def test_n11_a_login_page_behind_a_right_head(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {NAME: DATA})
     server.fault("HEAD", NAME, headers(X_Linked_Size=None, Content_Length="70"), times=99)
     server.fault("GET", NAME, page(), times=99)
@@ -192,7 +199,9 @@ def test_n11_a_login_page_behind_a_right_head(server, access):
         (b"<html><form action='file:///etc/passwd'><input name='id' value='1'></form>", DownloadError, "browser"),
     ],
 )
-def test_other_pages_of_the_drive(server, access, body, error, message):
+def test_other_pages_of_the_drive(
+    server: HubServer, access: Access, body: bytes, error: type[Exception], message: str
+) -> None:
     server.fault("GET", "/uc", answer(200, {"Content-Type": "text/html"}, body))
     with pytest.raises(error, match=message):
         fetch(Source("drive", "drive-id-0123", NAME), access)
@@ -201,7 +210,7 @@ def test_other_pages_of_the_drive(server, access, body, error, message):
 # Finding the file of a repository.
 
 
-def test_the_weight_file_of_a_repository_is_found(server, access):
+def test_the_weight_file_of_a_repository_is_found(server: HubServer, access: Access) -> None:
     server.commit("user/one", {"README.md": b"# x", "pytorch_model.bin": DATA})
     server.commit("user/two", {"a.pkl": DATA, "b.pkl": DATA})
     server.commit("user/none", {"README.md": b"# x"})
@@ -223,7 +232,7 @@ def test_the_weight_file_of_a_repository_is_found(server, access):
     assert hub.find_weights(Source("hub", "user/one"), offline).filename == "pytorch_model.bin"
 
 
-def test_the_cache_follows_its_settings(monkeypatch, tmp_path):
+def test_the_cache_follows_its_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert Cache.open().hub == Path(huggingface_hub.constants.HF_HUB_CACHE)
     assert Cache.open(tmp_path / "x").hub == tmp_path / "x"
     monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path / "y"))

@@ -3,7 +3,10 @@
 import gzip
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -16,6 +19,7 @@ from stylegan.weights.hub.client import Access, fetch
 from stylegan.weights.hub.sources import Source
 from stylegan.weights.hub.transfer import Pace, Patience, watch
 from stylegan.weights.loading import read_weights
+from tests.hub_server import HubServer
 
 from ...conftest import tiny_generator
 from ...hub_server import answer, headers, raw
@@ -37,7 +41,7 @@ ENDLESS = {
 
 
 @pytest.fixture
-def impatient(server, monkeypatch):
+def impatient(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The local hub, and nobody who waits for half a second."""
     monkeypatch.setattr(transfer, "PATIENCE", replace(FAST, answer=0.4, silence=0.4, attempts=1))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
@@ -45,7 +49,9 @@ def impatient(server, monkeypatch):
 
 
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
-def test_a_server_that_never_comes_to_an_end_is_left(source: Source, impatient, access, fault):
+def test_a_server_that_never_comes_to_an_end_is_left(
+    source: Source, impatient: Any, access: Access, fault: Callable[..., Any]
+) -> None:
     impatient.fault("GET", path_of(source), fault, times=99)
     with pytest.raises(DownloadError, match=NAME):
         fetch(source, access)
@@ -53,7 +59,9 @@ def test_a_server_that_never_comes_to_an_end_is_left(source: Source, impatient, 
 
 
 @pytest.mark.parametrize("fault", [fault for name, fault in ENDLESS.items() if "body" not in name])
-def test_a_hub_that_never_answers_the_first_question_is_left(impatient, access, fault):
+def test_a_hub_that_never_answers_the_first_question_is_left(
+    impatient: Any, access: Access, fault: Callable[..., Any]
+) -> None:
     impatient.commit("user/repo", {NAME: DATA})
     impatient.fault("HEAD", NAME, fault, times=99)
     with pytest.raises(DownloadError, match=NAME):
@@ -61,7 +69,7 @@ def test_a_hub_that_never_answers_the_first_question_is_left(impatient, access, 
 
 
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
-def test_a_list_of_files_that_never_ends_is_left(impatient, access, fault):
+def test_a_list_of_files_that_never_ends_is_left(impatient: Any, access: Access, fault: Callable[..., Any]) -> None:
     impatient.commit("user/repo", {"a.pkl": DATA})
     impatient.fault("GET", "/tree/", fault, times=99)
     with pytest.raises(DownloadError, match="user/repo"):
@@ -69,7 +77,7 @@ def test_a_list_of_files_that_never_ends_is_left(impatient, access, fault):
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirects_in_a_circle_are_left(source: Source, impatient, access, status):
+def test_redirects_in_a_circle_are_left(source: Source, impatient: Any, access: Access, status: int) -> None:
     for method in ("HEAD", "GET"):
         for part in ("/resolve/", "/plain/", "/uc", "/download"):
             impatient.fault(method, part, answer(status, {"Location": "?again"}), times=999)
@@ -81,7 +89,7 @@ def test_redirects_in_a_circle_are_left(source: Source, impatient, access, statu
 # Lists of files.
 
 
-def pages(server, body: bytes, **more: str):
+def pages(server: Any, body: bytes, **more: str) -> None:
     link = f'<{server.url}/api/models/user/repo/tree/main?cursor=1>; rel="next"'
     server.commit("user/repo", {"a.pkl": DATA})
     server.fault("GET", "/tree/", answer(200, {"Link": link} | more, body), times=999)
@@ -102,14 +110,16 @@ def pages(server, body: bytes, **more: str):
         (b"[]", {"Link": "<<<;;;"}, StyleGANError, "holds no weight file"),
     ],
 )
-def test_lists_of_files_have_limits(server, access, body, more, error, message):
+def test_lists_of_files_have_limits(
+    server: HubServer, access: Access, body: bytes, more: dict[str, Any], error: type[Exception], message: str
+) -> None:
     pages(server, body, **more)
     with pytest.raises(error, match=message):
         hub.find_weights(Source("hub", "user/repo"), access)
     assert server.count("GET", "/tree/") <= 20
 
 
-def test_a_list_of_several_pages_is_read(server, access):
+def test_a_list_of_several_pages_is_read(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {"a.pkl": DATA})
     link = f'<{server.url}/api/models/user/repo/tree/main?cursor=1>; rel="next"'
     server.fault(
@@ -119,7 +129,7 @@ def test_a_list_of_several_pages_is_read(server, access):
     assert server.count("GET", "/tree/") == 2
 
 
-def test_the_token_goes_to_the_list_and_stays_at_the_hub(server, access):
+def test_the_token_goes_to_the_list_and_stays_at_the_hub(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {"a.pkl": DATA})
     hub.find_weights(Source("hub", "user/repo"), replace(access, token="hf_secret"))
     assert set(server.tokens) == {"Bearer hf_secret"}
@@ -160,13 +170,15 @@ def foreign_weights() -> bytes:
     ],
     ids=range(10),
 )
-def test_what_is_no_config_is_said_at_once(server, access, config, error):
+def test_what_is_no_config_is_said_at_once(server: HubServer, access: Access, config: bytes | None, error: str) -> None:
     server.commit("user/repo", {NAME: foreign_weights()} | ({} if config is None else {"config.json": config}))
     with pytest.raises((WeightsError, DownloadError), match=error):
         read_weights("user/repo", access=access)
 
 
-def test_a_config_that_unpacks_to_much_more_than_it_said_is_left(server, access, tmp_path):
+def test_a_config_that_unpacks_to_much_more_than_it_said_is_left(
+    server: HubServer, access: Access, tmp_path: Path
+) -> None:
     server.commit("user/repo", {NAME: foreign_weights(), "config.json": b"{}"})
     packed = gzip.compress(bytes(30_000_000))
     for _ in range(9):
@@ -176,7 +188,7 @@ def test_a_config_that_unpacks_to_much_more_than_it_said_is_left(server, access,
     assert not [p for p in access.cache.hub.rglob("*") if p.is_file() and p.stat().st_size > 1_000_000]
 
 
-def replace_body(reply, body: bytes):
+def replace_body(reply: Any, body: bytes) -> Any:
     reply.body = body
     return reply
 
@@ -201,7 +213,7 @@ def replace_body(reply, body: bytes):
     ],
     ids=range(11),
 )
-def test_answers_that_are_no_http_are_one_error(server, access, fault):
+def test_answers_that_are_no_http_are_one_error(server: HubServer, access: Access, fault: Callable[..., Any]) -> None:
     server.fault("GET", "/plain/", fault, times=99)
     with pytest.raises(StyleGANError):
         fetch(Source("url", f"{server.url}/plain/{NAME}", NAME), access, sha256="0" * 64)
@@ -211,7 +223,7 @@ def test_answers_that_are_no_http_are_one_error(server, access, fault):
 # The clockwork.
 
 
-def test_a_transfer_is_left_when_less_comes_than_must():
+def test_a_transfer_is_left_when_less_comes_than_must() -> None:
     now = 0.0
     pace = Pace(Patience(silence=60, slowest=1000), clock=lambda: now)
     arrived = 0
@@ -228,7 +240,7 @@ def test_a_transfer_is_left_when_less_comes_than_must():
     assert quiet.problem(0) == "nothing new arrived for 60 s, after 0 bytes"
 
 
-def test_what_is_left_ends_its_thread():
+def test_what_is_left_ends_its_thread() -> None:
     ended = threading.Event()
 
     def forever() -> None:
@@ -243,19 +255,19 @@ def test_what_is_left_ends_its_thread():
     assert ended.wait(5)
 
 
-def test_more_than_was_announced_is_left():
+def test_more_than_was_announced_is_left() -> None:
     count = iter(range(10**9))
     with pytest.raises(IntegrityError, match="more than the 5 bytes"):
         watch(threading.Event().wait, "asked", arrived=lambda: next(count), most=5)
 
 
-def test_what_a_call_returns_or_raises_comes_back():
+def test_what_a_call_returns_or_raises_comes_back() -> None:
     assert watch(lambda: 3, "asked", seconds=9) == 3
     with pytest.raises(ZeroDivisionError):
         watch(lambda: 1 // 0, "asked", seconds=9)
 
 
-def test_a_model_of_a_good_hub_still_loads(server, access):
+def test_a_model_of_a_good_hub_still_loads(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {NAME: DATA})
     check(fetch(Source("hub", "user/repo", NAME), access))
     G = tiny_generator()

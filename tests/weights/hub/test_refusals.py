@@ -4,7 +4,10 @@ The letters are those of the table in docs/reliability.md.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import huggingface_hub.utils._http as hub_http
@@ -21,6 +24,8 @@ from stylegan.errors import (
 from stylegan.weights.hub import transfer
 from stylegan.weights.hub.client import Access, fetch
 from stylegan.weights.hub.sources import Source
+from tests.hub_server import HubServer
+from tests.weights.hub.conftest import _Hurry
 
 from ...hub_server import answer, cut, headers, pause
 from .conftest import DATA, FAST, NAME, SHA256, check, left, path_of
@@ -43,7 +48,9 @@ from .conftest import DATA, FAST, NAME, SHA256, check, left, path_of
         (410, None, NotFoundError),
     ],
 )
-def test_n1_n2_refusals_are_named_at_once(server, access, status, code, error):
+def test_n1_n2_refusals_are_named_at_once(
+    server: HubServer, access: Access, status: int, code: str | None, error: type[Exception]
+) -> None:
     server.commit("user/repo", {NAME: DATA})
     server.fault("HEAD", NAME, answer(status, {"X-Error-Code": code} if code else {}), times=99)
     start = time.monotonic()
@@ -54,7 +61,9 @@ def test_n1_n2_refusals_are_named_at_once(server, access, status, code, error):
 
 @pytest.mark.parametrize(("status", "error"), [(401, AuthError), (403, AuthError), (404, NotFoundError)])
 @pytest.mark.parametrize("force_download", [False, True])
-def test_n2_refusals_of_the_clients_own_question(server, access, status, error, force_download):
+def test_n2_refusals_of_the_clients_own_question(
+    server: HubServer, access: Access, status: int, error: type[Exception], force_download: bool
+) -> None:
     """Ours came first and was answered; the client hides the reason behind a LocalEntryNotFoundError or ValueError."""
     server.commit("user/repo", {NAME: DATA})
     for _ in range(FAST.attempts):
@@ -65,14 +74,16 @@ def test_n2_refusals_of_the_clients_own_question(server, access, status, error, 
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, AuthError), (403, AuthError), (404, NotFoundError)])
-def test_n1_refusals_of_plain_servers(source: Source, server, access, status, error):
+def test_n1_refusals_of_plain_servers(
+    source: Source, server: HubServer, access: Access, status: int, error: type[Exception]
+) -> None:
     server.fault("GET", path_of(source), answer(status), times=99)
     with pytest.raises(error, match=NAME):
         fetch(source, access)
     assert left(access) == []
 
 
-def test_n1_what_is_not_there(server, access):
+def test_n1_what_is_not_there(server: HubServer, access: Access) -> None:
     server.commit("user/repo", {NAME: DATA})
     for place, word in {
         ("user/gone", NAME, None): "repository",
@@ -97,12 +108,14 @@ STUMBLES = {
 
 
 @pytest.mark.parametrize("fault", STUMBLES.values(), ids=STUMBLES)
-def test_n3_n4_a_stumble_is_overcome(source: Source, server, access, fault):
+def test_n3_n4_a_stumble_is_overcome(
+    source: Source, server: HubServer, access: Access, fault: Callable[..., Any]
+) -> None:
     server.fault("GET", path_of(source), fault)
     check(fetch(source, access, sha256=SHA256))
 
 
-def test_n3_what_arrived_before_each_reset_is_kept(server, access):
+def test_n3_what_arrived_before_each_reset_is_kept(server: HubServer, access: Access) -> None:
     server.plain[NAME] = DATA
     server.fault("GET", "/plain/", cut(3000, reset=True), times=999)
     check(fetch(Source("url", f"{server.url}/plain/{NAME}", NAME), access))
@@ -113,7 +126,9 @@ HOPELESS = STUMBLES | {"reset": cut(0, reset=True)}
 
 
 @pytest.mark.parametrize("fault", HOPELESS.values(), ids=HOPELESS)
-def test_n3_n4_a_server_that_keeps_stumbling_is_left(source: Source, server, access, fault):
+def test_n3_n4_a_server_that_keeps_stumbling_is_left(
+    source: Source, server: HubServer, access: Access, fault: Callable[..., Any]
+) -> None:
     server.fault("GET", path_of(source), fault, times=999)
     start = time.monotonic()
     with pytest.raises(DownloadError, match=NAME):
@@ -124,13 +139,13 @@ def test_n3_n4_a_server_that_keeps_stumbling_is_left(source: Source, server, acc
 
 
 @pytest.mark.parametrize("status", [500, 503, 408, 429])
-def test_n3_n4_the_first_question_to_the_hub_is_repeated(server, access, status):
+def test_n3_n4_the_first_question_to_the_hub_is_repeated(server: HubServer, access: Access, status: int) -> None:
     server.commit("user/repo", {NAME: DATA})
     server.fault("HEAD", NAME, answer(status), times=2)
     check(fetch(Source("hub", "user/repo", NAME), access))
 
 
-def test_n3_a_transfer_is_resumed_where_it_broke_off(source: Source, server, access):
+def test_n3_a_transfer_is_resumed_where_it_broke_off(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), cut(7000))
     server.fault("GET", path_of(source), cut(5000))
     check(fetch(source, access))
@@ -138,13 +153,13 @@ def test_n3_a_transfer_is_resumed_where_it_broke_off(source: Source, server, acc
     assert ranges == [None, "bytes=7000-", "bytes=12000-"]
 
 
-def test_n3_a_file_that_changed_in_between_comes_anew(server, access):
+def test_n3_a_file_that_changed_in_between_comes_anew(server: HubServer, access: Access) -> None:
     server.fault("GET", "/plain/", answer(200, {"ETag": '"old"'}, DATA[::-1]), cut(7000))
     server.plain[NAME] = DATA
     check(fetch(Source("url", f"{server.url}/plain/{NAME}", NAME), access))
 
 
-def test_n4_416_starts_from_the_beginning(source: Source, server, access):
+def test_n4_416_starts_from_the_beginning(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), cut(7000))
     server.fault("GET", path_of(source), answer(416))
     check(fetch(source, access, sha256=SHA256))
@@ -153,7 +168,9 @@ def test_n4_416_starts_from_the_beginning(source: Source, server, access):
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_n4_retry_after_is_honoured(source: Source, server, access, hurry, method):
+def test_n4_retry_after_is_honoured(
+    source: Source, server: HubServer, access: Access, hurry: _Hurry, method: str
+) -> None:
     if (source.kind, method) in (("url", "HEAD"), ("drive", "HEAD")):
         pytest.skip("only hubs are asked by HEAD")
     server.fault(method, path_of(source), answer(429, {"Retry-After": "1"}))
@@ -162,7 +179,7 @@ def test_n4_retry_after_is_honoured(source: Source, server, access, hurry, metho
     assert times[1] - times[0] >= 1 or hurry.slept[0] >= 1  # The hub's client sleeps itself, faster here.
 
 
-def test_n4_a_server_that_asks_for_too_long_a_wait_is_left(source: Source, server, access):
+def test_n4_a_server_that_asks_for_too_long_a_wait_is_left(source: Source, server: HubServer, access: Access) -> None:
     method = "HEAD" if source.kind == "hub" else "GET"
     server.fault(method, path_of(source), answer(429, {"Retry-After": "3600"}), times=9)
     start = time.monotonic()
@@ -172,7 +189,9 @@ def test_n4_a_server_that_asks_for_too_long_a_wait_is_left(source: Source, serve
     assert server.count(method, path_of(source)) == 1
 
 
-def test_n4_the_clients_own_long_wait_is_cut_short(server, access, monkeypatch):
+def test_n4_the_clients_own_long_wait_is_cut_short(
+    server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A 429 on the file itself: the hub's client would sleep for an hour."""
     monkeypatch.setattr(hub_http, "time", time)
     monkeypatch.setattr(transfer, "PATIENCE", replace(FAST, silence=0.5))
@@ -184,7 +203,9 @@ def test_n4_the_clients_own_long_wait_is_cut_short(server, access, monkeypatch):
     assert time.monotonic() - start < 4
 
 
-def test_n4_a_server_that_falls_silent_is_left(source: Source, server, access, monkeypatch):
+def test_n4_a_server_that_falls_silent_is_left(
+    source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(transfer, "PATIENCE", replace(FAST, timeout=0.3, attempts=2, silence=1))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     server.fault("GET", path_of(source), pause(1), times=99)
@@ -194,7 +215,7 @@ def test_n4_a_server_that_falls_silent_is_left(source: Source, server, access, m
     assert time.monotonic() - start < 8
 
 
-def test_n4_a_slow_server_is_waited_for(source: Source, server, access):
+def test_n4_a_slow_server_is_waited_for(source: Source, server: HubServer, access: Access) -> None:
     server.fault("GET", path_of(source), pause(0.1))
     check(fetch(source, access))
 
@@ -211,7 +232,7 @@ def test_n4_a_slow_server_is_waited_for(source: Source, server, access):
         {"X_Repo_Commit": "../../../outside"},
     ],
 )
-def test_a_hostile_server_cannot_leave_the_cache(server, tmp_path, lie):
+def test_a_hostile_server_cannot_leave_the_cache(server: HubServer, tmp_path: Path, lie: dict[str, Any]) -> None:
     server.commit("user/repo", {NAME: DATA})
     server.fault("HEAD", NAME, headers(**lie), times=99)
     with pytest.raises(UnsafeFileError, match="not file names"):
@@ -219,7 +240,7 @@ def test_a_hostile_server_cannot_leave_the_cache(server, tmp_path, lie):
     assert not list(tmp_path.rglob("*outside*"))
 
 
-def test_a_link_out_of_the_cache_is_not_followed(source: Source, access, tmp_path):
+def test_a_link_out_of_the_cache_is_not_followed(source: Source, access: Access, tmp_path: Path) -> None:
     path = fetch(source, access).path
     (tmp_path / "outside").write_bytes(DATA)
     path.unlink()
@@ -230,7 +251,7 @@ def test_a_link_out_of_the_cache_is_not_followed(source: Source, access, tmp_pat
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://192.0.2.1/x", "data:,x"])
-def test_redirects_to_other_places_are_not_followed(server, access, target):
+def test_redirects_to_other_places_are_not_followed(server: HubServer, access: Access, target: str) -> None:
     server.fault("GET", "/plain/", answer(302, {"Location": target}), times=9)
     with pytest.raises((UnsafeFileError, DownloadError)):
         fetch(Source("url", f"{server.url}/plain/{NAME}", NAME), access)
@@ -238,7 +259,9 @@ def test_redirects_to_other_places_are_not_followed(server, access, target):
     assert left(access) == []
 
 
-def test_endless_files_and_endless_redirects(server, access, monkeypatch):
+def test_endless_files_and_endless_redirects(
+    server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.plain[NAME] = DATA
     source = Source("url", f"{server.url}/plain/{NAME}", NAME)
     server.fault("GET", "/plain/", answer(302, {"Location": f"{server.url}/plain/{NAME}"}), times=99)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -27,7 +28,7 @@ PATHS = {"drive": "/uc", "release": "/objects/", "plain": "/plain/"}
 ALL = "gave the file:"
 
 
-def entry(server: HubServer, **changes) -> dict:
+def entry(server: HubServer, **changes: Any) -> dict:
     """The same bytes on Google Drive, on a release page and on a plain server, of which two name the sha256."""
     file = {"filename": NAME, "format": "port", "size": len(DATA), "sha256": SHA256}
     sources = [
@@ -47,13 +48,13 @@ def entry(server: HubServer, **changes) -> dict:
     } | changes
 
 
-def name_it(monkeypatch, model: dict) -> None:
+def name_it(monkeypatch: pytest.MonkeyPatch, model: dict) -> None:
     Path("manifest.json").write_text(json.dumps({"version": 2, "models": {"cats": model}}))
     monkeypatch.setenv("STYLEGAN_MANIFEST", str(Path("manifest.json").absolute()))
 
 
 @pytest.fixture
-def named(server: HubServer, monkeypatch, tmp_path) -> HubServer:
+def named(server: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> HubServer:
     """The server, with the model `cats` at all three places."""
     monkeypatch.chdir(tmp_path)
     server.plain |= {NAME: DATA, DRIVE: DATA}
@@ -61,7 +62,7 @@ def named(server: HubServer, monkeypatch, tmp_path) -> HubServer:
     return server
 
 
-def get(access: Access, network=None) -> WeightFile:
+def get(access: Access, network: Any = None) -> WeightFile:
     with fetch("cats", network=network, access=access) as file:
         assert file.path.read_bytes() == DATA
         return file
@@ -86,7 +87,9 @@ def break_it(server: HubServer, source: str, failure: str) -> None:
 
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize(("source", "following"), [("drive", "/releases/"), ("release", "/plain/")])
-def test_a_source_that_fails_leads_to_the_next(named, access, source, following, failure):
+def test_a_source_that_fails_leads_to_the_next(
+    named: HubServer, access: Access, source: str, following: str, failure: str
+) -> None:
     if source == "release":
         named.fault("GET", PATHS["drive"], quota(), times=99)
     break_it(named, source, failure)
@@ -99,7 +102,7 @@ def test_a_source_that_fails_leads_to_the_next(named, access, source, following,
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_all_fail(named, access, failure):
+def test_all_fail(named: HubServer, access: Access, failure: str) -> None:
     for source in PATHS:
         break_it(named, source, failure)
     with pytest.raises((DownloadError, IntegrityError)) as caught:
@@ -116,7 +119,7 @@ def test_all_fail(named, access, failure):
     assert left(access) == []
 
 
-def test_each_in_another_way(named, access):
+def test_each_in_another_way(named: HubServer, access: Access) -> None:
     named.fault("GET", "/uc", quota(), times=99)
     named.fault("GET", "/releases/", answer(302, {"Location": "http://example.org/x"}), times=99)
     named.fault("GET", "/plain/", answer(404), times=99)
@@ -136,7 +139,7 @@ def test_each_in_another_way(named, access):
 
 
 @pytest.mark.parametrize("place", ["/uc", "/download?"])
-def test_quota_is_told_before_and_behind_the_confirmation(named, access, place):
+def test_quota_is_told_before_and_behind_the_confirmation(named: HubServer, access: Access, place: str) -> None:
     named.fault("GET", place, quota(), times=99)
     source = Source("drive", DRIVE, NAME)
     with pytest.raises(RateLimitError, match="quota"):
@@ -144,13 +147,13 @@ def test_quota_is_told_before_and_behind_the_confirmation(named, access, place):
     assert left(access) == []
 
 
-def test_other_pages_are_told_in_their_own_words(named, access):
+def test_other_pages_are_told_in_their_own_words(named: HubServer, access: Access) -> None:
     named.fault("GET", "/uc", drive_page("Google Drive - Access denied", "The owner has removed the file."), times=99)
     with pytest.raises(DownloadError, match=r"The owner has removed the file.*in a browser"):
         hub.fetch(Source("drive", DRIVE, NAME), access)
 
 
-def test_a_page_in_place_of_a_known_size_is_not_half_a_file(named, access):
+def test_a_page_in_place_of_a_known_size_is_not_half_a_file(named: HubServer, access: Access) -> None:
     named.fault("GET", "/plain/", page(), times=99)
     source = Source("url", f"{named.url}/plain/{NAME}", NAME)
     with pytest.raises(DownloadError, match="a web page, not a weight file"):
@@ -161,7 +164,7 @@ def test_a_page_in_place_of_a_known_size_is_not_half_a_file(named, access):
 # What is checked.
 
 
-def test_the_beginning_of_a_sha256_is_a_check_and_shown_as_such(named, access):
+def test_the_beginning_of_a_sha256_is_a_check_and_shown_as_such(named: HubServer, access: Access) -> None:
     source = Source("url", f"{named.url}/releases/download/{NAME}", NAME)
     fetched = hub.fetch(source, access, sha256=SHA256[:8])
     assert fetched.shown_sha256 == f"{SHA256} (its first 8 digits were checked, no more are known)"
@@ -172,7 +175,9 @@ def test_the_beginning_of_a_sha256_is_a_check_and_shown_as_such(named, access):
     assert left(access) == []
 
 
-def test_what_is_no_weights_is_not_kept_where_nobody_named_a_sha256(named, access, monkeypatch):
+def test_what_is_no_weights_is_not_kept_where_nobody_named_a_sha256(
+    named: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = entry(named)
     for file in model["files"]:
         file |= {"sha256": None, "size": None}
@@ -185,7 +190,9 @@ def test_what_is_no_weights_is_not_kept_where_nobody_named_a_sha256(named, acces
     assert access.cache.records() == []
 
 
-def test_sources_without_the_network_are_left_out(named, access, monkeypatch):
+def test_sources_without_the_network_are_left_out(
+    named: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = entry(named)
     model["files"][0]["networks"] = ["Gs"]
     name_it(monkeypatch, model)
@@ -194,7 +201,9 @@ def test_sources_without_the_network_are_left_out(named, access, monkeypatch):
     assert named.count("GET", "/uc") == 0  # The one in the cache serves both.
 
 
-def test_a_page_for_browsers_is_told_and_not_asked(named, access, monkeypatch):
+def test_a_page_for_browsers_is_told_and_not_asked(
+    named: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = "https://mega.example/#!a!b"
     model = entry(named)
     model["files"] = [model["files"][0] | {"source": {"page": address}}]
@@ -207,7 +216,7 @@ def test_a_page_for_browsers_is_told_and_not_asked(named, access, monkeypatch):
 # Without a network, and together.
 
 
-def test_offline(named, access):
+def test_offline(named: HubServer, access: Access) -> None:
     offline = replace(access, local_files_only=True)
     with pytest.raises(OfflineError, match="not in the cache") as caught:
         get(offline)
@@ -229,7 +238,7 @@ with fetch("cats", access=Access(sys.argv[1])) as file:
 """
 
 
-def test_processes_together(named, access):
+def test_processes_together(named: HubServer, access: Access) -> None:
     named.fault("GET", "/uc", quota(), times=99)
     named.fault("GET", "/objects/", pause(0.1), times=9)
     url = f"{named.url}/uc?export=download&id="

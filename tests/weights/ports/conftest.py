@@ -1,5 +1,8 @@
 """A reader of what torch.save wrote."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -8,10 +11,10 @@ from stylegan.weights.ports import read_port_file
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path: Path) -> Any:
     """Save an object as torch.save does, and read it back as checkpoints."""
 
-    def save_and_read(value, name: str = "port.pth", *, legacy: bool = False, **options) -> list[Checkpoint]:
+    def save_and_read(value: Any, name: str = "port.pth", *, legacy: bool = False, **options: Any) -> list[Checkpoint]:
         path = tmp_path / name
         torch.save(value, path, _use_new_zipfile_serialization=not legacy)
         return read_port_file(path, **options)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def golden_set(name: str) -> Set:
     return Set(_tensors(g), _tensors(D.variables), tensors)
 
 
-def _tensors(variables) -> Variables:
+def _tensors(variables: Any) -> Variables:
     return {name: torch.from_numpy(np.array(value, np.float32)) for name, value in variables.items()}
 
 

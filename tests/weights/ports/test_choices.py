@@ -2,9 +2,13 @@
 
 import logging
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from click.testing import Result
 
 from stylegan import Generator
 from stylegan.errors import WeightsError
@@ -18,7 +22,7 @@ SMALL = "stylegan.weights.ports.common.NUM_W_AVG"
 
 
 @pytest.fixture(autouse=True)
-def _few_z(monkeypatch):
+def _few_z(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SMALL, 10)
 
 
@@ -46,7 +50,7 @@ def untrained(state: dict, pattern: str) -> dict:
         "run-64-gpus/x.model",
     ],
 )
-def test_numbers_in_a_name_are_no_resolution(read, name, caplog):
+def test_numbers_in_a_name_are_no_resolution(read: Any, name: str, caplog: pytest.LogCaptureFixture) -> None:
     port = ports.rosinality_generator(golden_set("B").g)
     (G,) = read({"g_running": port}, name.replace("/", "-"))
     assert G.config["img_resolution"] == 256
@@ -54,7 +58,9 @@ def test_numbers_in_a_name_are_no_resolution(read, name, caplog):
 
 
 @pytest.mark.parametrize("name", ["stylegan-512px-new.model", "cats_1024x1024.model", "8PX.model"])
-def test_a_name_that_contradicts_the_tensors_is_named_and_loses(read, name, caplog):
+def test_a_name_that_contradicts_the_tensors_is_named_and_loses(
+    read: Any, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     port = ports.rosinality_generator(golden_set("B").g)
     (G,) = read({"g_running": port}, name)
     assert G.config["img_resolution"] == 256
@@ -65,7 +71,7 @@ def test_a_name_that_contradicts_the_tensors_is_named_and_loses(read, name, capl
     assert any("trained to 256x256" in note for note in G.metadata["notes"])
 
 
-def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read):
+def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read: Any) -> None:
     port = ports.rosinality_generator(golden_set("T").g)
     for block in range(9):
         port[f"generator.to_rgb.{block}.conv.bias"] = torch.ones(3)  # Blocks without noise whose colours were trained.
@@ -83,17 +89,17 @@ def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read):
         read(port, resolution=2048)
 
 
-def test_no_more_than_was_trained_can_be_asked_for(read):
+def test_no_more_than_was_trained_can_be_asked_for(read: Any) -> None:
     with pytest.raises(WeightsError, match="resolution 512 was asked for, but its tensors are trained up to 256x256"):
         read(ports.rosinality_generator(golden_set("B").g), resolution=512)
 
 
-def test_a_discriminator_of_rosinality_alone_tells_its_resolution(read):
+def test_a_discriminator_of_rosinality_alone_tells_its_resolution(read: Any) -> None:
     (D,) = read(ports.rosinality_discriminator(golden_set("T").d), "D-final.model")
     assert as_discriminator(D).img_resolution == 16
 
 
-def test_huangzh13_depth(read, caplog):
+def test_huangzh13_depth(read: Any, caplog: pytest.LogCaptureFixture) -> None:
     golden = golden_set("T")
     generator, discriminator = ports.huangzh13_generator(golden.g), ports.huangzh13_discriminator(golden.d)
     (G,) = read(generator, "GAN_GEN_1_9.pth")  # The name says 8x8.
@@ -114,7 +120,7 @@ def test_huangzh13_depth(read, caplog):
     assert "8x8, is that of the file's name" in G.metadata["notes"][0]
 
 
-def test_podgorskiy_file_in_the_middle_of_growing(read, caplog):
+def test_podgorskiy_file_in_the_middle_of_growing(read: Any, caplog: pytest.LogCaptureFixture) -> None:
     golden = golden_set("T")
     whole = ports.podgorskiy_generator(golden.g, multiplied=True)
     grown = untrained(whole, r"(decode_block|to_rgb)\.2\.")
@@ -166,7 +172,7 @@ def trained_names(g: Variables) -> dict:
 
 
 @pytest.mark.parametrize("name", ["genforce", "rosinality", "podgorskiy", "alae", "official names"])
-def test_g_is_the_generator_as_trained_and_gs_the_average(tmp_path, name):
+def test_g_is_the_generator_as_trained_and_gs_the_average(tmp_path: Path, name: str) -> None:
     averaged = golden_set("T").g
     trained = dict(averaged)
     trained["ToRGB_lod0/bias"] = averaged["ToRGB_lod0/bias"] + 1
@@ -180,7 +186,7 @@ def test_g_is_the_generator_as_trained_and_gs_the_average(tmp_path, name):
         read_weights(path, network="D")
 
 
-def test_a_generator_that_is_not_there_is_not_replaced(tmp_path):
+def test_a_generator_that_is_not_there_is_not_replaced(tmp_path: Path) -> None:
     state = ports.genforce_generator(golden_set("T").g)
     torch.save({"generator_smooth": state}, tmp_path / "average.pth")
     with pytest.raises(WeightsError, match=r"average\.pth: holds no generator as trained"):
@@ -195,7 +201,7 @@ def test_a_generator_that_is_not_there_is_not_replaced(tmp_path):
 # The average w.
 
 
-def test_huangzh13_keeps_an_average_whatever_the_file_is_called(read):
+def test_huangzh13_keeps_an_average_whatever_the_file_is_called(read: Any) -> None:
     state = ports.huangzh13_generator(golden_set("T").g)
     for name in ("GAN_GEN_SHADOW_2_9.pth", "GAN_GEN_2_9.pth"):
         (G,) = read(state, name)
@@ -217,7 +223,7 @@ def test_huangzh13_keeps_an_average_whatever_the_file_is_called(read):
         lambda parts, average: [parts[0] | {"dlatent_avg": average}, *parts[1:]],
     ],
 )
-def test_an_average_that_is_kept_apart_is_found(read, beside):
+def test_an_average_that_is_kept_apart_is_found(read: Any, beside: Callable[..., Any]) -> None:
     golden = golden_set("T")
     parts = [trained_names(golden.g), {k: v for k, v in golden.d.items() if k != "lod"}, trained_names(golden.g)]
     G = read(beside(parts, golden.g["dlatent_avg"]))[0]
@@ -225,7 +231,7 @@ def test_an_average_that_is_kept_apart_is_found(read, beside):
     assert any("keeps apart" in note for note in G.metadata["notes"])
 
 
-def test_conversions_of_one_file_are_equal_byte_for_byte(tmp_path, run):
+def test_conversions_of_one_file_are_equal_byte_for_byte(tmp_path: Path, run: Callable[..., Result]) -> None:
     torch.save(ports.lernapparat_generator(golden_set("T").g), tmp_path / "ffhq.pt")
     for name in ("a", "b"):
         assert run("convert", "ffhq.pt", f"{name}.safetensors").exit_code == 0
@@ -235,7 +241,7 @@ def test_conversions_of_one_file_are_equal_byte_for_byte(tmp_path, run):
 # genforce's fused_scale.
 
 
-def test_fused_scale_of_genforce_is_an_option_and_noted(tmp_path, run):
+def test_fused_scale_of_genforce_is_an_option_and_noted(tmp_path: Path, run: Callable[..., Result]) -> None:
     golden = golden_set("fused_true")
     torch.save(ports.genforce_generator(golden.g), tmp_path / "fused.pth")
     result = run("convert", "fused.pth", "fused.safetensors", "--fused-scale", "true")
@@ -252,7 +258,7 @@ def test_fused_scale_of_genforce_is_an_option_and_noted(tmp_path, run):
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("key", ["synthesis.layer3.bias", "synthesis.lod", "truncation.w_avg", "mapping.dense1.weight"])
-def test_values_that_are_not_finite_are_named_as_the_file_names_them(read, key, wrong):
+def test_values_that_are_not_finite_are_named_as_the_file_names_them(read: Any, key: str, wrong: float) -> None:
     state = ports.genforce_generator(golden_set("T").g)
     state[key] = state[key].clone()
     state[key].view(-1)[0] = wrong

@@ -3,6 +3,8 @@
 import sys
 import types
 from math import log2
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from .emulations import emulate_mmgeneration, emulate_mmgeneration_discriminator
 from .golden_sets import as_discriminator, as_generator, golden_set, noise_of
 
 
-def parts(name: str):
+def parts(name: str) -> Any:
     """A golden set, and its two networks in the port's layout."""
     golden = golden_set(name)
     d = ports.mmgeneration_discriminator(ports.widened(golden.d))
@@ -28,7 +30,7 @@ def assert_close(given: torch.Tensor, expected: torch.Tensor) -> None:
     assert (given - expected).square().mean().sqrt() <= 1e-5 * expected.square().mean().sqrt()
 
 
-def published(name: str = "B", **options) -> dict:
+def published(name: str = "B", **options: Any) -> dict:
     golden = golden_set(name)
     meta = {"config": "model = dict()", "seed": 0, "iter": 670_000, "mmcv_version": "1.3.0"}
     return {"meta": meta, "state_dict": ports.mmgeneration(golden.g, ports.widened(golden.d), **options)}
@@ -36,7 +38,7 @@ def published(name: str = "B", **options) -> dict:
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("name", ["T", "B"])
-def test_a_published_file(read, name, legacy):
+def test_a_published_file(read: Any, name: str, legacy: bool) -> None:
     golden, g_port, d_port = parts(name)
     G, D = read(published(name), "styleganv1_ffhq_256.pth", legacy=legacy)
     network, ws, noise = as_generator(G), golden["wplus_random"], noise_of(golden.g)
@@ -52,7 +54,7 @@ def test_a_published_file(read, name, legacy):
     assert (quirks["from_rgb_kernel"], quirks["linear_dense"]) == (3, True)
 
 
-def test_which_generator(read):
+def test_which_generator(read: Any) -> None:
     golden, g_port, _ = parts("T")
     (trained, _) = read(published("T"), network="G")
     ws, noise = golden["wplus_random"], noise_of(golden.g)
@@ -63,7 +65,7 @@ def test_which_generator(read):
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
-def test_mid_growth(read, share):
+def test_mid_growth(read: Any, share: float) -> None:
     golden, g_port, d_port = parts("B")
     top = ports.resolution_of(golden.g)
     scale = top // 4
@@ -78,7 +80,7 @@ def test_mid_growth(read, share):
     assert_close(as_discriminator(D)(small), emulate_mmgeneration_discriminator(d_port, small.flip(1), share=share))
 
 
-def test_the_parts_alone(read):
+def test_the_parts_alone(read: Any) -> None:
     golden, g_port, d_port = parts("T")
     ws = golden["wplus_random"]
     expected = emulate_mmgeneration(g_port, ws, noise_of(golden.g)).flip(1)
@@ -93,18 +95,18 @@ def test_the_parts_alone(read):
     )
 
 
-def saved_by_mmagic(monkeypatch, tmp_path):
+def saved_by_mmagic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A training file with the records of losses, whose class this computer does not have."""
     module = types.ModuleType("mmengine.logging.history_buffer")
 
     class HistoryBuffer:
-        def __init__(self):
+        def __init__(self) -> None:
             self._log_history, self._count_history = np.arange(5.0), np.ones(5)
             self._statistics_methods = {name: getattr(HistoryBuffer, name) for name in ("mean", "largest")}
 
-        def mean(self): ...
+        def mean(self) -> None: ...
 
-        def largest(self): ...
+        def largest(self) -> None: ...
 
     for name in ("mean", "largest"):
         method = getattr(HistoryBuffer, name)
@@ -127,7 +129,7 @@ def saved_by_mmagic(monkeypatch, tmp_path):
     return path
 
 
-def test_a_training_file_of_mmagic(monkeypatch, tmp_path):
+def test_a_training_file_of_mmagic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     golden, g_port, _ = parts("T")
     G, D = read_port_file(saved_by_mmagic(monkeypatch, tmp_path))
     ws = golden["wplus_random"]
@@ -135,14 +137,14 @@ def test_a_training_file_of_mmagic(monkeypatch, tmp_path):
     assert D.network == "Discriminator"
 
 
-def test_its_neighbours_are_named(read):
+def test_its_neighbours_are_named(read: Any) -> None:
     with pytest.raises(WeightsError, match=r"a StyleGAN2 \(MMGeneration's\)"):
         read({"state_dict": {"generator.constant_input.input": torch.ones(1), "generator.x": torch.ones(2)}})
     with pytest.raises(WeightsError, match=r"a Progressive GAN \(MMGeneration's\)"):
         read({"noise2feat.linear.weight_orig": torch.ones(2, 2)})
 
 
-def test_what_cannot_be(read):
+def test_what_cannot_be(read: Any) -> None:
     file = published("T")
     file["state_dict"]["_curr_scale_int"] = torch.tensor(3, dtype=torch.int32)
     with pytest.raises(WeightsError, match="not its shapes: a network of"):
@@ -155,7 +157,7 @@ def test_what_cannot_be(read):
         read(published("T") | {"array": np.ones(3)})
 
 
-def test_its_configs_make_the_networks_again(read):
+def test_its_configs_make_the_networks_again(read: Any) -> None:
     for checkpoint in read(published("T")):
         assert isinstance(checkpoint, Checkpoint)
         network = (as_generator if checkpoint.network == "Generator" else as_discriminator)(checkpoint)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def described(layout: str, key: str) -> dict[str, list[int]]:
 
 
 @pytest.mark.skipif(not (SHARED / "layouts").is_dir(), reason="the descriptions of the layouts are not there")
-def test_files_of_these_tests_are_as_described():
+def test_files_of_these_tests_are_as_described() -> None:
     g, d = standard_variables()
     podgorskiy = ports.podgorskiy_generator(g, multiplied=True)
     mapping_f = ports.podgorskiy_mapping(g, multiplied=True, pattern="map_blocks.{}.fc", first=0)
@@ -72,7 +73,7 @@ def test_files_of_these_tests_are_as_described():
         assert given == described(layout, key), (layout, key)
 
 
-def test_obsolete_unknown_and_ambiguous_files(read):
+def test_obsolete_unknown_and_ambiguous_files(read: Any) -> None:
     older = {"generator.progression.1.conv1.conv.weight_orig": torch.ones(2, 2, 3, 3)}
     with pytest.raises(WeightsError, match="before 4 July 2019"):
         read({"generator": older, "g_running": older, "discriminator": {}})
@@ -105,7 +106,7 @@ EVERY = {
 
 
 @pytest.mark.parametrize("layout", EVERY)
-def test_missing_extra_misshapen_and_broken_tensors(read, layout, monkeypatch):
+def test_missing_extra_misshapen_and_broken_tensors(read: Any, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stylegan.weights.ports.common.NUM_W_AVG", 10)  # For speed.
     state = EVERY[layout](golden_set("T"))
     names = [
@@ -129,7 +130,7 @@ def test_missing_extra_misshapen_and_broken_tensors(read, layout, monkeypatch):
         read(state | {"surprise": torch.ones(3)}, resolution=16)
 
 
-def _outcome(read, state: dict[str, Tensor]) -> str | None:
+def _outcome(read: Any, state: dict[str, Tensor]) -> str | None:
     """What reading and building raises of our errors; anything else fails the test."""
     try:
         for checkpoint in read(state, resolution=16):
@@ -139,7 +140,7 @@ def _outcome(read, state: dict[str, Tensor]) -> str | None:
     return None
 
 
-def test_a_small_file_of_many_references_is_refused(read):
+def test_a_small_file_of_many_references_is_refused(read: Any) -> None:
     one = torch.ones(1000, 1000)
     with pytest.raises(UnsafeFileError, match="repeat the same values"):
         read({f"mapping.dense{i}.weight": one for i in range(1000)})

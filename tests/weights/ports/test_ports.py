@@ -5,6 +5,7 @@ difference gives the official numbers.
 """
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from .golden_sets import Set, as_discriminator, as_generator, assert_images, gol
 from .writers import Variables, scopes
 
 
-def test_the_emulations_are_the_official_networks():
+def test_the_emulations_are_the_official_networks() -> None:
     b, t = golden_set("B"), golden_set("T")
     assert_images(emulate(b.g, b["wplus_random"], noise_of(b.g)), b["img_wplus_random"])
     torch.testing.assert_close(emulate_discriminator(b.d, b["reals"]), b["D_reals_n1"], rtol=0, atol=1e-5)
@@ -47,7 +48,7 @@ FUSED = "fused_scale is taken for 'auto': the file does not tell it (stylegan co
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("name", ["T", "B", "D", "pickle_lod1.5"])
-def test_genforce(read, name, legacy):
+def test_genforce(read: Any, name: str, legacy: bool) -> None:
     golden = golden_set(name)
     other = {key: value + 1 for key, value in ports.genforce_generator(golden.g).items()}
     wrapper = {
@@ -69,14 +70,14 @@ def test_genforce(read, name, legacy):
         assert (G.config["synthesis"]["lod"], D.config["lod"]) == (1.5, 1.5)
 
 
-def test_genforce_without_a_learned_constant(read):
+def test_genforce_without_a_learned_constant(read: Any) -> None:
     golden = golden_set("styles_noconst_nonoise")
     (G,) = read(ports.genforce_generator(golden.g))
     assert G.config["synthesis"]["const_input"] is False
     check_generator(as_generator(G), golden)
 
 
-def test_genforce_training_file_takes_the_average_that_is_maintained(read):
+def test_genforce_training_file_takes_the_average_that_is_maintained(read: Any) -> None:
     golden = golden_set("T")
     smooth = ports.genforce_generator(golden.g)
     smooth["truncation.w_avg"] = torch.zeros_like(smooth["truncation.w_avg"])
@@ -89,14 +90,14 @@ def test_genforce_training_file_takes_the_average_that_is_maintained(read):
     assert G.metadata["notes"] == [FUSED, "w_avg is that of the part 'generator'"]
 
 
-def test_genforce_noise_by_channel_is_refused(read):
+def test_genforce_noise_by_channel_is_refused(read: Any) -> None:
     state = ports.genforce_generator(golden_set("T").g)
     state["synthesis.layer3.apply_noise.noise"] = torch.zeros(1, 8, 1, 1)
     with pytest.raises(WeightsError, match="noise of layer 3"):
         read(state)
 
 
-def test_interfacegan(read):
+def test_interfacegan(read: Any) -> None:
     golden = golden_set("B")
     (G,) = read(ports.interfacegan(golden.g), "stylegan_ffhq.pth")
     check_generator(as_generator(G), golden)
@@ -114,7 +115,7 @@ def as_trained_by_rosinality(g: Variables) -> Variables:
 
 
 @pytest.mark.parametrize("name", ["T", "B"])
-def test_rosinality(read, name):
+def test_rosinality(read: Any, name: str) -> None:
     golden = golden_set(name)
     g = as_trained_by_rosinality(golden.g)
     port, resolution = ports.rosinality_generator(g), ports.resolution_of(g)
@@ -154,7 +155,7 @@ def _mean_w(G: Generator) -> Tensor:
     return G.mapping(z, labels).mean(dim=0)
 
 
-def test_rosinality_discriminator_without_activation(read):
+def test_rosinality_discriminator_without_activation(read: Any) -> None:
     golden = golden_set("T")
     (D,) = read(ports.rosinality_discriminator(golden.d, activated=False), resolution=16)
     expected = emulate_discriminator(golden.d, golden["reals"][:4], activations=0)
@@ -165,7 +166,7 @@ def test_rosinality_discriminator_without_activation(read):
 
 
 @pytest.mark.parametrize("name", ["B", "D"])
-def test_huangzh13(read, name):
+def test_huangzh13(read: Any, name: str) -> None:
     golden = golden_set(name)
     depth = ports.resolution_of(golden.g).bit_length() - 3
     (G,) = read(ports.huangzh13_generator(golden.g), f"GAN_GEN_{depth}_120.pth")
@@ -180,7 +181,7 @@ def test_huangzh13(read, name):
         torch.testing.assert_close(as_discriminator(D)(golden["reals"]), expected, rtol=0, atol=1e-5)
 
 
-def test_huangzh13_parts_that_are_not_what_they_seem(read):
+def test_huangzh13_parts_that_are_not_what_they_seem(read: Any) -> None:
     golden = golden_set("T")
     # A converted file has random RGB layers but for the last.
     (G,) = read(ports.huangzh13_generator(golden.g, converted=True))
@@ -194,7 +195,7 @@ def test_huangzh13_parts_that_are_not_what_they_seem(read):
             read(state | {key: torch.ones(2)})
 
 
-def test_lernapparat_and_ganspace(read):
+def test_lernapparat_and_ganspace(read: Any) -> None:
     golden = golden_set("B")
     (G,) = read(ports.lernapparat_generator(golden.g), "ffhq.for_g_all.pt", legacy=True)
     network, noise = as_generator(G), noise_of(golden.g)
@@ -210,7 +211,7 @@ def test_lernapparat_and_ganspace(read):
     torch.testing.assert_close(as_discriminator(D)(golden["reals"]), golden["D_reals_n1"], rtol=0, atol=1e-5)
 
 
-def test_official_names(read):
+def test_official_names(read: Any) -> None:
     golden = golden_set("B")
     mapping = {f"G_mapping/{name}": value for name, value in golden.g.items() if name.startswith("Dense")}
     g = {name: value for name, value in golden.g.items() if not re.match(r"Dense|noise|lod|dlatent_avg", name)}
@@ -228,7 +229,7 @@ def test_official_names(read):
 
 @pytest.mark.parametrize("multiplied", [False, True])
 @pytest.mark.parametrize("name", ["T", "B"])
-def test_podgorskiy(read, name, multiplied):
+def test_podgorskiy(read: Any, name: str, multiplied: bool) -> None:
     golden = golden_set(name)
     models = {
         "discriminator": ports.podgorskiy_discriminator(golden.d, multiplied=multiplied),
@@ -244,7 +245,7 @@ def test_podgorskiy(read, name, multiplied):
     torch.testing.assert_close(as_discriminator(D)(golden["reals"]), expected, rtol=0, atol=1e-5)
 
 
-def test_podgorskiy_average_of_each_layer(read):
+def test_podgorskiy_average_of_each_layer(read: Any) -> None:
     golden = golden_set("T")
     average = ports.podgorskiy_average(golden.g)
     average["buff"][0] += 1
@@ -254,7 +255,7 @@ def test_podgorskiy_average_of_each_layer(read):
     torch.testing.assert_close(G.state_dict["w_avg"], golden.g["dlatent_avg"] + 1 / 6)
 
 
-def test_alae(read):
+def test_alae(read: Any) -> None:
     golden = golden_set("B")
     # The variables' learning rate multiplier of 0.01 goes into the weights, which this port holds multiplied.
     mapping = ports.podgorskiy_mapping(golden.g, multiplied=True, pattern="map_blocks.{}.fc", first=0)
@@ -270,7 +271,7 @@ def test_alae(read):
 
 
 @pytest.mark.parametrize("multiplied", [False, True])
-def test_stylegan_zoo(read, multiplied):
+def test_stylegan_zoo(read: Any, multiplied: bool) -> None:
     golden = golden_set("B")
     (G,) = read(ports.stylegan_zoo(golden.g, multiplied=multiplied), "cat256.mat", legacy=True)
     image = as_generator(G).synthesis(golden["wplus_random"], noise=noise_of(golden.g))

@@ -5,6 +5,7 @@ conv [kh, kw, in, out], dense [in, out]. Each writer returns a state dict, or th
 """
 
 from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,7 +31,7 @@ def conv(v: Tensor) -> Tensor:
     return v.permute(3, 2, 0, 1).contiguous()
 
 
-def blur(channels: int, device) -> Tensor:
+def blur(channels: int, device: Any) -> Tensor:
     taps = torch.tensor([1.0, 2.0, 1.0], device=device)
     return (torch.outer(taps, taps) / 16).expand(channels, 1, 3, 3).clone()
 
