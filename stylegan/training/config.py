@@ -84,6 +84,8 @@ class TrainingConfig:
     # Optimization.
     batch: int | Mapping[int, int] | None = setting(None, least=1)  # Images a step; None = 256 at 8x8 ... 32.
     learning_rate: ByResolution | None = None  # None = the official 0.001, more from 128x128 up.
+    # Layers of D, from the image on, that keep the weights of the model that a run starts from; see `freezing`.
+    freeze_d: int = 0
     generator_warmup_kimg: float = 0  # Thousands of images in which G's rises from 0, so that D can catch up.
     loss: LossName | None = None  # None = that of the preset.
     r1_gamma: ByResolution | None = None  # Weight of R1; 0 = none; None = 2e-4 x pixels / batch, if the preset has it.

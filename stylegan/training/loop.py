@@ -33,6 +33,7 @@ from ..runtime.device import check_dtype
 from ..runtime.distributed import World, connect, disconnect, own_device
 from ..runtime.precision import no_autocast
 from .config import TrainingConfig
+from .freezing import frozen_layers
 from .graphs import StepGraphs
 from .identity import check_data, describe_data
 from .log import append_log, plot_curves, read_log, rewind_log
@@ -164,6 +165,7 @@ class _Run:
             check_data(self.state.data, data, may_change=allow_data_change)
         self.state.data = data
         self.config = self.state.config
+        frozen_layers(self.state.D, self.config.freeze_d, self.state.start_resolution)
         self.schedule = self.config.schedule()
         coming = self.schedule.batches(self.state.kimg)
         self.world.check_batches(coming, self.state.D.head.mbstd_group_size)

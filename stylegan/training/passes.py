@@ -14,6 +14,7 @@ from torch.func import functional_call
 from ..discriminator import Discriminator
 from ..generator import Generator
 from .augment import Augment, keep
+from .freezing import is_frozen
 from .losses import find_loss, gradient_penalty, squared_gradient
 from .mixing import mix
 from .reals import process_reals
@@ -51,7 +52,7 @@ class DiscriminatorPass:
 
     losses: dict[str, Tensor]  # Means of this process's samples.
     w_mean: Tensor  # [w_dim]
-    grads: list[Tensor | None]  # For each parameter of the discriminator, times the scale.
+    grads: list[Tensor | None]  # For each parameter of the discriminator, times the scale; None = it does not learn.
     fakes: Tensor | None  # For the second pass, if it shares them.
 
 
@@ -82,11 +83,13 @@ class Passes:
     r2_gamma: float = 0.0
     gp_weight: float = 0.0
     scale: float = 1.0  # Of the losses, for float16.
+    frozen: tuple[str, ...] = ()  # Layers of D that do not learn.
 
     def discriminator(self, inputs: Inputs) -> DiscriminatorPass:
         """Make fakes and score them and the reals."""
         self.G.requires_grad_(True)
-        self.D.requires_grad_(True)
+        for name, parameter in self.D.named_parameters():
+            parameter.requires_grad_(not is_frozen(name, self.frozen))
         lod, fade = self.lod, inputs.fade
         reals = process_reals(inputs.img, lod, mirror=inputs.mirror, enlarge=False, fade=fade)
         with torch.set_grad_enabled(self.share_fakes):
@@ -126,9 +129,11 @@ class Passes:
 
 
 def _gradients(loss: Tensor, network: nn.Module) -> list[Tensor | None]:
-    """Of each parameter, laid out in memory like it; None = the loss does not depend on it."""
+    """Of each parameter, laid out in memory like it; None = it is frozen, or the loss does not depend on it."""
     parameters = list(network.parameters())
-    grads = torch.autograd.grad(loss, parameters, allow_unused=True)
+    learning = [p for p in parameters if p.requires_grad]
+    found = iter(torch.autograd.grad(loss, learning, allow_unused=True))
+    grads = [next(found) if p.requires_grad else None for p in parameters]
     return [
         g if g is None or g.stride() == p.stride() else torch.empty_like(p).copy_(g)
         for p, g in zip(parameters, grads, strict=True)

@@ -172,6 +172,8 @@ def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) ->
     for name, given in source.networks.items():
         _take_over(state.networks()[name], given.state_dict)
     state.metadata = source.metadata()
+    if "D" in source.networks:
+        state.start_resolution = min(resolution, source.resolution >> int(source.lod(source.resolution)))
     if config.schedule().lod(0) > lod + 1e-6:
         at = config.value("initial_resolution")
         _log.warning(

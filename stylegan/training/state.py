@@ -56,6 +56,7 @@ class TrainingState:
     real_signs: list[float] = field(default_factory=list)  # and what it follows: see `augment.adapt`.
     loss_scale: float = LOSS_SCALE  # Of float16, see `optim.next_loss_scale`,
     steps_at_scale: int = 0  # and the steps since it changed.
+    start_resolution: int = 0  # Of the model that its discriminator is from; 0 = of none, or not known.
     data: dict[str, Any] = field(default_factory=dict)  # What its data set is known by; empty = not known.
     metadata: dict[str, Any] = field(default_factory=dict)  # What the averaged generator says of its making.
 
@@ -114,7 +115,13 @@ class TrainingState:
 
 COUNTERS = ("step", "images", "resolution", "seconds", "skipped", "skipped_in_a_row")
 # What older checkpoints lack, and its value then.
-_LATER_COUNTERS = {"augment_p": 0.0, "real_signs": [], "loss_scale": LOSS_SCALE, "steps_at_scale": 0}
+_LATER_COUNTERS: dict[str, Any] = {
+    "augment_p": 0.0,
+    "real_signs": [],
+    "loss_scale": LOSS_SCALE,
+    "steps_at_scale": 0,
+    "start_resolution": 0,
+}
 _TYPES = get_type_hints(TrainingState)
 _FIELDS = {name: _TYPES[name] for name in COUNTERS} | {"optimizer_steps": dict[str, int]}
 _FIELDS |= {name: _TYPES[name] | None for name in _LATER_COUNTERS}

@@ -13,6 +13,7 @@ from ..runtime.distributed import World
 from .augment import Augment, adapt, draw_augment
 from .averages import ema_beta, update_ema, update_w_avg
 from .config import TrainingConfig
+from .freezing import frozen_layers
 from .graphs import StepGraphs
 from .mixing import draw_crossovers
 from .optim import next_loss_scale
@@ -131,6 +132,7 @@ def train_step(
         r2_gamma=config.r2_gamma,
         gp_weight=config.gradient_penalty_weight(),
         scale=scale,
+        frozen=frozen_layers(state.D, config.freeze_d, state.start_resolution),
     )
     passes, inputs = (own, inputs) if graphs is None else graphs.find(own, inputs)
     _set_learning_rates(state, config, phase)

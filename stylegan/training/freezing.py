@@ -1,0 +1,38 @@
+"""FreezeD (Mo, Cho, Shin 2020, "Freeze the Discriminator"): the layers of D near the image keep a model's weights.
+
+They see textures and edges, which most pictures have in common; with a few hundred pictures to learn from, the other
+layers overfit less where these stay. Layers are counted from the image on, as `--freezed` of StyleGAN2-ADA counts them:
+FromRGB at the model's resolution, then the two convolutions of each block. Those at 4x4 always learn, and so do layers
+that the model lacks, where the run grows to a higher resolution.
+"""
+
+from ..discriminator import Discriminator
+from ..errors import InputError
+
+
+def frozen_layers(D: Discriminator, count: int, resolution: int) -> tuple[str, ...]:
+    """The names of so many layers of D, beginning at the image.
+
+    resolution: of the model that the run started from, with its discriminator; 0 = there was none. Raises InputError if
+    there is nothing to keep, or not so much.
+    """
+    if not count:
+        return ()
+    if not resolution:
+        raise InputError(
+            f"freeze_d {count} keeps layers of a trained discriminator, and this run has none from a model; start it "
+            "with start_from and a model that has a discriminator (the bundled ones have), or leave freeze_d out"
+        )
+    blocks = [block for block in map(int, D.blocks) if block <= resolution]
+    layers = [f"from_rgb.{resolution}", *(f"blocks.{block}.conv{i}" for block in blocks for i in (0, 1))]
+    if count > len(layers):
+        raise InputError(
+            f"freeze_d must be from 0 to {len(layers)} for a discriminator of {resolution}x{resolution}, got {count}: "
+            "the layers at 4x4 always learn"
+        )
+    return tuple(layers[:count])
+
+
+def is_frozen(parameter: str, layers: tuple[str, ...]) -> bool:
+    """Whether a parameter of that name is one of these layers."""
+    return parameter.startswith(tuple(f"{layer}." for layer in layers))
