@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -23,14 +24,22 @@ _PACKAGE = resources.files("stylegan") / "assets"
 
 @typed
 def bundled_directions(G: Generator) -> dict[str, Direction]:
-    """The directions that ship inside the package for this model, by name; none for other models."""
-    file = _PACKAGE / f"directions-{G.name}.safetensors"
-    if "/" in G.name or not file.is_file():
-        return {}
-    with resources.as_file(file) as path:
-        directions = load_directions(path)
-    # A model of that name may be another one.
-    return {name: d for name, d in directions.items() if same_average(G.w_avg, d.w_avg)}
+    """The directions that ship inside the package for this model, by name; none for other models.
+
+    Those of a model that this one was made from count, if it has kept the average w: a blend has.
+    """
+    lineage = G.metadata.get("lineage")
+    origins = [known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)]
+    for model in dict.fromkeys([G.name, *map(str, origins)]):
+        file = _PACKAGE / f"directions-{model}.safetensors"
+        if not re.fullmatch(r"[\w.-]+", model) or not file.is_file():
+            continue
+        with resources.as_file(file) as path:
+            directions = load_directions(path)
+        # A model of that name may be another one.
+        if found := {name: d for name, d in directions.items() if same_average(G.w_avg, d.w_avg)}:
+            return found
+    return {}
 
 
 @typed

@@ -29,6 +29,14 @@ def ws(faces: Generator) -> torch.Tensor:
     return faces.ws(range(60_000, 60_030))
 
 
+def test_a_blend_with_the_same_average_has_them_and_one_with_another_has_not(faces: Generator) -> None:
+    other = Generator.from_pretrained(faces.name)
+    other.metadata = {"name": "child", "start_from": faces.name}
+    other.w_avg += 1
+    assert set(bundled_directions(faces.blend(other))) == set(bundled_directions(faces))
+    assert not bundled_directions(faces.blend(other, mapping="other"))
+
+
 def test_they_are_those_of_the_model(faces: Generator) -> None:
     bundled = bundled_directions(faces)
     assert set(bundled) >= {"sefa:0", "sefa:1", "sefa:2", "pca:0", "pca:1", "pca:2", *ATTRIBUTES}
