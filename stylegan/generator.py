@@ -9,7 +9,7 @@ The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from .latents.labels import Labels, label_vectors
 from .latents.noise import choose_noise
 from .latents.seeds import Seeds, choose_seeds
 from .networks.generator import GeneratorNetwork
+from .networks.noise import draw_from_seeds, noise_maps
 from .runtime.batching import rounded
 from .runtime.choices import NoiseMode, OutputType, RenderPath
 from .runtime.device import check_dtype
@@ -112,11 +113,15 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         self.check_weights()
         return latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
 
-    def noise(self, seeds: Seeds) -> list[Tensor]:
-        """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`."""
+    def noise(self, seeds: Seeds, *, noise_mode: NoiseMode = "random") -> list[Tensor]:
+        """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`.
+
+        noise_mode: how; of a mode that draws none, its maps.
+        """
         self.check_weights()
-        maps = latents.noise_from_seeds(seeds, self.synthesis.noise_shapes)
-        return self.synthesis.share_noise([noise.to(self.device, non_blocking=True) for noise in maps])
+        maps = noise_maps(self.synthesis, noise_mode, draw_from_seeds(latents.check_seeds(seeds)))
+        maps = [noise if noise is None else noise.to(self.device, non_blocking=True) for noise in maps]
+        return cast(list[Tensor], self.synthesis.share_noise(maps))
 
     def broadcast(self, w: Tensor) -> Tensor:
         """Give every layer the same w: [N, w_dim] -> ws [N, num_ws, w_dim]."""
@@ -272,7 +277,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         self.check_weights()
         check_output(output_type, n, self.img_channels)
         seeds, maps = choose_noise(
-            self.noise,
+            lambda seeds: self.noise(seeds, noise_mode=noise_mode),
             n,
             mode=noise_mode,
             seed=noise_seed,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import tau
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from PIL import Image
@@ -19,7 +19,7 @@ from ..latents.seeds import Seeds, check_seeds
 from ..latents.styles import check_cutoff, check_psi
 from ..runtime.batching import check_batch_size
 from ..runtime.checks import check_integer, check_integers, typed
-from ..runtime.choices import Easing, NoiseKind, Space
+from ..runtime.choices import Easing, NoiseKind, NoiseMode, Space
 from .noise import NoisePath, noise_loop
 from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
@@ -39,7 +39,7 @@ class Animation:
         loop: bool = True,  # The frame after the last would be the first; else the last is at the end of the walk.
         truncation_psi: float | Callable[[Tensor], Tensor] = 0.7,  # Or a function of times [F] that returns psi [F].
         truncation_cutoff: int | None = None,
-        noise: NoisePath | Literal["const", "none"] = "const",
+        noise: NoisePath | NoiseMode = "const",
         columns: int | None = None,  # Of the grid; None = about the square root of the number of walks.
         size: int | None = None,  # Width of each cell; None = the model's, and 256 at least.
         batch_size: int | None = None,  # Images computed together; None = by resolution.
@@ -82,7 +82,7 @@ class Animation:
         cells: list[Image.Image] = []
         for i in torch.arange(len(ws), device="cpu").split(self.batch_size):
             noise = None if maps is None else [noise[i // len(self.walks)] for noise in maps]
-            mode: Literal["const", "none"] = "none" if self.noise == "none" else "const"
+            mode = self.noise if isinstance(self.noise, str) else "const"
             cells += to_pil(self.G.synthesis(ws[i], noise_mode=mode, noise=noise))
         cells = [resize(cell, self.size) for cell in cells]
         step = len(self.walks)

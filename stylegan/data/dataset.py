@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
 from ..images.decoding import decode_plain, open_plain, quiet_pillow
+from ..runtime.checks import is_power_of_two
 from ..runtime.threads import default_threads, map_in_order
 from . import labels as _labels
 from .sources import Source, list_files, printable
@@ -285,4 +286,4 @@ def _permutation(n: int, epoch: int, seed: int) -> np.ndarray:
 
 def is_resolution(size: int) -> bool:
     """Whether the networks can have this resolution: a power of two, 8 or more."""
-    return size >= MIN_RESOLUTION and size & (size - 1) == 0
+    return is_power_of_two(size, least=MIN_RESOLUTION)

@@ -16,6 +16,7 @@ from ..errors import InputError, StyleGANError
 from ..generator import Generator
 from ..latents.bands import layer_indices
 from ..latents.seeds import check_seeds
+from ..runtime.choices import DRAWN_NOISE
 from .kept import KeptPictures
 from .studio import MAX_PSI, Look, Studio
 from .turns import Turns
@@ -249,7 +250,7 @@ class _Page:
         for name, button in self.bands.items():
             choose = self._in_turn(lambda _, model, name=name: _band(self.studio.generator(model), name))
             button.click(choose, self.model, self.layers, **quiet).then(**show)
-        self.noise.input(lambda mode: gr.update(visible=mode == "random"), self.noise, self.noise_seed, **quiet)
+        self.noise.input(lambda mode: gr.update(visible=mode in DRAWN_NOISE), self.noise, self.noise_seed, **quiet)
         self.gallery.select(self.chosen, self.seeds, self.seed, **quiet).then(**show)
 
     def _in_turn(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -289,7 +290,7 @@ class _Page:
         every = (seed, mix_a, mix_b, between_a, between_b, look.noise_seed)
         check_seeds([one for one in every if one is not None])
         seeds = {"face": [seed], "mix": [mix_a, mix_b]}.get(what, [between_a, between_b])
-        if None in seeds or (look.noise_mode == "random" and look.noise_seed is None):
+        if None in seeds or (look.noise_mode in DRAWN_NOISE and look.noise_seed is None):
             return _told("a seed is missing: enter an integer from 0 to 4294967295")
         made: list[Image.Image]
         if what == "face":

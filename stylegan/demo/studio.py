@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..generator import Generator
 from ..latents.seeds import check_seeds
 from ..runtime.checks import check_integers
-from ..runtime.choices import NoiseMode
+from ..runtime.choices import DRAWN_NOISE, NoiseMode
 
 # Beyond this, images are nothing but artefacts.
 MAX_PSI = 2.0
@@ -121,7 +121,7 @@ class Studio:
         return [made, images.remember(first, {"seed": seeds[0]}), images.remember(second, {"seed": seeds[1]})]
 
     def _render(self, G: Generator, ws: Tensor, look: Look) -> list[Image.Image]:
-        noise_seed = look.noise_seed if look.noise_mode == "random" else None
+        noise_seed = look.noise_seed if look.noise_mode in DRAWN_NOISE else None
         pictures = G.render(ws, noise_mode=look.noise_mode, noise_seed=noise_seed, progress=False)
         settings: dict[str, Any] = {"truncation_psi": look.truncation_psi}
         if look.truncation_cutoff is not None:

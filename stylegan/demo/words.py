@@ -1,14 +1,17 @@
 """What the demo says: one word for each setting, above its control and below the picture, and what fits the model."""
 
 from html import escape
+from typing import get_args
 
 from PIL import Image
 
 from ..generator import Generator
+from ..runtime.choices import NoiseMode
 from ..weights import manifest
 
-NOISE = [("stored", "const"), ("random", "random"), ("none", "none")]
-_NOISE_WORDS = {mode: word for word, mode in NOISE}
+# Noise modes by what the page calls them, where that is another word.
+_NOISE_WORDS = {"const": "stored"}
+NOISE = [(_NOISE_WORDS.get(mode, mode), mode) for mode in get_args(NoiseMode)]
 
 # Settings by the names that pictures remember, and what the page calls them, above controls and below the picture.
 LABELS = {

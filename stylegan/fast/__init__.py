@@ -4,7 +4,8 @@
     trust.py      on a GPU, whether that path computes what the modules define
     prepared.py   the weights as inference wants them, made once and again when parameters change
     workspace.py  buffers that calls reuse, one set for each call under way
-    renderer.py   a band of rows at a time: normalize -> convolve -> activate
+    renderer.py   what a network keeps from call to call, and groups of images
+    bands.py      one call: a band of rows at a time, normalize -> convolve -> activate
     kernels.py    the steps beside the convolution, as a protocol; and where its implementations are
     library.py    the compiled library
     graphs.py     calls on a GPU captured once and launched as a whole

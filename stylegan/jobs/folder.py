@@ -52,7 +52,7 @@ def write_folder(
     StorageError if the disk is full.
     """
     folder = Path(folder)
-    if resume and job.noise_mode == "random" and job.noise_seed is None:
+    if resume and job.has_fresh_noise:
         raise InputError("random noise without a noise_seed is different in every run: there is nothing to resume")
     folder.mkdir(parents=True, exist_ok=True)
     if batch_size is None:

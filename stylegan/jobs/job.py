@@ -11,7 +11,7 @@ from PIL import Image
 from ..fast import resolve_path
 from ..generator import Generator
 from ..images.grids import display_size, resize
-from ..runtime.choices import NoiseMode
+from ..runtime.choices import DRAWN_NOISE, NoiseMode
 from ..runtime.threads import map_in_order
 from ..version import __version__
 
@@ -32,6 +32,11 @@ class Job:
     def width(self) -> int:
         """Width of the pictures. Raises InputError for a size that the model's images cannot have."""
         return display_size(self.G.img_resolution, self.size or self.G.img_resolution)
+
+    @property
+    def has_fresh_noise(self) -> bool:
+        """Whether the noise is another one in each run."""
+        return self.noise_mode in DRAWN_NOISE and self.noise_seed is None
 
     def render(self, seeds: Iterable[int], batch_size: int) -> Iterator[tuple[int, Image.Image]]:
         """Each seed with its image, in order. No more than one batch is rendered ahead; two on a GPU.

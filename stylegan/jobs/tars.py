@@ -146,7 +146,7 @@ def _check(job: Job, seeds: SeedRanges, shard: Shard, samples_per_tar: int, imag
     twice = seeds.repeated()
     if twice is not None:
         raise InputError(f"seed {twice} is there twice; names in a tar must be different")
-    if job.noise_mode == "random" and job.noise_seed is None:
+    if job.has_fresh_noise:
         raise InputError("random noise is different in every run; tars are for what can be made again: set noise_seed")
 
 

@@ -6,9 +6,9 @@ from typing import get_args
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks.synthesis import check_noise
+from ..networks.noise import check_noise
 from ..runtime.checks import check_choice
-from ..runtime.choices import NoiseMode
+from ..runtime.choices import DRAWN_NOISE, NoiseMode
 from .seeds import Seeds, choose_noise_seeds, fresh_noise_seeds
 
 # One map for each layer; None = as the noise mode says.
@@ -35,7 +35,7 @@ def choose_noise(
             raise InputError(f"noise goes in place of noise_mode and noise_seed, got {mode!r}, {seed!r}")
         check_noise(given, n, shapes)
         return [], lambda i: [m if m is None or len(m) == 1 else m[i] for m in given]
-    if mode == "random" and seed is None and remembered:
+    if mode in DRAWN_NOISE and seed is None and remembered:
         seed = fresh_noise_seeds(n)
     seeds = choose_noise_seeds(seed, mode, n)
     if len(set(seeds)) == 1:

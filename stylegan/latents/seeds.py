@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..networks.noise import draw_from_seeds
 from ..runtime.batching import check_room
 from ..runtime.checks import check_integer, check_integers, is_index, shown, typed
+from ..runtime.choices import DRAWN_NOISE
 
 Seeds = int | Iterable[int]
 
@@ -41,12 +43,8 @@ def noise_from_seeds(seeds: Seeds, shapes: Sequence[tuple[int, int]]) -> list[Te
             raise InputError(f"shapes must be pairs (height, width), got {shown(shape)}")
         for side in shape:
             check_integer(side, what="height and width", low=1, high=2**14)
-    states = [np.random.RandomState(seed) for seed in check_seeds(seeds)]
-    # Layer by layer within each seed, so that the coarse layers of a larger network get the same maps.
-    return [
-        torch.from_numpy(np.asarray([s.standard_normal((1, h, w)) for s in states], dtype=np.float32))
-        for h, w in shapes
-    ]
+    draw = draw_from_seeds(check_seeds(seeds))
+    return [draw(1, h, w) for h, w in shapes]
 
 
 def check_seeds(seeds: Seeds) -> list[int]:
@@ -71,8 +69,9 @@ def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, 
     """The noise seed of each of n images; none of them = no seeds."""
     if noise_seed is None:
         return []
-    if noise_mode != "random":
-        raise InputError(f"noise_seed goes with noise_mode 'random', got noise_mode {shown(noise_mode)}")
+    if noise_mode not in DRAWN_NOISE:
+        drawn = " or ".join(map(repr, DRAWN_NOISE))
+        raise InputError(f"noise_seed goes with noise_mode {drawn}, got noise_mode {shown(noise_mode)}")
     seeds = check_seeds(noise_seed)
     if len(seeds) not in (1, n):
         raise InputError(f"noise_seed must be one integer or one for each of {n} images, got {len(seeds)}")

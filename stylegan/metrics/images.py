@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..generator import Generator
 from ..images.convert import as_rgb, from_uint8, to_uint8
 from ..latents.styles import cross_over
-from ..runtime.choices import DEFAULT_EVALUATION_NOISE, DRAWN_NOISE, NoiseMode
+from ..runtime.choices import DEFAULT_EVALUATION_NOISE, NoiseMode
 from ..runtime.device import FLOAT32_CPU
 
 # Seeds of noise: the same numbers as those of z would draw the same values.
@@ -47,13 +47,8 @@ class Images:
     def images(self, numbers: Sequence[int]) -> Tensor:
         """float32 [N, 3, H, W] in [-1, 1], with the values that 8 bits can hold."""
         ws = self.mixed(numbers) if self.num_latents > 1 else self.G.broadcast(self.w(numbers))
-        return from_uint8(to_uint8(as_rgb(self.synthesize(ws, self.noise(numbers)))))
-
-    def synthesize(self, ws: Tensor, noise: list[Tensor] | None) -> Tensor:
-        """Images of ws [N, num_ws, w_dim], [N, C, H, W]. noise: of `noise`, for each row of ws."""
-        if noise is not None:
-            return self.G.synthesis(ws, noise=noise)
-        return self.G.synthesis(ws, noise_mode=self.noise_mode)
+        img = self.G.synthesis(ws, noise=self.noise(numbers))
+        return from_uint8(to_uint8(as_rgb(img)))
 
     def mixed(self, numbers: Sequence[int]) -> Tensor:
         """ws of several latents each, [N, num_ws, w_dim]: those of image i are the ones from i * num_latents on."""
@@ -63,11 +58,12 @@ class Images:
         cuts = np.array([np.random.RandomState([self.seed, i]).randint(1, num_ws, k - 1) for i in numbers])
         return cross_over(latents, torch.from_numpy(np.sort(cuts, axis=1)), num_ws)
 
-    def noise(self, numbers: Sequence[int]) -> list[Tensor] | None:
-        """A map for each layer, drawn for each image; None = the noise mode draws none."""
-        if self.noise_mode not in DRAWN_NOISE:
+    def noise(self, numbers: Sequence[int]) -> Sequence[Tensor | None] | None:
+        """A map for each layer, [N or 1, C, R, R]; None = the stored ones."""
+        if self.noise_mode == "const":
             return None
-        return self.G.noise([(self.seed_of(i) + _NOISE_SEEDS) % 2**32 for i in numbers])
+        seeds = [(self.seed_of(i) + _NOISE_SEEDS) % 2**32 for i in numbers]
+        return self.G.noise(seeds, noise_mode=self.noise_mode)
 
     def labels_of(self, numbers: Sequence[int]) -> Tensor | None:
         """[N, label_dim], or None for an unconditional model."""

@@ -61,8 +61,8 @@ def path_lengths(
         from_w, to_w = (G.mapping(end, labels) for end in z)
         w = [torch.lerp(to_float64(from_w), to_float64(to_w), at).to(from_w) for at in steps]
     noise = images.noise(numbers)
-    both = None if noise is None else [torch.cat([maps, maps]) for maps in noise]
-    img = as_rgb(images.synthesize(G.broadcast(torch.cat(w)), both))
+    both = None if noise is None else [own if own is None or len(own) == 1 else own.repeat(2, 1, 1, 1) for own in noise]
+    img = as_rgb(G.synthesis(G.broadcast(torch.cat(w)), noise=both))
     first, second = view(img, path.face_crop).chunk(2)
     return distance(first, second) / epsilon**2
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import InputError
-from ..runtime.checks import check_choice, check_flag, check_integer, check_number, is_index, shown
+from ..runtime.checks import check_choice, check_flag, check_integer, check_number, is_power_of_two, shown
 from .quirks import Quirks, describe_quirks, gather_quirks
 
 MAX_RESOLUTION = 8192
@@ -74,7 +74,7 @@ def check_nested(name: str, arguments: Any, network: type, *, given: Sequence[st
 
 
 def _check_resolution(value: Any) -> None:
-    if not is_index(value) or not 8 <= value <= MAX_RESOLUTION or value & (value - 1):
+    if not is_power_of_two(value, least=8) or value > MAX_RESOLUTION:
         raise InputError(f"img_resolution must be a power of two from 8 to {MAX_RESOLUTION}, got {shown(value)}")
 
 

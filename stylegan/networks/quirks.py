@@ -22,7 +22,8 @@ class Quirks:
     # Layers that double the size add their bias before the filter, which weakens it along the border; False = after
     # it, as the official code.
     bias_before_blur: bool = False
-    # Such layers add their bias and are activated before the filter, and activated again after the noise.
+    # Such layers add their bias and are activated before the filter, and again after the noise; False = after the noise
+    # alone, as the official code.
     activate_before_blur: bool = False
     noise_per_resolution: bool = False  # "random" noise is that of both layers; False = of each, as the official code.
     # Below 128x128, features are enlarged by interpolation; False = by repetition, as the official code.

@@ -1,5 +1,6 @@
 """What the networks agree on: resolutions, feature maps, levels of detail, labels."""
 
+import re
 from math import log2
 
 from torch import Tensor
@@ -12,6 +13,14 @@ from ..runtime.tensors import check_tensor
 def block_resolutions(img_resolution: int) -> list[int]:
     """The resolutions of a network: 4, 8, ... img_resolution, a power of two."""
     return [2**i for i in range(2, img_resolution.bit_length())]
+
+
+def resolution_of(name: str) -> int:
+    """The resolution that a weight of a network belongs to, by its name; 0 = to all."""
+    if match := re.match(r"synthesis\.layers\.(\d+)\.", name):
+        return 4 << int(match[1]) // 2
+    match = re.match(r"(?:synthesis\.to_rgb|from_rgb|blocks)\.(\d+)\.", name)
+    return int(match[1]) if match else 0
 
 
 def feature_maps(resolution: int, *, fmap_base: int, fmap_decay: float, fmap_max: int) -> int:

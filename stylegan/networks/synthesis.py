@@ -6,8 +6,7 @@ from typing import Any, Protocol, TypeVar, cast, get_args
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..runtime.checks import check_choice, check_flag, shown
+from ..runtime.checks import check_choice, check_flag
 from ..runtime.choices import NoiseMode, RenderPath
 from ..runtime.precision import full_float32
 from ..runtime.tensors import check_device_of, check_tensor
@@ -24,22 +23,9 @@ from .layers import (
     SynthesisLayer,
     initialize,
 )
+from .noise import check_noise, draw_fresh, noise_maps
 from .quirks import Quirks, as_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_lod, feature_maps
-
-
-def check_noise(noise: Sequence[Tensor | None], n: int, shapes: Sequence[tuple[int, int]]) -> None:
-    """Raise InputError unless noise is a map for each layer, of one image or of all n, or None in its place."""
-    if not isinstance(noise, list | tuple):
-        raise InputError(f"noise must be a list of one map for each layer, got {shown(noise)}")
-    if len(noise) != len(shapes):
-        raise InputError(f"noise must have one map for each of {len(shapes)} layers, got {len(noise)}")
-    for i, (given, (h, w)) in enumerate(zip(noise, shapes, strict=True)):
-        if given is not None:
-            check_tensor(given, ("N", 1, h, w), what=f"noise of layer {i}")
-            if given.shape[0] not in (1, n):  # No len, which would make exports for one size of batch alone.
-                raise InputError(f"noise of layer {i} must be [{n} or 1, 1, {h}, {w}], got {list(given.shape)}")
-
 
 MapT = TypeVar("MapT", Tensor, Tensor | None)
 
@@ -237,25 +223,13 @@ class SynthesisNetwork(nn.Module):
     def _noise_maps(
         self, n: int, mode: NoiseMode, noise: Sequence[Tensor | None] | None, generator: torch.Generator | None
     ) -> list[Tensor | None]:
-        check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
         device, dtype = next(self.parameters()).device, self.dtype
-        if noise is not None:
-            check_noise(noise, n, self.noise_shapes)
-            return [None if given is None else given.to(device, dtype) for given in noise]
-        if mode == "const":
-            return [layer.noise_const for layer in self.layers]
-        if mode == "none":
-            return [None] * self.num_layers
-        if generator is not None and not isinstance(generator, torch.Generator):
-            raise InputError(f"generator must be a torch.Generator or None, got {shown(generator)}")
-        if generator is None:
-            generator = torch.Generator(device)
-            generator.seed()
-        drawn = [
-            torch.randn(n, 1, h, w, generator=generator, device=generator.device, dtype=torch.float32).to(device, dtype)
-            for h, w in self.noise_shapes
-        ]
-        return list(self.share_noise(drawn))
+        if noise is None:
+            noise = self.share_noise(noise_maps(self, mode, draw_fresh(n, generator, device)))
+        else:
+            check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
+            check_noise(noise, n, self.noise_shapes, [layer.bias.numel() for layer in self.layers])
+        return [None if given is None else given.to(device, dtype) for given in noise]
 
     def share_noise(self, maps: Sequence[MapT]) -> list[MapT]:
         """One noise map for each layer -> the same, or the first of each resolution twice (noise_per_resolution)."""

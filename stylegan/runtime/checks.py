@@ -37,6 +37,11 @@ def is_index(value: Any) -> bool:
     return True
 
 
+def is_power_of_two(value: Any, *, least: int = 1) -> bool:
+    """Whether it is an integer 1, 2, 4, 8... of `least` or more."""
+    return is_index(value) and value >= least and value & (value - 1) == 0
+
+
 def is_number(value: Any) -> bool:
     """Whether it is a number, no bool, that float32 can hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3e38

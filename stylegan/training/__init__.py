@@ -1,6 +1,6 @@
 """Training: the paper's method, step by step and as a resumable loop. Nothing of the core imports it.
 
-May import: errors, runtime, networks, images, fast, weights, generator, discriminator, data.
+May import: errors, runtime, networks, images, fast, weights, latents, generator, discriminator, data.
 """
 
 from typing import TYPE_CHECKING

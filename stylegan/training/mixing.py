@@ -1,4 +1,4 @@
-"""Mixing regularization: two latents for one image (Karras et al. 2019, section 3.1)."""
+"""Mixing regularization: which images get two latents (Karras et al. 2019, section 3.1); see `latents.cross_over`."""
 
 import torch
 from torch import Tensor
@@ -17,12 +17,3 @@ def draw_crossovers(
     mixed = torch.rand(n, generator=generator, **FLOAT32_CPU) < probability
     crossovers = 1 + (torch.rand(n, generator=generator, **FLOAT32_CPU) * (shown - 1)).long()
     return torch.where(mixed & (shown > 1), crossovers.clamp(max=max(shown - 1, 1)), num_ws)
-
-
-def mix(w: Tensor, w2: Tensor, crossovers: Tensor, num_ws: int) -> Tensor:
-    """Take layers below each crossover from w, the others from w2.
-
-    w, w2: [N, w_dim]; crossovers: [N]. Returns ws: [N, num_ws, w_dim].
-    """
-    first = torch.arange(num_ws, device=w.device) < crossovers.to(w.device)[:, None]  # [N, num_ws]
-    return torch.where(first[:, :, None], w[:, None], w2[:, None])

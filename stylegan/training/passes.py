@@ -13,10 +13,10 @@ from torch.func import functional_call
 
 from ..discriminator import Discriminator
 from ..generator import Generator
+from ..latents.styles import cross_over
 from .augment import Augment, keep
 from .freezing import is_frozen
 from .losses import find_loss, gradient_penalty, squared_gradient
-from .mixing import mix
 from .reals import process_reals
 
 
@@ -160,7 +160,7 @@ def make_fakes(
     """Make images of the resolution of lod. Returns img [N, C, R, R], and the mean w of the first latents [w_dim]."""
     w = G.mapping(draws.z, labels)
     if draws.z2 is not None and draws.crossovers is not None:
-        ws = mix(w, G.mapping(draws.z2, labels), draws.crossovers, G.num_ws)
+        ws = cross_over([w, G.mapping(draws.z2, labels)], draws.crossovers, G.num_ws)
     else:
         ws = G.broadcast(w)
     img = run_as(G.synthesis, dtype, ws, noise=draws.noise, lod=lod, enlarge=False, fade=fade)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import InputError
-from ..runtime.checks import is_number
+from ..runtime.checks import is_number, is_power_of_two
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _fit(value: Any, kinds: list[Any], limits: Limits) -> tuple[str, Any]:
         expected += ", or a dictionary of such numbers by resolution"
         if isinstance(value, Mapping):
             numbers = {key: _number(entry, whole, limits) for key, entry in value.items()}
-            fits = all(map(_is_resolution, numbers)) and None not in numbers.values()
+            fits = all(is_power_of_two(key, least=4) for key in numbers) and None not in numbers.values()
             return expected, numbers if fits else None
     return expected, _number(value, whole, limits)
 
@@ -97,7 +97,3 @@ def _number(value: Any, whole: bool, limits: Limits) -> float | None:
             return None
         value = int(value)
     return value if value in limits else None
-
-
-def _is_resolution(key: Any) -> bool:
-    return isinstance(key, int) and key >= 4 and key & (key - 1) == 0

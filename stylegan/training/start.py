@@ -6,7 +6,6 @@ and origin. Its counters, its moments and what it is taught are its own.
 
 import logging
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from ..discriminator import Discriminator
 from ..errors import InputError, WeightsError
 from ..generator import Generator
 from ..networks.generator import complete, whole_config
-from ..networks.shapes import feature_maps
+from ..networks.shapes import feature_maps, resolution_of
 from ..weights.checkpoint import Checkpoint, config_from_json
 from ..weights.loading import Loaded, build_network, read_weights
 from .config import FEATURE_MAPS, TrainingConfig
@@ -29,10 +28,6 @@ from .presets import PRESETS
 from .state import TrainingState, config_of, list_checkpoints, read_tensors
 
 _log = logging.getLogger(__name__)
-
-# What belongs to one resolution and not to the lower ones: these tensors, by resolution or by layer.
-_BY_RESOLUTION = re.compile(r"(?:to_rgb|from_rgb|blocks)\.(\d+)\.")
-_BY_LAYER = re.compile(r"synthesis\.layers\.(\d+)\.")
 
 # What a model hands down to those that are made from it.
 _INHERITED = ("license", "license_url", "attribution", "citation")
@@ -321,18 +316,9 @@ def _take_over(network: nn.Module, given: Mapping[str, Tensor]) -> None:
     target = network.state_dict()
     shared = min(_img_resolution(target), _img_resolution(given))
     for key, tensor in target.items():
-        if key in given and _resolution(key) <= shared:
+        if key in given and resolution_of(key) <= shared:
             tensor.copy_(given[key])
 
 
 def _img_resolution(tensors: Mapping[str, Tensor]) -> int:
-    return max(_resolution(key) for key in tensors)
-
-
-def _resolution(key: str) -> int:
-    """The resolution that a tensor belongs to; 0 = to all."""
-    if match := _BY_RESOLUTION.search(key):
-        return int(match[1])
-    if match := _BY_LAYER.search(key):
-        return 4 << int(match[1]) // 2
-    return 0
+    return max(resolution_of(key) for key in tensors)

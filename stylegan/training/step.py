@@ -113,27 +113,11 @@ def train_step(
     batch, in the order of `World.samples`. graphs: of earlier steps, on a GPU. A step whose losses or gradients are
     no finite numbers changes no weights.
     """
-    world = world or World()
-    device = state.G.device
+    world, device = world or World(), state.G.device
     samples = world.samples(phase.batch, state.D.head.mbstd_group_size)
     inputs = draw_inputs(config, state, phase, img.to(device), None if labels is None else labels.to(device), samples)
-    # R1 comes once in r1_interval steps, as many times stronger.
-    r1_gamma = config.gamma(phase) * config.r1_interval if state.step % config.r1_interval == 0 else 0.0
     scale = state.loss_scale if dtype == torch.float16 else 1.0
-    own = Passes(
-        state.G,
-        state.D,
-        phase.lod,
-        dtype,
-        channels_last=config.channels_last,
-        share_fakes=config.share_fakes,
-        loss=config.loss_name(),
-        r1_gamma=r1_gamma,
-        r2_gamma=config.r2_gamma,
-        gp_weight=config.gradient_penalty_weight(),
-        scale=scale,
-        frozen=frozen_layers(state.D, config.freeze_d, state.start_resolution),
-    )
+    own = _passes(state, config, phase, dtype, scale)
     passes, inputs = (own, inputs) if graphs is None else graphs.find(own, inputs)
     _set_learning_rates(state, config, phase)
 
@@ -159,11 +143,33 @@ def train_step(
         _adapt(state, config, phase, report)
     if dtype == torch.float16:
         state.loss_scale, state.steps_at_scale = next_loss_scale(scale, state.steps_at_scale, report.skipped)
+    _count(state, phase, report)
+    return report
+
+
+def _passes(state: TrainingState, config: TrainingConfig, phase: Phase, dtype: torch.dtype, scale: float) -> Passes:
+    """The passes of this step. R1 comes once in r1_interval steps, as many times stronger."""
+    return Passes(
+        state.G,
+        state.D,
+        phase.lod,
+        dtype,
+        channels_last=config.channels_last,
+        share_fakes=config.share_fakes,
+        loss=config.loss_name(),
+        r1_gamma=config.gamma(phase) * config.r1_interval if state.step % config.r1_interval == 0 else 0.0,
+        r2_gamma=config.r2_gamma,
+        gp_weight=config.gradient_penalty_weight(),
+        scale=scale,
+        frozen=frozen_layers(state.D, config.freeze_d, state.start_resolution),
+    )
+
+
+def _count(state: TrainingState, phase: Phase, report: StepReport) -> None:
     state.step += 1
     state.images += phase.batch
     state.skipped_in_a_row = state.skipped_in_a_row + 1 if report.skipped else 0
     state.skipped += report.skipped
-    return report
 
 
 def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: StepReport) -> None:

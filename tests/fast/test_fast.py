@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_forward_hook
 
 from stylegan import Generator
 from stylegan.errors import InputError, RenderError
-from stylegan.fast import convolution, renderer
+from stylegan.fast import bands, convolution, renderer
 from stylegan.fast.convolution import Convolution
 from stylegan.fast.library import CAPABILITIES, _capability, load_library
 from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
@@ -57,7 +57,7 @@ def path(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def small_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several bands for each layer, and groups of three images, even in tiny networks."""
-    monkeypatch.setattr(renderer, "BAND_BYTES", 2**12)
+    monkeypatch.setattr(bands, "BAND_BYTES", 2**12)
     monkeypatch.setattr(renderer, "GROUP_PIXELS", 3 * 32**2)
 
 
@@ -514,7 +514,7 @@ def test_a_path_that_fails_is_left_with_one_line(
     G = generator()
     ws = G.ws([1, 2])
     expected = on(G, "plain", ws)
-    monkeypatch.setattr(renderer._Call, "render", fail)
+    monkeypatch.setattr(bands.Call, "render", fail)
     G.path = "auto"
     for _ in range(2):
         assert torch.equal(G.synthesis(ws), expected)
@@ -535,7 +535,7 @@ def test_a_lack_of_memory_is_no_fault_of_a_path(monkeypatch: pytest.MonkeyPatch)
     G = generator()
     ws = G.ws([1])
     with monkeypatch.context() as patch:
-        patch.setattr(renderer._Call, "render", fail)
+        patch.setattr(bands.Call, "render", fail)
         with pytest.raises(RuntimeError, match="allocate"):
             G.synthesis(ws)
     assert on(G, "fast", ws).isfinite().all()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from stylegan import Generator
 from stylegan.errors import InputError, RenderError
-from stylegan.fast import choice, convolution, renderer
+from stylegan.fast import bands, choice, convolution, renderer
 from stylegan.fast.graphs import Graphs
 from stylegan.fast.prepared import Fingerprint, prepare
 from stylegan.fast.torch_kernels import TorchKernels
@@ -49,7 +49,7 @@ class Failing(Compiled):
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Again:
     """The CPU passes for a GPU: whole images, proofs and graphs."""
     capture = Again()
-    monkeypatch.setattr(renderer, "on_gpu", lambda x: True)
+    monkeypatch.setattr(bands, "on_gpu", lambda x: True)
     monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(capture))
     monkeypatch.setattr(renderer, "GPU_GROUP_PIXELS", 3 * 32**2)
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: Compiled())
@@ -281,7 +281,7 @@ def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch: pytest.Monke
     noise = [m.to("meta") for m in G.noise(1)]
     for name in ("tensor", "as_tensor", "from_numpy"):
         monkeypatch.setattr(torch, name, lambda *args, **settings: pytest.fail("sends values"))
-    renderer._Call(TorchKernels(), renderer.Workspace()).render(network, ws, noise, [img])
+    bands.Call(TorchKernels(), renderer.Workspace()).render(network, ws, noise, [img])
 
 
 def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan.fast import choice, renderer
+from stylegan.fast import bands, choice
 from stylegan.fast.prepared import PreparedLayer
 from stylegan.fast.torch_kernels import TorchKernels
 
@@ -140,7 +140,7 @@ def test_the_sums_of_an_image_do_not_depend_on_the_batch() -> None:
 def by_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Path "native" is Triton's, on whole images as on a GPU."""
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: TritonKernels())
-    monkeypatch.setattr(renderer, "BAND_BYTES", 2**40)
+    monkeypatch.setattr(bands, "BAND_BYTES", 2**40)
 
 
 @pytest.mark.parametrize("options", [{}, {"blur_filter": None}, {"use_noise": False}, {"use_instance_norm": False}])

@@ -34,7 +34,7 @@ class Linear:
     def broadcast(self, w: Any) -> Any:
         return w[:, None]
 
-    def noise(self, seeds: Any) -> Any:
+    def noise(self, seeds: Any, noise_mode: Any) -> Any:
         return []
 
     def synthesis(self, ws: Any, noise: Any) -> Any:

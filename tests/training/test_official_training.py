@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from stylegan.fast import native_kernels
+from stylegan.latents.styles import cross_over
 from stylegan.training.averages import ema_beta, update_ema, update_w_avg
-from stylegan.training.mixing import draw_crossovers, mix
+from stylegan.training.mixing import draw_crossovers
 from stylegan.training.optim import Adam
 from stylegan.training.passes import Critic, Draws, discriminator_loss, make_fakes
 
@@ -126,7 +127,7 @@ def test_crossovers_stay_below_what_the_level_of_detail_shows() -> None:
 
 
 def test_mixing_takes_later_layers_from_the_second_latent() -> None:
-    ws = mix(torch.zeros(2, 1), torch.ones(2, 1), torch.tensor([1, 3]), 3)
+    ws = cross_over([torch.zeros(2, 1), torch.ones(2, 1)], torch.tensor([1, 3]), 3)
     assert ws[:, :, 0].tolist() == [[0, 1, 1], [0, 0, 0]]
 
 

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import InputError, WeightsError
-from ...networks import ops
-from ...networks.shapes import feature_maps
+from ...networks.mapping import MappingNetwork
+from ...networks.shapes import feature_maps, resolution_of
 from ...runtime.device import FLOAT32_CPU
 from ...runtime.tensor_files import check_finite
 from ..checkpoint import Checkpoint, NetworkName
@@ -258,7 +258,7 @@ def make_generator(
     if resolution < stored:
         notes.append(f"cut from {stored}x{stored} to {resolution}x{resolution}")
         lod = max(lod - log2(stored / resolution), 0.0)
-        state = {name: tensor for name, tensor in state.items() if _resolution_of(name) <= resolution}
+        state = {name: tensor for name, tensor in state.items() if resolution_of(name) <= resolution}
     rgb = [int(name.split(".")[2]) for name in state if re.match(r"synthesis\.to_rgb\.\d+\.weight", name)]
     if resolution not in rgb:
         raise WeightsError(f"{request.path}: no layer makes images of {resolution}x{resolution}; it has {sorted(rgb)}")
@@ -317,7 +317,7 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
     if resolution < stored:
         notes.append(f"cut from {stored}x{stored} to {resolution}x{resolution}")
         options["lod"] = max(options.get("lod", 0.0) - log2(stored / resolution), 0.0)
-        state = {name: tensor for name, tensor in state.items() if _resolution_of(name) <= resolution}
+        state = {name: tensor for name, tensor in state.items() if resolution_of(name) <= resolution}
     rgb = [name for name in state if re.match(r"from_rgb\.\d+\.conv\.weight", name)]
     if f"from_rgb.{resolution}.conv.weight" not in rgb:
         raise WeightsError(f"{request.path}: the discriminator does not take images of {resolution}x{resolution}")
@@ -345,23 +345,22 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
     return _checkpoint("Discriminator", config, state, notes, request, source)
 
 
+@torch.no_grad()
 def average_w(state: Tensors, config: Mapping[str, Any]) -> Tensor:
     """The mean of w over 10,000 z of seed 0, with classes in turn: what the mapping network makes on average."""
-    gain = sqrt(2) * config["mapping"]["lr_multiplier"]
+    label_dim = config["label_dim"]
+    sizes = {name: config[name] for name in ("z_dim", "w_dim", "label_dim")}
+    network = MappingNetwork(**sizes, **config["mapping"], seed=None)
+    own = {name.removeprefix("mapping."): tensor for name, tensor in state.items() if name.startswith("mapping.")}
     draws = np.random.RandomState(0).standard_normal((NUM_W_AVG, config["z_dim"]))
     total = torch.zeros(config["w_dim"], dtype=torch.float64, device="cpu")
     try:
-        for i, x in enumerate(torch.from_numpy(draws.astype(np.float32)).split(1000)):
-            if config["label_dim"]:
-                classes = (torch.arange(len(x), device="cpu") + i * 1000) % config["label_dim"]
-                x = torch.cat([x, state["mapping.embed.weight"].T[classes]], dim=1)
-            x = ops.pixel_norm(x)
-            for k in range(config["mapping"]["num_layers"]):
-                weight, bias = state[f"mapping.layers.{k}.weight"], state[f"mapping.layers.{k}.bias"]
-                scale = gain / sqrt(weight.shape[1])
-                x = F.leaky_relu(F.linear(x, weight * scale, bias * config["mapping"]["lr_multiplier"]), 0.2)
-            total += x.double().sum(dim=0)
-    except (KeyError, RuntimeError) as error:
+        network.load_state_dict(own)
+        for i, z in enumerate(torch.from_numpy(draws.astype(np.float32)).split(1000)):
+            classes = (torch.arange(len(z), device="cpu") + i * 1000) % max(label_dim, 1)
+            labels = F.one_hot(classes, label_dim).float() if label_dim else None
+            total += network(z, labels).double().sum(dim=0)
+    except RuntimeError as error:
         raise WeightsError(f"the mapping network does not fit together: {str(error).splitlines()[0][:200]}") from error
     return (total / NUM_W_AVG).float()
 
@@ -390,14 +389,6 @@ def _check_resolution(resolution: int, stored: int, request: Request) -> int:
             f"expected a power of two from 8 to {min(stored, MAX_RESOLUTION)}"
         )
     return resolution
-
-
-def _resolution_of(name: str) -> int:
-    """The resolution that one of our tensors belongs to; 0 for those of no resolution."""
-    if match := re.match(r"synthesis\.layers\.(\d+)\.", name):
-        return 4 << (int(match[1]) // 2)
-    match = re.match(r"(?:synthesis\.to_rgb|from_rgb|blocks)\.(\d+)\.", name)
-    return int(match[1]) if match else 0
 
 
 def _draw_noise(resolutions: list[int], *, shared: bool) -> dict[str, Tensor]:
