@@ -35,7 +35,7 @@ def low_frequencies(img: torch.Tensor) -> torch.Tensor:
 def test_psi_zero_gives_the_average_image(faces: Generator) -> None:
     average = faces.synthesis(faces.broadcast(faces.w_avg[None]))
     img = faces.sample(3, truncation_psi=0, output_type="pt")
-    assert torch.equal(img[0], img[1])
+    # Not bit for bit: a processor may round the images of a batch differently.
     torch.testing.assert_close(img, average.expand(3, -1, -1, -1), rtol=0, atol=1e-5)
 
 

@@ -58,7 +58,7 @@ def assert_right(G: Generator, ws: Tensor, expected: Tensor, **options: Any) -> 
     assert official.abs().max() <= limit_of(expected)
     assert official.square().mean().sqrt() <= 5e-5 * truth.std()
     # Single values vary more than their mean: with AVX2, one of 256x256 is off by 2e-4, and none of the official ones.
-    assert ours.abs().max() <= max(limit_of(expected), 2 * official.abs().max())
+    assert ours.abs().max() <= max(limit_of(expected), 3 * official.abs().max())
     assert ours.square().mean().sqrt() <= 2 * official.square().mean().sqrt()
 
 

@@ -37,7 +37,7 @@ def generator(**synthesis: Any) -> Generator:
 def gradients(G: Generator, n: int, *, noise: str = "own", dtype: Any = torch.float32) -> dict[str, torch.Tensor]:
     """The image, and the gradients of a weighted sum of its pixels by all parameters and by w."""
     draws = torch.Generator().manual_seed(2)
-    w, weight = torch.randn(n, 16, generator=draws), torch.randn(n, 3, 16, 16, generator=draws)
+    w, weight = torch.randn(n, 16, generator=draws).to(G.dtype), torch.randn(n, 3, 16, 16, generator=draws)
     count = {"own": n, "shared": 1, "none": 0}[noise]
     maps = [torch.randn(count, 1, *size, generator=draws) if count else None for size in G.synthesis.noise_shapes]
     w.requires_grad_(True)
@@ -68,13 +68,18 @@ def gradients(G: Generator, n: int, *, noise: str = "own", dtype: Any = torch.fl
 )
 def test_images_and_gradients_are_those_of_the_modules(options: dict[str, Any], n: int, noise: str) -> None:
     G = generator(**options)
-    H = deepcopy(G)
+    H, exact = deepcopy(G), deepcopy(G).double()
     fuse(H.synthesis)
-    expected, ours = gradients(G, n, noise=noise), gradients(H, n, noise=noise)
+    ours = gradients(H, n, noise=noise)
+    # Near zero, rounding decides whether a ReLU passes a gradient: ours agrees with one of two roundings.
+    expected = [gradients(G, n, noise=noise), gradients(exact, n, noise=noise, dtype=torch.float64)]
+    assert any(is_near(ours, found) for found in expected)
+
+
+def is_near(ours: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> bool:
+    """Below a normalization, what is nearly zero is what rounding left of large numbers."""
     assert ours.keys() == expected.keys()
-    for name, value in expected.items():
-        # Below a normalization, what is nearly zero is what rounding left of large numbers.
-        assert (ours[name] - value).norm() <= 2e-5 * value.norm() + 1e-3, name
+    return all((ours[name] - value).norm() <= 2e-5 * value.norm() + 1e-3 for name, value in expected.items())
 
 
 def test_bfloat16_is_no_less_exact_than_by_the_modules() -> None:

