@@ -48,10 +48,12 @@ class Band:
 
     @property
     def first(self) -> bool:
+        """Whether it begins at the top of the image."""
         return self.start == 0
 
     @property
     def last(self) -> bool:
+        """Whether it ends at the bottom of the image."""
         return self.stop == self.rows
 
 
@@ -77,6 +79,7 @@ class Call:
                 self.rgb(features, *network.to_rgb[layer.resolution], wanted[layer.resolution])
 
     def layer(self, layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None) -> Features:
+        """The features after a layer; before: those of the layer below, None for the constant. w: [N, w_dim]."""
         n, size, device = len(w), layer.resolution, w.device
         sums = torch.zeros(2, n, layer.channels, dtype=torch.float64, device=device)
         # A layer that keeps the size writes over its own input, a band behind its reading.
