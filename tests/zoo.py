@@ -49,10 +49,10 @@ def main(arguments: Sequence[str] | None = None, *, path: Path = MANIFEST) -> in
 
 def try_entry(name: str, picture: Path, *, cache_dir: str | None = None) -> WeightFile:
     """Download an entry, render a grid of it; the file that it came from. Raises StyleGANError for what fails."""
+    G = Generator.from_pretrained(name, cache_dir=cache_dir)
+    grid(G.sample(seeds=SEEDS, truncation_psi=0.7)).save(picture)
     with fetch(manifest.find(name).name, network="Gs", access=Access(cache_dir)) as file:
-        G = Generator.from_pretrained(name, cache_dir=cache_dir)
-        grid(G.sample(seeds=SEEDS, truncation_psi=0.7)).save(picture)
-        return file
+        return file  # The one in the cache, that the images are of.
 
 
 def note(path: Path, name: str, file: WeightFile, *, patch: Path) -> None:

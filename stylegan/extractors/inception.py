@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import DownloadError, WeightsError
+from ..errors import WeightsError
 from ..runtime.device import for_weights
 from ..weights import hub, manifest
+from ..weights.fetching import fetch_first
 from .base import Extractor, Family, check_images, conv2d
 
 NAME = "inception-2015"
@@ -231,14 +232,9 @@ def build_inception(tensors: Mapping[str, Tensor], name: str, where: Path) -> In
 
 
 def fetch_inception(name: str) -> Path:
-    """The file of weights, from the first place that has it. Raises DownloadError if there is none."""
-    failures: list[DownloadError] = []
-    for file in manifest.extractors()[name].files:
-        try:
-            return hub.fetch(file.source, hub.Access(), size=file.size, sha256=file.sha256).named
-        except DownloadError as error:
-            failures.append(error)
-    raise failures[0]
+    """The file of weights. Raises DownloadError or IntegrityError, see `fetch_first`."""
+    entry = manifest.extractors()[name]
+    return fetch_first(entry, entry.files, hub.Access(), use="stylegan evaluate MODEL --data DATA --extractor").path
 
 
 FAMILY = Family(

@@ -5,7 +5,7 @@ A name is one of the manifest, a place a repository of a model hub or a URL, a p
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,6 +60,9 @@ class WeightFile:
         return f"{self.entry.name}: {self.entry.license} ({self.entry.license_url}). {self.entry.attribution}"
 
 
+Check = Callable[[WeightFile], None]
+
+
 @contextmanager
 def fetch(
     name_or_path: str | os.PathLike[str],
@@ -67,11 +70,14 @@ def fetch(
     network: NetworkName | None = None,
     revision: str | None = None,
     access: hub.Access | None = None,
+    check: Check | None = None,
 ) -> Iterator[WeightFile]:
     """The weight file of a manifest name, a folder, a path, a hub repository or a URL, while the context lasts.
 
     network: that the file should hold; sources of a name that are known to lack it are left out. None = any.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
+    check: raises WeightsError for a file that is not the model of a manifest name. It is called for files whose sha256
+    nobody named: one that it refuses is deleted, and the next source tried.
 
     A manifest name goes before a file of the same name, and a file before a repository; write ./name for the file,
     hf:user/name for the repository. Raises NotFoundError if there is nothing, DownloadError if it cannot be had,
@@ -83,7 +89,7 @@ def fetch(
     path = Path(os.path.expanduser(as_path(name_or_path)))
     if isinstance(name_or_path, str):
         if name_or_path in manifest.entries():
-            with _fetch_entry(manifest.find(name_or_path), network, revision, access) as file:
+            with _fetch_entry(manifest.find(name_or_path), network, revision, access, check) as file:
                 yield file
             return
         if not path.exists() and (source := parse_source(name_or_path, revision=revision)):
@@ -98,7 +104,7 @@ def fetch(
 
 @contextmanager
 def _fetch_entry(
-    entry: Entry, network: NetworkName | None, revision: str | None, access: hub.Access
+    entry: Entry, network: NetworkName | None, revision: str | None, access: hub.Access, check: Check | None
 ) -> Iterator[WeightFile]:
     """A model of the manifest, from the first of its places that can be had."""
     if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
@@ -108,12 +114,26 @@ def _fetch_entry(
         with manifest.open_file(own) as path:
             yield WeightFile(path, str(own.source), entry=entry, sha256=own.sha256)
     else:
-        yield _fetch_first(entry, network, revision, access)
+        files = [_revised(file, revision) for file in entry.holding(network)]
+        yield fetch_first(entry, files, access, check=check)
 
 
-def _fetch_first(entry: Entry, network: NetworkName | None, revision: str | None, access: hub.Access) -> WeightFile:
-    """From the cache if any of its sources is there, else from the first that answers with the right file."""
-    files = [_revised(file, revision) for file in entry.holding(network)]
+def fetch_first(
+    entry: Entry,
+    files: Sequence[File],
+    access: hub.Access,
+    *,
+    check: Check | None = None,
+    use: str = "stylegan sample --model",
+) -> WeightFile:
+    """One of these files: from the cache if one is there, else from the first source that answers with the right one.
+
+    check: see `fetch`. use: the command that takes a file in place of the entry.
+
+    Raises DownloadError, or IntegrityError where all sources sent something else: with a line for each source, and what
+    to do by hand.
+    """
+    files = list(files)
     if not access.force_download:
         files.sort(key=lambda file: hub.cached_path(file.source, access.cache) is None)
     failures: list[tuple[File, Exception]] = []
@@ -121,16 +141,16 @@ def _fetch_first(entry: Entry, network: NetworkName | None, revision: str | None
     for file in files:
         try:
             fetched = hub.fetch(file.source, access, size=file.size, sha256=file.sha256)
-            _check_kind(fetched, file, access)
+            if fetched.is_verified:
+                return _downloaded(fetched, file.source, access, entry)
+            return _checked(fetched, file.source, access, entry, check)
         except (DownloadError, IntegrityError, UnsafeFileError) as error:
             failures.append((file, error))
             # A network that is not there costs some seconds for each source.
             offline = all(isinstance(failure, OfflineError) for _, failure in failures)
             if offline and time.monotonic() - start > transfer.PATIENCE.offline:
                 break
-            continue
-        return _downloaded(fetched, file.source, access, entry)
-    raise _failure(entry, failures)
+    raise _failure(entry, failures, use)
 
 
 def _revised(file: File, revision: str | None) -> File:
@@ -141,19 +161,21 @@ def _revised(file: File, revision: str | None) -> File:
     return replace(file, source=source, size=None, sha256=None)
 
 
-def _check_kind(fetched: hub.Fetched, file: File, access: hub.Access) -> None:
-    """Raise IntegrityError, and keep nothing, for a new file that nobody named the sha256 of and that is no weights."""
-    if not fetched.is_new or fetched.is_verified:
-        return
+def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry, check: Check | None) -> WeightFile:
+    """A file that nobody named the sha256 of; if it is not what was wanted, IntegrityError, and it is not kept."""
     try:
         kind_of(fetched.named)
-    except WeightsError as error:
+        file = _downloaded(fetched, source, access, entry)
+        if check is not None:
+            check(file)
+        return file
+    except (WeightsError, FileNotFoundError) as error:  # Another process may have deleted it for the same reason.
         hub.discard(fetched, access)
-        what = str(error).removeprefix(f"{fetched.named}: ")
-        raise IntegrityError(f"{file.source}: the server sent {what}") from error
+        what = str(error).removeprefix(f"{fetched.named}: ").removeprefix(f"{source}: ")
+        raise IntegrityError(f"{source}: what the server sent is refused: {what}") from error
 
 
-def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]]) -> Exception:
+def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str) -> Exception:
     """One error of all sources, a line for each, and what to do by hand."""
     errors = [error for _, error in failures]
     kinds = {type(error) for error in errors}
@@ -167,7 +189,7 @@ def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]]) -> Except
     name = Path(str(file.source.filename)).name
     known = f" ({file.size} bytes)" if file.size else ""
     by_hand = f"by hand: open {file.source.page} in a browser and save {name}{known}; then {name} stands for"
-    return kind("\n".join([*lines, f"{by_hand} {entry.name}, as in `stylegan sample --model ./{name}`"]))
+    return kind("\n".join([*lines, f"{by_hand} {entry.name}, as in `{use} ./{name}`"]))
 
 
 def _fetch_source(source: Source, access: hub.Access, typed: str) -> WeightFile:
@@ -180,6 +202,12 @@ def _fetch_source(source: Source, access: hub.Access, typed: str) -> WeightFile:
         if typed.startswith("hf:") or "://" in typed:
             raise
         raise type(error)(f"{error}; nor is there a file or folder {typed}") from error
+    try:
+        kind_of(fetched.named)
+    except WeightsError:
+        if not fetched.is_verified:  # Else it stays in the cache, though the server may be right again.
+            hub.discard(fetched, access)
+        raise
     return _downloaded(fetched, source, access)
 
 

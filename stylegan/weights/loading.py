@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from ..errors import LicenseWarning, WeightsError
 from ..runtime.checks import check_integer
 from ..runtime.device import without_memory
 from .checkpoint import Checkpoint, NetworkName
-from .fetching import fetch
+from .fetching import WeightFile, fetch
 from .hub import Access
 from .reading import Wanted, read
 
@@ -54,10 +55,19 @@ def read_weights(
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
     access = access or Access()
-    with fetch(name_or_path, network=network, revision=revision, access=access) as file:
+    wanted, cache, checked = Wanted(network, resolution, fused_from), access.cache, dict[Path, Checkpoint]()
+
+    def check(file: WeightFile) -> None:
+        try:
+            checked[file.path] = read(file, wanted, cache)
+        except WeightsError:
+            read(file, Wanted(network=None), cache)  # If this works, the file is right, and the wish cannot be met.
+
+    with fetch(name_or_path, network=network, revision=revision, access=access, check=check) as file:
         if file.terms:
             warnings.warn(file.terms, LicenseWarning, stacklevel=5)  # Whoever called from_pretrained.
-        return Loaded(read(file, Wanted(network, resolution, fused_from), access.cache), file.source, file.facts)
+        checkpoint = checked[file.path] if file.path in checked else read(file, wanted, cache)
+        return Loaded(checkpoint, file.source, file.facts)
 
 
 def build_network(cls: type[NetworkT], loaded: Loaded) -> NetworkT:

@@ -63,14 +63,13 @@ def read(file: WeightFile, wanted: Wanted, cache: Cache | None = None) -> Checkp
     if cache is not None and file.fetched is not None and needs_conversion(file.path):
         checkpoint = _converted(file, file.fetched, asked, cache)
     else:
-        checkpoint = read_file(file.path, asked, config=file.config)
+        checkpoint = _read_asked(file, asked)
     if file.model and checkpoint.metadata.get("name") in UNNAMED:
         checkpoint.metadata["name"] = file.model
     if file.entry is not None:
         checkpoint.metadata = checkpoint.metadata | file.entry.facts
         if checkpoint.network == "Generator":
             checkpoint.config = checkpoint.config | file.entry.options
-    _check_wanted(checkpoint, wanted, file.source)
     return checkpoint
 
 
@@ -111,7 +110,7 @@ def _converted(file: WeightFile, fetched: Fetched, wanted: Wanted, cache: Cache)
     record = cache.recall(kept)
     if record and record.is_current and not fetched.is_new:
         return load_checkpoint(kept)
-    checkpoint = read_file(file.path, wanted)
+    checkpoint = _read_asked(file, wanted)
     try:
         save_checkpoint(kept, checkpoint)
         cache.remember(kept, sha256_of(kept), source=f"converted from {file.source}", expected=None)
@@ -138,14 +137,16 @@ def _convert_networks(
         raise WeightsError(f"{path}: {error}") from error
 
 
-def _check_wanted(checkpoint: Checkpoint, wanted: Wanted, source: str) -> None:
-    """Raise WeightsError for another network or resolution than was asked for: nothing stands in for it."""
-    expected = _CLASSES[wanted.network]
+def _read_asked(file: WeightFile, asked: Wanted) -> Checkpoint:
+    """Read a file. Raises WeightsError for another network or resolution than was asked for: none stands in for it."""
+    checkpoint = read_file(file.path, asked, config=file.config)
+    expected = _CLASSES[asked.network]
     if checkpoint.network not in expected:
-        raise WeightsError(f"{source}: holds a {checkpoint.network}, expected a {expected[0]}, which it lacks")
+        raise WeightsError(f"{file.source}: holds a {checkpoint.network}, expected a {expected[0]}, which it lacks")
     made = checkpoint.config.get("img_resolution")
-    if wanted.resolution not in (None, made):
+    if asked.resolution not in (None, made):
+        hint = "" if file.entry else "; leave the resolution out"
         raise WeightsError(
-            f"{source}: its network is of {made}x{made}, not {wanted.resolution}x{wanted.resolution}; "
-            "leave the resolution out"
+            f"{file.source}: its network is of {made}x{made}, not {asked.resolution}x{asked.resolution}{hint}"
         )
+    return checkpoint

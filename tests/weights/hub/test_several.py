@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from stylegan import cli
 from stylegan.errors import DownloadError, IntegrityError, NotFoundError, OfflineError, RateLimitError
-from stylegan.weights import hub
+from stylegan.extractors.inception import fetch_inception
+from stylegan.weights import hub, manifest
 from stylegan.weights.fetching import WeightFile, fetch
 from stylegan.weights.hub.client import Access
 from stylegan.weights.hub.sources import Source
@@ -184,7 +185,7 @@ def test_what_is_no_weights_is_not_kept_where_nobody_named_a_sha256(
         file.pop("sha256_prefix", None)
     name_it(monkeypatch, model)
     named.plain |= {DRIVE: b"gone, " * 1000, NAME: b"{}" + b" " * 1000}
-    with pytest.raises(IntegrityError, match="the server sent a text file"):
+    with pytest.raises(IntegrityError, match="what the server sent is refused: a text file"):
         get(access)
     assert left(access) == []
     assert access.cache.records() == []
@@ -247,3 +248,20 @@ def test_processes_together(named: HubServer, access: Access) -> None:
     expected = f"{SHA256} {named.url}/releases/download/{NAME}"
     assert [process.communicate()[0].strip() for process in processes] == [expected] * 4
     assert named.count("GET", "/objects/") == 1
+
+
+def test_the_network_of_fid_has_several_sources_too(named, access, monkeypatch):
+    file = {"filename": NAME, "format": "port", "size": len(DATA), "sha256": SHA256}
+    places = [{"url": f"{named.url}/plain/{name}"} for name in ("first", "second")]
+    model = entry(named, files=[file | {"source": place} for place in places])
+    known = manifest.parse_manifest(json.dumps({"version": 2, "models": {"inception-2015": model}}).encode(), where="m")
+    monkeypatch.setattr(manifest, "extractors", lambda: known)
+    monkeypatch.setenv("STYLEGAN_CACHE", str(access.cache_dir))
+    named.plain |= {"first": DATA[::-1], "second": DATA}
+    assert fetch_inception("inception-2015").read_bytes() == DATA
+    named.plain["second"] = DATA[::-1]
+    access.cache.prune(everything=True)
+    with pytest.raises(
+        IntegrityError, match=rf"(?s)none of its 2 sources.*evaluate MODEL --data DATA --extractor ./{NAME}"
+    ):
+        fetch_inception("inception-2015")
