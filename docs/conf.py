@@ -73,7 +73,7 @@ def setup(app: Sphinx) -> None:
 def repository() -> str:
     """Where the source is: as the package says (`project_urls`), else what the builder names; else ""."""
     urls = metadata("stylegan").get_all("Project-URL") or []
-    said = [url.split(", ", 1)[1] for url in urls if url.startswith(("Source, ", "Repository, "))]
+    said = [url.removeprefix("Source, ") for url in urls if url.startswith("Source, ") and "/OWNER/" not in url]
     github = "/".join(os.environ.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY")).strip("/")
     return next(iter([*said, os.environ.get("READTHEDOCS_GIT_CLONE_URL", "") or github]))
 

@@ -1,32 +1,17 @@
-"""The package as people install it: archives, import, layers of the source, safety of the source."""
+"""The package: import, layers of the source, safety of the source."""
 
 import ast
 import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from stylegan.weights import manifest
-
 from .conftest import ROOT
 
 SOURCES = sorted((ROOT / "stylegan").rglob("*.py"))
-
-SAMPLE = """
-import stylegan, pathlib
-from stylegan.weights import manifest
-G = stylegan.Generator.from_pretrained()
-image = G.sample(seeds=[5])[0]
-assert image.size == (G.img_resolution, G.img_resolution)
-assert (pathlib.Path(stylegan.__file__).parent / "py.typed").is_file() or ".zip" in stylegan.__file__
-print(stylegan.__file__)
-"""
 
 
 def python(script: str, *paths: Path, cwd: Path) -> str:
@@ -35,90 +20,6 @@ def python(script: str, *paths: Path, cwd: Path) -> str:
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=env, cwd=cwd)
     assert result.returncode == 0, result.stderr
     return result.stdout
-
-
-def pip_install(source: Path, target: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    subprocess.run([*command, "--target", str(target), str(source)], check=True, cwd=target.parent)
-
-
-@pytest.fixture(scope="session")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what git tracks, as a zip archive of the repository holds it: symbolic links become small files."""
-    folder = tmp_path_factory.mktemp("checkout") / "stylegan-main"
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
-    if names.returncode:
-        pytest.skip("not a git checkout")
-    for name in names.stdout.splitlines():
-        source = ROOT / name
-        if name.startswith("tests/") or not (source.exists() or source.is_symlink()):
-            continue
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(os.readlink(source).encode() if source.is_symlink() else source.read_bytes())
-    return folder
-
-
-@pytest.fixture(scope="session")
-def archives(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The wheel and the source archive, the wheel built from the source archive."""
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(checkout)]
-    subprocess.run(command, check=True, capture_output=True)
-    return {path.suffix: path for path in out.iterdir()}
-
-
-def test_the_wheel_holds_the_manifest_the_weights_and_the_marker(archives: dict[str, Path]) -> None:
-    names = set(zipfile.ZipFile(archives[".whl"]).namelist())
-    bundled = {f.source.location for entry in manifest.entries().values() if entry.is_bundled for f in entry.files}
-    assert {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css"} <= names
-    assert {f"stylegan/{location}" for location in bundled} <= names
-    assert {
-        "stylegan/assets/directions-faces-64.safetensors",
-        "stylegan/assets/directions-faces-128.safetensors",
-    } <= names
-    assert not [name for name in names if not name.startswith(("stylegan/", "stylegan-"))]
-
-
-@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_the_wheel_holds_the_compiled_kernels_and_the_source_archive_their_source(archives: dict[str, Path]) -> None:
-    assert any("fast/_kernels" in name for name in zipfile.ZipFile(archives[".whl"]).namelist())
-    with tarfile.open(archives[".gz"]) as archive:
-        sources = {Path(name).name for name in archive.getnames() if "/stylegan/fast/" in name}
-    assert {"kernels.c", "winograd.c", "gradients.c", "common.h"} <= sources
-
-
-def test_without_a_compiler_it_installs_and_makes_images_all_the_same(
-    archives: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CC", "false")
-    target = tmp_path / "site"
-    target.mkdir()
-    pip_install(archives[".gz"], target)
-    assert not list(target.glob("stylegan/fast/_kernels*"))
-    assert str(target) in python(SAMPLE, target, cwd=tmp_path)
-
-
-@pytest.mark.parametrize("kind", [".whl", ".gz", "zip"])
-def test_installed_archives_make_an_image(archives: dict[str, Path], checkout: Path, tmp_path: Path, kind: str) -> None:
-    """The wheel, the source archive, and a zip of the repository."""
-    source = archives.get(kind)
-    if source is None:
-        source = tmp_path / "stylegan-main.zip"
-        with zipfile.ZipFile(source, "w") as archive:
-            for path in checkout.rglob("*"):
-                archive.write(path, path.relative_to(checkout.parent))
-    target = tmp_path / "site"
-    target.mkdir()
-    pip_install(source, target)
-    assert str(target) in python(SAMPLE, target, cwd=tmp_path)
-
-
-def test_the_wheel_works_unpacked_nowhere(archives: dict[str, Path], tmp_path: Path) -> None:
-    """Imported straight from the archive, as a zipped application would."""
-    archive = tmp_path / "stylegan.zip"
-    archive.write_bytes(archives[".whl"].read_bytes())
-    assert str(archive) in python(SAMPLE, archive, cwd=tmp_path)
 
 
 def test_the_manifest_on_top_is_the_one_inside() -> None:

@@ -34,7 +34,8 @@ def check_path(path: str) -> RenderPath:
     check_choice(path, what="path", choices=RENDER_PATHS)
     if path == "native" and native_kernels() is None and not (torch.cuda.is_available() and triton_kernels()):
         raise InputError(
-            "path 'native' was not compiled when stylegan was installed; use 'auto', or install a C compiler"
+            "path 'native' needs the compiled kernels, which the installed stylegan lacks; use 'auto', or install a "
+            "wheel for this platform, or from source with a C compiler"
         )
     return cast(RenderPath, path)
 

@@ -6,16 +6,18 @@ of its own would wait for torch's, which spin for a while after each operation.
 
 import ctypes
 import functools
-import importlib.util
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 Pointer, Long, Int = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
 
+# Where setup.py puts it, whatever the version of Python.
+LIBRARY = Path(__file__).with_name("_kernels.so")
 
 # Types that features may have.
 FEATURES = (torch.float32, torch.bfloat16)
@@ -68,13 +70,12 @@ def taps_pointer(taps: tuple[float, float, float] | None) -> ctypes.c_void_p | N
 
 @functools.cache
 def load_library() -> ctypes.CDLL | None:
-    """The library, if it was built when the package was installed and can be loaded."""
-    spec = importlib.util.find_spec("stylegan.fast._kernels")
-    if spec is None or spec.origin is None:
+    """The library, if the installed wheel has it and it can be loaded."""
+    if not LIBRARY.is_file():
         logging.getLogger(__name__).info("no compiled kernels here: images take the path 'fast', not 'native'")
         return None
     try:
-        library = ctypes.CDLL(spec.origin)
+        library = ctypes.CDLL(str(LIBRARY))
         library.stylegan_use_parallel.argtypes = [Pointer]
         library.stylegan_use_parallel(_parallel())
         library.stylegan_use_capability(_capability())

@@ -4,7 +4,6 @@ import copy
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -580,8 +579,8 @@ def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(
 ) -> None:
     damaged = tmp_path / "_kernels.so"
     damaged.write_bytes(b"no library")
-    for spec, message in ((None, "no compiled kernels"), (SimpleNamespace(origin=str(damaged)), "cannot be loaded")):
-        monkeypatch.setattr("importlib.util.find_spec", lambda name, spec=spec: spec)
+    for path, message in ((tmp_path / "absent.so", "no compiled kernels"), (damaged, "cannot be loaded")):
+        monkeypatch.setattr("stylegan.fast.library.LIBRARY", path)
         load_library.cache_clear()
         native_kernels.cache_clear()
         caplog.clear()
