@@ -18,9 +18,9 @@ FROM python:3.13-slim
 ARG EXTRAS=video
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu "$(echo /wheels/*.whl)[${EXTRAS}]"
-# Whoever runs it has a home for the cache of downloads, and a folder for what it makes.
-RUN useradd --uid 1000 --create-home stylegan && install -d -m 1777 /work /home/stylegan/.cache
-ENV HOME=/home/stylegan
+# Any user may write what is made and what is downloaded.
+RUN useradd stylegan && install -d -m 1777 /work /cache
+ENV STYLEGAN_CACHE=/cache
 USER stylegan
 WORKDIR /work
 ENTRYPOINT ["stylegan"]
