@@ -4,7 +4,6 @@ Layer swapping is that of Pinkney and Adler 2020, "Resolution Dependent GAN Inte
 Synthesis Between Domains": the coarse layers of one network with the fine ones of another that was fine-tuned from it.
 """
 
-import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import log2
@@ -16,6 +15,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..networks.generator import whole_config
 from ..networks.quirks import Quirks, as_quirks
+from ..networks.shapes import resolution_of
 from ..runtime.checks import check_choice, check_integer, check_number, shown
 from .checkpoint import Checkpoint
 from .loading import Loaded, build_network
@@ -63,7 +63,7 @@ class Blendable(Pretrained):
 
         def shares(key: str) -> list[float]:
             at = resolution_of(key)
-            share = float(mapping == "other") if at is None else _share(at, resolution, width)
+            share = _share(at, resolution, width) if at else float(mapping == "other")
             return [1 - share, share]
 
         facts = {"blend": {"from": resolution, "width": width, "mapping": mapping}}
@@ -111,14 +111,6 @@ class Blendable(Pretrained):
         made.to(self.device).eval().requires_grad_(False).synthesis.to(self.dtype)
         made.path = self.path
         return made
-
-
-def resolution_of(key: str) -> int | None:
-    """The resolution of the layer that a tensor of a generator belongs to; None = of the mapping network."""
-    if match := re.match(r"synthesis\.layers\.(\d+)\.", key):
-        return 4 << int(match[1]) // 2
-    match = re.match(r"synthesis\.to_rgb\.(\d+)\.", key)
-    return int(match[1]) if match else None
 
 
 def check_architecture(a: Checkpoint, b: Checkpoint) -> None:
