@@ -14,12 +14,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from . import latents
-from .fast import Renderer, check_path
-from .images.rendering import check_output, render
-from .images.settings import remember
+from . import fast, images, latents
 from .latents.bands import Layers
-from .latents.directions import Direction, check_direction, edit
 from .latents.labels import Labels, label_vectors
 from .latents.noise import choose_noise
 from .latents.seeds import Seeds, choose_seeds
@@ -37,8 +33,6 @@ from .weights.publishing import Publishable
 
 class Generator(GeneratorNetwork, Publishable, Blendable):
     """A generator: its networks, made by the same arguments, their weight files, and the verbs."""
-
-    renderer_type = Renderer
 
     @classmethod
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
@@ -97,10 +91,14 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
     @path.setter
     def path(self, path: RenderPath) -> None:
-        path = check_path(path)
+        path = fast.check_path(path)
         if self.synthesis.renderer is None:
-            self.synthesis.renderer = Renderer()
+            self.synthesis.renderer = self.new_renderer()
         self.synthesis.renderer.path = path
+
+    def new_renderer(self) -> "fast.Renderer":
+        """The fast paths of one network."""
+        return fast.Renderer()
 
     def release_memory(self) -> None:
         """Give back what the fast paths keep from call to call; the next call makes it again."""
@@ -144,7 +142,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     def edit(
         self,
         ws: Tensor,
-        direction: Direction,
+        direction: "latents.Direction",
         strength: float | Sequence[float] | Tensor,
         layers: Layers | None = None,
     ) -> Tensor:
@@ -153,8 +151,8 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         Raises InputError also for a direction of another model.
         """
         self.synthesis.check_ws(ws)
-        check_direction(direction, self.w_avg)
-        return edit(ws, direction, strength, layers)
+        latents.check_direction(direction, self.w_avg)
+        return latents.edit(ws, direction, strength, layers)
 
     @no_autocast()
     def ws(
@@ -275,7 +273,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> Any:
         n = len(settings)
         self.check_weights()
-        check_output(output_type, n, self.img_channels)
+        images.check_output(output_type, n, self.img_channels)
         seeds, maps = choose_noise(
             lambda seeds: self.noise(seeds, noise_mode=noise_mode),
             n,
@@ -286,16 +284,16 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
             remembered=output_type == "pil",
         )
 
-        def images(i: slice) -> Tensor:
+        def batch(i: slice) -> Tensor:
             return self.synthesis(ws(i), noise_mode=noise_mode, noise=maps(i))
 
         batch_size = self.default_batch_size(n) if batch_size is None else batch_size
-        results = render(images, n, batch_size=batch_size, output_type=output_type, progress=progress)
+        results = images.render(batch, n, batch_size=batch_size, output_type=output_type, progress=progress)
         if output_type == "pil":
             known = self.provenance()
             for j, (image, own) in enumerate(zip(results, settings, strict=True)):
                 own["noise_mode"] = noise_mode if noise is None else "given"
-                remember(image, known | own | ({"noise_seed": seeds[j]} if seeds else {}))
+                images.remember(image, known | own | ({"noise_seed": seeds[j]} if seeds else {}))
         return results
 
     def label_vectors(self, labels: Labels, n: int) -> Tensor | None:

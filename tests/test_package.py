@@ -47,10 +47,30 @@ def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path: Pat
         assert not touched, touched
         new = {name.split(".")[0] for name in set(sys.modules) - before}
         others = new - {name.split(".")[0] for name in before} - set(sys.stdlib_module_names)
-        assert others == {"stylegan", "safetensors", "filelock"}, others
+        assert others == {"stylegan", "safetensors"}, others
         assert not torch.cuda.is_initialized()
     """
     python(script, ROOT, cwd=tmp_path)
+
+
+LOADED = """
+import sys
+import stylegan
+def loaded():
+    return {name for name in sys.modules if name.split(".")[0] == "stylegan"}
+stylegan.Generator
+assert len(loaded()) < 45, sorted(loaded())
+G = stylegan.Generator.from_pretrained()
+G.sample(seeds=[1])
+assert len(loaded()) < 75, sorted(loaded())
+others = {"stylegan.weights.ports", "stylegan.weights.formats", "stylegan.weights.downloads", "stylegan.fast.compiled"}
+assert not others & loaded()
+assert not {"filelock", "huggingface_hub"} & set(sys.modules)
+"""
+
+
+def test_a_bundled_model_loads_no_reader_of_other_formats_and_no_client_of_servers():
+    python(LOADED, ROOT, cwd=ROOT)
 
 
 # Each room may import those before it; the entry points stand above all.

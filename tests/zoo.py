@@ -16,7 +16,8 @@ from typing import Any
 from stylegan import Generator, grid
 from stylegan.errors import StyleGANError
 from stylegan.weights import manifest
-from stylegan.weights.fetching import WeightFile, fetch
+from stylegan.weights.fetching import fetch
+from stylegan.weights.files import WeightFile
 from stylegan.weights.hub import Access
 
 MANIFEST = Path(__file__).parents[1] / "stylegan" / "weights_manifest.json"

@@ -32,7 +32,7 @@ def download(
       stylegan download hf:user/repo/model.safetensors@v1
       stylegan download https://example.org/network.pkl --cache-dir /data/weights
     """
-    from stylegan.weights.hub.client import Access
+    from stylegan.weights.hub import Access
     from stylegan.weights.loading import read_weights
 
     access = Access(cache_dir, token, offline, force, verify)

@@ -12,7 +12,7 @@ from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from stylegan.weights.hub.client import Access
+    from stylegan.weights.hub import Access
 
 
 @click.command()
@@ -38,7 +38,7 @@ def info(
       stylegan info karras2019stylegan-ffhq-1024x1024.pkl
       stylegan info faces-64 --json
     """
-    from stylegan.weights.hub.client import Access
+    from stylegan.weights.hub import Access
 
     access = Access(cache_dir, token, offline)
     entry = manifest.entries().get(model)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import WeightsError
 from ..runtime.device import for_weights
 from ..weights import hub, manifest
-from ..weights.fetching import fetch_first
+from ..weights.downloads import fetch_first
 from .base import Extractor, Family, check_images, conv2d
 
 NAME = "inception-2015"

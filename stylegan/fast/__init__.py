@@ -15,12 +15,17 @@ The modules in `networks` stay the definition: what is computed here equals them
 May import: errors, runtime, networks.
 """
 
-from .choice import RENDER_PATHS, check_path, resolve_path
-from .compiled import CompiledKernels
-from .convolution import has_fast_bfloat16
-from .native import native_kernels, native_or_torch_kernels
-from .prepared import is_supported
-from .renderer import Renderer
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .choice import RENDER_PATHS, check_path, resolve_path
+    from .compiled import CompiledKernels
+    from .convolution import has_fast_bfloat16
+    from .native import native_kernels, native_or_torch_kernels
+    from .prepared import is_supported
+    from .renderer import Renderer
 
 __all__ = [
     "RENDER_PATHS",
@@ -33,3 +38,15 @@ __all__ = [
     "native_or_torch_kernels",
     "resolve_path",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    dict.fromkeys(("RENDER_PATHS", "check_path", "resolve_path"), "choice")
+    | {
+        "CompiledKernels": "compiled",
+        "has_fast_bfloat16": "convolution",
+        "Renderer": "renderer",
+        "is_supported": "prepared",
+    }
+    | dict.fromkeys(("native_kernels", "native_or_torch_kernels"), "native"),
+)

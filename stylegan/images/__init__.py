@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from .convert import as_rgb, check_channels, from_uint8, opaque, to_numpy, to_pil, to_uint8
     from .encoding import encode, format_of, save
     from .grids import display_size, grid, resize
+    from .rendering import check_output, render
     from .settings import recall, remember, setting_text, settings_of
 
 __all__ = [
     "as_rgb",
     "check_channels",
+    "check_output",
     "display_size",
     "encode",
     "format_of",
@@ -24,6 +26,7 @@ __all__ = [
     "opaque",
     "recall",
     "remember",
+    "render",
     "resize",
     "save",
     "setting_text",
@@ -38,5 +41,6 @@ __getattr__, __dir__ = lazy_names(
     dict.fromkeys(("as_rgb", "check_channels", "from_uint8", "opaque", "to_numpy", "to_pil", "to_uint8"), "convert")
     | dict.fromkeys(("encode", "format_of", "save"), "encoding")
     | dict.fromkeys(("display_size", "grid", "resize"), "grids")
+    | dict.fromkeys(("check_output", "render"), "rendering")
     | dict.fromkeys(("recall", "remember", "setting_text", "settings_of"), "settings"),
 )

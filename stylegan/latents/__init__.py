@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .directions import Direction, check_direction, edit
     from .seeds import Seeds, check_seeds, noise_from_seeds, z_from_seeds
     from .styles import (
         as_numbers,
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 _STYLES = ("as_numbers", "broadcast", "check_cutoff", "check_psi", "check_same_average", "mix_styles", "same_average")
 
 __all__ = [
+    "Direction",
     "Seeds",
     "as_numbers",
     "broadcast",
     "check_cutoff",
+    "check_direction",
     "check_psi",
     "check_same_average",
     "check_seeds",
+    "edit",
     "mix_styles",
     "noise_from_seeds",
     "same_average",
@@ -43,6 +47,7 @@ __all__ = [
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    dict.fromkeys(("Seeds", "check_seeds", "noise_from_seeds", "z_from_seeds"), "seeds")
+    dict.fromkeys(("Direction", "check_direction", "edit"), "directions")
+    | dict.fromkeys(("Seeds", "check_seeds", "noise_from_seeds", "z_from_seeds"), "seeds")
     | dict.fromkeys((*_STYLES, "slerp", "truncate"), "styles"),
 )

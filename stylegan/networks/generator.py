@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,9 +21,6 @@ class GeneratorNetwork(nn.Module):
     """Mapping network, average w and synthesis network (Karras et al. 2019, figure 1b)."""
 
     w_avg: Tensor  # [w_dim]
-
-    # What computes images in the place of the modules; None = they do.
-    renderer_type: ClassVar[type[Renderer] | None] = None
 
     def __init__(
         self,
@@ -62,11 +59,14 @@ class GeneratorNetwork(nn.Module):
         self.synthesis = SynthesisNetwork(
             w_dim=w_dim, img_resolution=img_resolution, img_channels=img_channels, seed=None, **synthesis
         )
-        if self.renderer_type is not None:
-            self.synthesis.renderer = self.renderer_type()
+        self.synthesis.renderer = self.new_renderer()
         self.num_ws = self.synthesis.num_ws
         if seed is not None:
             initialize(self, seed)
+
+    def new_renderer(self) -> Renderer | None:
+        """What computes images in the place of the modules; None = they do."""
+        return None
 
     @property
     def config(self) -> dict[str, Any]:

@@ -1,4 +1,26 @@
 """Weight files: the manifest, our checkpoint, the readers of others' formats; networks blended from several.
 
+    fetching.py     a name, a place or a path -> a file; downloads.py: one that is not on this computer
+    reading.py      a file -> a checkpoint; conversion.py: one in another format
+    loading.py      a checkpoint -> a network
+    checkpoint.py   our format
+    pretrained.py   what networks have of this; publishing.py, blending.py: what generators have
+
 May import: errors, version, runtime, networks, images, fast.
 """
+
+from typing import TYPE_CHECKING
+
+from ..runtime.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoint, NetworkName, save_checkpoint, save_folder
+    from .loading import Loaded, build_network, read_weights
+
+__all__ = ["Checkpoint", "Loaded", "NetworkName", "build_network", "read_weights", "save_checkpoint", "save_folder"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    dict.fromkeys(("Checkpoint", "NetworkName", "save_checkpoint", "save_folder"), "checkpoint")
+    | dict.fromkeys(("Loaded", "build_network", "read_weights"), "loading"),
+)

@@ -12,13 +12,12 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
+from .. import weights
 from ..errors import InputError
 from ..networks.generator import whole_config
 from ..networks.quirks import Quirks, as_quirks
 from ..networks.shapes import resolution_of
 from ..runtime.checks import check_choice, check_integer, check_number, shown
-from .checkpoint import Checkpoint
-from .loading import Loaded, build_network
 from .pretrained import Pretrained
 
 MappingOf = Literal["own", "other"]
@@ -106,14 +105,16 @@ class Blendable(Pretrained):
             key: _mean([part.state_dict[key] for part in parts], shares(key), key) for key in parts[0].state_dict
         }
         source = f"{method} of {' and '.join(network.name for network in networks)}"
-        made = build_network(type(self), Loaded(Checkpoint(parts[0].network, parts[0].config, tensors), source))
+        made = weights.build_network(
+            type(self), weights.Loaded(weights.Checkpoint(parts[0].network, parts[0].config, tensors), source)
+        )
         made.metadata, made.source = metadata | facts, source
         made.to(self.device).eval().requires_grad_(False).synthesis.to(self.dtype)
         made.path = self.path
         return made
 
 
-def check_architecture(a: Checkpoint, b: Checkpoint) -> None:
+def check_architecture(a: "weights.Checkpoint", b: "weights.Checkpoint") -> None:
     """Raise InputError, which names the differences, unless the tensors of two generators mean the same."""
     ours, theirs = (dict(_options(whole_config(part.config))) for part in (a, b))
     differing = [key for key in ours if ours[key] != theirs[key] and key.rpartition(".")[2] not in _HARMLESS]

@@ -16,9 +16,10 @@ from ..errors import LicenseWarning, WeightsError
 from ..runtime.checks import check_integer
 from ..runtime.device import without_memory
 from .checkpoint import Checkpoint, NetworkName
-from .fetching import WeightFile, fetch
+from .fetching import fetch
+from .files import Wanted, WeightFile
 from .hub import Access
-from .reading import Wanted, read
+from .reading import read
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -55,18 +56,18 @@ def read_weights(
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
     access = access or Access()
-    wanted, cache, checked = Wanted(network, resolution, fused_from), access.cache, dict[Path, Checkpoint]()
+    wanted, checked = Wanted(network, resolution, fused_from), dict[Path, Checkpoint]()
 
     def check(file: WeightFile) -> None:
         try:
-            checked[file.path] = read(file, wanted, cache)
+            checked[file.path] = read(file, wanted, access)
         except WeightsError:
-            read(file, Wanted(network=None), cache)  # If this works, the file is right, and the wish cannot be met.
+            read(file, Wanted(network=None), access)  # If this works, the file is right, and the wish cannot be met.
 
     with fetch(name_or_path, network=network, revision=revision, access=access, check=check) as file:
         if file.terms:
             warnings.warn(file.terms, LicenseWarning, stacklevel=5)  # Whoever called from_pretrained.
-        checkpoint = checked[file.path] if file.path in checked else read(file, wanted, cache)
+        checkpoint = checked[file.path] if file.path in checked else read(file, wanted, access)
         return Loaded(checkpoint, file.source, file.facts)
 
 

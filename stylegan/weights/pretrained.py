@@ -6,13 +6,12 @@ from typing import Any, Self
 import torch
 from torch import nn
 
+from .. import weights
 from ..errors import InputError
 from ..runtime.device import check_device
 from ..runtime.precision import no_autocast
 from ..runtime.tensors import weighted_sums
-from .checkpoint import Checkpoint, NetworkName, save_checkpoint, save_folder
 from .hub import Access
-from .loading import build_network, read_weights
 
 
 class Pretrained(nn.Module):
@@ -28,7 +27,7 @@ class Pretrained(nn.Module):
     def _load(
         cls,
         name_or_path: str | os.PathLike[str],
-        network: NetworkName,
+        network: "weights.NetworkName",
         *,
         device: str | torch.device | None,
         resolution: int | None,
@@ -36,8 +35,10 @@ class Pretrained(nn.Module):
         access: Access,
     ) -> Self:
         """Weights -> a network in evaluation mode, gradients off."""
-        loaded = read_weights(name_or_path, network=network, resolution=resolution, revision=revision, access=access)
-        made = build_network(cls, loaded)
+        loaded = weights.read_weights(
+            name_or_path, network=network, resolution=resolution, revision=revision, access=access
+        )
+        made = weights.build_network(cls, loaded)
         made.metadata, made.source = loaded.checkpoint.metadata, loaded.source
         return made.to(check_device(device)).eval().requires_grad_(False)
 
@@ -67,20 +68,20 @@ class Pretrained(nn.Module):
         classes = self.metadata.get("classes")
         return [str(c) for c in classes] if isinstance(classes, list) else []
 
-    def checkpoint(self) -> Checkpoint:
+    def checkpoint(self) -> "weights.Checkpoint":
         """The network as data: config, tensors and metadata."""
-        return Checkpoint(type(self).__name__, self.config, self.state_dict(), self.metadata)
+        return weights.Checkpoint(type(self).__name__, self.config, self.state_dict(), self.metadata)
 
     def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
         """Write one safetensors file that `from_pretrained` reads, whatever its name; complete or not at all.
 
         dtype: type to store, float16 for half the size; None = that of the network.
         """
-        save_checkpoint(path, self.checkpoint(), dtype=dtype)
+        weights.save_checkpoint(path, self.checkpoint(), dtype=dtype)
 
     def save_pretrained(self, folder: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
         """Write the hub convention, a folder with config.json and model.safetensors. dtype: see `save`."""
-        save_folder(folder, self.checkpoint(), dtype=dtype)
+        weights.save_folder(folder, self.checkpoint(), dtype=dtype)
 
     def check_weights(self) -> None:
         """Raise InputError for a network without numbers."""

@@ -7,14 +7,11 @@ from typing import Any
 
 import torch
 
-from ..fast import resolve_path
-from ..images.encoding import save
-from ..images.grids import grid
+from .. import fast, images
 from ..runtime.atomic_files import as_path, write_atomically
 from ..runtime.checks import typed
 from ..version import __version__
-from .hub import upload
-from .model_card import model_card
+from . import hub
 from .pretrained import Pretrained
 
 
@@ -38,7 +35,7 @@ class Publishable(Pretrained):
         source = os.path.basename(os.path.abspath(self.source)) if os.path.exists(self.source) else self.source
         known = {"Software": f"stylegan {__version__}", "model": self.name, "source": source}
         known |= {"weights_sha256": self.weights_sha256, "dtype": str(self.dtype).removeprefix("torch.")}
-        known["path"] = resolve_path(self.path, self.device)
+        known["path"] = fast.resolve_path(self.path, self.device)
         return known | ({"license": str(self.metadata["license"])} if "license" in self.metadata else {})
 
     @typed
@@ -65,7 +62,7 @@ class Publishable(Pretrained):
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, dtype=dtype)
             self.save_model_card(folder, repo=repo_id, num_images=num_images)
-            return upload(
+            return hub.upload(
                 repo_id,
                 Path(folder),
                 private=private,
@@ -77,6 +74,8 @@ class Publishable(Pretrained):
     @typed
     def save_model_card(self, folder: str | os.PathLike[str], *, repo: str | None = None, num_images: int = 16) -> None:
         """Write README.md and samples.png into a folder, as `push_to_hub` does; repo: None = the folder itself."""
+        from .model_card import model_card
+
         picture = as_path(folder) / "samples.png"
         psi = self.recommended_truncation["truncation_psi"]
         card = model_card(
@@ -90,5 +89,6 @@ class Publishable(Pretrained):
         )
         label_dim = self.config["label_dim"]
         labels = [i % label_dim for i in range(num_images)] if label_dim else None
-        save(grid(self.sample(num_images, truncation_psi=psi, labels=labels), columns=min(8, num_images)), picture)
+        samples = self.sample(num_images, truncation_psi=psi, labels=labels)
+        images.save(images.grid(samples, columns=min(8, num_images)), picture)
         write_atomically(Path(folder) / "README.md", card.encode())

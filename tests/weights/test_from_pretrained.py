@@ -28,9 +28,9 @@ from stylegan.errors import (
     UnsafeFileError,
     WeightsError,
 )
-from stylegan.weights import reading
+from stylegan.weights import conversion
 from stylegan.weights.formats.official_pickle import read_official_pickle
-from stylegan.weights.hub import transfer
+from stylegan.weights.hub import drive, patience
 from stylegan.weights.hub.cache import Cache
 
 from ..conftest import GOLDEN, HUB, ok, tiny_generator
@@ -44,8 +44,8 @@ OFFICIAL = GOLDEN / "T" / "network_nosrc.pkl"
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> HubServer:
     """The local hub with the tiny generator and an official file; an empty cache."""
     HUB.reset()
-    monkeypatch.setattr(transfer, "PATIENCE", transfer.Patience(wait=0.01, timeout=2, silence=5))
-    monkeypatch.setattr(transfer, "DRIVE_URL", f"{HUB.url}/uc?export=download&id=")
+    monkeypatch.setattr(patience, "PATIENCE", patience.Patience(wait=0.01, timeout=2, silence=5))
+    monkeypatch.setattr(drive, "DRIVE_URL", f"{HUB.url}/uc?export=download&id=")
     monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return HUB
@@ -124,7 +124,7 @@ def test_an_official_file_is_converted_once(server: HubServer, monkeypatch: pyte
     assert same(first, local_G)
     assert same(D, local_D)
     assert first.metadata["source"] == "Gs of network.pkl"
-    monkeypatch.setattr(reading, "read_file", None)  # Nobody reads the official file again.
+    monkeypatch.setattr(conversion, "_read", None)  # Nobody reads the official file again.
     again = Generator.from_pretrained(name)
     assert same(again, first)
     assert again.metadata == first.metadata

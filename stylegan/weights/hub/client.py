@@ -1,92 +1,24 @@
 """Fetches weight files into the cache and makes sure that they are the right ones.
 
-Repositories of a model hub come through huggingface_hub, URLs and Google Drive through `transfer`. Whatever arrives
-is compared with the sha256 of the manifest, or else with the one that the hub names; a file that differs is deleted,
-fetched once more, and then refused. This module knows no networks.
+Repositories of a model hub come through `huggingface`, URLs through `transfer`, Google Drive through `drive`. Whatever
+arrives is compared with the sha256 of the manifest, or else with the one that the hub names; a file that differs is
+deleted, fetched once more, and then refused. This module knows no networks.
 """
 
 import logging
-import os
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
 
-from ...errors import (
-    AuthError,
-    DownloadError,
-    InputError,
-    IntegrityError,
-    NotFoundError,
-    OfflineError,
-    StyleGANError,
-    UnsafeFileError,
-)
-from ...runtime.json_yaml import Limits, has_type, parse_json
-from . import transfer
+from ...errors import AuthError, DownloadError, InputError, IntegrityError, NotFoundError, OfflineError
+from . import drive, huggingface, transfer
+from .access import Access, Fetched
 from .cache import Cache, sha256_of
-from .sources import SUFFIXES, Source, check_filename, check_repo
-from .transfer import Transient
+from .failures import offline_error, refuse_page
+from .patience import persist
+from .sources import Source
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-
-# Of the list of a repository's files: bytes of a page, as the hub sends at most 1,000 files on each, and pages.
-_PAGE = Limits(bytes=4_000_000)
-_MOST_PAGES = 20
-
-
-@dataclass(frozen=True)
-class Access:
-    """How files are fetched: the arguments of `from_pretrained`."""
-
-    cache_dir: str | os.PathLike[str] | None = None  # None = STYLEGAN_CACHE, or the hub client's cache.
-    token: str | bool | None = None  # Of the hub; None = the one of `hf auth login`, if any; False = none.
-    local_files_only: bool = False  # Use the cache alone.
-    force_download: bool = False  # Fetch even what is in the cache.
-    verify: bool = False  # Read cached files again, even if they seem unchanged.
-
-    @property
-    def cache(self) -> Cache:
-        """The folders."""
-        return Cache.open(self.cache_dir)
-
-    @property
-    def is_offline(self) -> bool:
-        """Whether the network must not be used."""
-        if self.local_files_only:
-            return True
-        from huggingface_hub import constants
-
-        return bool(constants.HF_HUB_OFFLINE)
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A file of the cache, verified."""
-
-    path: Path  # The file itself, no link to it.
-    named: Path  # The same under its own name: the hub's client names files by their content, and links to them.
-    sha256: str
-    is_new: bool  # Whether it was fetched by this call.
-    expected: str | None  # The sha256, or its beginning, that the manifest or the hub named; None = neither did.
-
-    @property
-    def is_verified(self) -> bool:
-        """Whether somebody named its sha256, or a part of it."""
-        return self.expected is not None
-
-    @property
-    def shown_sha256(self) -> str:
-        """The sha256, and what it was compared with if that is not another whole one."""
-        if self.expected is None:
-            return f"{self.sha256} (unverified: nobody named it)"
-        part = len(self.expected) < len(self.sha256)
-        return self.sha256 + (
-            f" (its first {len(self.expected)} digits were checked, no more are known)" if part else ""
-        )
 
 
 def fetch(
@@ -120,7 +52,7 @@ def fetch(
     if trust_cache and (found := job.cached(may_repair=not offline)):
         return found
     if offline:
-        raise transfer.offline_error(str(source), job.cache.hub, "local_files_only or HF_HUB_OFFLINE is set")
+        raise offline_error(str(source), job.cache.hub, "local_files_only or HF_HUB_OFFLINE is set")
     try:
         with job.cache.locked(source.key):
             if trust_cache and (found := job.cached(may_repair=True)):
@@ -138,12 +70,7 @@ def fetch(
 def cached_path(source: Source, cache: Cache) -> Path | None:
     """Where a file lies in the cache, or None; no request is made and nothing is verified."""
     if source.kind == "hub":
-        from huggingface_hub import try_to_load_from_cache
-
-        found = try_to_load_from_cache(
-            source.location, str(source.filename), cache_dir=cache.hub, revision=source.revision
-        )
-        return Path(found) if isinstance(found, str) else None
+        return huggingface.cached_path(source, cache)
     path = cache.own / "files" / source.key / str(source.filename)
     return path if path.is_file() else None
 
@@ -151,70 +78,6 @@ def cached_path(source: Source, cache: Cache) -> Path | None:
 def discard(fetched: Fetched, access: Access) -> None:
     """Delete a file from the cache, with its record."""
     access.cache.remove(fetched.named)
-
-
-def find_weights(source: Source, access: Access) -> Source:
-    """Choose the weight file of a repository: model.safetensors, or the only file that may hold weights.
-
-    Raises NotFoundError if there is none, InputError if there are several.
-    """
-    if access.is_offline:
-        names = _cached_names(source, access.cache)
-        if not names:
-            raise transfer.offline_error(str(source), access.cache.hub, "local_files_only or HF_HUB_OFFLINE is set")
-    else:
-        try:
-            names = transfer.persist(lambda: _list_files(source, access))
-        except OfflineError:
-            names = _cached_names(source, access.cache)
-            if not names:
-                raise
-    return Source("hub", source.location, _choose(names, source), source.revision)
-
-
-def upload(
-    repo_id: str,
-    folder: Path,
-    *,
-    private: bool = True,
-    token: str | bool | None = None,
-    revision: str | None = None,
-    commit_message: str,
-) -> str:
-    """Publish the files of a folder as a commit of a hub repository, made if it is not there; returns its address.
-
-    Raises InputError if the repository is public already and `private` was asked for, DownloadError for failures.
-    """
-    from huggingface_hub import CommitOperationAdd, HfApi
-
-    check_repo(repo_id)
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    size = sum(path.stat().st_size for path in files)
-    asked = f"publish to {repo_id}"
-    api = HfApi(token=token)
-
-    def attempt() -> str:
-        try:
-            _ask(lambda: api.create_repo(repo_id, private=private, exist_ok=True), asked)
-            if private and _ask(lambda: api.model_info(repo_id), asked).private is False:
-                raise InputError(f"{repo_id} is a public repository; pass private=False to publish there")
-            commit = transfer.watch(
-                lambda: api.create_commit(
-                    repo_id,
-                    [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files],
-                    commit_message=commit_message,
-                    revision=revision,
-                ),
-                asked,
-                seconds=transfer.PATIENCE.answer + size / transfer.PATIENCE.slowest,
-            )
-            return str(commit.commit_url)
-        except StyleGANError:
-            raise
-        except Exception as error:
-            raise _explain(error, asked, None) from error
-
-    return transfer.persist(attempt)
 
 
 @dataclass(frozen=True)
@@ -271,7 +134,7 @@ class _Job:
         if record and record.is_current and record.sha256.startswith(right) and not self.access.verify:
             return Fetched(file, path, record.sha256, is_new, expected)
         if is_new:
-            transfer.refuse_page(file, str(self.source))
+            refuse_page(file, str(self.source))
         size, digest = file.stat().st_size, sha256_of(file)
         if self.size not in (None, size) or not digest.startswith(right):
             self.cache.remove(path)
@@ -288,215 +151,16 @@ class _Job:
 
     def transfer(self, *, force: bool) -> tuple[Path, str | None]:
         """Bring the file into the cache: its path, and the sha256 that the server names for it, if any."""
-        asked = str(self.source)
         if self.source.kind == "hub":
-            return transfer.persist(lambda: self.transfer_from_hub(asked, force))
-        target = self.cache.own / "files" / self.source.key / str(self.source.filename)
-        fetch = transfer.download_from_drive if self.source.kind == "drive" else transfer.download
-        fetch(self.source.location, target, asked=asked, size=self.size)
-        return target, None
-
-    def transfer_from_hub(self, asked: str, force: bool) -> tuple[Path, str | None]:
-        """One attempt through the hub's client; every failure becomes a DownloadError or a Transient."""
-        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-
-        repo, filename, revision = self.source.location, str(self.source.filename), self.source.revision
-        token, folder, etag = self.access.token, self.cache.hub, ""
-        blobs = folder / f"models--{repo.replace('/', '--')}" / "blobs"
-        try:
-            # Ask first: this tells at once what the client would only tell after minutes of trying.
-            url = hf_hub_url(repo, filename, revision=revision)
-            about = _ask(lambda: get_hf_file_metadata(url, token=token, timeout=transfer.PATIENCE.timeout), asked)
-            etag = _check_answer(asked, about.commit_hash, about.etag)
-            if about.size is not None and about.size > self.most:
-                raise IntegrityError(f"{asked}: {about.size} bytes; expected no more than {self.most}; not fetched")
-            self.prune_partial(blobs, etag)
-            if force or not (blobs / etag).is_file():
-                transfer.check_disk_space(folder, about.size or self.size, asked)
-            path = transfer.watch(
-                lambda: hf_hub_download(
-                    repo, filename, revision=revision, token=token, cache_dir=folder, force_download=force
-                ),
-                asked,
-                arrived=lambda: _size_of_partial(blobs, etag),
-                most=min(self.most, about.size or self.most),
+            return persist(
+                lambda: huggingface.download(
+                    self.source, self.cache, token=self.access.token, size=self.size, most=self.most, force=force
+                )
             )
-        except StyleGANError:
-            raise
-        except Exception as error:
-            raise _explain(error, asked, folder) from error
-        finally:
-            if etag:  # Older clients leave the part that arrived, and would go on from it, right or wrong.
-                self.prune_partial(blobs, etag)
-        return Path(path), etag if len(etag) == 64 else None
-
-    def prune_partial(self, blobs: Path, etag: str) -> None:
-        """Delete what killed processes and older clients left of this file."""
-        self.cache.prune_partial(blobs.glob(f"{etag}*.incomplete"))
-
-
-def _check_answer(asked: str, commit: str | None, etag: str | None) -> str:
-    """The etag; the client makes file names of both, so that they must be nothing but names."""
-    if not commit or not etag:
-        raise DownloadError(
-            f"{asked}: the answer is not that of a model hub; a login page of the network (open any site in a browser "
-            "and log in), a proxy, or a wrong HF_ENDPOINT"
-        )
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,200}", commit) or not re.fullmatch(r"[A-Za-z0-9_=+-]{1,200}", etag):
-        raise UnsafeFileError(
-            f"{asked}: the server names commit {commit[:60]!r} and etag {etag[:60]!r}: not file names"
-        )
-    return etag
-
-
-def _ask(call: Callable[[], T], asked: str) -> T:
-    """A question to the hub that has a short answer."""
-    return transfer.watch(call, asked, seconds=transfer.PATIENCE.answer)
-
-
-def _size_of_partial(blobs: Path, etag: str) -> int:
-    size = 0
-    for path in blobs.glob(f"{etag}*.incomplete"):
-        try:
-            size += path.stat().st_size
-        except OSError:  # Finished in between.
-            continue
-    return size
-
-
-def _explain(error: Exception, asked: str, folder: Path | None) -> Exception:
-    """The error that a failure of the hub's client stands for: a DownloadError, or a Transient around one.
-
-    folder: the cache that a file was to come into; None = nothing was to be fetched.
-
-    The client names only some reasons by type; others are in the cause of what it raises, or in its answer's headers.
-    The transport beneath it differs between its versions, so that connection errors are known by name.
-    """
-    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled
-
-    for each in _causes(error):
-        if isinstance(each, GatedRepoError):
-            return AuthError(f"{asked}: a gated repository; accept its terms on its page, then `hf auth login`")
-        if isinstance(each, OfflineModeIsEnabled):
-            return transfer.offline_error(asked, folder, "HF_HUB_OFFLINE is set")
-        response = getattr(each, "response", None)
-        if getattr(response, "status_code", None) is not None:
-            return _explain_response(response, asked)
-    for each in _causes(error):
-        if type(each).__name__ in _NO_CONNECTION:
-            return Transient(transfer.offline_error(asked, folder, each))
-        if isinstance(each, OSError) and each.errno is not None:
-            return transfer.explain_os_error(each, asked, folder)
-    return Transient(DownloadError(f"{asked}: the transfer failed ({transfer.short(error)}); try again"))
-
-
-_NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionError", "ProxyError", "NewConnectionError"}
-
-
-def _explain_response(response: Any, asked: str) -> Exception:
-    code = response.headers.get("X-Error-Code", "")
-    if code in ("RepoNotFound", "RevisionNotFound", "EntryNotFound"):
-        what = {"Repo": "repository, or it is private (`hf auth login`)", "Revi": "revision", "Entr": "file"}[code[:4]]
-        return NotFoundError(f"{asked}: there is no such {what}; check the name at the hub")
-    return transfer.explain_status(response.status_code, response.headers, asked)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(10):
-        if error is None:
-            return
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _list_files(source: Source, access: Access) -> list[str]:
-    """The names of a repository's files; the one that we look for alone, if it is there."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError
-
-    asked, url = str(source), hf_hub_url(source.location, "model.safetensors", revision=source.revision)
-    try:
-        try:
-            # One quick question; the list is only asked for where it is needed.
-            _ask(lambda: get_hf_file_metadata(url, token=access.token, timeout=transfer.PATIENCE.timeout), asked)
-            return ["model.safetensors"]
-        except EntryNotFoundError:
-            return _ask(lambda: list(_names(source, access)), asked)
-    except StyleGANError:
-        raise
-    except transfer.Transient:
-        raise
-    except Exception as error:
-        raise _explain(error, asked, access.cache.hub) from error
-
-
-def _names(source: Source, access: Access) -> Iterator[str]:
-    """The names of a repository's files, page after page. The client's own list has no limits."""
-    from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers
-
-    asked, revision = str(source), quote(source.revision or "main", safe="")
-    url: str | None = f"{constants.ENDPOINT}/api/models/{source.location}/tree/{revision}?recursive=true"
-    headers = build_hf_headers(token=access.token) | {"Accept-Encoding": "identity"}
-    for _ in range(_MOST_PAGES):
-        page, following = _get(str(url), headers, asked)
-        entries = parse_json(page, where=f"{asked}: the list of its files", error=DownloadError, limits=_PAGE)
-        if not has_type(entries, list[dict[str, Any]]):
-            raise DownloadError(f"{asked}: the answer is no list of files; expected a model hub")
-        yield from (entry["path"] for entry in entries if isinstance(entry.get("path"), str))
-        if not following:
-            return
-        url = urljoin(str(url), following)
-        if urlsplit(url).netloc != urlsplit(constants.ENDPOINT).netloc:
-            raise UnsafeFileError(f"{asked}: its list of files goes on at {url[:80]!r}, another server; not followed")
-    raise DownloadError(f"{asked}: its list of files has more than {_MOST_PAGES} pages; name a file: hf:user/repo/FILE")
-
-
-def _get(url: str, headers: dict[str, str], asked: str) -> tuple[bytes, str | None]:
-    """A page through the client's own connections, to a limit, and where the next one is."""
-    from huggingface_hub.utils import get_session
-
-    session: Any = get_session()
-    timeout = transfer.PATIENCE.timeout
-    if hasattr(session, "stream"):  # httpx
-        opened = session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True)
-    else:  # requests, of older clients
-        opened = session.get(url, headers=headers, timeout=timeout, stream=True)
-    with opened as response:
-        if response.status_code >= 400:
-            raise _explain_response(response, asked)
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise DownloadError(f"{asked}: a packed answer, which was not asked for; a broken server or proxy")
-        raw = response.iter_raw() if hasattr(response, "iter_raw") else response.raw.stream(65536, False)
-        data = bytearray()
-        for chunk in raw:
-            data += chunk
-            if len(data) > _PAGE.bytes:
-                raise DownloadError(f"{asked}: more than {_PAGE.bytes} bytes in place of a list of its files")
-        return bytes(data), response.links.get("next", {}).get("url")
-
-
-def _cached_names(source: Source, cache: Cache) -> list[str]:
-    """The files of a repository that are in the cache, of the revision that was fetched last."""
-    folder = cache.hub / f"models--{source.location.replace('/', '--')}"
-    revision = source.revision or "main"
-    ref = folder / "refs" / revision
-    commit = ref.read_text() if ref.is_file() else revision
-    snapshot = folder / "snapshots" / commit
-    return [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
-
-
-def _choose(names: list[str], source: Source) -> str:
-    if "model.safetensors" in names:
-        return "model.safetensors"
-    for suffixes in ((".safetensors",), SUFFIXES):
-        found = sorted(name for name in names if name.lower().endswith(suffixes))
-        if len(found) == 1:
-            return check_filename(found[0])
-        if found:
-            some = ", ".join(found[:5]) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
-            raise InputError(f"{source}: which file? It has {some}; write hf:{source.location}/FILE")
-    raise NotFoundError(f"{source}: the repository holds no weight file ({', '.join(SUFFIXES)})")
+        target = self.cache.own / "files" / self.source.key / str(self.source.filename)
+        download = drive.download if self.source.kind == "drive" else transfer.download
+        download(self.source.location, target, asked=str(self.source), size=self.size)
+        return target, None
 
 
 def _sha256_in_name(file: Path) -> str | None:

@@ -11,7 +11,7 @@ import huggingface_hub.utils._http as hub_http
 import numpy as np
 import pytest
 
-from stylegan.weights.hub import transfer
+from stylegan.weights.hub import drive, patience
 from stylegan.weights.hub.client import Access, Fetched
 from stylegan.weights.hub.sources import Source
 
@@ -21,7 +21,7 @@ from ...hub_server import HubServer
 DATA = np.random.RandomState(0).bytes(20_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 NAME = "model.safetensors"
-FAST = transfer.Patience(wait=0.01, longest_wait=5, timeout=2, silence=2)
+FAST = patience.Patience(wait=0.01, longest_wait=5, timeout=2, silence=2)
 
 
 class _Hurry:
@@ -50,8 +50,8 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> _Hurry:
 def server(monkeypatch: pytest.MonkeyPatch, hurry: _Hurry) -> HubServer:
     """The local hub, empty; nobody waits long."""
     HUB.reset()
-    monkeypatch.setattr(transfer, "PATIENCE", FAST)
-    monkeypatch.setattr(transfer, "DRIVE_URL", f"{HUB.url}/uc?export=download&id=")
+    monkeypatch.setattr(patience, "PATIENCE", FAST)
+    monkeypatch.setattr(drive, "DRIVE_URL", f"{HUB.url}/uc?export=download&id=")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 1)
     monkeypatch.setattr(huggingface_hub.constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # Not all of the file at once.
     return HUB

@@ -21,7 +21,7 @@ import huggingface_hub.file_download
 import pytest
 
 from stylegan.errors import DownloadError, OfflineError
-from stylegan.weights.hub import transfer
+from stylegan.weights.hub import drive, failures, patience
 from stylegan.weights.hub.client import Access, fetch
 from stylegan.weights.hub.sources import Source
 from tests.hub_server import HubServer
@@ -97,8 +97,8 @@ def test_n5_offline_makes_no_request(
 
 
 def test_n5_refused_connections_of_plain_servers(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "PATIENCE", FAST)
-    monkeypatch.setattr(transfer, "DRIVE_URL", f"{closed_port()}/uc?id=")
+    monkeypatch.setattr(patience, "PATIENCE", FAST)
+    monkeypatch.setattr(drive, "DRIVE_URL", f"{closed_port()}/uc?id=")
     for source in (Source("url", f"{closed_port()}/{NAME}", NAME), Source("drive", "drive-id-0123", NAME)):
         with pytest.raises(OfflineError, match=f"not in the cache {access.cache.own}"):
             fetch(source, access)
@@ -191,7 +191,7 @@ def test_n8_a_full_disk_is_told_before_the_download(source: Source, server: HubS
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
 def test_n8_a_disk_that_fills_up_on_the_way(source: Source, disk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (disk / "other").write_bytes(bytes(50_000))
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
+    monkeypatch.setattr(failures.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
     with pytest.raises(DownloadError, match="is full"):
         fetch(source, Access(disk))
     assert left(Access(disk)) == [str(disk / "other")]
@@ -201,7 +201,7 @@ def test_n8_as_a_fault_of_the_file_layer(
     source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(transfer.shutil, "disk_usage", lambda path: SimpleNamespace(free=5))
+        patch.setattr(failures.shutil, "disk_usage", lambda path: SimpleNamespace(free=5))
         with pytest.raises(DownloadError, match=r"needs 20000 bytes and .* has 5 free; free 19995 bytes"):
             fetch(source, access, size=len(DATA))
     assert left(access) == []

@@ -14,10 +14,10 @@ import pytest
 from stylegan import Generator
 from stylegan.errors import DownloadError, IntegrityError, StyleGANError, UnsafeFileError, WeightsError
 from stylegan.weights import hub
-from stylegan.weights.hub import transfer
+from stylegan.weights.hub import patience
 from stylegan.weights.hub.client import Access, fetch
+from stylegan.weights.hub.patience import Pace, Patience, watch
 from stylegan.weights.hub.sources import Source
-from stylegan.weights.hub.transfer import Pace, Patience, watch
 from stylegan.weights.loading import read_weights
 from tests.hub_server import HubServer
 
@@ -43,7 +43,7 @@ ENDLESS = {
 @pytest.fixture
 def impatient(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The local hub, and nobody who waits for half a second."""
-    monkeypatch.setattr(transfer, "PATIENCE", replace(FAST, answer=0.4, silence=0.4, attempts=1))
+    monkeypatch.setattr(patience, "PATIENCE", replace(FAST, answer=0.4, silence=0.4, attempts=1))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
     return server
 

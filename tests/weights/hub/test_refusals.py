@@ -21,7 +21,7 @@ from stylegan.errors import (
     RateLimitError,
     UnsafeFileError,
 )
-from stylegan.weights.hub import transfer
+from stylegan.weights.hub import patience
 from stylegan.weights.hub.client import Access, fetch
 from stylegan.weights.hub.sources import Source
 from tests.hub_server import HubServer
@@ -194,7 +194,7 @@ def test_n4_the_clients_own_long_wait_is_cut_short(
 ) -> None:
     """A 429 on the file itself: the hub's client would sleep for an hour."""
     monkeypatch.setattr(hub_http, "time", time)
-    monkeypatch.setattr(transfer, "PATIENCE", replace(FAST, silence=0.5))
+    monkeypatch.setattr(patience, "PATIENCE", replace(FAST, silence=0.5))
     server.commit("user/repo", {NAME: DATA})
     server.fault("GET", NAME, answer(429, {"Retry-After": "3600"}), times=9)
     start = time.monotonic()
@@ -206,7 +206,7 @@ def test_n4_the_clients_own_long_wait_is_cut_short(
 def test_n4_a_server_that_falls_silent_is_left(
     source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "PATIENCE", replace(FAST, timeout=0.3, attempts=2, silence=1))
+    monkeypatch.setattr(patience, "PATIENCE", replace(FAST, timeout=0.3, attempts=2, silence=1))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     server.fault("GET", path_of(source), pause(1), times=99)
     start = time.monotonic()

@@ -15,7 +15,8 @@ from stylegan import cli
 from stylegan.errors import DownloadError, IntegrityError, NotFoundError, OfflineError, RateLimitError
 from stylegan.extractors.inception import fetch_inception
 from stylegan.weights import hub, manifest
-from stylegan.weights.fetching import WeightFile, fetch
+from stylegan.weights.fetching import fetch
+from stylegan.weights.files import WeightFile
 from stylegan.weights.hub.client import Access
 from stylegan.weights.hub.sources import Source
 
@@ -232,8 +233,8 @@ def test_offline(named: HubServer, access: Access) -> None:
 SCRIPT = """
 import sys
 from stylegan.weights.fetching import fetch
-from stylegan.weights.hub import Access, transfer
-transfer.DRIVE_URL = sys.argv[2]
+from stylegan.weights.hub import Access, drive
+drive.DRIVE_URL = sys.argv[2]
 with fetch("cats", access=Access(sys.argv[1])) as file:
     print(file.facts["sha256"][:64], file.source)
 """

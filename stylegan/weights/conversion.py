@@ -1,0 +1,92 @@
+"""Files in other formats -> a checkpoint: official pickles, torch.save files and safetensors of other ports.
+
+What was downloaded is converted once: the result is kept in the cache beside it.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import WeightsError
+from ..runtime.file_kinds import kind_of
+from ..runtime.tensor_files import read_tensors
+from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .files import Wanted, WeightFile
+from .formats.official import convert_official, with_average
+from .formats.official_pickle import OfficialNetwork, read_pickle
+from .formats.torch_files import read_torch_file
+from .hub import Access
+from .hub.cache import sha256_of
+from .ports import convert, unwrap
+from .ports.common import Request
+
+logger = logging.getLogger(__name__)
+
+# Part of the name of converted files: raise it whenever a reader changes what it returns.
+CONVERSION = 2
+
+
+def convert_file(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
+    """The wanted network of a file in another format; what was downloaded is converted the first time, and kept so.
+
+    access: its cache keeps it. Raises WeightsError if the file is malformed, unknown or holds no such network.
+    """
+    if file.fetched is None:
+        return wanted.check(_read(file.path, wanted), file)
+    cache = access.cache
+    kept = cache.own / "converted" / f"{file.fetched.sha256}-{wanted.key}-v{CONVERSION}.safetensors"
+    record = cache.recall(kept)
+    if record and record.is_current and not file.fetched.is_new:
+        return load_checkpoint(kept)
+    checkpoint = wanted.check(_read(file.path, wanted), file)
+    try:
+        save_checkpoint(kept, checkpoint)
+        cache.remember(kept, sha256_of(kept), source=f"converted from {file.source}", expected=None)
+    except OSError as error:  # A cache that cannot be written works too, only slower.
+        logger.info("the converted weights of %s could not be kept: %s", file.source, error)
+    return checkpoint
+
+
+def _read(path: Path, wanted: Wanted) -> Checkpoint:
+    """The wanted network of a file."""
+    kind = kind_of(path)
+    data: Any
+    if kind == "safetensors":
+        data, _ = read_tensors(path, error=WeightsError)
+    elif kind == "pickle":
+        networks, arrays = read_pickle(path)
+        if networks:
+            return _convert_networks(networks, arrays, path, wanted)
+        as_tensors = {part: {k: torch.from_numpy(np.array(v)) for k, v in own.items()} for part, own in arrays.items()}
+        data = as_tensors.pop("", {}) | as_tensors
+    else:
+        data = read_torch_file(path)
+    request = Request(path, wanted.resolution, wanted.network or "Gs", wanted.fused_from)
+    checkpoints = convert(unwrap(data, str(path)), request)
+    for checkpoint in checkpoints:
+        if checkpoint.network in wanted.classes:
+            return checkpoint
+    held = ", ".join(checkpoint.network for checkpoint in checkpoints)
+    raise WeightsError(f"{path}: holds no {wanted.classes[0]}; it has {held or 'nothing'}")
+
+
+def _convert_networks(
+    networks: Mapping[str, OfficialNetwork], beside: Mapping[str, Any], path: Path, wanted: Wanted
+) -> Checkpoint:
+    """One network of an official file; `beside`: the arrays that stand beside the networks."""
+    order = [wanted.network] if wanted.network else ["Gs", *networks]
+    # A file with a single network gives that one.
+    chosen = next((networks[name] for name in order if name in networks), None)
+    if chosen is None and len(networks) == 1:
+        (chosen,) = networks.values()
+    if chosen is None:
+        raise WeightsError(f"{path}: holds no network {wanted.network!r}; it has {', '.join(networks)}")
+    metadata: dict[str, Any] = {"name": path.stem, "source": f"{chosen.name} of {path.name}"}
+    try:
+        return convert_official(with_average(chosen, networks, beside, metadata), metadata)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error

@@ -1,0 +1,83 @@
+"""A file of weights on this computer, and what is wanted of it: plain data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import WeightsError
+from .checkpoint import Checkpoint, NetworkName
+from .hub import Fetched
+from .manifest import Entry
+
+_CLASSES: dict[NetworkName | None, tuple[str, ...]] = {
+    "G": ("Generator",),
+    "Gs": ("Generator",),
+    "D": ("Discriminator",),
+    None: ("Generator", "Discriminator"),
+}
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """A file of weights on this computer, and what is known of it."""
+
+    path: Path  # Under the name that it came with.
+    source: str  # Where it came from, for people.
+    config: Path | None = None  # The config.json that describes it, where its header does not.
+    model: str = ""  # The name of its folder or repository, where its own says nothing.
+    entry: Entry | None = None  # Of the manifest.
+    fetched: Fetched | None = None  # How it was downloaded; None = it was here.
+    sha256: str | None = None  # Of a bundled file.
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What to show of it, besides where it came from."""
+        if self.fetched is not None:
+            return {"sha256": self.fetched.shown_sha256}
+        return {} if self.sha256 is None else {"sha256": self.sha256}
+
+    @property
+    def terms(self) -> str | None:
+        """What is to be told of its licence, the first time that it is downloaded."""
+        if self.entry is None or self.fetched is None or not self.fetched.is_new or not self.entry.is_noncommercial:
+            return None
+        return f"{self.entry.name}: {self.entry.license} ({self.entry.license_url}). {self.entry.attribution}"
+
+
+# Raises WeightsError for a file that is not the one that was wanted.
+Check = Callable[[WeightFile], None]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a file, where it leaves a choice."""
+
+    network: NetworkName | None = "Gs"  # None = Gs, or the discriminator of a file without a generator.
+    resolution: int | None = None
+    fused_from: int = 128
+
+    @property
+    def key(self) -> str:
+        """Part of the name of a converted file."""
+        fused = "" if self.fused_from == 128 else f"-fused{self.fused_from}"
+        return f"{self.network or 'any'}-{self.resolution or 'any'}{fused}"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The networks that will do, the first one before the others."""
+        return _CLASSES[self.network]
+
+    def check(self, checkpoint: Checkpoint, file: WeightFile) -> Checkpoint:
+        """Return what a file holds. Raises WeightsError for another network or resolution: none stands in for it."""
+        if checkpoint.network not in self.classes:
+            raise WeightsError(
+                f"{file.source}: holds a {checkpoint.network}, expected a {self.classes[0]}, which it lacks"
+            )
+        made = checkpoint.config.get("img_resolution")
+        if self.resolution not in (None, made):
+            hint = "" if file.entry else "; leave the resolution out"
+            raise WeightsError(
+                f"{file.source}: its network is of {made}x{made}, not {self.resolution}x{self.resolution}{hint}"
+            )
+        return checkpoint

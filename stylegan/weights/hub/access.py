@@ -1,0 +1,62 @@
+"""How files are fetched, and what is known of one that was: plain data."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cache import Cache
+
+
+@dataclass(frozen=True)
+class Access:
+    """How files are fetched: the arguments of `from_pretrained`."""
+
+    cache_dir: str | os.PathLike[str] | None = None  # None = STYLEGAN_CACHE, or the hub client's cache.
+    token: str | bool | None = None  # Of the hub; None = the one of `hf auth login`, if any; False = none.
+    local_files_only: bool = False  # Use the cache alone.
+    force_download: bool = False  # Fetch even what is in the cache.
+    verify: bool = False  # Read cached files again, even if they seem unchanged.
+
+    @property
+    def cache(self) -> "Cache":
+        """The folders."""
+        from .cache import Cache  # Where they are, the hub's client says: bundled models need neither.
+
+        return Cache.open(self.cache_dir)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the network must not be used."""
+        if self.local_files_only:
+            return True
+        from huggingface_hub import constants
+
+        return bool(constants.HF_HUB_OFFLINE)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file of the cache, verified."""
+
+    path: Path  # The file itself, no link to it.
+    named: Path  # The same under its own name: the hub's client names files by their content, and links to them.
+    sha256: str
+    is_new: bool  # Whether it was fetched by this call.
+    expected: str | None  # The sha256, or its beginning, that the manifest or the hub named; None = neither did.
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether somebody named its sha256, or a part of it."""
+        return self.expected is not None
+
+    @property
+    def shown_sha256(self) -> str:
+        """The sha256, and what it was compared with if that is not another whole one."""
+        if self.expected is None:
+            return f"{self.sha256} (unverified: nobody named it)"
+        part = len(self.expected) < len(self.sha256)
+        return self.sha256 + (
+            f" (its first {len(self.expected)} digits were checked, no more are known)" if part else ""
+        )
