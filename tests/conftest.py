@@ -16,6 +16,7 @@ from torch import Tensor
 
 from stylegan import Discriminator, Generator, cli
 from stylegan.fast.native import native_kernels
+from stylegan.runtime.choices import RenderPath
 from stylegan.weights.loading import build_network, read_weights
 
 from .hub_server import HubServer
@@ -41,7 +42,7 @@ if not torch.cuda.is_available():
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 # How images are computed here, besides the plain path.
-FAST_PATHS = ["fast", "native"] if native_kernels() else ["fast"]
+FAST_PATHS: list[RenderPath] = ["fast", "native"] if native_kernels() else ["fast"]
 SHARED = ROOT.parent / "shared"
 
 

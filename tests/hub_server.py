@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
@@ -152,7 +153,7 @@ class HubServer:
         self.uploads: dict[str, bytes] = {}
         self.requests: list[tuple[str, str, str | None, float]] = []  # Method, path, Range, time.
         self.tokens: list[str | None] = []  # The header Authorization of each request.
-        self.faults: list[list] = []
+        self.faults: list[list[Any]] = []
 
     def commit(self, repo: str, files: dict[str, bytes], branch: str = "main") -> str:
         """Add a commit to a branch, and return its id."""
@@ -333,10 +334,10 @@ class _Handler(BaseHTTPRequestHandler):
         if "/preupload/" in path:
             files = json.loads(body)["files"]
             modes = ["regular" if f["path"].endswith((".json", ".md")) else "lfs" for f in files]
-            modes = [
+            told = [
                 {"path": f["path"], "uploadMode": m, "shouldIgnore": False} for f, m in zip(files, modes, strict=True)
             ]
-            return _json({"files": modes})
+            return _json({"files": told})
         if path.endswith(".git/info/lfs/objects/batch"):
             objects = [
                 {**o, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}}

@@ -101,7 +101,7 @@ def test_what_depends_on_weights_alone_is_computed_before(exported: Path) -> Non
     ],
     ids=["traditional", "conditional and growing"],
 )
-def test_every_kind_of_network_is_exported(tmp_path: Path, options: dict) -> None:
+def test_every_kind_of_network_is_exported(tmp_path: Path, options: dict[str, Any]) -> None:
     """The export itself compares with PyTorch; here the batch size differs from those that it tries."""
     G = tiny_generator(**options)
     mapping, synthesis, _ = export_onnx(G, tmp_path)
@@ -123,7 +123,7 @@ def test_a_network_that_came_out_wrong_is_not_written(
 @pytest.mark.parametrize(
     ("folder", "noise", "message"), [("a.onnx", "const", "a file's name"), ("a", "random", "one of 'const', 'input'")]
 )
-def test_wrong_arguments_are_refused(tmp_path: Path, tiny: Generator, folder: str, noise: str, message: str) -> None:
+def test_wrong_arguments_are_refused(tmp_path: Path, tiny: Generator, folder: str, noise: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         export_onnx(tiny, tmp_path / folder, noise=noise)
 

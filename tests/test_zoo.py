@@ -30,7 +30,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     about = {"description": "Cats", "resolution": 16, "dataset": "cats", "license": "MIT"}
     about |= {"license_url": "https://example.org/license", "tried": False, "zoo": True}
 
-    def file(name: str, **known: Any) -> dict:
+    def file(name: str, **known: Any) -> dict[str, Any]:
         source = {"url": f"{HUB.url}/plain/{name}"}
         return {"source": source, "filename": "cats.pth", "format": "port", "size": None, "sha256": None} | known
 

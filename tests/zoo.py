@@ -72,10 +72,9 @@ def note(path: Path, name: str, file: WeightFile, *, patch: Path) -> None:
     after = json.dumps(parsed, indent=2, ensure_ascii=False) + "\n"
     manifest.parse_manifest(after.encode(), where=path.name, bundled=path == MANIFEST)  # Nothing wrong is written.
     path.write_text(after)
-    lines = [text.splitlines(keepends=True) for text in (before, after)]
-    names = [f"{side}/stylegan/{path.name}" for side in "ab"]
+    old, new = (text.splitlines(keepends=True) for text in (before, after))
     with patch.open("a") as out:
-        out.writelines(difflib.unified_diff(*lines, *names))
+        out.writelines(difflib.unified_diff(old, new, f"a/stylegan/{path.name}", f"b/stylegan/{path.name}"))
 
 
 if __name__ == "__main__":

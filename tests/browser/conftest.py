@@ -74,7 +74,7 @@ class Browser:
         element.send_keys(Keys.CONTROL + "a")
         element.send_keys(str(text))
 
-    def put(self, selector: str, value: float) -> None:
+    def put(self, selector: str, value: float | str) -> None:
         """Give a slider or a field its whole value at once, on a still page.
 
         For about 30 ms after Gradio has first shown a control, it resets it.

@@ -3,11 +3,13 @@
 import json
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from stylegan import Generator
 from stylegan.editing import bundled_directions
@@ -66,8 +68,7 @@ def test_a_click_makes_a_new_face_whose_png_holds_its_settings(
     page.click("#save")
     file = tmp_path / f"seed{seed}.png"
     page.wait("download", file.exists)
-    with Image.open(file) as saved:
-        text = saved.text
+    text = PngImageFile(file).text
     assert (text["seed"], text["truncation_psi"], text["model"]) == (str(seed), "0.7", "faces-128")
     assert text["license"] == default.metadata["license"]
 
@@ -81,7 +82,7 @@ def test_settings_reach_the_picture(page: Browser, default: Generator) -> None:
         changed(page, before)
     before = source(page)
     page.click("#noise label:nth-child(2)")
-    settings = {"truncation_psi": -0.5, "truncation_cutoff": 4, "noise_mode": "random", "noise_seed": 0}
+    settings: dict[str, Any] = {"truncation_psi": -0.5, "truncation_cutoff": 4, "noise_mode": "random", "noise_seed": 0}
     check_same(changed(page, before), default.sample(seeds=[8], output_type="np", **settings)[0])
     assert page.run("return document.querySelectorAll('.toast-body').length") == 0
 
@@ -140,7 +141,7 @@ def check_every_control_beside_the_picture(browser: Browser) -> None:
     for tab, controls in ((2, ["#band-fine", "#layers label:last-child"]), (3, ["#position input[type=range]"])):
         browser.click(f"button[role=tab]:nth-child({tab})")
         for selector in controls:
-            browser.wait(selector, lambda selector=selector: exists(browser, selector))
+            browser.wait(selector, partial(exists, browser, selector))
             check_in_view(browser, PICTURE, selector)
 
 
@@ -214,7 +215,7 @@ def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser)
             pair = "[e.firstChild.data.trim(), e.children[0].innerText]"
             return dict(page.run(f"return [...document.querySelectorAll('#caption span')].map((e) => {pair})"))
 
-        page.wait("words", lambda words=words: set(told()) == words)
+        page.wait("words", partial(lambda words: set(told()) == words, words))
         assert told()["Noise"] == "random"
         labels = "[...document.querySelectorAll('#right [data-testid=block-info], #right label, #right legend')]"
         shown = page.run(f"return {labels}.filter((e) => e.checkVisibility()).map((e) => e.innerText.trim())")
@@ -297,7 +298,7 @@ def test_a_phone_shows_everything_in_its_width(phone: Browser, demo_address: str
     changed(phone, before)
 
 
-def ask(address: str, data: list) -> str:
+def ask(address: str, data: list[Any]) -> str:
     """What the demo answers a program that gives it values."""
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(f"{address}/gradio_api/call/picture", json.dumps({"data": data}).encode(), headers)

@@ -12,14 +12,15 @@ import pytest
 import torch
 from click.testing import Result
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from stylegan import Generator, images
 from stylegan.editing import bundled_directions, find_direction
-from stylegan.generator import DEFAULT_MODEL
 from stylegan.latents.directions import load_directions
 from stylegan.latents.files import Latents
 from stylegan.projection import align
 from stylegan.weights import manifest
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 from ..conftest import GOLDEN, ok
 
@@ -64,7 +65,7 @@ def test_edit_writes_a_strip_of_the_direction(run: Callable[..., Result], defaul
     middle, last = default.render(ends, output_type="np").astype(int)
     assert same(strip[-SIDE:, -SIDE:], last)
     assert same(strip[-SIDE:, -SIDE * 4 - 6 : -SIDE * 3 - 6], middle)
-    settings = Image.open("strip.png").text
+    settings = PngImageFile("strip.png").text
     assert settings["strengths"] == "[-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]"
     assert settings["directions"] == "['sefa:2']"
 

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,7 +28,7 @@ def images_of(path: Path) -> list[Image.Image]:
         return [Image.open(io.BytesIO(archive.read(name))) for name in names]
 
 
-def labels_of(path: Path) -> dict:
+def labels_of(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
         return json.loads(archive.read("labels.json"))
 

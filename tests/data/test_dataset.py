@@ -282,9 +282,9 @@ def test_shuffle_is_the_same_everywhere() -> None:
 
 def test_shuffle_leaves_the_global_generators_alone() -> None:
     np.random.seed(0)
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()
     shuffled_indices(50, 0, 50, seed=3)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)
 
 
 @pytest.mark.parametrize("arguments", [(0, 0, 1, 0), (5, -1, 1, 0), (5, 0, -1, 0), (5, 0, 1, -1), (5, 0, 1, 2**32)])

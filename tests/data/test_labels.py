@@ -3,6 +3,7 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,7 @@ from stylegan.training import TrainingConfig, train
 from ..training.tiny import TinyImages, run, tiny_config
 from .pictures import encoded, labels_of, make_zip, noise
 
-PAIRS = {"labels": [[f"00000/img{i:08d}.png", i % 3] for i in range(6)]}
+PAIRS: dict[str, list[Any]] = {"labels": [[f"00000/img{i:08d}.png", i % 3] for i in range(6)]}
 
 
 def data_zip(path: Path, labels: dict[str, object], *, slash: str = "/") -> Path:
@@ -99,7 +100,7 @@ def test_a_picture_with_two_labels_is_refused(tmp_path: Path) -> None:
 # Conditional training
 
 
-UNUSABLE = {
+UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "no file": ({}, "no labels.json or dataset.json is in it"),
     "null": ({"labels.json": {"labels": None}}, "are null"),
     "nulls": ({"labels.json": {"labels": {"00000/img00000000.png": None}}}, "label of every picture is null"),
@@ -187,7 +188,7 @@ def test_label_field_without_conditional_is_refused() -> None:
 @pytest.mark.parametrize("options", [{"labels": "file"}, {"label_field": "age"}], ids=str)
 @pytest.mark.parametrize("labels", [{}, {"labels.json": {"labels": None}}, {"labels.json": {"labels": {"x": 1}}}])
 def test_labels_that_were_asked_for_are_there_or_nothing_is_made(
-    tmp_path: Path, out: Path, labels: dict, options: dict
+    tmp_path: Path, out: Path, labels: dict[str, Any], options: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError, match="no labels"):
         prepare(data_zip(tmp_path, labels), out, **options)

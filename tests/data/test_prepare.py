@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,8 @@ from stylegan.data import prepare as prepare_module
 from stylegan.data.dataset import ImageDataset
 from stylegan.data.prepare import ffhq_order, prepare
 from stylegan.errors import DatasetError, InputError
+from stylegan.images.decoding import OutputFormat, decode
+from stylegan.images.encoding import encode
 
 from .pictures import BLUE, GREEN, RED, encoded, images_of, labels_of, make_zip, noise, nothing_left
 
@@ -56,11 +60,9 @@ def test_same_source_gives_the_same_bytes(pictures: Path, tmp_path: Path) -> Non
 def test_order_is_kept_when_early_pictures_take_longest(
     pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = prepare_module.decode
-
-    def slow(data: bytes, **options: object) -> object:
+    def slow(data: bytes, **options: Any) -> object:
         time.sleep(0.05 if data == (pictures / "0.png").read_bytes() else 0)
-        return real(data, **options)
+        return decode(data, **options)
 
     monkeypatch.setattr(prepare_module, "decode", slow)
     prepare(pictures, out, threads=3)
@@ -227,7 +229,8 @@ def test_ffhq_split(pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch) 
         file.rename(file.with_name(f"0000{file.name}"))
     monkeypatch.setattr(prepare_module, "FFHQ_IMAGES", 5)
     monkeypatch.setattr(prepare_module, "FFHQ_TRAIN", 3)
-    for split, expected in (("train", [0, 1, 2]), ("test", [3, 4]), ("all", range(5))):
+    parts: list[tuple[Any, Sequence[int]]] = [("train", [0, 1, 2]), ("test", [3, 4]), ("all", range(5))]
+    for split, expected in parts:
         report = prepare(pictures, out, split=split, overwrite=True)
         assert report.is_ffhq
         wanted = [np.asarray(noise(seed=i)).tolist() for i in expected]
@@ -274,15 +277,15 @@ def test_source_is_never_overwritten(tmp_path: Path) -> None:
 def test_interrupted_run_leaves_nothing(
     pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException | type[BaseException]
 ) -> None:
-    real, calls = prepare_module.encode, []
+    calls = []
 
-    def encode(image: Image.Image, format: str) -> bytes:
+    def fail(image: Image.Image, format: OutputFormat) -> bytes:
         calls.append(1)
         if len(calls) == 3:
             raise error
-        return real(image, format)
+        return encode(image, format)
 
-    monkeypatch.setattr(prepare_module, "encode", encode)
+    monkeypatch.setattr(prepare_module, "encode", fail)
     with pytest.raises(error if isinstance(error, type) else type(error)):
         prepare(pictures, out, threads=1)
     assert nothing_left(out)
@@ -352,7 +355,7 @@ def test_killed_run_leaves_no_output_and_the_next_run_cleans_up(pictures: Path, 
     ],
     ids=str,
 )
-def test_options_that_do_not_fit_are_refused(pictures: Path, out: Path, options: dict, message: str) -> None:
+def test_options_that_do_not_fit_are_refused(pictures: Path, out: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         prepare(pictures, out, **options)
     assert nothing_left(out)

@@ -5,6 +5,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def test_every_mode_is_converted_and_counted(tmp_path: Path, out: Path) -> None:
     size = (16, 16)
     expected = {}
 
-    def add(name: str, image: Image.Image, color: tuple[int, int, int], **options: object) -> None:
+    def add(name: str, image: Image.Image, color: tuple[int, int, int], **options: Any) -> None:
         image.save(folder / name, **options)
         expected[name] = color
 
@@ -183,7 +184,7 @@ def tiff_of_12_bits() -> bytes:
     ],
     ids=["sBIT", "12-bit TIFF", "MaxSampleValue", "PNG", "TIFF", "32-bit TIFF"],
 )
-def test_12_bits_fill_the_range_where_they_are_known(data: bytes, options: dict) -> None:
+def test_12_bits_fill_the_range_where_they_are_known(data: bytes, options: dict[str, Any]) -> None:
     picture = decode(data, channels=1, **options)
     assert np.abs(np.asarray(picture.image).astype(int) - EIGHT_BITS).max() <= 1
     assert picture.conversions == ("12-bit",)
@@ -248,7 +249,7 @@ def test_alpha_is_kept_where_it_is_asked_for(tmp_path: Path, out: Path) -> None:
     size = (16, 16)
     palette = Image.new("P", size, 1)
     palette.putpalette([0, 0, 0, 10, 200, 30])
-    kinds = {
+    kinds: dict[str, tuple[Image.Image, tuple[int, ...], dict[str, Any]]] = {
         "a.png": (Image.new("RGBA", size, (255, 0, 0, 51)), (255, 0, 0, 51), {}),
         "b.png": (Image.new("LA", size, (100, 50)), (100, 100, 100, 50), {}),
         "c.png": (palette, (10, 200, 30, 0), {"transparency": 1}),
@@ -265,7 +266,7 @@ def test_alpha_is_kept_where_it_is_asked_for(tmp_path: Path, out: Path) -> None:
     for image, (name, (_, color, _)) in zip(images_of(out), kinds.items(), strict=True):
         assert image.mode == "RGBA"
         # Colours count where they are seen.
-        assert np.abs(np.subtract(image.getpixel((3, 3)), color))[3 if color[3] == 0 else 0 :].max() <= 2, name
+        assert np.abs(np.asarray(image)[3, 3].astype(int) - color)[3 if color[3] == 0 else 0 :].max() <= 2, name
     ds = ImageDataset(out)
     assert ds.img_channels == 4
     assert ds.batch([0])[0][0, :, 0, 0].tolist() == [255, 0, 0, 51]
@@ -293,11 +294,13 @@ def wide() -> Image.Image:
 
 
 def test_pad_keeps_all_of_a_picture_between_black_bars(tmp_path: Path, out: Path) -> None:
-    source = make_zip(tmp_path / "a.zip", {"a.png": encoded(wide()), "b.png": encoded(wide().transpose(2))})
+    source = make_zip(
+        tmp_path / "a.zip", {"a.png": encoded(wide()), "b.png": encoded(wide().transpose(Image.Transpose.ROTATE_90))}
+    )
     report = prepare(source, out, fit="pad")
     assert (report.resolution, report.conversions, report.cropped) == (32, {"padded": 2}, 0)
     lying, standing = images_of(out)
-    for image in (lying, standing.transpose(4)):
+    for image in (lying, standing.transpose(Image.Transpose.ROTATE_270)):
         assert image.crop((0, 8, 32, 24)).tobytes() == wide().tobytes()
         assert image.crop((0, 0, 32, 8)).getcolors() == image.crop((0, 24, 32, 32)).getcolors() == [(256, (0, 0, 0))]
 

@@ -41,7 +41,7 @@ def arrays(pictures: list[Image.Image]) -> np.ndarray:
 def test_faces_are_those_of_sample_and_remember_as_much(studio: Studio, tiny: Generator) -> None:
     look = Look("tiny", truncation_psi=-0.5, truncation_cutoff=3, noise_mode="random", noise_seed=7)
     faces = studio.faces([3, 4], look)
-    settings = {"truncation_psi": -0.5, "truncation_cutoff": 3, "noise_mode": "random", "noise_seed": 7}
+    settings: dict[str, Any] = {"truncation_psi": -0.5, "truncation_cutoff": 3, "noise_mode": "random", "noise_seed": 7}
     expected = tiny.sample(seeds=[3, 4], **settings)
     assert (arrays(faces) == arrays(expected)).all()
     # The studio's network is another one's copy, from a file.
@@ -92,9 +92,9 @@ def test_classes_of_conditional_models(tmp_path: Path) -> None:
         (lambda s: s.faces(["1"], LOOK), "a seed must be an integer"),
         (lambda s: s.faces([2**32], LOOK), "a seed must be an integer"),
         (lambda s: s.faces([1], Look("tiny", truncation_psi=float("nan"))), "psi must be a number from -2 to 2"),
-        (lambda s: s.faces([1], Look("tiny", truncation_psi="1")), "psi must be a number"),
+        (lambda s: s.faces([1], Look("tiny", truncation_psi="1")), "psi must be a number"),  # type: ignore[arg-type]
         (lambda s: s.faces([1], Look("tiny", truncation_cutoff=7)), "the cutoff must be an integer from 0 to 6"),
-        (lambda s: s.faces([1], Look("tiny", noise_mode="loud")), "noise_mode must be one of"),
+        (lambda s: s.faces([1], Look("tiny", noise_mode="loud")), "noise_mode must be one of"),  # type: ignore[arg-type]
         (lambda s: s.faces([1], Look("tiny", noise_mode="random", noise_seed=-1)), "a seed must be an integer"),
         (lambda s: s.mix([1, 2], [6], LOOK), "a layer must be an integer from 0 to 5"),
         (lambda s: s.mix([1, 2], [0, 1, 2, 3, 4, 5] * 100, LOOK), "600 layers are more than tiny has: it has 6"),
@@ -110,12 +110,15 @@ def test_what_a_stranger_may_send_is_checked(studio: Studio, ask: Callable[..., 
 
 def answer(method: str, path: str, headers: dict[str, str], hosts: set[str] | None) -> int:
     """The status with which the guard answers; 200 where it lets a request through."""
-    sent: list = []
+    sent: list[Any] = []
 
-    async def app(scope, receive, send):
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def send(message):
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    async def send(message: Any) -> None:
         sent.append(message)
 
     scope = {
@@ -124,7 +127,7 @@ def answer(method: str, path: str, headers: dict[str, str], hosts: set[str] | No
         "path": path,
         "headers": [(key.encode(), value.encode()) for key, value in headers.items()],
     }
-    asyncio.run(Guard(app, hosts=hosts)(scope, None, send))
+    asyncio.run(Guard(app, hosts=hosts)(scope, receive, send))
     if sent[0]["status"] == 200:
         assert b"default-src 'self'" in dict(sent[0]["headers"])[b"content-security-policy"]
     return sent[0]["status"]

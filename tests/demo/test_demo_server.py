@@ -214,7 +214,11 @@ def test_a_second_signal_or_some_seconds_end_it_at_once(
 
 def eventually(condition: Any) -> bool:
     """Whether it becomes true within some seconds."""
-    return any(condition() or time.sleep(0.05) for _ in range(200))
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 # Without a server.

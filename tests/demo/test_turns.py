@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def take(session: str, function: Callable[[], object]) -> Callable[[Turns], asyn
 
 def test_calls_run_in_the_order_in_which_they_came() -> None:
     seen: list[int] = []
-    ends(*[take("a", lambda i=i: seen.append(i)) for i in range(8)])
+    ends(*[take("a", partial(seen.append, i)) for i in range(8)])
     assert seen == list(range(8))
 
 

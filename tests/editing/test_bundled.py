@@ -1,5 +1,7 @@
 """The directions that come with the bundled models: of those models, and doing what their names say."""
 
+from typing import Any
+
 import pytest
 import torch
 from click.testing import CliRunner
@@ -19,7 +21,7 @@ def faces(request: pytest.FixtureRequest) -> Generator:
 
 
 @pytest.fixture(scope="module")
-def classifiers() -> dict:
+def classifiers() -> dict[str, Any]:
     return {name: load_classifier(name) for name in ATTRIBUTES}
 
 
@@ -49,7 +51,7 @@ def test_they_are_those_of_the_model(faces: Generator) -> None:
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(
-    faces: Generator, classifiers: dict, ws: torch.Tensor, name: str
+    faces: Generator, classifiers: dict[str, Any], ws: torch.Tensor, name: str
 ) -> None:
     """Over the whole range of the direction; the numbers of 200 faces are in docs/measured-editing.md."""
     direction = find_direction(faces, name)
@@ -58,7 +60,7 @@ def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(
 
 @pytest.mark.parametrize(("name", "other"), [ATTRIBUTES, ATTRIBUTES[::-1]])
 def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same_length(
-    faces: Generator, classifiers: dict, ws: torch.Tensor, name: str, other: str
+    faces: Generator, classifiers: dict[str, Any], ws: torch.Tensor, name: str, other: str
 ) -> None:
     network = load_extractor("random-conv")
     direction = find_direction(faces, name)

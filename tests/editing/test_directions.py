@@ -68,7 +68,12 @@ def test_the_unit_of_strength_is_the_spread_of_w(tiny: Generator) -> None:
 def test_arguments_that_do_not_fit_are_refused(
     tiny: Generator, direction: Direction, change: dict[str, Any], message: str
 ) -> None:
-    arguments = {"ws": tiny.ws([1, 2]), "direction": direction, "strength": 1.0, "layers": None} | change
+    arguments: dict[str, Any] = {
+        "ws": tiny.ws([1, 2]),
+        "direction": direction,
+        "strength": 1.0,
+        "layers": None,
+    } | change
     with pytest.raises(InputError, match=message):
         tiny.edit(**arguments)
 

@@ -23,7 +23,7 @@ def test_they_solve_the_least_squares_problem(tiny: Generator) -> None:
     synthesis = tiny_generator().synthesis.double()
     ws = tiny.truncate(tiny.broadcast(sample_w(tiny, 50)), 0.7).double()
     step = 1e-4 * torch.eye(tiny.w_dim, dtype=torch.float64)
-    matrix, mean = np.zeros((24, 24)), None
+    matrix, mean = np.zeros((24, 24)), np.zeros(24)
     for score in functions.values():
         with torch.no_grad():
             rows = [
@@ -31,7 +31,7 @@ def test_they_solve_the_least_squares_problem(tiny: Generator) -> None:
             ]
             g = (torch.stack(rows) / score(synthesis(ws)).std())[:40].numpy()
         matrix += g.T @ g / 40
-        mean = g.mean(0) if mean is None else mean
+        mean = mean if mean.any() else g.mean(0)
     matrix += 0.01 * np.linalg.inv(np.cov(sample_w(tiny).double().numpy().T))
     expected = np.linalg.solve(matrix, mean)
     assert found.vector.numpy() == pytest.approx(expected / np.linalg.norm(expected), abs=1e-3)
@@ -100,5 +100,6 @@ def test_the_range_moves_the_score_by_a_deviation_and_a_half(tiny: Generator) ->
     ],
 )
 def test_what_gives_no_direction_is_refused(tiny: Generator, arguments: dict[str, Any], message: str) -> None:
+    settings: dict[str, Any] = {"classifiers": RED, "samples": 50, "progress": False} | arguments
     with pytest.raises(InputError, match=message):
-        gradient_directions(tiny, **{"classifiers": RED, "samples": 50, "progress": False} | arguments)
+        gradient_directions(tiny, **settings)

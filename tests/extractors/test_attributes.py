@@ -74,6 +74,8 @@ def test_classifiers_say_where_they_come_from_and_how_well_they_do(classifier: A
 def test_held_out_pictures_are_told_as_stated() -> None:
     """The script's own split: its figures are those of the weights that are shipped."""
     spec = importlib.util.spec_from_file_location("train", ROOT / "models" / "attributes" / "train.py")
+    assert spec
+    assert spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     dataset = script.ImageDataset(FACES, resolution=64, label_field="gender", memory_limit=0, progress=False)

@@ -18,6 +18,8 @@ from stylegan.fast import bands, choice, convolution, renderer
 from stylegan.fast.graphs import Graphs
 from stylegan.fast.prepared import Fingerprint, prepare
 from stylegan.fast.torch_kernels import TorchKernels
+from stylegan.fast.workspace import Workspace
+from stylegan.runtime.choices import RenderPath
 from stylegan.runtime.cuda_graphs import MAX_GRAPHS
 
 from ..conftest import in_threads
@@ -108,7 +110,7 @@ def test_changed_weights_are_captured_anew(gpu: Again) -> None:
     G = generator()
     for scale in (1, -2, 3):
         with torch.no_grad():
-            G.synthesis.layers[3].source.weight.mul_(scale)
+            G.synthesis.layers[3].source.get_parameter("weight").mul_(scale)
         expected = on(G, "plain", G.ws([1]))
         G.path = "fast"
         for _ in range(3):
@@ -247,7 +249,7 @@ def test_float16_holds_features_of_any_size(options: dict[str, Any]) -> None:
     G = generator(**options)
     if not {"use_instance_norm", "instance_norm_epsilon"} & set(options):
         for i, factor in ((3, 2.0**15), (4, 2.0**-8)):
-            layer = G.synthesis.layers[i]
+            layer: Any = G.synthesis.layers[i]
             layer.source.weight_gain *= factor
             for tensor in (layer.bias, layer.noise_strength):
                 if tensor is not None:
@@ -267,7 +269,7 @@ def on_meta(part: Any) -> Any:
         return type(part)(on_meta(p) for p in part)
     if isinstance(part, dict):
         return {key: on_meta(p) for key, p in part.items()}
-    if is_dataclass(part):
+    if is_dataclass(part) and not isinstance(part, type):
         return replace(part, **{f.name: on_meta(getattr(part, f.name)) for f in fields(part)})
     return part
 
@@ -281,7 +283,7 @@ def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch: pytest.Monke
     noise = [m.to("meta") for m in G.noise(1)]
     for name in ("tensor", "as_tensor", "from_numpy"):
         monkeypatch.setattr(torch, name, lambda *args, **settings: pytest.fail("sends values"))
-    bands.Call(TorchKernels(), renderer.Workspace()).render(network, ws, noise, [img])
+    bands.Call(TorchKernels(), Workspace()).render(network, ws, noise, [img])
 
 
 def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(
@@ -336,7 +338,7 @@ CUDA_PATHS = ["plain", "fast", "native"]
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS)
 @pytest.mark.parametrize("name", OPTIONS)
-def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: str, name: str) -> None:
+def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: RenderPath, name: str) -> None:
     G = generator(**OPTIONS[name])
     ws = G.ws(range(5), truncation_psi=1)
     expected = on(G, "plain", ws)
@@ -348,7 +350,7 @@ def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: str, name: str) ->
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-4), ("float16", 0.01), ("bfloat16", 0.03)])
-def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: str, limit: float) -> None:
+def test_cuda_replays_equal_the_first_call(faces: Generator, path: RenderPath, dtype: str, limit: float) -> None:
     G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
     ws = G.ws(range(4))
     images = [G.synthesis(ws) for _ in range(4)]
@@ -361,7 +363,7 @@ def test_cuda_replays_equal_the_first_call(faces: Generator, path: str, dtype: s
 
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str) -> None:
+def test_cuda_threads_on_their_own_streams_get_their_own_images(path: RenderPath) -> None:
     G = generator().to("cuda")
     ws = [G.ws([seed]) for seed in range(4)]
     expected = [on(G, "plain", w).cpu() for w in ws]
@@ -381,14 +383,14 @@ def test_cuda_threads_on_their_own_streams_get_their_own_images(path: str) -> No
 
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_notices_changed_weights_and_gives_memory_back(path: str) -> None:
+def test_cuda_notices_changed_weights_and_gives_memory_back(path: RenderPath) -> None:
     G = generator().to("cuda")
     G.path = path
     ws = G.ws([1])
     for _ in range(3):
         G.synthesis(ws)
     with torch.no_grad():
-        G.synthesis.layers[3].source.weight.mul_(-2)
+        G.synthesis.layers[3].source.get_parameter("weight").mul_(-2)
     after = [G.synthesis(ws) for _ in range(3)]
     held = torch.cuda.memory_allocated()
     G.release_memory()
@@ -399,7 +401,7 @@ def test_cuda_notices_changed_weights_and_gives_memory_back(path: str) -> None:
 
 @needs_gpu
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_is_never_waited_for_within_a_call(path: str) -> None:
+def test_cuda_is_never_waited_for_within_a_call(path: RenderPath) -> None:
     G = generator().to("cuda")
     G.path = path
     ws = G.ws([1])

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -93,7 +93,7 @@ def test_only_float32_networks_in_evaluation_mode_turn_it_off(tiny: Generator, m
         (Generator(img_resolution=8).train(), OnGpu(), []),
     ):
         taken.clear()
-        with full_float32(network, x):
+        with full_float32(network, cast(Any, x)):
             pass
         assert taken == expected
 

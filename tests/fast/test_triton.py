@@ -24,7 +24,7 @@ from ..conftest import ROOT
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 TYPES = [torch.float32, torch.bfloat16, torch.float16]
 # Of rows, in features of that type: rounding alone differs.
-TOLERANCE: dict[torch.dtype, dict[str, float]] = {
+TOLERANCE: dict[torch.dtype, dict[str, Any]] = {
     torch.float32: {"rtol": 1e-5, "atol": 1e-5},
     torch.bfloat16: {"rtol": 1e-2, "atol": 1e-5},
     torch.float16: {"rtol": 2e-3, "atol": 1e-5},

@@ -9,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from stylegan import Generator, cli, figures
 from stylegan.errors import InputError
@@ -17,7 +18,7 @@ from stylegan.figures.layout import text
 
 from ..conftest import tiny_generator
 
-SMALL = {"size": 16}
+SMALL: dict[str, Any] = {"size": 16}
 ALL = {
     "style-mixing": lambda G, **options: figures.style_mixing(G, sources_a=[1, 2], coarse=[7], **options),
     "noise": lambda G, **options: figures.noise_examples(G, realizations=6, **options),
@@ -41,7 +42,7 @@ def find(figure: Image.Image, tile: Image.Image) -> tuple[int, int]:
 
 
 def test_style_mixing_takes_one_band_from_the_left_and_all_else_from_above(tiny: Generator) -> None:
-    sources = {"coarse": [7, 8], "middle": [9], "fine": [10]}
+    sources: dict[str, Any] = {"coarse": [7, 8], "middle": [9], "fine": [10]}
     figure = figures.style_mixing(tiny, sources_a=[1, 2], **sources, **SMALL)
     layers = {"coarse": [0, 1], "middle": [2, 3], "fine": [4, 5]}  # 4x4, 8x8 and 16x16
     a = tiny.ws([1, 2], truncation_psi=1)
@@ -115,7 +116,7 @@ def test_noise_layers_are_all_fine_coarse_and_none_from_left_to_right(tiny: Gene
     assert all(abs(effect - 128).mean() > 2 for effect in effects[:-1])
 
 
-def _pil(G: Generator, ws: torch.Tensor, noise: list) -> list[Image.Image]:
+def _pil(G: Generator, ws: torch.Tensor, noise: list[Any]) -> list[Image.Image]:
     from stylegan import images
 
     return images.to_pil(G.synthesis(ws, noise=noise))
@@ -145,7 +146,7 @@ def test_figures_are_deterministic_and_remember_how_they_were_made(tiny: Generat
     first, again = ALL[name](tiny, **SMALL), ALL[name](tiny, **SMALL)
     assert first.tobytes() == again.tobytes()
     first.save(tmp_path / "figure.png")
-    text = Image.open(tmp_path / "figure.png").text
+    text = PngImageFile(tmp_path / "figure.png").text
     assert text["figure"] == name
     assert {"model", "Software"} <= text.keys()
 

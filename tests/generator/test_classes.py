@@ -15,6 +15,7 @@ from stylegan.images.grids import resize
 from stylegan.images.settings import recall
 from stylegan.latents.samples import sample_w
 from stylegan.projection.start import average_start
+from stylegan.runtime.choices import Space
 
 from ..conftest import ok, tiny_generator
 
@@ -64,7 +65,7 @@ def test_a_folder_has_the_class_of_each_seed_and_is_resumed(animals: Generator) 
 
 @pytest.mark.parametrize("seeds", ["3,4,5", "4,4,4"])
 @pytest.mark.parametrize("space", ["w", "z"])
-def test_a_video_walks_from_class_to_class(animals: Generator, seeds: str, space: str) -> None:
+def test_a_video_walks_from_class_to_class(animals: Generator, seeds: str, space: Space) -> None:
     command = f"video --seeds {seeds} --label cat,2,dog --seconds 1 --fps 6 --space {space} --size 64 --out a.webp"
     ok(run(command))
     numbers = [int(seed) for seed in seeds.split(",")]
@@ -73,8 +74,8 @@ def test_a_video_walks_from_class_to_class(animals: Generator, seeds: str, space
         frames = [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(video)]
     for frame, expected in zip(frames, walk, strict=True):
         assert abs(frame - np.asarray(expected)).mean() < 8
-    for frame, key in zip(walk[::2], animals.sample(seeds=numbers, labels=[0, 2, 1]), strict=True):
-        assert abs(np.asarray(frame).astype(int) - np.asarray(resize(key, 64))).max() <= 2
+    for shown, key in zip(walk[::2], animals.sample(seeds=numbers, labels=[0, 2, 1]), strict=True):
+        assert abs(np.asarray(shown).astype(int) - np.asarray(resize(key, 64))).max() <= 2
     assert (np.asarray(walk[1]) != np.asarray(walk[0])).any()
     assert recall("a.webp")["labels"] == "['cat', 2, 'dog']"
 

@@ -4,7 +4,7 @@ import ast
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -20,6 +20,7 @@ from stylegan.metrics.path_length import Path as LatentPath
 from stylegan.metrics.path_length import path_lengths
 from stylegan.projection.refine import refine_step
 from stylegan.runtime import device as placement
+from stylegan.runtime.choices import RenderPath
 from stylegan.weights.checkpoint import load_checkpoint
 
 from ..conftest import FAST_PATHS, GOLDEN, ROOT, tiny_generator
@@ -46,7 +47,7 @@ def default_device(device: str) -> Iterator[None]:
         torch.set_default_device(None)
 
 
-STATES: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
+STATES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
     "float64": lambda: default_dtype(torch.float64),
     "float16": lambda: default_dtype(torch.float16),
     "bfloat16": lambda: default_dtype(torch.bfloat16),
@@ -58,7 +59,7 @@ STATES: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
 
 
 @pytest.fixture(params=STATES)
-def state(request: pytest.FixtureRequest) -> contextlib.AbstractContextManager:
+def state(request: pytest.FixtureRequest) -> contextlib.AbstractContextManager[object]:
     """A global state of torch to work in."""
     return STATES[request.param]()
 
@@ -83,7 +84,7 @@ def assert_equal(given: list[Tensor], expected: list[Tensor]) -> None:
 @pytest.mark.parametrize("path", ["plain", *FAST_PATHS, "auto"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_images_do_not_change_whenever_the_model_was_loaded(
-    state: contextlib.AbstractContextManager, path: str, dtype: str, tmp_path: Path
+    state: contextlib.AbstractContextManager[object], path: RenderPath, dtype: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "tiny.safetensors"
     tiny_generator().save(file)
@@ -97,7 +98,7 @@ def test_images_do_not_change_whenever_the_model_was_loaded(
     assert not any(t.is_inference() for t in after.state_dict().values())
 
 
-def test_official_files_and_discriminators_are_read_alike(state: contextlib.AbstractContextManager) -> None:
+def test_official_files_and_discriminators_are_read_alike(state: contextlib.AbstractContextManager[object]) -> None:
     file = GOLDEN / "T" / "network_nosrc.pkl"
     G, D = Generator.from_pretrained(file), Discriminator.from_pretrained(file)
     labels = [0] if G.label_dim else None
@@ -109,8 +110,8 @@ def test_official_files_and_discriminators_are_read_alike(state: contextlib.Abst
         assert_equal([given, D(given, G.label_vectors(labels, 1))], [expected, score])
 
 
-def networks() -> list[torch.nn.Module]:
-    small = {"fmap_max": 16}
+def networks() -> list[Generator | Discriminator]:
+    small: dict[str, Any] = {"fmap_max": 16}
     return [
         Generator(z_dim=24, w_dim=24, img_resolution=16, synthesis=small, mapping={"hidden_dim": 24}),
         Discriminator(img_resolution=16, **small),
@@ -118,7 +119,7 @@ def networks() -> list[torch.nn.Module]:
 
 
 def test_new_weights_and_what_is_saved_of_them_do_not_change(
-    state: contextlib.AbstractContextManager, tmp_path: Path
+    state: contextlib.AbstractContextManager[object], tmp_path: Path
 ) -> None:
     expected = networks()
     expected[0].save(tmp_path / "expected.safetensors")
@@ -131,7 +132,9 @@ def test_new_weights_and_what_is_saved_of_them_do_not_change(
     assert_same(saved[0].state_dict, saved[1].state_dict)
 
 
-def test_directions_and_extractors_do_not_change(state: contextlib.AbstractContextManager, tiny: Generator) -> None:
+def test_directions_and_extractors_do_not_change(
+    state: contextlib.AbstractContextManager[object], tiny: Generator
+) -> None:
     img = torch.linspace(-1, 1, 2 * 3 * 16 * 16).view(2, 3, 16, 16)
 
     def found() -> list[Tensor]:
@@ -153,7 +156,13 @@ def test_directions_and_extractors_do_not_change(state: contextlib.AbstractConte
 @pytest.mark.parametrize("name", [name for name in STATES if name != "inference mode"])
 def test_training_does_not_change(name: str, tmp_path: Path) -> None:
     dataset = TinyImages()
-    settings = {"dataset": dataset, "augment": "ada", "mirror": True, "kimg": 0.024, "channels_last": True}
+    settings: dict[str, Any] = {
+        "dataset": dataset,
+        "augment": "ada",
+        "mirror": True,
+        "kimg": 0.024,
+        "channels_last": True,
+    }
     expected = run(tmp_path / "a", **settings).state
     with STATES[name]():
         given = run(tmp_path / "b", **settings).state
@@ -232,7 +241,7 @@ class NoFloat64(torch.utils._python_dispatch.TorchDispatchMode):
 def mps(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     monkeypatch.setattr(placement, "WITHOUT_FLOAT64", {"meta"})
     monkeypatch.setattr(Tensor, "cpu", lambda x: torch.zeros(x.shape, dtype=x.dtype))
-    with NoFloat64():
+    with NoFloat64():  # type: ignore[no-untyped-call]
         yield torch.device("meta")
 
 
@@ -248,7 +257,7 @@ def test_refinement_works_without_float64(mps: torch.device) -> None:
 
 
 @pytest.mark.parametrize("space", ["z", "w"])
-def test_path_lengths_work_without_float64(mps: torch.device, space: str) -> None:
+def test_path_lengths_work_without_float64(mps: torch.device, space: Literal["z", "w"]) -> None:
     class Model:
         dtype, device, label_dim = torch.float32, mps, 0
 
@@ -276,7 +285,8 @@ def test_path_lengths_work_without_float64(mps: torch.device, space: str) -> Non
         def synthesize(self, ws: Tensor, noise: None) -> Tensor:
             return self.G.synthesis(ws, noise)
 
-    lengths = path_lengths(Images(), lambda a, b: (a - b).square().sum((1, 2, 3)), LatentPath(space, ends=True), [0, 1])
+    images: Any = Images()
+    lengths = path_lengths(images, lambda a, b: (a - b).square().sum((1, 2, 3)), LatentPath(space, ends=True), [0, 1])
     assert lengths.shape == (2,)
 
 

@@ -109,7 +109,7 @@ def test_kernel_distance_of_two_points_each_by_hand() -> None:
     """Kernel (xy + 1)^3 in one dimension: k(0, 1) = 1, k(2, 3) = 343, across 1, 1, 27, 64."""
     a, b = torch.tensor([[0.0], [1.0]]), torch.tensor([[2.0], [3.0]])
     expected = 1 + 343 - 2 * (1 + 1 + 27 + 64) / 4
-    assert kernel_distance(a, b, subsets=3) == (pytest.approx(expected), pytest.approx(0))
+    assert kernel_distance(a, b, subsets=3) == pytest.approx((expected, 0))
 
 
 def test_kernel_distance_is_unbiased() -> None:
@@ -136,7 +136,7 @@ def test_precision_and_recall_are_those_of_torch_fidelity(pair: tuple[Tensor, Te
     precision, recall = prc.calculate_precision_recall_full(fake.double(), real.double())
     found = precision_recall(real, fake)
     assert 0.02 < min(precision, recall) < 0.98
-    assert (found.precision, found.recall) == (pytest.approx(precision, abs=1e-6), pytest.approx(recall, abs=1e-6))
+    assert (found.precision, found.recall) == pytest.approx((precision, recall), abs=1e-6)
 
 
 @pytest.mark.parametrize("neighbours", [1, 3, 5])
@@ -148,7 +148,7 @@ def test_precision_and_recall_are_those_of_a_loop_over_all_points(neighbours: in
         return float(np.mean([any((p - m).norm() <= r for m, r in zip(members, radii, strict=True)) for p in points]))
 
     found = precision_recall(real, fake, neighbours=neighbours)
-    assert (found.precision, found.recall) == (pytest.approx(share(fake, real)), pytest.approx(share(real, fake)))
+    assert (found.precision, found.recall) == pytest.approx((share(fake, real), share(real, fake)))
 
 
 def test_blocks_of_rows_do_not_change_precision_and_recall(

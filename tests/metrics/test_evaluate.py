@@ -21,7 +21,9 @@ from stylegan.extractors import load_extractor
 from stylegan.images.convert import from_uint8, to_uint8
 from stylegan.metrics import Settings, evaluate, features, frechet_distance
 from stylegan.metrics.images import Images, labels_for
-from stylegan.metrics.names import Metric, parse_metric, parse_metrics
+from stylegan.metrics.metric import Metric
+from stylegan.metrics.names import parse_metric, parse_metrics
+from stylegan.weights.hub.cache import Cache
 
 from ..conftest import ROOT, tiny_generator
 from .tiny import tiny_pictures, tiny_settings, values, well_spread
@@ -45,7 +47,7 @@ def G() -> Generator:
 
 
 @pytest.fixture(scope="module")
-def result(G: Generator, pictures: Path, cache: Path) -> dict:
+def result(G: Generator, pictures: Path, cache: Path) -> dict[str, Any]:
     before = torch.random.get_rng_state()
     found = evaluate(G, tiny_settings(pictures, cache), progress=False)
     assert torch.equal(before, torch.random.get_rng_state())
@@ -53,7 +55,7 @@ def result(G: Generator, pictures: Path, cache: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def numbers(result: dict) -> dict[str, float]:
+def numbers(result: dict[str, Any]) -> dict[str, float]:
     return {name: entry["value"] for name, entry in result["metrics"].items()}
 
 
@@ -66,7 +68,7 @@ def test_every_metric_has_a_value(numbers: dict[str, float]) -> None:
     assert numbers["ls_w24"] >= 1
 
 
-def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result: dict, G: Generator) -> None:
+def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result: dict[str, Any], G: Generator) -> None:
     assert json.loads(json.dumps(result)) == result
     assert result["extractor"] == result["distance"]
     assert result["extractor"]["name"] == "random-conv"
@@ -98,7 +100,7 @@ def test_fid_is_that_of_the_images_that_sample_makes(
     )
     fake = network.features(from_uint8(to_uint8(img)))
     real = features.RealFeatures(
-        pictures, network, resolution=16, cache=features.Cache.open(cache), progress=False
+        pictures, network, resolution=16, cache=Cache.open(cache), progress=False
     ).dataset.batch(range(20))[0]
     expected = frechet_distance(network.features(from_uint8(real)), fake)
     assert numbers["fid24"] == pytest.approx(expected, rel=1e-4)
@@ -146,6 +148,7 @@ def test_fewer_images_are_the_first_ones(G: Generator, pictures: Path, cache: Pa
 def test_noise_is_not_drawn_as_z_is(G: Generator) -> None:
     images = Images(G)
     z, noise = images.z([3]), images.noise([3])
+    assert noise
     assert not torch.allclose(noise[0].flatten(), z.flatten()[:16])
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from stylegan.errors import InputError
 from stylegan.metrics.tables import TABLES, make_table
 
 
-def result(num_latents: int = 1, extractor: str = "st-lpips-vgg", **values: float) -> dict:
+def result(num_latents: int = 1, extractor: str = "st-lpips-vgg", **values: float) -> dict[str, Any]:
     return {
         "format": 1,
         "metrics": {name: {"value": value, "images": 1000} for name, value in values.items()},

@@ -35,7 +35,7 @@ def tiny_pictures(folder: Path, n: int = 20, size: int = 16, *, seed: int = 0) -
     return folder
 
 
-def tiny_settings(data: Path, cache_dir: Path, **options: Any) -> Settings:
+def tiny_settings(data: Path | None, cache_dir: Path | None, **options: Any) -> Settings:
     defaults = {"metrics": METRICS, "extractor": "random-conv", "distance": "random-conv", "classifiers": [Bright()]}
     return Settings(data=data, cache_dir=cache_dir, **{**defaults, **options})
 
@@ -48,6 +48,7 @@ def values(G: Generator, settings: Settings, **options: Any) -> dict[str, float]
 def well_spread() -> Generator:
     """A tiny generator whose images differ, so that no rounding is blown up."""
     G = tiny_generator()
-    const = G.synthesis.layers[0].source.const
+    source: Any = G.synthesis.layers[0].source
+    const: Tensor = source.const
     const.copy_(torch.randn(const.shape, generator=torch.Generator().manual_seed(3)))
     return G

@@ -18,6 +18,7 @@ from stylegan.jobs import Job, write_folder, write_tars
 from stylegan.latents.ranges import SeedRanges
 from stylegan.metrics.images import Images
 from stylegan.projection import load_photo, project
+from stylegan.runtime.choices import RenderPath
 
 from ..conftest import FAST_PATHS, ok, tiny_generator
 from ..projection.conftest import Blocks
@@ -25,7 +26,7 @@ from ..projection.conftest import Blocks
 ALPHA = [2, 4]
 
 
-@pytest.fixture(scope="module", params=MODES, ids=MODES.values())
+@pytest.fixture(scope="module", params=MODES, ids=list(MODES.values()))
 def G(request: pytest.FixtureRequest) -> Generator:
     return tiny_generator(img_channels=request.param)
 
@@ -51,10 +52,11 @@ def test_samples_have_the_mode_and_the_values_of_the_channels(G: Generator) -> N
 
 @pytest.mark.parametrize("path", FAST_PATHS)
 @pytest.mark.parametrize("channels", [1, 2, 4, 5])
-def test_every_path_computes_any_number_of_channels(path: str, channels: int) -> None:
+def test_every_path_computes_any_number_of_channels(path: RenderPath, channels: int) -> None:
     G = tiny_generator(img_channels=channels)
     images = []
-    for G.path in ("plain", path):
+    paths: list[RenderPath] = ["plain", path]
+    for G.path in paths:
         images.append(G.sample(3, output_type="pt"))
     assert images[0].shape == (3, channels, 16, 16)
     torch.testing.assert_close(images[1], images[0], rtol=1e-4, atol=1e-4)

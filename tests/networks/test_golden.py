@@ -58,7 +58,7 @@ def assert_right(G: Generator, ws: Tensor, expected: Tensor, **options: Any) -> 
     assert official.abs().max() <= limit_of(expected)
     assert official.square().mean().sqrt() <= 5e-5 * truth.std()
     # Single values vary more than their mean: with AVX2, one of 256x256 is off by 2e-4, and none of the official ones.
-    assert ours.abs().max() <= max(limit_of(expected), 3 * official.abs().max())
+    assert ours.abs().max().item() <= max(limit_of(expected), 3 * official.abs().max().item())
     assert ours.square().mean().sqrt() <= 2 * official.square().mean().sqrt()
 
 
@@ -192,7 +192,9 @@ def test_every_activation(golden_t: Golden) -> None:
 def test_weights_at_run_time(golden_t: Golden) -> None:
     """The constants of the equalized learning rate, layer by layer, not only in their product."""
     G: SynthesisNetwork = golden_t.Gs.synthesis
-    dense, conv, up = golden_t.Gs.mapping.layers[0], G.layers[1].source, G.layers[2].source
+    dense: Any = golden_t.Gs.mapping.layers[0]
+    conv: Any = G.layers[1].source
+    up: Any = G.layers[2].source
     # Official layouts: dense [in, out], conv [kh, kw, in, out].
     for key, ours in {
         "Dense0/mul": dense.scaled_weight().T,

@@ -1,6 +1,7 @@
 """The networks: sizes, options, operators against their plain definitions, errors."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ def test_same_seed_same_initial_weights_and_the_global_state_is_untouched() -> N
     assert torch.equal(before, torch.get_rng_state())
     for key, value in a.state_dict().items():
         assert torch.equal(value, b.state_dict()[key])
-    assert not torch.equal(a.mapping.layers[0].weight, c.mapping.layers[0].weight)
+    assert not torch.equal(next(a.mapping.parameters()), next(c.mapping.parameters()))
 
 
 @pytest.mark.parametrize("equalized_lr", [True, False])
@@ -189,8 +190,8 @@ def test_initial_weights(equalized_lr: bool) -> None:
     torch.testing.assert_close(conv.weight.std().item(), 1.0 if equalized_lr else (2 / 576) ** 0.5, rtol=0.05, atol=0)
     assert (G.layers[0].source.const == 1).all()
     assert (G.layers[0].noise_strength == 0).all()
-    mapping = MappingNetwork(equalized_lr=equalized_lr).layers[0]
-    torch.testing.assert_close(mapping.scaled_weight().std().item(), (2 / 512) ** 0.5, rtol=0.05, atol=0)
+    layer: Any = MappingNetwork(equalized_lr=equalized_lr).layers[0]
+    torch.testing.assert_close(layer.scaled_weight().std().item(), (2 / 512) ** 0.5, rtol=0.05, atol=0)
 
 
 def test_a_typo_in_an_argument_raises() -> None:
@@ -203,7 +204,7 @@ def test_a_typo_in_an_argument_raises() -> None:
 def test_errors_name_what_was_expected(tiny: Generator) -> None:
     w = tiny.mapping(tiny.z([0]))
     D = Discriminator(img_resolution=16, fmap_base=64, fmap_max=8, mbstd_group_size=4)
-    for call, message in [
+    cases: list[tuple[Callable[[], object], str]] = [
         (lambda: tiny.mapping(torch.zeros(2, 5)), r"z must be \[N, 24\], got \[2, 5\]"),
         (lambda: tiny.mapping(tiny.z([0]), torch.zeros(1, 3)), "unconditional"),
         (lambda: tiny_generator(label_dim=3).mapping(tiny.z([0])), "labels=0 .in commands, --label 0."),
@@ -215,9 +216,10 @@ def test_errors_name_what_was_expected(tiny: Generator) -> None:
         (lambda: D(torch.zeros(1, 3, 8, 8)), r"img must be \[N, 3, 16, 16\], got \[1, 3, 8, 8\]"),
         (lambda: D(torch.zeros(6, 3, 16, 16)), "divisible by, mbstd_group_size 4; got 6"),
         (lambda: MappingNetwork(num_layers=0, w_dim=7), "w_dim must equal"),
-        (lambda: MappingNetwork(nonlinearity="gelu"), "one of 'lrelu', 'relu'"),
+        (lambda: MappingNetwork(nonlinearity="gelu"), "one of 'lrelu', 'relu'"),  # type: ignore[arg-type]
         (lambda: SynthesisNetwork(img_resolution=8, blur_filter=[1, -1]), "blur_filter"),
-    ]:
+    ]
+    for call, message in cases:
         with pytest.raises(InputError, match=message):
             call()
 
@@ -247,7 +249,7 @@ def test_errors_name_what_was_expected(tiny: Generator) -> None:
         ({"synthesis": {"lod": "1"}}, "lod must be"),
     ],
 )
-def test_odd_settings_are_one_error_in_calls_and_in_checkpoints(options: dict, message: str) -> None:
+def test_odd_settings_are_one_error_in_calls_and_in_checkpoints(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Generator(img_resolution=8, **options)
     if "seed" not in options:  # No checkpoint has one.

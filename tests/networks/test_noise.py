@@ -56,11 +56,11 @@ for command in ("sample", "evaluate"):
 """
 
 
-def test_every_mode_that_is_named_is_made():
+def test_every_mode_that_is_named_is_made() -> None:
     assert set(NOISE_MODES) == set(get_args(NoiseMode)) >= set(DRAWN_NOISE)
 
 
-def test_a_mode_is_added_in_two_files(tmp_path: Path):
+def test_a_mode_is_added_in_two_files(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "stylegan", tmp_path / "stylegan", ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in (
         ("runtime/choices.py", '"random", "none"]', '"random", "none", "per_channel"]'),

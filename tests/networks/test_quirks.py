@@ -17,13 +17,13 @@ from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
 
 from ..conftest import tiny_generator
 
-OF_G = {
+OF_G: dict[str, Any] = {
     "instance_norm_epsilon": 1e-2,
     "bias_before_blur": True,
     "noise_per_resolution": True,
     "bilinear_upscale": True,
 }
-OF_D = {"from_rgb_activations": 2, "widen_first": True}
+OF_D: dict[str, Any] = {"from_rgb_activations": 2, "widen_first": True}
 
 
 def generator(**synthesis: Any) -> Generator:

@@ -29,6 +29,6 @@ def gentle() -> Generator:
     """A tiny model whose images lie within [-1, 1], as pictures do, and whose w can be told from them."""
     G = tiny_generator(z_dim=8, w_dim=8)
     for rgb in G.synthesis.to_rgb.values():
-        rgb.weight *= 0.2
-        rgb.bias *= 0.2
+        for parameter in rgb.parameters():
+            parameter.mul_(0.2)
     return G

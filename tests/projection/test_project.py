@@ -48,7 +48,13 @@ def test_projection_recovers_what_the_model_made(gentle: Generator, blocks: Bloc
 def test_refinement_finds_the_very_w_of_an_image(faces: Generator) -> None:
     truth, others = faces.ws([54]), faces.ws(range(60, 70))
     target = from_uint8(to_uint8(faces.render(truth, output_type="pt")))
-    options = {"space": "w", "optimize_noise": False, "candidates": 100, "extractor": "random-conv", "progress": False}
+    options: dict[str, Any] = {
+        "space": "w",
+        "optimize_noise": False,
+        "candidates": 100,
+        "extractor": "random-conv",
+        "progress": False,
+    }
     found = stylegan.project(target, faces, steps=100, refine=8, **options)
     error = (found.latents.ws[0, 0] - truth[0, 0]).norm() / (others[:, 0] - truth[0, 0]).norm(dim=1).median()
     assert error < 0.05
@@ -59,7 +65,7 @@ def test_refinement_finds_the_very_w_of_an_image(faces: Generator) -> None:
 def test_refinement_never_leads_away(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     """From pictures that the model cannot make, too."""
     other = pictures.flip(2)
-    options = {"space": "w", "optimize_noise": False, "steps": 5}
+    options: dict[str, Any] = {"space": "w", "optimize_noise": False, "steps": 5}
     errors = [project(other, tiny, blocks, refine=n, **options).pixel_errors for n in (0, 1, 3)]
     assert (errors[1] <= errors[0]).all()
     assert (errors[2] <= errors[1]).all()
@@ -85,7 +91,13 @@ def test_a_real_perceptual_network_leads_to_the_picture(faces: Generator) -> Non
     network = load_extractor("random-conv")
     img = faces.sample(seeds=[50, 51, 52, 53], output_type="pt")
     target = from_uint8(to_uint8(img[:1]))
-    options = {"space": "w", "optimize_noise": False, "steps": 50, "pixel_weight": 1.0, "progress": False}
+    options: dict[str, Any] = {
+        "space": "w",
+        "optimize_noise": False,
+        "steps": 50,
+        "pixel_weight": 1.0,
+        "progress": False,
+    }
     found = stylegan.project(target, faces, extractor="random-conv", **options)
     between = network.distance(img[:1].expand(3, -1, -1, -1), img[1:])
     assert found.distances[0] < 0.3 * between.min()
@@ -143,7 +155,7 @@ def test_the_weight_of_w_keeps_it_near_the_average(tiny: Generator, blocks: Bloc
 
 def test_noise_maps_take_up_what_w_cannot(tiny: Generator, blocks: Blocks, pictures: torch.Tensor) -> None:
     pictures = pictures.flip(3)
-    options = {"steps": 60, "space": "w", "noise_weight": 0.0}
+    options: dict[str, Any] = {"steps": 60, "space": "w", "noise_weight": 0.0}
     without, with_noise = (
         project(pictures, tiny, blocks, optimize_noise=noise, **options).distances for noise in (False, True)
     )
@@ -162,12 +174,12 @@ def test_a_picture_has_the_same_result_in_any_batch(tiny: Generator, blocks: Blo
 def test_seeds_repeat_and_the_global_state_is_left_alone(
     tiny: Generator, blocks: Blocks, pictures: torch.Tensor
 ) -> None:
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()
+    before = torch.random.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()
     first, again, other = (project(pictures, tiny, blocks, seed=seed).latents.ws for seed in (1, 1, 2))
     assert first.equal(again)
     assert not first.equal(other)
     assert torch.random.get_rng_state().equal(before[0])
-    assert (np.random.get_state()[1] == before[1]).all()
+    assert (np.random.get_state(legacy=False)["state"]["key"] == before[1]).all()
 
 
 def test_the_model_is_left_as_it_was(blocks: Blocks, pictures: torch.Tensor) -> None:
@@ -293,7 +305,13 @@ def test_models_without_noise_have_none_to_fit(blocks: Blocks, pictures: torch.T
 def test_arguments_that_do_not_fit_are_refused(
     tiny: Generator, blocks: Blocks, pictures: torch.Tensor, change: dict[str, Any], message: str
 ) -> None:
-    options = {"pictures": pictures, "G": tiny, "extractor": blocks, "progress": False, "steps": 2} | change
+    options: dict[str, Any] = {
+        "pictures": pictures,
+        "G": tiny,
+        "extractor": blocks,
+        "progress": False,
+        "steps": 2,
+    } | change
     with pytest.raises(InputError, match=message):
         stylegan.project(**options)
 
@@ -303,6 +321,8 @@ def test_latents_survive_a_file(tiny: Generator, blocks: Blocks, pictures: torch
     latents.save(tmp_path / "l.safetensors")
     loaded = Latents.load(tmp_path / "l.safetensors", tiny)
     assert loaded.ws.equal(latents.ws)
+    assert loaded.noise
+    assert latents.noise
     assert all(a.equal(b) for a, b in zip(loaded.noise, latents.noise, strict=True))
     assert (loaded.names, loaded.facts, loaded.model) == (latents.names, latents.facts, "unnamed")
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -21,11 +22,11 @@ def test_work_is_captured_when_it_comes_again() -> None:
 
 def test_those_used_last_are_kept_and_none_is_let_go_while_it_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
-    waits = []
+    waits: list[None] = []
     cache: GraphCache[str] = GraphCache("calls", lambda: waits.append(None))
     for key in "aabbac":
         assert len(waits) == 0
-        cache.find(key, lambda key=key: key)
+        cache.find(key, partial(str, key))
     assert len(waits) == 1
     assert cache.find("a", lambda: "anew") == "a"
     assert cache.find("b", lambda: "anew") is None

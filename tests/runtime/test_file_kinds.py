@@ -38,7 +38,7 @@ def picture(format: str) -> bytes:
     return file.getvalue()
 
 
-def tar(mode: str) -> bytes:
+def tar(mode: Any) -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode=mode) as archive:
         archive.addfile(tarfile.TarInfo("network.pkl"))

@@ -96,7 +96,7 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path: Path, read: Ca
 
 
 def test_types() -> None:
-    fits = [
+    fits: list[tuple[Any, Any]] = [
         (1, int),
         (1, float),
         (1.5, float | None),
@@ -105,7 +105,14 @@ def test_types() -> None:
         ("a", Any),
     ]
     fits += [("a", Literal["a", "b"]), ([], list[str])]
-    odd = [(True, int), (True, float), (1.0, int), (None, int), ([1, "a"], list[int]), ({"a": 1}, dict[str, str])]
+    odd: list[tuple[Any, Any]] = [
+        (True, int),
+        (True, float),
+        (1.0, int),
+        (None, int),
+        ([1, "a"], list[int]),
+        ({"a": 1}, dict[str, str]),
+    ]
     odd += [("c", Literal["a", "b"]), (1, Literal[True]), ("a", list[str]), ([], dict[str, Any])]
     assert all(has_type(value, kind) for value, kind in fits)
     assert not any(has_type(value, kind) for value, kind in odd)

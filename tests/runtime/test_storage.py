@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_a_line_of_a_log(tmp_path: Path) -> None:
 def test_features_that_cannot_be_kept_do_not_stop_an_evaluation(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reals = SimpleNamespace(file=tmp_path / "features.safetensors")
+    reals: Any = SimpleNamespace(file=tmp_path / "features.safetensors")
     with full_after(100):
         RealFeatures.keep(reals, torch.zeros(100, 10), is_whole=True)
     assert "the disk is full" in caplog.text

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ class Golden:
 
     official: dict[str, OfficialNetwork]
     io: dict[str, np.ndarray]
-    info: dict
+    info: dict[str, Any]
 
     @classmethod
     def read(cls, name: str, io: str = "") -> "Golden":

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stylegan.training import augment, new_state, passes, step, train_step
-from stylegan.training.augment import Ada, DiffAugment, adapt, draw_augment, keep, recolour, warp
+from stylegan.training.augment import Ada, AugmentName, DiffAugment, adapt, draw_augment, keep, recolour, warp
 from stylegan.training.losses import squared_gradient
 
 from .tiny import TinyImages, tiny_config
@@ -131,8 +131,8 @@ def test_diffaugment_moves_by_an_eighth_and_hides_at_most_a_quarter() -> None:
 
 def test_diffaugment_cuts_a_square_out_and_moves_zeros_in() -> None:
     img = pictures(1)
-    plain = [torch.tensor([v]) for v in (0.0, 1.0, 1.0)]
-    out = DiffAugment(*plain, shift=torch.tensor([[0.125, 0.0]]), hole=torch.tensor([[0.5, 0.75]]))(img)
+    zero, one = torch.zeros(1), torch.ones(1)
+    out = DiffAugment(zero, one, one, shift=torch.tensor([[0.125, 0.0]]), hole=torch.tensor([[0.5, 0.75]]))(img)
     expected = torch.zeros_like(img)
     expected[..., 2:] = img[..., :-2]
     expected[:, :, 8:16, 4:12] = 0
@@ -140,7 +140,7 @@ def test_diffaugment_cuts_a_square_out_and_moves_zeros_in() -> None:
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
-def test_each_image_has_its_own_draws_whoever_computes_it(name: str) -> None:
+def test_each_image_has_its_own_draws_whoever_computes_it(name: AugmentName) -> None:
     img = pictures(8)
     options = {"generator": None, "samples": torch.arange(8)}
 
@@ -157,7 +157,7 @@ def test_each_image_has_its_own_draws_whoever_computes_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
-def test_first_and_second_derivatives(name: str) -> None:
+def test_first_and_second_derivatives(name: AugmentName) -> None:
     img = pictures(2, size=4, dtype=torch.float64).requires_grad_(True)
     draws = draw_augment(name, 0.9, 2, 4, generator=rng(1), samples=torch.arange(2))
     assert torch.autograd.gradcheck(draws, (img,))
@@ -165,7 +165,7 @@ def test_first_and_second_derivatives(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
-def test_r1_through_augmentation_has_the_right_gradient(name: str) -> None:
+def test_r1_through_augmentation_has_the_right_gradient(name: AugmentName) -> None:
     """By finite differences in the weights of a small discriminator."""
     img = pictures(2, size=4, dtype=torch.float64).requires_grad_(True)
     draws = draw_augment(name, 0.9, 2, 4, generator=rng(2), samples=torch.arange(2))
@@ -193,15 +193,15 @@ def test_p_follows_the_signs() -> None:
 @pytest.mark.parametrize("name", ["ada", "diffaugment"])
 @pytest.mark.parametrize("options", [{}, {"preset": "A"}, {"share_fakes": True, "r2_gamma": 0.1}], ids=str)
 def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(
-    monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, name: AugmentName, options: dict[str, Any]
 ) -> None:
     """At a coarse level, in a fade and at full resolution; R1, R2 and WGAN-GP go through it."""
     drawn, labels_seen = [], []
-    draw, call = step.draw_augment, passes.Critic.__call__
+    call = passes.Critic.__call__
 
     def recording_draw(*args: Any, generator: Any, **kwargs: Any) -> Any:
         drawn.append((args, generator.initial_seed()))
-        return draw(*args, generator=generator, **kwargs)
+        return draw_augment(*args, generator=generator, **kwargs)
 
     def recording_call(self: Any, img: Any, labels: Any) -> Any:
         labels_seen.append(labels)
@@ -215,6 +215,7 @@ def test_reals_and_fakes_are_drawn_alike_and_labels_are_kept(
     for kimg, resolution in ((0, 8), (0.024, 16), (99, 16)):
         drawn.clear()
         img, labels = TinyImages(resolution, label_dim=3).batch(list(range(8)))
+        assert labels is not None
         report = train_step(s, config, config.schedule().at(kimg), img, labels)
         assert not report.skipped
         settings, seeds = zip(*drawn, strict=True)
@@ -254,13 +255,14 @@ def test_a_skipped_step_does_not_count() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", ["diffaugment", "ada"])
-def test_colours_change_as_without_alpha_and_alpha_moves_with_them(name: str, channels: int) -> None:
+def test_colours_change_as_without_alpha_and_alpha_moves_with_them(name: AugmentName, channels: int) -> None:
     """Draws that move and cut nothing leave alpha alone; others treat it like the other channels."""
     generator = torch.Generator().manual_seed(3)
     colour, alpha = (torch.randn(4, c, 8, 8, generator=generator) for c in (channels, 1))
     change = draw_augment(name, 0.99, 4, 8, generator=generator, samples=torch.arange(4))
     both = change(torch.cat([colour, alpha], dim=1))
     assert torch.equal(both[:, :-1], change(colour))
+    still: DiffAugment | Ada
     if isinstance(change, DiffAugment):
         still = replace(change, brightness=torch.zeros(4), saturation=torch.ones(4), contrast=torch.ones(4))
     else:

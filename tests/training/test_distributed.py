@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,8 @@ def test_two_processes_equal_one(two: Path, tmp_path: Path) -> None:
     with well_conditioned():
         config = tiny_config(augment="ada", ada_kimg=0.1, ada_target=-2)
         one = train(config, tmp_path, dataset=TinyImages(), progress=False)
-    assert (one.state.step, one.state.augment_p) == (8, pytest.approx(0.64))
+    assert one.state.step == 8
+    assert one.state.augment_p == pytest.approx(0.64)
     expected, got = final_weights(tmp_path), final_weights(two)
     assert expected.keys() == got.keys()
     for name, tensor in expected.items():
@@ -93,8 +95,11 @@ def test_what_two_processes_share_with_one_in_an_ordinary_run(start: str | None,
 
     Such are the biases before instance norm. At the start the constant is flat, and so is all that hangs on it.
     """
-    common = {"kimg": 0.032, "batch": 8, "device": "cpu", "dtype": "float32", "log_kimg": 0.008, "snapshot_images": 4}
-    own = {"start_from": start} if start else {"z_dim": 12, "fmap_base": 128, "fmap_max": 8, "initial_resolution": 16}
+    common: dict[str, Any] = {"kimg": 0.032, "batch": 8, "device": "cpu", "dtype": "float32", "log_kimg": 0.008}
+    common["snapshot_images"] = 4
+    own: dict[str, Any] = (
+        {"start_from": start} if start else {"z_dim": 12, "fmap_base": 128, "fmap_max": 8, "initial_resolution": 16}
+    )
     TrainingConfig(**common, **own).save(tmp_path / "two.yaml")
     torchrun(tmp_path, tmp_path / "two", source=PLAIN_SCRIPT)
     one = train(TrainingConfig(**common, **own), tmp_path / "one", dataset=TinyImages(), progress=False).state
@@ -184,7 +189,7 @@ def test_auto_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = []
+    chosen: list[object] = []
     monkeypatch.setattr(distributed, "check_device", torch.device)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

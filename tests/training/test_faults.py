@@ -126,7 +126,7 @@ sys.exit(outcome.exit_code)
 """
 
 
-def start(out: Path, minutes: float = 10) -> subprocess.Popen:
+def start(out: Path, minutes: float = 10) -> subprocess.Popen[bytes]:
     root = str(ROOT)
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT.format(root=root, out=str(out), minutes=minutes)],

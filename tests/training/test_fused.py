@@ -188,6 +188,7 @@ def assert_same_penalty(D: Discriminator, E: Discriminator) -> None:
         (F.softplus(scores).sum() + gradient.square().sum()).backward()
     for (name, p), q in zip(D.named_parameters(), E.parameters(), strict=True):
         if p.grad is not None:
+            assert q.grad is not None
             assert (p.grad - q.grad).norm() <= 1e-5 * p.grad.norm(), name
 
 

@@ -82,10 +82,11 @@ def test_resuming_changes_nothing(tmp_path: Path, n: int, m: int, dtype: str) ->
 
 def test_resuming_changes_nothing_with_adaptive_augmentation(tmp_path: Path) -> None:
     """Not even between two changes of p, after five steps."""
-    settings = {"augment": "ada", "ada_kimg": 0.1, "ada_target": -2}
+    settings: dict[str, Any] = {"augment": "ada", "ada_kimg": 0.1, "ada_target": -2}
     whole = run(tmp_path / "whole", **settings).state
     halfway = run(tmp_path / "parts", kimg=0.04, **settings).state
-    assert (halfway.augment_p, len(halfway.real_signs)) == (pytest.approx(0.32), 1)
+    assert halfway.augment_p == pytest.approx(0.32)
+    assert len(halfway.real_signs) == 1
     parts = run(tmp_path / "parts", resume=True, **settings).state
     assert_same(whole.tensors(), parts.tensors())
     assert (parts.augment_p, parts.real_signs) == (whole.augment_p, whole.real_signs)
@@ -108,7 +109,7 @@ def test_checkpoints_from_before_augmentation_and_float16_can_be_read(tmp_path: 
 
 def test_another_seed_gives_another_run(tmp_path: Path) -> None:
     a, b = run(tmp_path / "a", kimg=0.008).state, run(tmp_path / "b", kimg=0.008, seed=1).state
-    assert not torch.equal(a.G.synthesis.layers[1].source.weight, b.G.synthesis.layers[1].source.weight)
+    assert not torch.equal(*(s.G.synthesis.layers[1].source.get_parameter("weight") for s in (a, b)))
 
 
 @pytest.mark.parametrize("preset", "ABCDEF")
@@ -195,7 +196,7 @@ def test_minutes_stop_cleanly_and_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("minutes", [-1, math.nan, math.inf, "5 min"])
-def test_minutes_that_are_none_are_refused(tmp_path: Path, minutes: float | str) -> None:
+def test_minutes_that_are_none_are_refused(tmp_path: Path, minutes: Any) -> None:
     with pytest.raises(InputError, match="minutes must be a number from 0"):
         train(tiny_config(), tmp_path / "run", dataset=TinyImages(), minutes=minutes)
     assert not (tmp_path / "run").exists()
@@ -221,7 +222,7 @@ def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path: Path)
     plot_curves(entries[:1], tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
     plot_curves(entries, tmp_path / "b.png")
-    assert len(Image.open(tmp_path / "b.png").getcolors(1 << 16)) > 4
+    assert len(Image.open(tmp_path / "b.png").getcolors(1 << 16) or []) > 4
 
 
 def test_a_batch_that_groups_cannot_share_is_an_error(tmp_path: Path) -> None:

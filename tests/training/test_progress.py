@@ -34,12 +34,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("progress")
     pictures = TinyImages().pictures
     training, held_out = (write_pictures(pictures[i::2], folder / str(i)) for i in (0, 1))
-    growing = {"training_kimg": 1, "transition_kimg": 2, "kimg": 4, "batch": 40}
+    growing: dict[str, Any] = {"training_kimg": 1, "transition_kimg": 2, "kimg": 4, "batch": 40}
     run(folder / "run", snapshot_kimg=1, snapshot_images=64, log_kimg=1, **growing)
     return folder / "run", training, held_out, pictures[1::2]
 
 
-def measure(run: Path, held_out: Path, *options: str) -> list[dict]:
+def measure(run: Path, held_out: Path, *options: str) -> list[dict[str, Any]]:
     """The lines of progress.jsonl."""
     main = runpy.run_path(str(ROOT / "models/progress.py"))["main"]
     args = [str(run), str(held_out), "--extractor", "random-conv", *options]

@@ -5,6 +5,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stylegan.errors import InputError
@@ -19,14 +20,16 @@ class StubWriter:
 
     made: list["StubWriter"]
 
-    def __init__(self, folder: Any, purge_step: Any):
-        self.folder, self.purge_step, self.scalars, self.pictures, self.open = folder, purge_step, {}, {}, True
+    def __init__(self, folder: str, purge_step: int):
+        self.folder, self.purge_step, self.open = folder, purge_step, True
+        self.scalars: dict[int, dict[str, float]] = {}
+        self.pictures: dict[tuple[str, int], tuple[int, ...]] = {}
         self.made.append(self)
 
-    def add_scalar(self, name: Any, value: Any, step: Any) -> None:
+    def add_scalar(self, name: str, value: float, step: int) -> None:
         self.scalars.setdefault(step, {})[name] = value
 
-    def add_image(self, name: Any, img: Any, step: Any, dataformats: Any) -> None:
+    def add_image(self, name: str, img: np.ndarray, step: int, dataformats: str) -> None:
         assert dataformats == "HWC"
         self.pictures[name, step] = img.shape
 
@@ -38,9 +41,9 @@ class StubWriter:
 
 
 @pytest.fixture
-def writers(monkeypatch: pytest.MonkeyPatch) -> Any:
+def writers(monkeypatch: pytest.MonkeyPatch) -> list[StubWriter]:
     StubWriter.made = []
-    module = types.ModuleType("torch.utils.tensorboard")
+    module: Any = types.ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = StubWriter
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return StubWriter.made
@@ -50,7 +53,7 @@ def run(out: Any, **options: Any) -> Any:
     return train(tiny_config(kimg=0.04, tensorboard=True), out, dataset=TinyImages(), progress=False, **options)
 
 
-def test_numbers_and_pictures_are_those_of_the_files(tmp_path: Path, writers: Any) -> None:
+def test_numbers_and_pictures_are_those_of_the_files(tmp_path: Path, writers: list[StubWriter]) -> None:
     run(tmp_path)
     (writer,) = writers
     assert (writer.folder, writer.purge_step, writer.open) == (str(tmp_path / "tensorboard"), 1, False)
@@ -60,13 +63,13 @@ def test_numbers_and_pictures_are_those_of_the_files(tmp_path: Path, writers: An
     assert writer.pictures["fakes", 40] == (32, 32, 3)
 
 
-def test_a_resumed_run_hides_what_came_after_its_checkpoint(tmp_path: Path, writers: Any) -> None:
+def test_a_resumed_run_hides_what_came_after_its_checkpoint(tmp_path: Path, writers: list[StubWriter]) -> None:
     run(tmp_path)
     run(tmp_path, resume=True)
     assert [w.purge_step for w in writers] == [1, 41]
 
 
-def test_files_are_closed_when_training_fails(tmp_path: Path, writers: Any) -> None:
+def test_files_are_closed_when_training_fails(tmp_path: Path, writers: list[StubWriter]) -> None:
     def fail(state: Any, report: Any) -> None:
         raise RuntimeError
 

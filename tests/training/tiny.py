@@ -5,11 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stylegan.fast import native_kernels
-from stylegan.training import Outcome, TrainingConfig, loop, train
+from stylegan.training import Outcome, TrainingConfig, TrainingState, loop, new_state, train
 
 
 class TinyImages:
@@ -77,27 +78,24 @@ def well_conditioned() -> Iterator[None]:
     gradient that is zero but for rounding by its own size. So the runs start from a random constant with noise, and
     Adam has a large eps.
     """
-    original = loop.new_state
 
-    def new_state(*args: Any, **kwargs: Any) -> Any:
-        state = original(*args, **kwargs)
+    def changed(*args: Any, **kwargs: Any) -> TrainingState:
+        state = new_state(*args, **kwargs)
         generator = torch.Generator().manual_seed(3)
-        draws = torch.randn(state.G.synthesis.layers[0].source.const.shape, generator=generator)
+        draws = torch.randn(state.G.synthesis.layers[0].source.get_parameter("const").shape, generator=generator)
         for network in (state.G, state.Gs):
-            network.synthesis.layers[0].source.const.data.copy_(draws)
+            network.synthesis.layers[0].source.get_parameter("const").data.copy_(draws)
             for layer in network.synthesis.layers:
                 layer.noise_strength.data.fill_(0.3)
         for optimizer in (state.G_optimizer, state.D_optimizer):
             optimizer.param_groups[0]["eps"] = 0.1
         return state
 
-    loop.new_state = new_state
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "new_state", changed)
         yield
-    finally:
-        loop.new_state = original
 
 
-def fuse(network: nn.Module) -> None:
+def fuse(network: Any) -> None:
     """Let a network compute by the compiled kernels."""
     network.kernels = native_kernels()

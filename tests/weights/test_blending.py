@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import torch
 
+from stylegan import Generator
 from stylegan.errors import InputError
 from stylegan.networks.shapes import resolution_of
 
 from ..conftest import tiny_generator
 
 
-def network(seed: int, name: str = "child", **options: Any) -> Any:
+def network(seed: int, name: str = "child", **options: Any) -> Generator:
     """A 32x32 network, every number of which is its own; fine-tuned, it says, from `parent`."""
     G = tiny_generator(img_resolution=32, **options)
     generator = torch.Generator().manual_seed(seed)
@@ -23,16 +24,16 @@ def network(seed: int, name: str = "child", **options: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def parent() -> Any:
+def parent() -> Generator:
     return network(1, "parent")
 
 
 @pytest.fixture(scope="module")
-def child() -> Any:
+def child() -> Generator:
     return network(2)
 
 
-def origins(G: Any, parent: Any, child: Any) -> dict[str, str]:
+def origins(G: Generator, parent: Generator, child: Generator) -> dict[str, str]:
     """For each tensor of G, the network that it is of, to the last bit."""
     own, a, b = G.state_dict(), parent.state_dict(), child.state_dict()
     return {
@@ -41,7 +42,7 @@ def origins(G: Any, parent: Any, child: Any) -> dict[str, str]:
     }
 
 
-def test_from_a_resolution_on_the_layers_are_the_other_s(parent: Any, child: Any) -> None:
+def test_from_a_resolution_on_the_layers_are_the_other_s(parent: Generator, child: Generator) -> None:
     found = origins(parent.blend(child, resolution=16), parent, child)
     for key, origin in found.items():
         assert origin == ("child" if resolution_of(key) >= 16 else "parent"), key
@@ -53,7 +54,9 @@ def test_from_a_resolution_on_the_layers_are_the_other_s(parent: Any, child: Any
     assert found["mapping.layers.0.weight"] == found["w_avg"] == "parent"
 
 
-def test_the_mapping_of_the_other_is_taken_on_request_and_all_of_it_is_the_other(parent: Any, child: Any) -> None:
+def test_the_mapping_of_the_other_is_taken_on_request_and_all_of_it_is_the_other(
+    parent: Generator, child: Generator
+) -> None:
     found = origins(parent.blend(child, resolution=4, mapping="other"), parent, child)
     assert set(found.values()) == {"child"}
     only_mapping = origins(parent.blend(child, resolution=32, mapping="other"), parent, child)
@@ -61,7 +64,7 @@ def test_the_mapping_of_the_other_is_taken_on_request_and_all_of_it_is_the_other
     assert only_mapping["synthesis.layers.0.bias"] == "parent"
 
 
-def test_a_width_spreads_the_change_over_resolutions(parent: Any, child: Any) -> None:
+def test_a_width_spreads_the_change_over_resolutions(parent: Generator, child: Generator) -> None:
     blend = parent.blend(child, resolution=16, width=2).state_dict()
     a, b = parent.state_dict(), child.state_dict()
     for layer, share in ((0, 0.0), (2, 0.25), (4, 0.75), (6, 1.0)):
@@ -78,12 +81,12 @@ def test_a_width_spreads_the_change_over_resolutions(parent: Any, child: Any) ->
         )
 
 
-def test_a_network_blended_or_averaged_with_itself_is_itself(parent: Any) -> None:
+def test_a_network_blended_or_averaged_with_itself_is_itself(parent: Generator) -> None:
     for made in (parent.blend(parent, width=3), parent.average([parent, parent])):
         assert made.weights_sha256 == parent.weights_sha256
 
 
-def test_what_comes_out_is_a_generator_like_the_first(parent: Any, child: Any) -> None:
+def test_what_comes_out_is_a_generator_like_the_first(parent: Generator, child: Generator) -> None:
     G = parent.blend(child, resolution=16)
     assert not G.training
     assert not any(p.requires_grad for p in G.parameters())
@@ -95,13 +98,13 @@ def test_what_comes_out_is_a_generator_like_the_first(parent: Any, child: Any) -
     assert parent.weights_sha256 == before
 
 
-def test_it_can_be_trained_when_it_was_made_in_inference_mode(parent: Any, child: Any) -> None:
+def test_it_can_be_trained_when_it_was_made_in_inference_mode(parent: Generator, child: Generator) -> None:
     with torch.inference_mode():
         G = parent.blend(child)
     assert not any(tensor.is_inference() for tensor in G.state_dict().values())
 
 
-def test_half_precision_and_path_are_those_of_the_first(parent: Any, child: Any) -> None:
+def test_half_precision_and_path_are_those_of_the_first(parent: Generator, child: Generator) -> None:
     half = network(1, "parent")
     half.synthesis.to(torch.bfloat16)
     half.path = "plain"
@@ -109,7 +112,7 @@ def test_half_precision_and_path_are_those_of_the_first(parent: Any, child: Any)
     assert (G.dtype, G.path, G.mapping.layers[0].weight.dtype) == (torch.bfloat16, "plain", torch.float32)
 
 
-def test_an_average_is_weighted(parent: Any, child: Any) -> None:
+def test_an_average_is_weighted(parent: Generator, child: Generator) -> None:
     third = network(3, "third")
     mean = parent.average([child, third], weights=[2, 1, 1]).state_dict()
     a, b, c = (G.state_dict() for G in (parent, child, third))
@@ -120,7 +123,7 @@ def test_an_average_is_weighted(parent: Any, child: Any) -> None:
     torch.testing.assert_close(even["w_avg"], (a["w_avg"] + b["w_avg"]) / 2)
 
 
-def test_another_architecture_is_refused_with_the_difference(parent: Any) -> None:
+def test_another_architecture_is_refused_with_the_difference(parent: Generator) -> None:
     for options, message in (
         ({"img_resolution": 16}, "img_resolution 32, against .*img_resolution 16"),
         ({"synthesis": {"blur_filter": None}}, r"blur_filter \[1, 2, 1\], against blur_filter None"),
@@ -139,7 +142,7 @@ def test_another_architecture_is_refused_with_the_difference(parent: Any) -> Non
             parent.average([other])
 
 
-def test_settings_that_make_the_same_network_are_no_difference(parent: Any) -> None:
+def test_settings_that_make_the_same_network_are_no_difference(parent: Generator) -> None:
     same = tiny_generator(
         img_resolution=32, truncation_psi=0.5, synthesis={"fmap_base": 256, "fmap_max": 16, "blur_filter": (1, 2, 1)}
     )
@@ -159,15 +162,17 @@ def test_settings_that_make_the_same_network_are_no_difference(parent: Any) -> N
         ({"mapping": "child"}, "mapping must be one of 'own', 'other'; got 'child'"),
     ],
 )
-def test_bad_arguments_are_one_clear_error(parent: Any, child: Any, arguments: dict[str, Any], message: str) -> None:
+def test_bad_arguments_are_one_clear_error(
+    parent: Generator, child: Generator, arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InputError) as error:
         parent.blend(child, **arguments)
     assert message in str(error.value)
 
 
-def test_what_is_no_generator_or_no_weight_is_refused(parent: Any, child: Any) -> None:
+def test_what_is_no_generator_or_no_weight_is_refused(parent: Generator, child: Generator) -> None:
     with pytest.raises(InputError, match="expected a Generator beside parent, got 'child'"):
-        parent.blend("child")
+        parent.blend("child")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="weights must be one for each of 2 networks, got 1"):
         parent.average([child], weights=[1])
     with pytest.raises(InputError, match="a weight must be a number from 0"):
@@ -178,7 +183,7 @@ def test_what_is_no_generator_or_no_weight_is_refused(parent: Any, child: Any) -
         parent.blend(network(2).to("meta"))
 
 
-def test_licences_and_origins_of_all_are_kept(parent: Any, child: Any) -> None:
+def test_licences_and_origins_of_all_are_kept(parent: Generator, child: Generator) -> None:
     child = network(2)
     child.metadata |= {"license": "CC BY-NC 4.0", "attribution": "Photos by A.", "dataset": "drawings"}
     child.metadata["lineage"] = [{"name": "parent", "license": "CC0"}]
@@ -198,7 +203,7 @@ def test_licences_and_origins_of_all_are_kept(parent: Any, child: Any) -> None:
     assert parent.blend(child).metadata["license"] == "CC0 and unknown"
 
 
-def test_networks_that_share_no_origin_are_warned_of(parent: Any, child: Any) -> None:
+def test_networks_that_share_no_origin_are_warned_of(parent: Generator, child: Generator) -> None:
     stranger = network(4, "stranger")
     stranger.metadata = {"name": "stranger"}
     with pytest.warns(UserWarning, match="parent and stranger do not say that they come from one network") as found:

@@ -175,7 +175,7 @@ def test_tensors_that_do_not_fit(saved: Path, change: Callable[..., Any], messag
         {"seed": 3},
     ],
 )
-def test_configs_that_describe_no_such_network(saved: Path, change: dict) -> None:
+def test_configs_that_describe_no_such_network(saved: Path, change: dict[str, Any]) -> None:
     rewrite(saved, config=lambda config: config | change)
     with pytest.raises(WeightsError, match=r"tiny\.safetensors"):
         Generator.from_pretrained(saved)

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +112,8 @@ def test_no_network_stands_in_for_another(tmp_path: Path, run: Callable[..., Res
     ok(run("convert", "D.safetensors", "out.safetensors"))  # Nothing else was asked for.
     assert "Discriminator" in ok(run("info", "out.safetensors"))
     official = GOLDEN / "T" / "network_nosrc.pkl"
-    for network, expected in (("G", "Generator"), ("Gs", "Generator"), ("D", "Discriminator")):
+    names: list[tuple[Any, str]] = [("G", "Generator"), ("Gs", "Generator"), ("D", "Discriminator")]
+    for network, expected in names:
         assert read_weights(official, network=network).checkpoint.network == expected
 
 

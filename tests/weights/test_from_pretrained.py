@@ -93,7 +93,7 @@ def test_arguments_take_effect(server: HubServer, published: dict[str, bytes], t
     with pytest.raises(OfflineError):
         Generator.from_pretrained("user/tiny", local_files_only=True)
     before = server.count("GET", "resolve")
-    kept = {"revision": "v1", "cache_dir": tmp_path / "mine"}
+    kept: dict[str, Any] = {"revision": "v1", "cache_dir": tmp_path / "mine"}
     server.requests.clear()
     Generator.from_pretrained("user/tiny", local_files_only=True, **kept)
     assert server.requests == []

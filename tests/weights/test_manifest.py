@@ -50,7 +50,7 @@ def parse(data: bytes) -> dict[str, manifest.Entry]:
 _touched: list[str] | None = None
 
 
-def _watch(event: str, args: tuple) -> None:
+def _watch(event: str, args: tuple[Any, ...]) -> None:
     if _touched is not None and (event == "open" or event.startswith(("socket.", "os.", "urllib."))):
         _touched.append(event)
 

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_every_container_is_known_by_its_content(tiny: Generator, tmp_path: Path
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_w_of_every_shape_becomes_styles(tiny: Generator, tmp_path: Path, dtype: str, order: str) -> None:
+def test_w_of_every_shape_becomes_styles(tiny: Generator, tmp_path: Path, dtype: str, order: Literal["C", "F"]) -> None:
     w = tiny.mapping(tiny.z([1, 2, 3])).half().float()
     expected = tiny.broadcast(w)
     for array, n in (

@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Network:
         return self.state
 
 
-class EasyDict(dict):
+class EasyDict(dict[str, Any]):
     pass
 
 
@@ -52,7 +53,7 @@ def as_official(network: OfficialNetwork, **changes: Any) -> Network:
 
 def official_modules() -> dict[str, types.ModuleType]:
     """Stand-ins for the official modules, for pickle to find our classes in."""
-    modules = {
+    modules: dict[str, Any] = {
         name: types.ModuleType(name) for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network", "dnnlib.util")
     }
     modules["dnnlib.tflib.network"].Network = Network
@@ -62,7 +63,7 @@ def official_modules() -> dict[str, types.ModuleType]:
 
 
 @pytest.fixture
-def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Write an object to a file, with our stand-ins under the official names."""
     for name, module in official_modules().items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -92,7 +93,7 @@ def test_plain_data(networks: dict[str, OfficialNetwork]) -> None:
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_every_protocol_and_the_source_is_never_run(
-    networks: dict[str, OfficialNetwork], dump: Any, protocol: int
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], protocol: int
 ) -> None:
     path = dump(tuple(as_official(network) for network in networks.values()), protocol)
     again = read_official_pickle(path)
@@ -107,7 +108,7 @@ def test_every_protocol_and_the_source_is_never_run(
     Discriminator.from_pretrained(path)
 
 
-def test_version_2_and_single_networks(networks: dict[str, OfficialNetwork], dump: Any) -> None:
+def test_version_2_and_single_networks(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:
     G = Generator.from_pretrained(dump(as_official(networks["Gs"], version=2)))
     assert torch.equal(G.w_avg, Generator.from_pretrained(GOLDEN / "T" / "network_nosrc.pkl").w_avg)
     state = as_official(networks["D"], version=2).state
@@ -116,7 +117,7 @@ def test_version_2_and_single_networks(networks: dict[str, OfficialNetwork], dum
 
 
 def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(
-    networks: dict[str, OfficialNetwork], dump: Any
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path]
 ) -> None:
     def version_4(network: OfficialNetwork) -> Network:
         components = {key: as_official(value, version=4) for key, value in network.components.items()}
@@ -137,7 +138,7 @@ def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(
 @pytest.mark.parametrize("version", [3, 4, 5])
 @pytest.mark.parametrize("function", ["G_main", "D_stylegan2", "G_synthesis_stylegan_revised"])
 def test_networks_of_stylegan_2_are_named(
-    networks: dict[str, OfficialNetwork], dump: Any, version: int, function: str
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], version: int, function: str
 ) -> None:
     other = as_official(networks["G"], version=version, build_func_name=function, custom=1)
     with pytest.raises(WeightsError, match=rf"network\.pkl: a network of StyleGAN2 \('{function}'\)"):
@@ -163,7 +164,7 @@ def test_programs_of_others_are_named(tmp_path: Path, where: str, message: str) 
     "where", ["Gs/dlatent_avg", "Gs/lod", "synthesis/8x8/Conv1/weight", "mapping/Dense0/bias", "D/lod"]
 )
 def test_values_that_are_no_finite_float32_are_named(
-    networks: dict[str, OfficialNetwork], dump: Any, where: str, wrong: float
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], where: str, wrong: float
 ) -> None:
     part, name = where.split("/", 1)
     owner = networks["D" if part == "D" else "Gs"]
@@ -185,7 +186,9 @@ def changed_components(network: OfficialNetwork) -> dict[str, Network]:
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_options_that_are_not_finite_are_refused(networks: dict[str, OfficialNetwork], dump: Any, wrong: float) -> None:
+def test_options_that_are_not_finite_are_refused(
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], wrong: float
+) -> None:
     G = as_official(networks["Gs"], static_kwargs={"truncation_psi": wrong})
     with pytest.raises(WeightsError, match="official option truncation_psi is"):
         Generator.from_pretrained(dump(G))
@@ -195,7 +198,7 @@ def without_average(network: OfficialNetwork) -> Network:
     return as_official(network, variables=[(k, v) for k, v in network.variables.items() if k != "dlatent_avg"])
 
 
-def test_an_average_that_is_kept_apart_from_gs(networks: dict[str, OfficialNetwork], dump: Any) -> None:
+def test_an_average_that_is_kept_apart_from_gs(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:
     average = np.array(networks["Gs"].variables["dlatent_avg"])
     G, D, Gs = as_official(networks["G"]), as_official(networks["D"]), without_average(networks["Gs"])
     bare = without_average(networks["G"])
@@ -216,11 +219,13 @@ def test_an_average_that_is_kept_apart_from_gs(networks: dict[str, OfficialNetwo
 
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_variables_alone_under_their_official_names(
-    networks: dict[str, OfficialNetwork], dump: Any, protocol: int
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], protocol: int
 ) -> None:
     def raw(network: OfficialNetwork) -> dict[str, np.ndarray]:
         named = {f"G_{part}": one.variables for part, one in network.components.items()}
-        inner = {f"{part}/{key}": value for part, values in named.items() for key, value in values.items()}
+        inner: dict[str, Any] = {
+            f"{part}/{key}": value for part, values in named.items() for key, value in values.items()
+        }
         return collections.OrderedDict(dict(inner or network.variables) | ({} if not inner else {"lod": np.float32(0)}))
 
     average = np.array(networks["Gs"].variables["dlatent_avg"])
@@ -238,14 +243,16 @@ def test_variables_alone_under_their_official_names(
             assert torch.equal(tensor, expected.synthesis.state_dict()[key]), key
 
 
-def test_arrays_that_repeat_the_same_values_are_refused(networks: dict[str, OfficialNetwork], dump: Any) -> None:
+def test_arrays_that_repeat_the_same_values_are_refused(
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path]
+) -> None:
     one = np.zeros((512, 512), "f4")
     network = as_official(networks["D"], variables=[(f"{i}x{i}/Conv0/weight", one) for i in range(100)])
     with pytest.raises(UnsafeFileError, match="repeat the same values"):
         Discriminator.from_pretrained(dump(network))
 
 
-def test_memory_orders_and_byte_orders(networks: dict[str, OfficialNetwork], dump: Any) -> None:
+def test_memory_orders_and_byte_orders(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:
     expected = networks["D"].variables["4x4/Conv/weight"]
     for array in (np.asfortranarray(expected), expected.astype(">f4"), expected.astype("f8")):
         network = as_official(networks["D"], variables=[("4x4/Conv/weight", array)])
@@ -262,7 +269,7 @@ def hostile() -> dict[str, object]:
         "numpy empty": calls(np.empty, (10**6, 10**6)),
         "complex": 1j,
     }
-    within = {
+    within: dict[str, Callable[[Any], object]] = {
         "in variables": lambda p: _network(variables=[("w", p)]),
         "in static_kwargs": lambda p: _network(static_kwargs={"resolution": p}),
         "in components": lambda p: _network(components={"mapping": p}),
@@ -351,7 +358,7 @@ def test_other_opcodes_and_globals_are_refused(tmp_path: Path, code: bytes) -> N
         read_official_pickle(path)
 
 
-def with_limited_memory(code: bytes, tmp_path: Path) -> subprocess.CompletedProcess:
+def with_limited_memory(code: bytes, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Read a file in a process that may take 300 MB more than it has after its imports."""
     path = tmp_path / "network.pkl"
     path.write_bytes(code)
@@ -371,7 +378,7 @@ def with_limited_memory(code: bytes, tmp_path: Path) -> subprocess.CompletedProc
 
 
 def laughs() -> bytes:
-    value: list = ["lol"]
+    value: list[Any] = ["lol"]
     for _ in range(60):
         value = [value] * 10
     return pickle.dumps((value,), 4)
@@ -410,7 +417,7 @@ def test_bombs_are_refused_in_little_memory_and_time(code: bytes, tmp_path: Path
     assert float(result.stdout.split()[-1]) < 20
 
 
-def test_damaged_files(networks: dict[str, OfficialNetwork], dump: Any) -> None:
+def test_damaged_files(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:
     path = GOLDEN / "T" / "network_nosrc.pkl"
     data = path.read_bytes()
     for damaged in (
@@ -440,7 +447,7 @@ def test_damaged_files(networks: dict[str, OfficialNetwork], dump: Any) -> None:
     ],
 )
 def test_malformed_networks(
-    networks: dict[str, OfficialNetwork], dump: Any, changes: dict[str, Any], message: str
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(WeightsError, match=message):
         read_official_pickle(dump(as_official(networks["Gs"], **changes)))
@@ -457,13 +464,13 @@ def test_malformed_networks(
     ],
 )
 def test_networks_that_cannot_be_converted(
-    networks: dict[str, OfficialNetwork], dump: Any, changes: dict[str, Any], message: str
+    networks: dict[str, OfficialNetwork], dump: Callable[..., Path], changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(WeightsError, match=message):
         Generator.from_pretrained(dump(as_official(networks["Gs"], **changes)))
 
 
-def test_arrays_must_fit_their_bytes(networks: dict[str, OfficialNetwork], dump: Any) -> None:
+def test_arrays_must_fit_their_bytes(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:
     data = pickle.dumps(as_official(networks["D"], variables=[("w", np.zeros((3, 5), "f4"))]), 4)
     path = dump(None)
     path.write_bytes(data.replace(b"K\x03K\x05\x86", b"K\x03K\x06\x86"))

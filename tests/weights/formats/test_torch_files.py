@@ -238,13 +238,15 @@ def with_pickle(code: bytes) -> dict[str, bytes]:
     return {"archive/data.pkl": code, "archive/data/0": b"\0" * 24, "archive/version": b"3\n"}
 
 
-def tensor_code(numel: int = 6, offset: int = 0, size: tuple = (2, 3), stride: tuple = (3, 1), key: str = "0") -> bytes:
+def tensor_code(
+    numel: int = 6, offset: int = 0, size: tuple[Any, ...] = (2, 3), stride: tuple[Any, ...] = (3, 1), key: str = "0"
+) -> bytes:
     """The pickle of {"a": a tensor}, with these claims."""
 
     def number(n: int) -> bytes:
         return b"\x8a\x08" + n.to_bytes(8, "little", signed=True)
 
-    def sizes(values: tuple) -> bytes:
+    def sizes(values: tuple[Any, ...]) -> bytes:
         return b"(" + b"".join(map(number, values)) + b"t"
 
     return (
@@ -262,7 +264,7 @@ def tensor_code(numel: int = 6, offset: int = 0, size: tuple = (2, 3), stride: t
 
 
 def laughs() -> bytes:
-    value: list = ["lol"]
+    value: list[Any] = ["lol"]
     for _ in range(60):
         value = [value] * 10
     return pickle.dumps({"models": {"generator": {"a": value}}}, 4)

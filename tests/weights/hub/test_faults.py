@@ -5,6 +5,7 @@ The letters are those of the table in docs/reliability.md.
 
 import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,13 +54,13 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def python(script: str, *arguments: object, **environment: str) -> subprocess.Popen:
+def python(script: str, *arguments: object, **environment: str) -> subprocess.Popen[str]:
     env = os.environ | {"PYTHONPATH": str(ROOT)} | environment
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def output(process: subprocess.Popen) -> str:
+def output(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return out
@@ -169,7 +170,7 @@ def test_n7_four_processes_fetch_once(source: Source, server: HubServer, access:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Any]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 64 KB that can be made read-only."""
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -181,7 +182,7 @@ def disk(tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n8_a_full_disk_is_told_before_the_download(source: Source, server: HubServer, disk: Any) -> None:
+def test_n8_a_full_disk_is_told_before_the_download(source: Source, server: HubServer, disk: Path) -> None:
     (disk / "other").write_bytes(bytes(50_000))
     with pytest.raises(DownloadError, match=r"needs 20000 bytes .* free"):
         fetch(source, Access(disk), size=len(DATA))
@@ -189,9 +190,9 @@ def test_n8_a_full_disk_is_told_before_the_download(source: Source, server: HubS
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n8_a_disk_that_fills_up_on_the_way(source: Source, disk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_n8_a_disk_that_fills_up_on_the_way(source: Source, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (disk / "other").write_bytes(bytes(50_000))
-    monkeypatch.setattr(failures.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
     with pytest.raises(DownloadError, match="is full"):
         fetch(source, Access(disk))
     assert left(Access(disk)) == [str(disk / "other")]
@@ -201,7 +202,7 @@ def test_n8_as_a_fault_of_the_file_layer(
     source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(failures.shutil, "disk_usage", lambda path: SimpleNamespace(free=5))
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=5))
         with pytest.raises(DownloadError, match=r"needs 20000 bytes and .* has 5 free; free 19995 bytes"):
             fetch(source, access, size=len(DATA))
     assert left(access) == []
@@ -217,7 +218,7 @@ def test_n8_as_a_fault_of_the_file_layer(
 
 
 @pytest.mark.parametrize("source", ["hub", "url"], indirect=True)
-def test_n9_a_read_only_cache(source: Source, server: HubServer, disk: Any) -> None:
+def test_n9_a_read_only_cache(source: Source, server: HubServer, disk: Path) -> None:
     fetch(source, Access(disk))
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     check(fetch(source, Access(disk)))

@@ -7,6 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -94,7 +95,8 @@ def test_unverified_files_must_stay_what_they_were(
 
 def damage(path: Path, *, keep_time: bool = False) -> None:
     before = path.stat()
-    path.write_bytes(flip()(SimpleNamespace(body=path.read_bytes())).body)
+    reply: Any = SimpleNamespace(body=path.read_bytes())
+    path.write_bytes(flip()(reply).body)
     if keep_time:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 

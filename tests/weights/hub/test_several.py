@@ -30,7 +30,7 @@ PATHS = {"drive": "/uc", "release": "/objects/", "plain": "/plain/"}
 ALL = "gave the file:"
 
 
-def entry(server: HubServer, **changes: Any) -> dict:
+def entry(server: HubServer, **changes: Any) -> dict[str, Any]:
     """The same bytes on Google Drive, on a release page and on a plain server, of which two name the sha256."""
     file = {"filename": NAME, "format": "port", "size": len(DATA), "sha256": SHA256}
     sources = [
@@ -50,7 +50,7 @@ def entry(server: HubServer, **changes: Any) -> dict:
     } | changes
 
 
-def name_it(monkeypatch: pytest.MonkeyPatch, model: dict) -> None:
+def name_it(monkeypatch: pytest.MonkeyPatch, model: dict[str, Any]) -> None:
     Path("manifest.json").write_text(json.dumps({"version": 2, "models": {"cats": model}}))
     monkeypatch.setenv("STYLEGAN_MANIFEST", str(Path("manifest.json").absolute()))
 

@@ -1,5 +1,6 @@
 """A reader of what torch.save wrote."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from stylegan.weights.ports import read_port_file
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Any:
+def read(tmp_path: Path) -> Callable[..., list[Checkpoint]]:
     """Save an object as torch.save does, and read it back as checkpoints."""
 
     def save_and_read(value: Any, name: str = "port.pth", *, legacy: bool = False, **options: Any) -> list[Checkpoint]:

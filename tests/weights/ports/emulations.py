@@ -1,6 +1,7 @@
 """The official networks, and what ports change in them, written out without the library."""
 
 from math import sqrt
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +29,7 @@ def emulate(
             k = (k * sqrt(2) / sqrt(k[..., 0].numel())).permute(3, 2, 0, 1)  # [out, in, 3, 3]
         if i and i % 2 == 0:
             if 4 << (i // 2) >= 128:
-                k4 = sum(F.pad(k, [a, 1 - a, b, 1 - b]) for a in (0, 1) for b in (0, 1))
+                k4: Any = sum(F.pad(k, [a, 1 - a, b, 1 - b]) for a in (0, 1) for b in (0, 1))
                 x = F.conv_transpose2d(x, k4.transpose(0, 1), stride=2, padding=1)
             else:
                 options = {"mode": "bilinear", "align_corners": True} if bilinear else {"mode": "nearest"}
@@ -61,20 +62,20 @@ def emulate_rosinality(port: dict[str, Tensor], ws: Tensor, noise: list[Tensor],
         if block >= 5:
             k = port[f"{name}.conv1.0.weight"]
             k = k * sqrt(2 / (k.shape[0] * 9))
-            k4 = sum(F.pad(k, [a, 1 - a, b, 1 - b]) for a in (0, 1) for b in (0, 1)) / 4
+            k4: Any = sum(F.pad(k, [a, 1 - a, b, 1 - b]) for a in (0, 1) for b in (0, 1)) / 4
             x = F.conv_transpose2d(x, k4, port[f"{name}.conv1.0.bias"], stride=2, padding=1)
             x = F.conv2d(x, port[f"{name}.conv1.1.weight"], padding=1, groups=x.shape[1])
         elif block:
             x = F.interpolate(x, scale_factor=2)
             x = F.conv2d(x, equal(f"{name}.conv1.1.conv"), port[f"{name}.conv1.1.conv.bias"], padding=1)
             x = F.conv2d(x, port[f"{name}.conv1.2.weight"], padding=1, groups=x.shape[1])
-        for k in (1, 2):
-            if k == 2:
+        for half in (1, 2):
+            if half == 2:
                 x = F.conv2d(x, equal(f"{name}.conv2.conv"), port[f"{name}.conv2.conv.bias"], padding=1)
-            strength = port[f"{name}.noise{k}.weight_orig"]
+            strength = port[f"{name}.noise{half}.weight_orig"]
             x = F.leaky_relu(x + strength * sqrt(2 / strength.numel()) * noise[block], 0.2)
-            style = f"{name}.adain{k}.style.linear"
-            w = F.linear(ws[:, 2 * block + k - 1], equal(style), port[f"{style}.bias"])[:, :, None, None]
+            style = f"{name}.adain{half}.style.linear"
+            w = F.linear(ws[:, 2 * block + half - 1], equal(style), port[f"{style}.bias"])[:, :, None, None]
             scale, shift = w.chunk(2, dim=1)
             x = scale * F.instance_norm(x, eps=1e-5) + shift
     name = f"generator.to_rgb.{top}.conv"

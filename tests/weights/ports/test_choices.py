@@ -12,6 +12,7 @@ from click.testing import Result
 
 from stylegan import Generator
 from stylegan.errors import WeightsError
+from stylegan.weights.checkpoint import Checkpoint
 from stylegan.weights.loading import read_weights
 
 from . import writers as ports
@@ -26,7 +27,7 @@ def _few_z(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SMALL, 10)
 
 
-def untrained(state: dict, pattern: str) -> dict:
+def untrained(state: dict[str, Any], pattern: str) -> dict[str, Any]:
     """With the biases and noise strengths of some blocks as they were at first."""
     zero = re.compile(rf"{pattern}.*(bias|noise|noise_weight)[^/]*")
     styles = re.compile(r".*style.*")
@@ -50,7 +51,9 @@ def untrained(state: dict, pattern: str) -> dict:
         "run-64-gpus/x.model",
     ],
 )
-def test_numbers_in_a_name_are_no_resolution(read: Any, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_numbers_in_a_name_are_no_resolution(
+    read: Callable[..., list[Checkpoint]], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
     port = ports.rosinality_generator(golden_set("B").g)
     (G,) = read({"g_running": port}, name.replace("/", "-"))
     assert G.config["img_resolution"] == 256
@@ -59,7 +62,7 @@ def test_numbers_in_a_name_are_no_resolution(read: Any, name: str, caplog: pytes
 
 @pytest.mark.parametrize("name", ["stylegan-512px-new.model", "cats_1024x1024.model", "8PX.model"])
 def test_a_name_that_contradicts_the_tensors_is_named_and_loses(
-    read: Any, name: str, caplog: pytest.LogCaptureFixture
+    read: Callable[..., list[Checkpoint]], name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     port = ports.rosinality_generator(golden_set("B").g)
     (G,) = read({"g_running": port}, name)
@@ -71,7 +74,7 @@ def test_a_name_that_contradicts_the_tensors_is_named_and_loses(
     assert any("trained to 256x256" in note for note in G.metadata["notes"])
 
 
-def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read: Any) -> None:
+def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read: Callable[..., list[Checkpoint]]) -> None:
     port = ports.rosinality_generator(golden_set("T").g)
     for block in range(9):
         port[f"generator.to_rgb.{block}.conv.bias"] = torch.ones(3)  # Blocks without noise whose colours were trained.
@@ -89,17 +92,17 @@ def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read: Any) -> N
         read(port, resolution=2048)
 
 
-def test_no_more_than_was_trained_can_be_asked_for(read: Any) -> None:
+def test_no_more_than_was_trained_can_be_asked_for(read: Callable[..., list[Checkpoint]]) -> None:
     with pytest.raises(WeightsError, match="resolution 512 was asked for, but its tensors are trained up to 256x256"):
         read(ports.rosinality_generator(golden_set("B").g), resolution=512)
 
 
-def test_a_discriminator_of_rosinality_alone_tells_its_resolution(read: Any) -> None:
+def test_a_discriminator_of_rosinality_alone_tells_its_resolution(read: Callable[..., list[Checkpoint]]) -> None:
     (D,) = read(ports.rosinality_discriminator(golden_set("T").d), "D-final.model")
     assert as_discriminator(D).img_resolution == 16
 
 
-def test_huangzh13_depth(read: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_huangzh13_depth(read: Callable[..., list[Checkpoint]], caplog: pytest.LogCaptureFixture) -> None:
     golden = golden_set("T")
     generator, discriminator = ports.huangzh13_generator(golden.g), ports.huangzh13_discriminator(golden.d)
     (G,) = read(generator, "GAN_GEN_1_9.pth")  # The name says 8x8.
@@ -120,13 +123,15 @@ def test_huangzh13_depth(read: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert "8x8, is that of the file's name" in G.metadata["notes"][0]
 
 
-def test_podgorskiy_file_in_the_middle_of_growing(read: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_podgorskiy_file_in_the_middle_of_growing(
+    read: Callable[..., list[Checkpoint]], caplog: pytest.LogCaptureFixture
+) -> None:
     golden = golden_set("T")
     whole = ports.podgorskiy_generator(golden.g, multiplied=True)
     grown = untrained(whole, r"(decode_block|to_rgb)\.2\.")
     mapping = ports.podgorskiy_mapping(golden.g, multiplied=True)
 
-    def resolution(generator: dict, name: str) -> int:
+    def resolution(generator: dict[str, Any], name: str) -> int:
         (G,) = read({"models": {"generator_s": generator, "mapping_s": mapping}}, name)
         return as_generator(G).img_resolution
 
@@ -140,7 +145,7 @@ def test_podgorskiy_file_in_the_middle_of_growing(read: Any, caplog: pytest.LogC
 # Which generator.
 
 
-def both(name: str, trained: Variables, averaged: Variables) -> dict:
+def both(name: str, trained: Variables, averaged: Variables) -> Any:
     """A file of a port with both generators."""
     if name == "genforce":
         parts = ("generator", "generator_smooth")
@@ -162,7 +167,7 @@ def both(name: str, trained: Variables, averaged: Variables) -> dict:
     return {"models": models}
 
 
-def trained_names(g: Variables) -> dict:
+def trained_names(g: Variables) -> dict[str, Any]:
     """Official variables under their whole names, those that training changes."""
     return {
         f"{'G_mapping' if name.startswith('Dense') else 'G_synthesis'}/{name}": value
@@ -201,7 +206,7 @@ def test_a_generator_that_is_not_there_is_not_replaced(tmp_path: Path) -> None:
 # The average w.
 
 
-def test_huangzh13_keeps_an_average_whatever_the_file_is_called(read: Any) -> None:
+def test_huangzh13_keeps_an_average_whatever_the_file_is_called(read: Callable[..., list[Checkpoint]]) -> None:
     state = ports.huangzh13_generator(golden_set("T").g)
     for name in ("GAN_GEN_SHADOW_2_9.pth", "GAN_GEN_2_9.pth"):
         (G,) = read(state, name)
@@ -223,7 +228,9 @@ def test_huangzh13_keeps_an_average_whatever_the_file_is_called(read: Any) -> No
         lambda parts, average: [parts[0] | {"dlatent_avg": average}, *parts[1:]],
     ],
 )
-def test_an_average_that_is_kept_apart_is_found(read: Any, beside: Callable[..., Any]) -> None:
+def test_an_average_that_is_kept_apart_is_found(
+    read: Callable[..., list[Checkpoint]], beside: Callable[..., Any]
+) -> None:
     golden = golden_set("T")
     parts = [trained_names(golden.g), {k: v for k, v in golden.d.items() if k != "lod"}, trained_names(golden.g)]
     G = read(beside(parts, golden.g["dlatent_avg"]))[0]
@@ -258,7 +265,9 @@ def test_fused_scale_of_genforce_is_an_option_and_noted(tmp_path: Path, run: Cal
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("key", ["synthesis.layer3.bias", "synthesis.lod", "truncation.w_avg", "mapping.dense1.weight"])
-def test_values_that_are_not_finite_are_named_as_the_file_names_them(read: Any, key: str, wrong: float) -> None:
+def test_values_that_are_not_finite_are_named_as_the_file_names_them(
+    read: Callable[..., list[Checkpoint]], key: str, wrong: float
+) -> None:
     state = ports.genforce_generator(golden_set("T").g)
     state[key] = state[key].clone()
     state[key].view(-1)[0] = wrong

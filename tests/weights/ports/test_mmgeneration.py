@@ -2,6 +2,7 @@
 
 import sys
 import types
+from collections.abc import Callable
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def assert_close(given: torch.Tensor, expected: torch.Tensor) -> None:
     assert (given - expected).square().mean().sqrt() <= 1e-5 * expected.square().mean().sqrt()
 
 
-def published(name: str = "B", **options: Any) -> dict:
+def published(name: str = "B", **options: Any) -> dict[str, Any]:
     golden = golden_set(name)
     meta = {"config": "model = dict()", "seed": 0, "iter": 670_000, "mmcv_version": "1.3.0"}
     return {"meta": meta, "state_dict": ports.mmgeneration(golden.g, ports.widened(golden.d), **options)}
@@ -38,7 +39,7 @@ def published(name: str = "B", **options: Any) -> dict:
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("name", ["T", "B"])
-def test_a_published_file(read: Any, name: str, legacy: bool) -> None:
+def test_a_published_file(read: Callable[..., list[Checkpoint]], name: str, legacy: bool) -> None:
     golden, g_port, d_port = parts(name)
     G, D = read(published(name), "styleganv1_ffhq_256.pth", legacy=legacy)
     network, ws, noise = as_generator(G), golden["wplus_random"], noise_of(golden.g)
@@ -54,7 +55,7 @@ def test_a_published_file(read: Any, name: str, legacy: bool) -> None:
     assert (quirks["from_rgb_kernel"], quirks["linear_dense"]) == (3, True)
 
 
-def test_which_generator(read: Any) -> None:
+def test_which_generator(read: Callable[..., list[Checkpoint]]) -> None:
     golden, g_port, _ = parts("T")
     (trained, _) = read(published("T"), network="G")
     ws, noise = golden["wplus_random"], noise_of(golden.g)
@@ -65,7 +66,7 @@ def test_which_generator(read: Any) -> None:
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25])
-def test_mid_growth(read: Any, share: float) -> None:
+def test_mid_growth(read: Callable[..., list[Checkpoint]], share: float) -> None:
     golden, g_port, d_port = parts("B")
     top = ports.resolution_of(golden.g)
     scale = top // 4
@@ -80,7 +81,7 @@ def test_mid_growth(read: Any, share: float) -> None:
     assert_close(as_discriminator(D)(small), emulate_mmgeneration_discriminator(d_port, small.flip(1), share=share))
 
 
-def test_the_parts_alone(read: Any) -> None:
+def test_the_parts_alone(read: Callable[..., list[Checkpoint]]) -> None:
     golden, g_port, d_port = parts("T")
     ws = golden["wplus_random"]
     expected = emulate_mmgeneration(g_port, ws, noise_of(golden.g)).flip(1)
@@ -97,7 +98,7 @@ def test_the_parts_alone(read: Any) -> None:
 
 def saved_by_mmagic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """A training file with the records of losses, whose class this computer does not have."""
-    module = types.ModuleType("mmengine.logging.history_buffer")
+    module: Any = types.ModuleType("mmengine.logging.history_buffer")
 
     class HistoryBuffer:
         def __init__(self) -> None:
@@ -120,7 +121,7 @@ def saved_by_mmagic(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     state = ports.mmgeneration(golden.g, ports.widened(golden.d), prefix="module.")
     state |= {"generator_ema.steps": torch.tensor(7)}
     hub = {"log_scalars": {"train/loss": HistoryBuffer()}, "runtime_info": {"iter": 7}, "resumed_keys": {}}
-    optimizer = {name: {"state": {}, "param_groups": []} for name in ("generator", "discriminator")}
+    optimizer: dict[str, Any] = {name: {"state": {}, "param_groups": []} for name in ("generator", "discriminator")}
     file = {"meta": {"cfg": "x"}, "state_dict": state, "message_hub": hub, "optimizer": optimizer}
     path = tmp_path / "iter_7.pth"
     torch.save(file, path)
@@ -137,14 +138,14 @@ def test_a_training_file_of_mmagic(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert D.network == "Discriminator"
 
 
-def test_its_neighbours_are_named(read: Any) -> None:
+def test_its_neighbours_are_named(read: Callable[..., list[Checkpoint]]) -> None:
     with pytest.raises(WeightsError, match=r"a StyleGAN2 \(MMGeneration's\)"):
         read({"state_dict": {"generator.constant_input.input": torch.ones(1), "generator.x": torch.ones(2)}})
     with pytest.raises(WeightsError, match=r"a Progressive GAN \(MMGeneration's\)"):
         read({"noise2feat.linear.weight_orig": torch.ones(2, 2)})
 
 
-def test_what_cannot_be(read: Any) -> None:
+def test_what_cannot_be(read: Callable[..., list[Checkpoint]]) -> None:
     file = published("T")
     file["state_dict"]["_curr_scale_int"] = torch.tensor(3, dtype=torch.int32)
     with pytest.raises(WeightsError, match="not its shapes: a network of"):
@@ -157,7 +158,7 @@ def test_what_cannot_be(read: Any) -> None:
         read(published("T") | {"array": np.ones(3)})
 
 
-def test_its_configs_make_the_networks_again(read: Any) -> None:
+def test_its_configs_make_the_networks_again(read: Callable[..., list[Checkpoint]]) -> None:
     for checkpoint in read(published("T")):
         assert isinstance(checkpoint, Checkpoint)
         network = (as_generator if checkpoint.network == "Generator" else as_discriminator)(checkpoint)

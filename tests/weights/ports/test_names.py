@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from stylegan.errors import UnsafeFileError, WeightsError
+from stylegan.weights.checkpoint import Checkpoint
 
 from ...conftest import GOLDEN, SHARED
 from . import writers as ports
@@ -73,7 +74,7 @@ def test_files_of_these_tests_are_as_described() -> None:
         assert given == described(layout, key), (layout, key)
 
 
-def test_obsolete_unknown_and_ambiguous_files(read: Any) -> None:
+def test_obsolete_unknown_and_ambiguous_files(read: Callable[..., list[Checkpoint]]) -> None:
     older = {"generator.progression.1.conv1.conv.weight_orig": torch.ones(2, 2, 3, 3)}
     with pytest.raises(WeightsError, match="before 4 July 2019"):
         read({"generator": older, "g_running": older, "discriminator": {}})
@@ -106,7 +107,9 @@ EVERY = {
 
 
 @pytest.mark.parametrize("layout", EVERY)
-def test_missing_extra_misshapen_and_broken_tensors(read: Any, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_misshapen_and_broken_tensors(
+    read: Callable[..., list[Checkpoint]], layout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("stylegan.weights.ports.common.NUM_W_AVG", 10)  # For speed.
     state = EVERY[layout](golden_set("T"))
     names = [
@@ -130,7 +133,7 @@ def test_missing_extra_misshapen_and_broken_tensors(read: Any, layout: str, monk
         read(state | {"surprise": torch.ones(3)}, resolution=16)
 
 
-def _outcome(read: Any, state: dict[str, Tensor]) -> str | None:
+def _outcome(read: Callable[..., list[Checkpoint]], state: dict[str, Tensor]) -> str | None:
     """What reading and building raises of our errors; anything else fails the test."""
     try:
         for checkpoint in read(state, resolution=16):
@@ -140,7 +143,7 @@ def _outcome(read: Any, state: dict[str, Tensor]) -> str | None:
     return None
 
 
-def test_a_small_file_of_many_references_is_refused(read: Any) -> None:
+def test_a_small_file_of_many_references_is_refused(read: Callable[..., list[Checkpoint]]) -> None:
     one = torch.ones(1000, 1000)
     with pytest.raises(UnsafeFileError, match="repeat the same values"):
         read({f"mapping.dense{i}.weight": one for i in range(1000)})

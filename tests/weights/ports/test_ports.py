@@ -5,7 +5,7 @@ difference gives the official numbers.
 """
 
 import re
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from stylegan import Generator
 from stylegan.errors import WeightsError
+from stylegan.weights.checkpoint import Checkpoint
 
 from . import writers as ports
 from .emulations import emulate, emulate_discriminator, emulate_rosinality
@@ -48,7 +49,7 @@ FUSED = "fused_scale is taken for 'auto': the file does not tell it (stylegan co
 
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("name", ["T", "B", "D", "pickle_lod1.5"])
-def test_genforce(read: Any, name: str, legacy: bool) -> None:
+def test_genforce(read: Callable[..., list[Checkpoint]], name: str, legacy: bool) -> None:
     golden = golden_set(name)
     other = {key: value + 1 for key, value in ports.genforce_generator(golden.g).items()}
     wrapper = {
@@ -70,14 +71,14 @@ def test_genforce(read: Any, name: str, legacy: bool) -> None:
         assert (G.config["synthesis"]["lod"], D.config["lod"]) == (1.5, 1.5)
 
 
-def test_genforce_without_a_learned_constant(read: Any) -> None:
+def test_genforce_without_a_learned_constant(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("styles_noconst_nonoise")
     (G,) = read(ports.genforce_generator(golden.g))
     assert G.config["synthesis"]["const_input"] is False
     check_generator(as_generator(G), golden)
 
 
-def test_genforce_training_file_takes_the_average_that_is_maintained(read: Any) -> None:
+def test_genforce_training_file_takes_the_average_that_is_maintained(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("T")
     smooth = ports.genforce_generator(golden.g)
     smooth["truncation.w_avg"] = torch.zeros_like(smooth["truncation.w_avg"])
@@ -90,14 +91,14 @@ def test_genforce_training_file_takes_the_average_that_is_maintained(read: Any) 
     assert G.metadata["notes"] == [FUSED, "w_avg is that of the part 'generator'"]
 
 
-def test_genforce_noise_by_channel_is_refused(read: Any) -> None:
+def test_genforce_noise_by_channel_is_refused(read: Callable[..., list[Checkpoint]]) -> None:
     state = ports.genforce_generator(golden_set("T").g)
     state["synthesis.layer3.apply_noise.noise"] = torch.zeros(1, 8, 1, 1)
     with pytest.raises(WeightsError, match="noise of layer 3"):
         read(state)
 
 
-def test_interfacegan(read: Any) -> None:
+def test_interfacegan(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("B")
     (G,) = read(ports.interfacegan(golden.g), "stylegan_ffhq.pth")
     check_generator(as_generator(G), golden)
@@ -115,7 +116,7 @@ def as_trained_by_rosinality(g: Variables) -> Variables:
 
 
 @pytest.mark.parametrize("name", ["T", "B"])
-def test_rosinality(read: Any, name: str) -> None:
+def test_rosinality(read: Callable[..., list[Checkpoint]], name: str) -> None:
     golden = golden_set(name)
     g = as_trained_by_rosinality(golden.g)
     port, resolution = ports.rosinality_generator(g), ports.resolution_of(g)
@@ -136,8 +137,8 @@ def test_rosinality(read: Any, name: str) -> None:
     quirks = {"instance_norm_epsilon": 1e-5, "bias_before_blur": True, "noise_per_resolution": True}
     assert G.config["synthesis"]["quirks"] == quirks
     # Both layers of a resolution share their noise, stored or drawn.
-    layers = network.synthesis.layers
-    assert all(torch.equal(layers[i].noise_const, layers[i + 1].noise_const) for i in range(0, len(layers), 2))
+    maps = [layer.get_buffer("noise_const") for layer in network.synthesis.layers]
+    assert all(map(torch.equal, maps[::2], maps[1::2]))
     assert torch.equal(network.noise([1])[2], network.noise([1])[3])
     assert not torch.equal(network.noise([1])[1], network.noise([1])[2][:, :, :4, :4])
 
@@ -155,7 +156,7 @@ def _mean_w(G: Generator) -> Tensor:
     return G.mapping(z, labels).mean(dim=0)
 
 
-def test_rosinality_discriminator_without_activation(read: Any) -> None:
+def test_rosinality_discriminator_without_activation(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("T")
     (D,) = read(ports.rosinality_discriminator(golden.d, activated=False), resolution=16)
     expected = emulate_discriminator(golden.d, golden["reals"][:4], activations=0)
@@ -166,7 +167,7 @@ def test_rosinality_discriminator_without_activation(read: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["B", "D"])
-def test_huangzh13(read: Any, name: str) -> None:
+def test_huangzh13(read: Callable[..., list[Checkpoint]], name: str) -> None:
     golden = golden_set(name)
     depth = ports.resolution_of(golden.g).bit_length() - 3
     (G,) = read(ports.huangzh13_generator(golden.g), f"GAN_GEN_{depth}_120.pth")
@@ -181,7 +182,7 @@ def test_huangzh13(read: Any, name: str) -> None:
         torch.testing.assert_close(as_discriminator(D)(golden["reals"]), expected, rtol=0, atol=1e-5)
 
 
-def test_huangzh13_parts_that_are_not_what_they_seem(read: Any) -> None:
+def test_huangzh13_parts_that_are_not_what_they_seem(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("T")
     # A converted file has random RGB layers but for the last.
     (G,) = read(ports.huangzh13_generator(golden.g, converted=True))
@@ -195,7 +196,7 @@ def test_huangzh13_parts_that_are_not_what_they_seem(read: Any) -> None:
             read(state | {key: torch.ones(2)})
 
 
-def test_lernapparat_and_ganspace(read: Any) -> None:
+def test_lernapparat_and_ganspace(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("B")
     (G,) = read(ports.lernapparat_generator(golden.g), "ffhq.for_g_all.pt", legacy=True)
     network, noise = as_generator(G), noise_of(golden.g)
@@ -211,17 +212,17 @@ def test_lernapparat_and_ganspace(read: Any) -> None:
     torch.testing.assert_close(as_discriminator(D)(golden["reals"]), golden["D_reals_n1"], rtol=0, atol=1e-5)
 
 
-def test_official_names(read: Any) -> None:
+def test_official_names(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("B")
     mapping = {f"G_mapping/{name}": value for name, value in golden.g.items() if name.startswith("Dense")}
     g = {name: value for name, value in golden.g.items() if not re.match(r"Dense|noise|lod|dlatent_avg", name)}
     Gs = mapping | {f"G_synthesis/{name}": value for name, value in g.items()}
     G = {name: value + 1 for name, value in Gs.items()}
     D = {name: value for name, value in golden.d.items() if name != "lod"}
-    G, D = read([G, D, Gs], "karras2019stylegan-ffhq-1024x1024.pt")
-    G.state_dict["w_avg"] = golden.g["dlatent_avg"]
-    check_generator(as_generator(G), golden, own_noise=False)
-    torch.testing.assert_close(as_discriminator(D)(golden["reals"]), golden["D_reals_n1"], rtol=0, atol=1e-5)
+    first, second = read([G, D, Gs], "karras2019stylegan-ffhq-1024x1024.pt")
+    first.state_dict["w_avg"] = golden.g["dlatent_avg"]
+    check_generator(as_generator(first), golden, own_noise=False)
+    torch.testing.assert_close(as_discriminator(second)(golden["reals"]), golden["D_reals_n1"], rtol=0, atol=1e-5)
 
 
 # podgorskiy, ALAE, stylegan_zoo
@@ -229,7 +230,7 @@ def test_official_names(read: Any) -> None:
 
 @pytest.mark.parametrize("multiplied", [False, True])
 @pytest.mark.parametrize("name", ["T", "B"])
-def test_podgorskiy(read: Any, name: str, multiplied: bool) -> None:
+def test_podgorskiy(read: Callable[..., list[Checkpoint]], name: str, multiplied: bool) -> None:
     golden = golden_set(name)
     models = {
         "discriminator": ports.podgorskiy_discriminator(golden.d, multiplied=multiplied),
@@ -245,7 +246,7 @@ def test_podgorskiy(read: Any, name: str, multiplied: bool) -> None:
     torch.testing.assert_close(as_discriminator(D)(golden["reals"]), expected, rtol=0, atol=1e-5)
 
 
-def test_podgorskiy_average_of_each_layer(read: Any) -> None:
+def test_podgorskiy_average_of_each_layer(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("T")
     average = ports.podgorskiy_average(golden.g)
     average["buff"][0] += 1
@@ -255,7 +256,7 @@ def test_podgorskiy_average_of_each_layer(read: Any) -> None:
     torch.testing.assert_close(G.state_dict["w_avg"], golden.g["dlatent_avg"] + 1 / 6)
 
 
-def test_alae(read: Any) -> None:
+def test_alae(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("B")
     # The variables' learning rate multiplier of 0.01 goes into the weights, which this port holds multiplied.
     mapping = ports.podgorskiy_mapping(golden.g, multiplied=True, pattern="map_blocks.{}.fc", first=0)
@@ -271,7 +272,7 @@ def test_alae(read: Any) -> None:
 
 
 @pytest.mark.parametrize("multiplied", [False, True])
-def test_stylegan_zoo(read: Any, multiplied: bool) -> None:
+def test_stylegan_zoo(read: Callable[..., list[Checkpoint]], multiplied: bool) -> None:
     golden = golden_set("B")
     (G,) = read(ports.stylegan_zoo(golden.g, multiplied=multiplied), "cat256.mat", legacy=True)
     image = as_generator(G).synthesis(golden["wplus_random"], noise=noise_of(golden.g))

@@ -218,14 +218,14 @@ def rosinality_discriminator(d: Variables, *, activated: bool = True) -> dict[st
 # huangzh13, lernapparat, ganspace
 
 
-def _epilogues(out: dict, g: Variables, name: str, pair: list[str]) -> None:
+def _epilogues(out: dict[str, Any], g: Variables, name: str, pair: list[str]) -> None:
     for k, scope in enumerate(pair):
         out[f"{name}.epi{k + 1}.top_epi.noise.weight"] = g[f"{scope}/Noise/weight"]
         out[f"{name}.epi{k + 1}.style_mod.lin.weight"] = g[f"{scope}/StyleMod/weight"].T.contiguous()
         out[f"{name}.epi{k + 1}.style_mod.lin.bias"] = g[f"{scope}/StyleMod/bias"]
 
 
-def _block(out: dict, g: Variables, name: str, pair: list[str]) -> None:
+def _block(out: dict[str, Any], g: Variables, name: str, pair: list[str]) -> None:
     first, second = ("conv0_up", "conv1") if "Conv0_up" in pair[0] else (None, "conv")
     if first:
         out[f"{name}.conv0_up.weight"] = conv(g[f"{pair[0]}/weight"])
@@ -276,7 +276,7 @@ def huangzh13_discriminator(d: Variables) -> dict[str, Tensor]:
     return out
 
 
-def _head(out: dict, d: Variables, prefix: str) -> None:
+def _head(out: dict[str, Any], d: Variables, prefix: str) -> None:
     for name in ("Conv", "Dense0", "Dense1"):
         weight = d[f"4x4/{name}/weight"]
         out[f"{prefix}{name.lower()}.weight"] = conv(weight) if weight.ndim == 4 else weight.T.contiguous()
