@@ -251,7 +251,9 @@ def test_processes_together(named: HubServer, access: Access) -> None:
     assert named.count("GET", "/objects/") == 1
 
 
-def test_the_network_of_fid_has_several_sources_too(named, access, monkeypatch):
+def test_the_network_of_fid_has_several_sources_too(
+    named: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = {"filename": NAME, "format": "port", "size": len(DATA), "sha256": SHA256}
     places = [{"url": f"{named.url}/plain/{name}"} for name in ("first", "second")]
     model = entry(named, files=[file | {"source": place} for place in places])

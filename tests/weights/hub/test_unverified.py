@@ -2,12 +2,15 @@
 
 import io
 import pickle
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from stylegan import Discriminator, Generator
 from stylegan.errors import IntegrityError, WeightsError
+from stylegan.weights.hub.client import Access
 
 from ...conftest import GOLDEN
 from ...hub_server import HubServer
@@ -17,14 +20,14 @@ from .conftest import left
 from .test_several import DRIVE, entry, name_it
 
 
-def saved(**parts) -> bytes:
+def saved(**parts: Any) -> bytes:
     file = io.BytesIO()
     torch.save(parts, file)
     return file.getvalue()
 
 
 @pytest.fixture
-def unverified(server: HubServer, monkeypatch, tmp_path) -> HubServer:
+def unverified(server: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> HubServer:
     """The model `cats`, of 16x16, at three places of which nobody named a sha256."""
     monkeypatch.chdir(tmp_path)
     model = entry(server)
@@ -48,7 +51,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_weights_of_something_else_lead_to_the_next_source(unverified, access, wrong):
+def test_weights_of_something_else_lead_to_the_next_source(unverified: HubServer, access: Access, wrong: str) -> None:
     data, why = WRONG[wrong]
     unverified.plain |= {DRIVE: data, "1": data, "2": saved(generator=GENERATOR)}
     G = Generator.from_pretrained("cats", cache_dir=access.cache_dir)
@@ -64,7 +67,7 @@ def test_weights_of_something_else_lead_to_the_next_source(unverified, access, w
     assert [name for name in left(access) if "/files/" in name] == []
 
 
-def test_a_wish_that_the_right_file_cannot_meet_deletes_nothing(unverified, access):
+def test_a_wish_that_the_right_file_cannot_meet_deletes_nothing(unverified: HubServer, access: Access) -> None:
     unverified.plain |= dict.fromkeys((DRIVE, "1", "2"), saved(generator=GENERATOR))
     with pytest.raises(WeightsError, match="holds no Discriminator"):
         Discriminator.from_pretrained("cats", cache_dir=access.cache_dir)
@@ -74,7 +77,7 @@ def test_a_wish_that_the_right_file_cannot_meet_deletes_nothing(unverified, acce
     assert [name for name in left(access) if "/files/" in name]
 
 
-def test_a_url_that_sent_no_weights_is_asked_again(server, access):
+def test_a_url_that_sent_no_weights_is_asked_again(server: HubServer, access: Access) -> None:
     url = f"{server.url}/plain/cats.pth"
     server.plain["cats.pth"] = b"Sorry, " * 1000
     with pytest.raises(WeightsError, match="a text file"):
