@@ -84,7 +84,7 @@ def code_of(names: set[str]) -> set[str]:
     return {name for name in names if name.startswith("stylegan/") and name.endswith(".py")}
 
 
-def test_the_wheel_holds_the_package_its_weights_and_their_licences_and_no_more(archives: dict[str, Path]) -> None:
+def test_the_wheel_holds_package_weights_and_licences_alone(archives: dict[str, Path]) -> None:
     names = wheel_names(archives[".whl"])
     bundled = {f.source.location for entry in manifest.entries().values() if entry.is_bundled for f in entry.files}
     assert {f"stylegan/{location}" for location in bundled} <= DATA
@@ -98,7 +98,7 @@ def test_the_wheel_holds_the_package_its_weights_and_their_licences_and_no_more(
     assert archives[".whl"].stat().st_size < 25e6
 
 
-def test_the_source_archive_holds_what_the_wheel_is_built_from_and_no_tests(
+def test_the_archive_holds_what_builds_the_wheel_and_no_tests(
     archives: dict[str, Path], source_names: set[str]
 ) -> None:
     assert code_of(source_names) == code_of(wheel_names(archives[".whl"]))
@@ -111,7 +111,7 @@ def test_the_source_archive_holds_what_the_wheel_is_built_from_and_no_tests(
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_a_wheel_with_kernels_is_for_one_platform_and_every_python(archives: dict[str, Path]) -> None:
+def test_a_wheel_with_kernels_is_for_one_platform(archives: dict[str, Path]) -> None:
     assert "stylegan/fast/_kernels.so" in wheel_names(archives[".whl"])
     assert re.fullmatch(r"stylegan-[\d.]+-py3-none-(linux|macosx)_\w+\.whl", archives[".whl"].name)
     with zipfile.ZipFile(archives[".whl"]) as archive:
@@ -123,7 +123,7 @@ def test_a_wheel_with_kernels_is_for_one_platform_and_every_python(archives: dic
 @pytest.mark.parametrize(
     "environment", [{"STYLEGAN_KERNELS": "none"}, {"CC": "false"}], ids=["asked for", "no compiler"]
 )
-def test_a_wheel_without_kernels_is_for_every_platform_and_makes_images(
+def test_a_wheel_without_kernels_is_for_every_platform(
     archives: dict[str, Path], environment: dict[str, str], tmp_path: Path
 ) -> None:
     build(unpacked_source(archives, tmp_path), tmp_path, "--wheel", **environment)

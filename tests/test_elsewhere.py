@@ -82,7 +82,7 @@ def complete(shell: str, **variables: str) -> str:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_are_told_how_to_complete_by_the_lines_of_the_guide(shell: str) -> None:
+def test_shells_complete_by_the_lines_of_the_guide(shell: str) -> None:
     if shell == "bash" and shutil.which("bash") is None:
         pytest.skip("needs bash")
     assert f"_STYLEGAN_COMPLETE={shell}_source stylegan" in (ROOT / "docs/cli.md").read_text(encoding="utf-8")

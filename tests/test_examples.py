@@ -44,7 +44,7 @@ def test_commands_of_the_readme_exist() -> None:
         assert command in cli.main.commands
 
 
-def test_commands_beside_the_pictures_are_valid_and_the_pictures_are_there() -> None:
+def test_commands_beside_pictures_are_valid() -> None:
     from stylegan import cli
 
     for page in ("figures.md", "video.md"):

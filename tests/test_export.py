@@ -39,9 +39,7 @@ def exported(tiny: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("n", [1, 3, 4])
-def test_seeds_truncated_and_mixed_outside_give_the_image_of_the_library(
-    exported: Path, tiny: Generator, n: int
-) -> None:
+def test_truncation_and_mixing_outside_give_the_same_image(exported: Path, tiny: Generator, n: int) -> None:
     w, w_avg = run(exported / "mapping.onnx", z=tiny.z(range(n)))
     ws = np.repeat((w_avg + 0.6 * (w - w_avg))[:, None], tiny.num_ws, axis=1)
     ws[:, 2:] = ws[::-1, 2:]
@@ -54,7 +52,7 @@ def test_seeds_truncated_and_mixed_outside_give_the_image_of_the_library(
     assert np.abs(img - tiny.synthesis(expected, noise=noise).numpy()).max() < 1e-4
 
 
-def test_the_stored_noise_maps_lie_beside_the_network_that_takes_them(exported: Path, tiny: Generator) -> None:
+def test_stored_noise_maps_lie_beside_the_network(exported: Path, tiny: Generator) -> None:
     stored = safetensors.numpy.load_file(exported / "noise_const.safetensors")
     ws = tiny.ws([5])
     img = run(exported / "synthesis.onnx", ws=ws, **stored)[0]
@@ -162,9 +160,7 @@ def flat_network() -> Generator:
     return G
 
 
-def test_networks_on_which_float32_is_inexact_are_exported_and_said_to_be_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_networks_inexact_in_float32_are_exported_with_a_note(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     G = flat_network()
     ws = G.ws([7])
     exact = copy.deepcopy(G).double().synthesis(ws.double()).numpy()
@@ -176,9 +172,7 @@ def test_networks_on_which_float32_is_inexact_are_exported_and_said_to_be_so(
     assert np.abs(img - exact).max() < 10 * rounding
 
 
-def test_what_is_wrong_by_more_than_rounding_is_refused_on_them_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_more_than_rounding_is_refused_on_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stylegan.export._ROUNDING", 1e-3)
     with pytest.raises(ExportError, match=r"synthesis.onnx: differs from PyTorch by"):
         export_onnx(flat_network(), tmp_path / "out")

@@ -29,7 +29,7 @@ def test_the_manifest_on_top_is_the_one_inside() -> None:
     assert os.readlink(top) == "stylegan/weights_manifest.json"
 
 
-def test_import_touches_neither_network_nor_caches_and_adds_little(tmp_path: Path) -> None:
+def test_import_touches_no_network_or_cache_and_adds_little(tmp_path: Path) -> None:
     script = """if True:
         import sys
         import torch, numpy, PIL.Image
@@ -69,7 +69,7 @@ assert not {"filelock", "huggingface_hub"} & set(sys.modules)
 """
 
 
-def test_a_bundled_model_loads_no_reader_of_other_formats_and_no_client_of_servers():
+def test_a_bundled_model_loads_no_reader_of_other_formats_and_no_client_of_servers() -> None:
     python(LOADED, ROOT, cwd=ROOT)
 
 

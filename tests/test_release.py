@@ -42,7 +42,7 @@ def test_there_are_workflows_for_tests_wheels_docs_and_releases() -> None:
 
 
 @each_workflow
-def test_actions_are_pinned_by_commit_with_the_version_beside_it(path: Path) -> None:
+def test_actions_are_pinned_by_commit_beside_the_version(path: Path) -> None:
     used = re.findall(r"^\s*(?:- )?uses: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert used
     for action in used:
@@ -112,7 +112,7 @@ def ready(folder: Path) -> Path:
     return folder
 
 
-def test_a_tag_is_released_where_version_changelog_and_address_agree(
+def test_a_tag_is_released_where_version_and_changelog_agree(
     check_release: Callable[[str, str, Path], list[str]], tmp_path: Path
 ) -> None:
     folder = ready(tmp_path)
@@ -134,7 +134,7 @@ def test_the_address_of_the_repository_is_one() -> None:
     assert found[0] == found[1]
 
 
-def test_the_link_to_colab_opens_a_notebook_that_installs_the_package() -> None:
+def test_the_link_to_colab_opens_a_notebook_that_installs_it() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     [name] = re.findall(r"colab\.research\.google\.com/github/[\w.-]+/stylegan/blob/main/([\w./-]+)", text)
     cells = json.loads((ROOT / name).read_text(encoding="utf-8"))["cells"]

@@ -37,7 +37,7 @@ def test_slerp_changes_the_length_evenly() -> None:
     assert torch.allclose(lengths, 0.75 * a.norm(dim=-1) + 0.25 * 3 * b.norm(dim=-1), rtol=1e-5)
 
 
-def test_slerp_starts_and_ends_at_its_vectors_whatever_their_angle() -> None:
+def test_slerp_starts_and_ends_at_its_vectors_at_any_angle() -> None:
     a = torch.tensor([1.0, 2, 3])
     for b in (torch.tensor([-3.0, 1, 0]), a, 2 * a, -a, torch.zeros(3), a + 1e-5):
         assert torch.allclose(slerp(a, b, 0.0), a, atol=1e-6)
@@ -192,7 +192,7 @@ def test_frames_do_not_depend_on_the_batch_size(tiny: Generator) -> None:
             assert abs(pixels(a) - pixels(b)).max() <= 1
 
 
-def test_animations_can_be_watched_again_and_remember_their_settings(tiny: Generator) -> None:
+def test_animations_run_again_and_remember_their_settings(tiny: Generator) -> None:
     walk = interpolate(tiny, [3, 4], layers="coarse", breathe_to=0.1)
     assert len(walk) == 12
     first, again = next(iter(walk)), next(iter(walk))

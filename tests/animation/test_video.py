@@ -224,9 +224,7 @@ def test_what_is_no_video_is_an_error_and_leaves_nothing(
     assert not os.listdir(tmp_path)
 
 
-def test_without_pyav_the_error_says_what_to_install_before_a_frame_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_pyav_the_error_comes_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     frames = shades(2)
     with pytest.raises(InputError, match=r'pip install "stylegan\[video\]".*\.gif or \.webp'):

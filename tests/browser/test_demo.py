@@ -198,7 +198,7 @@ def test_odd_numbers_beside_sliders_are_no_heap_of_messages(
     assert demo.errors.read_text() == ""
 
 
-def test_the_line_below_the_picture_has_the_words_of_the_controls(page: Browser) -> None:
+def test_the_caption_has_the_words_of_the_controls(page: Browser) -> None:
     page.click("#noise label:nth-child(2)")
     page.put("#cutoff input[type=range]", 4)
     open_edits(page)

@@ -66,9 +66,7 @@ def test_samples_are_enlarged_on_request_and_keep_their_text(run: Callable[..., 
     assert f"whole multiple of {side}" in run("sample", "--size", 100).output
 
 
-def test_mix_takes_the_layers_of_the_row_and_the_rest_of_the_column(
-    run: Callable[..., Result], default: Generator
-) -> None:
+def test_mix_takes_layers_of_the_row_and_the_rest_of_the_column(run: Callable[..., Result], default: Generator) -> None:
     ok(run("mix", "--columns", "1,2", "--rows", "3", "--layers", "coarse"))
     grid, side = np.asarray(Image.open("mix.png")).astype(int), default.img_resolution
     a, b = default.ws([2]), default.ws([3])
@@ -251,7 +249,7 @@ def test_help_of_every_command_and_completion_load_no_torch() -> None:
     assert "torch" not in result.stderr.split()
 
 
-def test_every_command_that_takes_seeds_takes_one_seed_by_its_name() -> None:
+def test_commands_that_take_seeds_take_one_by_its_name() -> None:
     def commands(command: click.Command) -> Iterator[click.Command]:
         yield command
         for own in command.commands.values() if isinstance(command, click.Group) else ():

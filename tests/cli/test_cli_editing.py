@@ -271,7 +271,7 @@ def test_what_the_model_does_not_know_is_said_to_be_far_off(run: Callable[..., R
     assert facts["nearest_samples"][0] > 1.1 * facts["between_samples"]
 
 
-def test_without_a_detector_the_centre_is_taken_and_that_is_said(
+def test_without_a_detector_the_centre_is_taken_with_a_note(
     run: Callable[..., Result], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stylegan.projection.faces.has_detector", lambda: False)
@@ -289,7 +289,7 @@ def test_pictures_of_the_models_size_are_taken_as_they_are(run: Callable[..., Re
     assert (np.asarray(Image.open("run/made-target.png")) == np.asarray(Image.open("made.png"))).all()
 
 
-def test_commands_read_the_latents_and_boundaries_of_other_tools(run: Callable[..., Result], faces: Generator) -> None:
+def test_commands_read_latents_and_boundaries_of_other_tools(run: Callable[..., Result], faces: Generator) -> None:
     np.savez("projected_w.npz", w=faces.ws([4], truncation_psi=1).numpy())
     np.save("smile.npy", np.eye(1, faces.w_dim, dtype=np.float32))
     ok(run("sample", "--model", "faces-64", "--latents", "projected_w.npz", "--out", "a.png"))

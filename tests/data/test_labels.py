@@ -56,7 +56,7 @@ def test_null_is_how_other_tools_say_that_there_are_no_labels(tmp_path: Path, re
         ImageDataset(source, require_labels=True)
 
 
-def test_labels_json_goes_before_dataset_json_and_the_nearest_file_before_both(tmp_path: Path) -> None:
+def test_labels_json_goes_before_dataset_json_the_nearest_first(tmp_path: Path) -> None:
     own = {"labels": {f"00000/img{i:08d}.png": i % 2 for i in range(6)}}
     assert ImageDataset(data_zip(tmp_path, {"dataset.json": PAIRS, "labels.json": own})).label_dim == 2
     deeper = {"dataset.json": PAIRS, "00000/labels.json": {"labels": {"img00000000.png": 1}}}
@@ -117,7 +117,7 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", UNUSABLE)
-def test_conditional_training_without_usable_labels_is_refused_before_anything_is_done(
+def test_conditional_training_needs_usable_labels_first(
     tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels, reason = UNUSABLE[case]
@@ -187,7 +187,7 @@ def test_label_field_without_conditional_is_refused() -> None:
 
 @pytest.mark.parametrize("options", [{"labels": "file"}, {"label_field": "age"}], ids=str)
 @pytest.mark.parametrize("labels", [{}, {"labels.json": {"labels": None}}, {"labels.json": {"labels": {"x": 1}}}])
-def test_labels_that_were_asked_for_are_there_or_nothing_is_made(
+def test_labels_asked_for_are_there_or_nothing_is_made(
     tmp_path: Path, out: Path, labels: dict[str, Any], options: dict[str, Any]
 ) -> None:
     with pytest.raises(InputError, match="no labels"):

@@ -30,7 +30,7 @@ from .pictures import BLUE, GREEN, RED, encoded, images_of, labels_of, make_zip,
 # What is written
 
 
-def test_output_is_a_stored_zip_of_squares_that_the_data_set_reads(pictures: Path, out: Path) -> None:
+def test_output_is_a_stored_zip_of_squares(pictures: Path, out: Path) -> None:
     noise(24, 16).save(pictures / "wide.png")
     report = prepare(pictures, out)
     assert (report.images, report.resolution, report.bad) == (6, 16, [])
@@ -69,7 +69,7 @@ def test_order_is_kept_when_early_pictures_take_longest(
     assert [np.asarray(i).tolist() for i in images_of(out)] == [np.asarray(noise(seed=i)).tolist() for i in range(5)]
 
 
-def test_sub_folders_are_read_and_hidden_and_other_files_left_out(pictures: Path, out: Path) -> None:
+def test_sub_folders_are_read_but_no_hidden_or_other_files(pictures: Path, out: Path) -> None:
     (pictures / "deep" / "er").mkdir(parents=True)
     noise().save(pictures / "deep" / "er" / "X.PNG")
     (pictures / ".hidden.png").write_bytes(b"")

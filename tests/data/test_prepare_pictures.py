@@ -230,7 +230,7 @@ def png_of_16_bit_colours(pixels: np.ndarray) -> bytes:
     )
 
 
-def test_16_bit_colours_are_counted_and_are_dark_where_only_12_bits_are_used(pictures: Path) -> None:
+def test_16_bit_colours_are_counted_and_dark_if_12_bits_used(pictures: Path) -> None:
     bright = np.stack([np.asarray(noise(seed=i))[:, :, 0] for i in range(3)], axis=2).astype(np.uint16) << 8
     assert decode(png_of_16_bit_colours(bright)).conversions == ("16-bit",)
     dark = decode(png_of_16_bit_colours(bright >> 4))
@@ -400,7 +400,7 @@ def test_bad_file_is_named_with_its_reason(pictures: Path, out: Path, name: str)
     assert nothing_left(out)
 
 
-def test_all_bad_files_are_listed_and_left_out_below_the_ceiling(pictures: Path, out: Path) -> None:
+def test_bad_files_are_listed_and_left_out_below_the_ceiling(pictures: Path, out: Path) -> None:
     for name, data in BAD.items():
         (pictures / name).write_bytes(data)
     with pytest.raises(DatasetError) as error:

@@ -31,7 +31,7 @@ def ws(faces: Generator) -> torch.Tensor:
     return faces.ws(range(60_000, 60_030))
 
 
-def test_a_blend_with_the_same_average_has_them_and_one_with_another_has_not(faces: Generator) -> None:
+def test_a_blend_has_them_only_with_the_same_average(faces: Generator) -> None:
     other = Generator.from_pretrained(faces.name)
     other.metadata = {"name": "child", "start_from": faces.name}
     other.w_avg += 1
@@ -50,7 +50,7 @@ def test_they_are_those_of_the_model(faces: Generator) -> None:
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(
+def test_nine_faces_of_ten_score_more_at_every_step(
     faces: Generator, classifiers: dict[str, Any], ws: torch.Tensor, name: str
 ) -> None:
     """Over the whole range of the direction; the numbers of 200 faces are in docs/measured-editing.md."""
@@ -59,7 +59,7 @@ def test_the_classifier_sees_more_at_every_step_on_nine_faces_of_ten(
 
 
 @pytest.mark.parametrize(("name", "other"), [ATTRIBUTES, ATTRIBUTES[::-1]])
-def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same_length(
+def test_other_attributes_change_less_than_in_random_directions(
     faces: Generator, classifiers: dict[str, Any], ws: torch.Tensor, name: str, other: str
 ) -> None:
     network = load_extractor("random-conv")
@@ -74,7 +74,7 @@ def test_the_other_attribute_changes_less_than_in_a_random_direction_of_the_same
     assert abs(along[other]) < 0.25 * along[name]
 
 
-def test_the_benchmark_has_rows_for_the_direction_and_a_random_one() -> None:
+def test_the_benchmark_has_rows_for_direction_and_random() -> None:
     options = ["--samples", "2", "--attributes", "age", "--extractor", "random-conv"]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 0, result.output

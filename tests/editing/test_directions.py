@@ -19,9 +19,7 @@ def direction(tiny: Generator) -> Direction:
     return sefa(tiny, n=1, layers="coarse")[0]
 
 
-def test_a_strength_of_one_moves_w_by_one_standard_deviation_in_the_directions_layers(
-    tiny: Generator, direction: Direction
-) -> None:
+def test_strength_one_moves_w_by_one_standard_deviation(tiny: Generator, direction: Direction) -> None:
     ws = tiny.ws([1, 2])
     moved = tiny.edit(ws, direction, 1.0) - ws
     coarse = 2  # Of six layers, the first two are coarse.
@@ -107,9 +105,7 @@ def test_files_give_back_what_was_saved(tiny: Generator, tmp_path: Path) -> None
             assert x.equal(y) if isinstance(x, torch.Tensor) else x == y, field.name
 
 
-def test_a_file_holds_directions_of_one_model_with_different_names(
-    tiny: Generator, direction: Direction, tmp_path: Path
-) -> None:
+def test_a_file_holds_named_directions_of_one_model(tiny: Generator, direction: Direction, tmp_path: Path) -> None:
     other = sefa(tiny_generator(seed=5), n=2)[1]
     other = dataclasses.replace(other, w_avg=other.w_avg + 1)
     for given in ([], [direction, direction], [direction, other]):

@@ -37,7 +37,7 @@ def test_they_solve_the_least_squares_problem(tiny: Generator) -> None:
     assert found.vector.numpy() == pytest.approx(expected / np.linalg.norm(expected), abs=1e-3)
 
 
-def test_each_raises_its_score_on_every_face_and_the_others_little(tiny: Generator) -> None:
+def test_each_raises_its_own_score_and_the_others_little(tiny: Generator) -> None:
     red, green = gradient_directions(tiny, {n: COLOURS[n] for n in ("red", "green")}, samples=200, progress=False)
     ws = tiny.ws(range(1000, 1040))
     for i, direction in enumerate((red, green)):

@@ -48,7 +48,7 @@ def test_sefa_is_the_eigendecomposition_in_float64(layers: slice) -> None:
         assert direction.layers == (layers.start, layers.stop)
 
 
-def test_sefa_of_the_bundled_model_is_the_eigendecomposition_in_float64(faces: Generator) -> None:
+def test_sefa_of_the_bundled_model_is_that_in_float64(faces: Generator) -> None:
     a = styles_as_they_act(faces, slice(0, faces.num_ws))
     # By the singular values of A, which is another way to the same vectors.
     _, _, vectors = np.linalg.svd(a, full_matrices=False)

@@ -26,7 +26,7 @@ def noise(n: int, size: int, *, seed: int = 0) -> Tensor:
     return torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_values_do_not_depend_on_the_batch_and_are_differentiable(classifier: AttributeClassifier) -> None:
+def test_values_are_differentiable_and_the_same_in_any_batch(classifier: AttributeClassifier) -> None:
     images = noise(4, 64).requires_grad_()
     values = classifier(images)
     assert values.shape == (4,)
@@ -47,7 +47,7 @@ def test_images_of_any_size_are_resized(classifier: AttributeClassifier, size: i
         torch.testing.assert_close(classifier.logits(images), classifier.logits(reference), rtol=0, atol=0.5)
 
 
-def test_logits_are_positive_where_the_value_exceeds_the_threshold(classifier: AttributeClassifier) -> None:
+def test_logits_are_positive_above_the_threshold(classifier: AttributeClassifier) -> None:
     images = noise(50, 64) * torch.linspace(0.1, 2, 50).view(-1, 1, 1, 1)
     assert torch.equal(classifier.logits(images) > 0, classifier(images) > classifier.threshold)
 
@@ -61,7 +61,7 @@ def test_the_bundled_faces_have_both_kinds(classifier: AttributeClassifier, face
     assert logits.abs().median() > 0.5
 
 
-def test_classifiers_say_where_they_come_from_and_how_well_they_do(classifier: AttributeClassifier) -> None:
+def test_classifiers_state_their_source_and_accuracy(classifier: AttributeClassifier) -> None:
     assert classifier.metadata["license"] == "non-commercial research"
     assert classifier.metadata["metrics"]["accuracy"] > 0.75
     assert classifier.metadata["metrics"]["held_out"] == 1579
@@ -113,7 +113,7 @@ def test_uint8_images_are_refused(classifier: AttributeClassifier) -> None:
         classifier(torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
 
 
-def test_initial_weights_come_from_the_seed_and_leave_the_global_state_alone() -> None:
+def test_initial_weights_come_from_the_seed_alone() -> None:
     before = torch.random.get_rng_state()
     first, second, other = (
         AttributeClassifier(name="x", positive="x", channels=[4, 8], seed=seed) for seed in (0, 0, 1)

@@ -109,7 +109,7 @@ def test_distance_and_features_do_not_depend_on_the_batch(perceptual: Any) -> No
     torch.testing.assert_close(perceptual.features(a)[2:], perceptual.features(a[2:]), rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_reach_the_images_and_are_finite_even_where_nothing_is_active(perceptual: Any) -> None:
+def test_gradients_are_finite_even_where_nothing_is_active(perceptual: Any) -> None:
     black = torch.full((1, 3, 32, 32), -1.0, requires_grad=True)
     b = pictures(1, 32, 32)
     (gradient,) = torch.autograd.grad(perceptual.distance(black, b).sum(), black)
@@ -133,7 +133,7 @@ def test_unit_length_of_zeros_is_zero_with_a_finite_gradient() -> None:
 
 
 @pytest.mark.parametrize("name", ["random-conv", "st-lpips-alex"])
-def test_squared_distances_of_embeddings_are_the_perceptual_distance(name: str) -> None:
+def test_squared_distances_of_embeddings_are_perceptual(name: str) -> None:
     network = load_extractor(name)
     a, b = torch.rand(2, 3, 3, 40, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
     expected = network.distance(a, b)
@@ -141,7 +141,7 @@ def test_squared_distances_of_embeddings_are_the_perceptual_distance(name: str) 
     assert torch.allclose((network.embed(a) - network.embed(b)).square().sum(1), expected, rtol=1e-4)
 
 
-def test_random_conv_is_the_same_each_time_and_leaves_the_global_state_alone() -> None:
+def test_random_conv_is_the_same_each_time() -> None:
     before = torch.random.get_rng_state()
     first, second = load_extractor("random-conv"), load_extractor("random-conv")
     assert torch.equal(before, torch.random.get_rng_state())
@@ -188,7 +188,7 @@ def test_inception_is_described_by_the_manifest() -> None:
     assert "inception-2015" not in manifest.entries()
 
 
-def test_a_file_with_other_weights_is_not_called_by_the_published_name(tmp_path: Path) -> None:
+def test_other_weights_do_not_get_the_published_name(tmp_path: Path) -> None:
     torch.save(Inception2015().state_dict(), tmp_path / "mine.pth")
     assert load_extractor(tmp_path / "mine.pth").name == "mine.pth"
 

@@ -182,7 +182,7 @@ def test_noise(path: RenderPath) -> None:
     assert_same(drawn[0], drawn[1])
 
 
-def test_a_new_network_is_exact_although_its_constant_has_no_variance(path: RenderPath) -> None:
+def test_a_new_network_is_exact_with_its_flat_constant(path: RenderPath) -> None:
     G = Generator(img_resolution=16, synthesis={"fmap_max": 32}).eval()
     with torch.no_grad():
         ws = G.ws([1])
@@ -328,7 +328,7 @@ def test_those_who_look_inside_see_the_plain_path(path: RenderPath) -> None:
     assert not is_prepared(G)
 
 
-def test_inference_mode_leaves_nothing_behind_that_cannot_be_used_outside(path: RenderPath) -> None:
+def test_inference_mode_leaves_nothing_unusable_behind(path: RenderPath) -> None:
     G = generator()
     G.path = path
     with torch.inference_mode():
@@ -579,7 +579,7 @@ def test_the_number_of_threads_changes_no_bit(path: RenderPath) -> None:
     torch.testing.assert_close(*images, rtol=0, atol=1e-5)
 
 
-def test_without_compiled_kernels_one_line_is_logged_and_the_path_is_fast(
+def test_without_compiled_kernels_the_path_is_fast_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "_kernels.so"

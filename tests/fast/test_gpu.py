@@ -83,7 +83,7 @@ def test_a_batch_is_one_graph_used_for_each_group(gpu: Again) -> None:
     assert (gpu.captured, gpu.replays) == (1, 2)
 
 
-def test_noise_that_is_given_goes_into_a_graph_and_the_networks_own_stays(gpu: Again) -> None:
+def test_given_noise_goes_into_a_graph_beside_the_networks_own(gpu: Again) -> None:
     G = generator()
     ws = G.ws([1])
     settings: list[dict[str, Any]] = [
@@ -286,7 +286,7 @@ def test_nothing_in_the_loop_reads_values_or_sends_any(monkeypatch: pytest.Monke
     bands.Call(TorchKernels(), Workspace()).render(network, ws, noise, [img])
 
 
-def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(
+def test_without_triton_the_path_on_gpus_is_fast_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -301,7 +301,7 @@ def test_without_triton_one_line_is_logged_and_the_path_on_gpus_is_fast(
     choice.triton_kernels.cache_clear()
 
 
-def test_a_gpu_with_triton_has_the_path_native_without_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_with_triton_is_native_without_a_c_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "native_kernels", lambda: None)
     monkeypatch.setattr(choice, "triton_kernels", Compiled)
     if not torch.cuda.is_available():
@@ -322,7 +322,7 @@ def test_float16_stays_near_float32_on_a_trained_network(faces: Generator) -> No
     assert 0.0005 < error < 0.003
 
 
-def test_nothing_is_read_from_a_device_to_tell_that_parameters_are_the_same() -> None:
+def test_unchanged_parameters_are_told_without_reading_the_gpu() -> None:
     """Tensors of the device "meta" have no values."""
     tensors = [torch.empty(8, 4, device="meta"), torch.empty(3, device="meta")]
     fingerprint = Fingerprint(tensors)

@@ -41,7 +41,7 @@ def find(figure: Image.Image, tile: Image.Image) -> tuple[int, int]:
     return x, y
 
 
-def test_style_mixing_takes_one_band_from_the_left_and_all_else_from_above(tiny: Generator) -> None:
+def test_style_mixing_takes_one_band_from_the_left(tiny: Generator) -> None:
     sources: dict[str, Any] = {"coarse": [7, 8], "middle": [9], "fine": [10]}
     figure = figures.style_mixing(tiny, sources_a=[1, 2], **sources, **SMALL)
     layers = {"coarse": [0, 1], "middle": [2, 3], "fine": [4, 5]}  # 4x4, 8x8 and 16x16
@@ -55,7 +55,7 @@ def test_style_mixing_takes_one_band_from_the_left_and_all_else_from_above(tiny:
             assert [find(figure, image) for image in mixed] == [(x, y) for x, _ in above]
 
 
-def test_noise_deviation_is_that_of_the_images_at_any_batch_size(tiny: Generator) -> None:
+def test_noise_deviation_is_that_of_the_images_in_any_batch(tiny: Generator) -> None:
     ws = tiny.ws([3], truncation_psi=1)
     draws = tiny.render(ws.repeat(12, 1, 1), noise_mode="random", noise_seed=list(range(5, 17)), output_type="pt")
     expected = (draws.double().clamp(-1, 1).mean(dim=1) * 127.5).numpy().std(axis=0)
@@ -77,7 +77,7 @@ def test_noise_examples_show_the_first_draws_and_the_deviation(tiny: Generator) 
         assert (y, x < x_level) == (y_level, True)
 
 
-def test_the_noise_map_is_bright_at_edges_and_hair_and_dark_on_skin(faces: Generator) -> None:
+def test_the_noise_map_is_bright_on_hair_and_dark_on_skin(faces: Generator) -> None:
     deviation = noise_deviation(faces, faces.ws([45], truncation_psi=1), noise_seeds=range(40))  # Long dark hair.
     cheeks_and_forehead = np.concatenate([deviation[8:16, 24:40].ravel(), deviation[34:42, 14:22].ravel()])
     beside_the_face = np.concatenate([deviation[40:, :6].ravel(), deviation[40:, -6:].ravel()])
@@ -85,7 +85,7 @@ def test_the_noise_map_is_bright_at_edges_and_hair_and_dark_on_skin(faces: Gener
 
 
 @pytest.mark.parametrize("seed", [5, 6])
-def test_the_noise_map_is_bright_at_edges_and_dark_where_the_image_is_flat(faces: Generator, seed: int) -> None:
+def test_the_noise_map_is_bright_at_edges_and_dark_where_flat(faces: Generator, seed: int) -> None:
     ws = faces.ws([seed], truncation_psi=1)
     deviation = noise_deviation(faces, ws, noise_seeds=range(40))
     slope = np.hypot(*np.gradient(faces.render(ws, output_type="np")[0].mean(axis=-1)))
@@ -93,7 +93,7 @@ def test_the_noise_map_is_bright_at_edges_and_dark_where_the_image_is_flat(faces
     assert deviation[steep].mean() > 2 * deviation[flat].mean()
 
 
-def test_noise_layers_are_all_fine_coarse_and_none_from_left_to_right(tiny: Generator) -> None:
+def test_noise_layers_are_all_fine_coarse_none_left_to_right(tiny: Generator) -> None:
     figure = figures.noise_layers(tiny, seeds=[3], noise_seed=2, **SMALL)
     ws, maps = tiny.ws([3], truncation_psi=1), tiny.noise(2)
     fine = [None] * 4 + maps[4:]
@@ -122,7 +122,7 @@ def _pil(G: Generator, ws: torch.Tensor, noise: list[Any]) -> list[Image.Image]:
     return images.to_pil(G.synthesis(ws, noise=noise))
 
 
-def test_truncation_goes_from_the_image_through_the_average_to_the_opposite(tiny: Generator) -> None:
+def test_truncation_goes_through_the_average_to_the_opposite(tiny: Generator) -> None:
     psis = [1.0, 0.5, 0.0, -1.0]
     figure = figures.truncation(tiny, seeds=[3, 5], truncation_psi=psis, **SMALL)
     for seed in (3, 5):
@@ -134,7 +134,7 @@ def test_truncation_goes_from_the_image_through_the_average_to_the_opposite(tiny
     assert (x_average, y_average) == (x + 2 * (16 + gap), y)
 
 
-def test_uncurated_is_truncated_at_the_coarse_layers_and_leaves_out_no_seed(faces: Generator) -> None:
+def test_uncurated_truncates_coarse_layers_and_skips_no_seed(faces: Generator) -> None:
     figure = figures.uncurated(faces, seeds=range(4, 9), columns=3, size=64)
     images = faces.sample(seeds=range(4, 9), truncation_psi=0.7, truncation_cutoff=8)
     places = [find(figure, image) for image in images]
@@ -142,7 +142,7 @@ def test_uncurated_is_truncated_at_the_coarse_layers_and_leaves_out_no_seed(face
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_figures_are_deterministic_and_remember_how_they_were_made(tiny: Generator, name: str, tmp_path: Path) -> None:
+def test_figures_are_deterministic_and_keep_their_settings(tiny: Generator, name: str, tmp_path: Path) -> None:
     first, again = ALL[name](tiny, **SMALL), ALL[name](tiny, **SMALL)
     assert first.tobytes() == again.tobytes()
     first.save(tmp_path / "figure.png")

@@ -58,7 +58,7 @@ def test_truncation_brings_images_nearer_to_the_average(faces: Generator) -> Non
     assert distances == sorted(distances, reverse=True)
 
 
-def test_fine_styles_change_an_image_less_in_low_frequencies_than_coarse(faces: Generator) -> None:
+def test_fine_styles_change_low_frequencies_less_than_coarse(faces: Generator) -> None:
     a, b = faces.ws(range(32)), faces.ws(range(32, 64))
     original = faces.render(a, output_type="pt")
 
@@ -71,14 +71,14 @@ def test_fine_styles_change_an_image_less_in_low_frequencies_than_coarse(faces: 
     assert (fine - fine.mean((2, 3), keepdim=True)).abs().mean() < 0.5 * coarse.abs().mean()
 
 
-def test_mixing_all_layers_gives_the_images_of_the_second_parent(faces: Generator) -> None:
+def test_mixing_all_layers_gives_the_second_parent(faces: Generator) -> None:
     a, b = faces.ws([1]), faces.ws([2])
     assert torch.equal(
         faces.render(faces.mix_styles(a, b, range(10)), output_type="pt"), faces.render(b, output_type="pt")
     )
 
 
-def test_noise_changes_pixels_but_not_the_downsampled_image_much(faces: Generator) -> None:
+def test_noise_hardly_changes_the_downsampled_image(faces: Generator) -> None:
     seeds = list(range(4))
     one, two = (faces.sample(seeds=seeds, noise_mode="random", noise_seed=s, output_type="pt") for s in (1, 2))
     change = (one - two).abs().mean()
@@ -122,7 +122,7 @@ def test_seeded_noise_does_not_depend_on_the_batch(faces: Generator) -> None:
     assert abs(together[2] - shared[1]).max() <= 1
 
 
-def test_the_same_call_gives_the_same_image_and_the_global_state_is_untouched(faces: Generator) -> None:
+def test_the_same_call_gives_the_same_image(faces: Generator) -> None:
     states = (random.getstate(), np.random.get_state(legacy=False)["state"]["key"].tobytes(), torch.get_rng_state())
     one, two = (faces.sample(2, noise_mode="random", noise_seed=3, output_type="np") for _ in range(2))
     faces.sample(noise_mode="random")
@@ -180,7 +180,7 @@ def test_random_noise_without_a_seed_can_be_made_again(tiny: Generator) -> None:
     assert [image.tobytes() for image in again] == [image.tobytes() for image in fresh[0]]
 
 
-def test_the_digest_of_a_network_is_that_of_its_weights_and_options(tmp_path: Path) -> None:
+def test_a_networks_digest_is_that_of_weights_and_options(tmp_path: Path) -> None:
     G = tiny_generator()
     before = G.weights_sha256
     assert before == tiny_generator().weights_sha256 != tiny_generator(seed=9).weights_sha256
@@ -341,7 +341,7 @@ def test_cuda_gives_the_images_of_the_cpu(faces: Generator) -> None:
     assert abs(a - b).max() <= 1
 
 
-def test_the_makers_truncation_is_information_and_cannot_be_set_in_vain(faces: Generator) -> None:
+def test_the_makers_truncation_cannot_be_set_in_vain(faces: Generator) -> None:
     assert faces.recommended_truncation == {"truncation_psi": 0.7, "truncation_cutoff": 8}
     assert len(faces.sample(**faces.recommended_truncation)) == 1
     for name in ("truncation_psi", "truncation_cutoff"):

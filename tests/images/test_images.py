@@ -128,7 +128,7 @@ def test_pictures_save_themselves_as_the_library_does(tiny: Generator, tmp_path:
     assert (tmp_path / "own.png").read_bytes() == images.encode(image, ".png")
 
 
-def test_pngs_of_smooth_pictures_are_no_larger_than_with_the_default_of_zlib() -> None:
+def test_smooth_pngs_are_no_larger_than_by_the_default_of_zlib() -> None:
     ramp = np.linspace(0, 200, 128)[:, None, None] + np.random.RandomState(0).randint(0, 4, (128, 128, 3))
     image = Image.fromarray(ramp.astype(np.uint8))
     default = io.BytesIO()
@@ -146,7 +146,7 @@ def test_resized_images_have_the_size_and_keep_their_settings(size: int, tmp_pat
     assert PngImageFile(tmp_path / "a.png").text["seed"] == "5"
 
 
-def test_images_are_shown_at_256_at_least_and_never_between_whole_factors() -> None:
+def test_images_are_shown_at_256_or_more_by_whole_factors() -> None:
     assert [images.display_size(resolution) for resolution in (8, 64, 256, 1024)] == [256, 256, 256, 1024]
     for size, message in ((0, "integer from 1"), (24, "whole multiple"), (100, "whole multiple")):
         with pytest.raises(InputError, match=message):

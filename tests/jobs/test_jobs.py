@@ -83,7 +83,7 @@ def test_pictures_can_be_larger_and_resuming_knows_their_size(job: Job, tmp_path
     assert write_folder(job, TEN, tmp_path, resume=True) == 10
 
 
-def test_resume_makes_what_is_missing_or_different_and_nothing_else(job: Job, tmp_path: Path) -> None:
+def test_resume_makes_only_what_is_missing_or_different(job: Job, tmp_path: Path) -> None:
     write_folder(job, TEN, tmp_path)
     whole = contents(tmp_path)
     write_folder(Job(G=job.G, truncation_psi=0.5), [4], tmp_path)
@@ -269,7 +269,7 @@ main(sys.argv[1:])
 """
 
 
-def test_four_shards_one_killed_and_rerun_make_the_bytes_of_a_single_run(
+def test_shards_one_killed_and_rerun_make_the_single_runs_bytes(
     job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -321,7 +321,7 @@ def test_ranks_of_torchrun_make_the_bytes_of_a_single_run(job: Job, tmp_path: Pa
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
 
 
-def test_temporary_files_that_someone_may_be_writing_to_are_left(tmp_path: Path) -> None:
+def test_temporary_files_that_may_be_in_use_are_left(tmp_path: Path) -> None:
     path, young, old = tmp_path / "a.tar", tmp_path / ".a.tar.1234.tmp", tmp_path / ".a.tar.5678.tmp"
     others = [tmp_path / ".ab.tar.1234.tmp", path]
     for file in (young, old, *others):
@@ -576,7 +576,7 @@ def test_resuming_knows_another_model_of_the_same_name(job: Job, tmp_path: Path)
     assert write_folder(Job(G=other), [1], tmp_path, resume=True) == 1
 
 
-def test_a_folder_in_the_place_of_a_file_is_named_before_anything_is_made(job: Job, tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_a_file_is_named_first(job: Job, tmp_path: Path) -> None:
     (tmp_path / "seed0005.png").mkdir()
     (tmp_path / "samples-000000.tar").mkdir()
     for resume in (False, True):

@@ -74,7 +74,7 @@ def test_frechet_distance_of_a_set_to_itself_is_zero(pair: tuple[Tensor, Tensor]
     assert frechet_distance(pair[0], pair[0]) == pytest.approx(0, abs=1e-9 * scale)
 
 
-def test_frechet_distance_of_fewer_rows_than_dimensions_is_finite_and_symmetric() -> None:
+def test_frechet_distance_of_few_rows_is_finite_and_symmetric() -> None:
     a, b = features(20, 64, seed=0), features(30, 64, seed=1)
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-7)
 
@@ -89,7 +89,7 @@ def test_metrics_leave_their_features_as_they_are(pair: tuple[Tensor, Tensor]) -
 # KID.
 
 
-def test_kernel_distance_of_whole_sets_is_that_of_torch_fidelity(pair: tuple[Tensor, Tensor]) -> None:
+def test_kernel_distance_of_whole_sets_is_torch_fidelitys(pair: tuple[Tensor, Tensor]) -> None:
     kid = import_reference("torch_fidelity.metric_kid")
     a, b = pair[0][:500].double().numpy(), pair[1].double().numpy()
     options = {"kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None}
@@ -140,7 +140,7 @@ def test_precision_and_recall_are_those_of_torch_fidelity(pair: tuple[Tensor, Te
 
 
 @pytest.mark.parametrize("neighbours", [1, 3, 5])
-def test_precision_and_recall_are_those_of_a_loop_over_all_points(neighbours: int) -> None:
+def test_precision_and_recall_are_those_of_a_plain_loop(neighbours: int) -> None:
     real, fake = features(90, 6, seed=0).double(), features(60, 6, seed=1, shift=0.2).double()
 
     def share(points: Tensor, members: Tensor) -> float:
@@ -164,7 +164,7 @@ def test_identical_sets_have_precision_and_recall_one(pair: tuple[Tensor, Tensor
     assert (found.precision, found.recall) == (1, 1)
 
 
-def test_far_sets_have_neither_and_a_dropped_mode_costs_recall_alone() -> None:
+def test_far_sets_have_neither_a_dropped_mode_costs_recall() -> None:
     near, far = features(100, 4, seed=0), features(100, 4, seed=0) + 100
     found = precision_recall(near, far)
     assert (found.precision, found.recall) == (0, 0)

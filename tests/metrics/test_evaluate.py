@@ -68,7 +68,7 @@ def test_every_metric_has_a_value(numbers: dict[str, float]) -> None:
     assert numbers["ls_w24"] >= 1
 
 
-def test_the_result_is_json_and_says_what_is_needed_to_repeat_it(result: dict[str, Any], G: Generator) -> None:
+def test_the_result_is_json_with_what_is_needed_to_repeat_it(result: dict[str, Any], G: Generator) -> None:
     assert json.loads(json.dumps(result)) == result
     assert result["extractor"] == result["distance"]
     assert result["extractor"]["name"] == "random-conv"
@@ -152,7 +152,7 @@ def test_noise_is_not_drawn_as_z_is(G: Generator) -> None:
     assert not torch.allclose(noise[0].flatten(), z.flatten()[:16])
 
 
-def test_mixed_images_take_each_layer_from_one_of_their_latents_in_order(G: Generator) -> None:
+def test_mixed_images_take_each_layer_from_one_latent_in_order(G: Generator) -> None:
     images = Images(G, num_latents=3)
     mixed = images.mixed(range(40))
     sources = [G.mapping(G.z([3 * i + j for i in range(40)])) for j in range(3)]

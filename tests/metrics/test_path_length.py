@@ -80,7 +80,7 @@ def test_epsilon_is_the_papers_and_small_enough_not_to_matter() -> None:
     assert Path("z", True).epsilon == 1e-4
 
 
-def test_ends_are_the_beginnings_of_the_paths_and_the_whole_goes_all_the_way() -> None:
+def test_ends_are_the_beginnings_of_paths() -> None:
     seen = []
 
     class Recorder(Linear):
@@ -149,7 +149,7 @@ def test_the_face_is_the_lower_middle_of_an_aligned_picture() -> None:
     assert torch.equal(view(img, False), img)
 
 
-def test_large_images_are_averaged_down_to_what_the_distance_is_made_for() -> None:
+def test_large_images_are_averaged_down_for_the_distance() -> None:
     img = torch.randn(1, 3, 1024, 1024, generator=torch.Generator().manual_seed(0))
     assert view(img, False).shape[-1] == 256
     expected = img[:, :, 384:896, 256:768].reshape(1, 3, 256, 2, 256, 2).mean(dim=(3, 5))

@@ -23,7 +23,7 @@ def test_conditional_entropy_by_hand() -> None:
     assert conditional_entropy(np.array([[3, 1], [0, 0]])) == pytest.approx(0.811278, rel=1e-6)
 
 
-def test_conditional_entropy_is_the_entropy_less_the_mutual_information() -> None:
+def test_conditional_entropy_is_entropy_less_information() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     counts = np.random.RandomState(0).randint(1, 100, (2, 2))
     p = counts.sum(axis=0) / counts.sum()

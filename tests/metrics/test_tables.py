@@ -35,7 +35,7 @@ def test_own_numbers_stand_beside_the_published_ones() -> None:
     assert text.endswith("Own numbers: FID with st-lpips-vgg; data faces.zip; fid50k: 1,000 images.\n")
 
 
-def test_numbers_of_extractors_with_another_scale_keep_three_digits() -> None:
+def test_numbers_on_another_scale_keep_three_digits() -> None:
     text = make_table(
         "configurations", [("F", result(fid50k=3.14159e-4)), ("E", result(fid50k=0.0271)), ("D", result(fid50k=0))]
     )
@@ -65,7 +65,7 @@ def test_every_row_is_as_wide_as_its_header(name: str) -> None:
         assert len(row.published) == len(TABLES[name].columns) * len(TABLES[name].data)
 
 
-def test_results_of_different_extractors_are_not_put_in_one_table() -> None:
+def test_different_extractors_are_not_put_in_one_table() -> None:
     runs = [("E", result(fid50k=1)), ("F", result(extractor="inception-2015", fid50k=1))]
     with pytest.raises(InputError, match="differ in their extractor"):
         make_table("configurations", runs)

@@ -92,9 +92,7 @@ def test_webp_keeps_alpha(with_alpha: Generator) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".bmp", ".gif", ".ppm"])
-def test_formats_without_alpha_are_refused_where_it_would_be_lost(
-    with_alpha: Generator, tmp_path: Path, suffix: str
-) -> None:
+def test_formats_without_alpha_are_refused_for_alpha(with_alpha: Generator, tmp_path: Path, suffix: str) -> None:
     image = with_alpha.sample(1)[0]
     with pytest.raises(InputError, match=r"does not keep the alpha of .* use .png or .webp"):
         images.save(image, tmp_path / f"a{suffix}")
@@ -208,9 +206,7 @@ def test_the_demo_shows_alpha(with_alpha: Generator, tmp_path: Path) -> None:
 # Commands
 
 
-def test_commands_keep_alpha_or_say_before_the_work_that_it_would_be_lost(
-    run: Callable[..., Result], with_alpha: Generator
-) -> None:
+def test_commands_keep_alpha_or_refuse_before_the_work(run: Callable[..., Result], with_alpha: Generator) -> None:
     with_alpha.save("m.safetensors")
     model = ("--model", "m.safetensors")
     commands = [("sample", "--seeds", "0-1"), ("mix", "--columns", "0", "--rows", "1"), ("truncate", "--seeds", "0")]

@@ -88,7 +88,7 @@ def test_the_digest_is_that_of_before() -> None:
     assert (own["from_rgb_activations"], own["widen_first"]) == (1, False)
 
 
-def test_configs_with_quirks_are_json_and_make_the_network_again() -> None:
+def test_configs_with_quirks_are_json_and_remake_the_network() -> None:
     config = json.loads(json.dumps(generator(quirks=Quirks(**OF_G)).config))
     assert Generator(**config).config["synthesis"]["quirks"] == OF_G
     config = json.loads(json.dumps(discriminator(quirks=DiscriminatorQuirks(**OF_D)).config))

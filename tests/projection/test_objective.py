@@ -25,7 +25,7 @@ def test_the_learning_rate_ramps_as_in_the_paper() -> None:
     assert factors[1000] == pytest.approx(0, abs=1e-12)
 
 
-def test_exploration_falls_as_a_square_to_zero_in_three_quarters() -> None:
+def test_exploration_falls_to_zero_in_three_quarters() -> None:
     assert exploration(0, 1000) == 0.15
     assert exploration(375, 1000) == pytest.approx(0.15 / 4)
     assert exploration(750, 1000) == exploration(900, 1000) == 0
@@ -74,9 +74,7 @@ def test_normalized_noise_has_no_mean_and_unit_variance() -> None:
 @pytest.mark.parametrize(
     ("channels", "resolution", "sizes"), [(1, 1024, [256, 128, 64, 32]), (3, 128, [128, 64, 32]), (3, 16, [16])]
 )
-def test_images_are_embedded_at_every_size_down_to_32_and_in_colour(
-    channels: int, resolution: int, sizes: list[int]
-) -> None:
+def test_images_are_embedded_at_every_size_and_in_colour(channels: int, resolution: int, sizes: list[int]) -> None:
     seen = []
     embed_images(torch.zeros(2, channels, resolution, resolution), lambda img: seen.append(img.shape) or img.flatten(1))
     assert seen == [(2, 3, size, size) for size in sizes]

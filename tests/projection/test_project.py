@@ -123,7 +123,7 @@ def test_the_latents_make_the_image_that_is_returned(
     )
 
 
-def test_the_way_begins_at_the_average_face_and_ends_at_the_result(
+def test_the_way_goes_from_the_average_face_to_the_result(
     tiny: Generator, blocks: Blocks, pictures: torch.Tensor
 ) -> None:
     found = project(pictures, tiny, blocks, steps=32, optimize_noise=False)

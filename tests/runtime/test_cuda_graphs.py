@@ -20,7 +20,7 @@ def test_work_is_captured_when_it_comes_again() -> None:
     assert cache.find("a", lambda: next(made)) == "first"
 
 
-def test_those_used_last_are_kept_and_none_is_let_go_while_it_may_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_used_last_are_kept_and_none_is_freed_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda_graphs, "MAX_GRAPHS", 2)
     waits: list[None] = []
     cache: GraphCache[str] = GraphCache("calls", lambda: waits.append(None))

@@ -88,7 +88,7 @@ def test_greys_stay_grey_and_one_channel_is_as_three() -> None:
     torch.testing.assert_close(recolour(grey, colour), out.mean(dim=1, keepdim=True), rtol=1e-5, atol=1e-5)
 
 
-def test_a_third_of_a_turn_of_hue_takes_red_to_green_to_blue_to_red() -> None:
+def test_a_third_of_a_turn_of_hue_takes_red_to_green_to_blue() -> None:
     turn = augment._around_greys(torch.tensor([2 * math.pi / 3]))
     torch.testing.assert_close(turn[0], torch.eye(4)[[2, 0, 1, 3]], rtol=0, atol=1e-6)
 
@@ -117,7 +117,7 @@ def test_shares_and_sizes_of_the_changes() -> None:
     assert contrast[contrast.abs() > 1e-5].std() == pytest.approx(0.5, rel=0.05)
 
 
-def test_diffaugment_moves_by_an_eighth_and_hides_at_most_a_quarter() -> None:
+def test_diffaugment_moves_by_an_eighth_and_hides_a_quarter() -> None:
     n, size = 500, 16
     img = torch.ones(n, 3, size, size)
     out = DiffAugment.draw(n, generator=rng())(img)
@@ -255,7 +255,7 @@ def test_a_skipped_step_does_not_count() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", ["diffaugment", "ada"])
-def test_colours_change_as_without_alpha_and_alpha_moves_with_them(name: AugmentName, channels: int) -> None:
+def test_colours_change_as_without_alpha_which_moves_along(name: AugmentName, channels: int) -> None:
     """Draws that move and cut nothing leave alpha alone; others treat it like the other channels."""
     generator = torch.Generator().manual_seed(3)
     colour, alpha = (torch.randn(4, c, 8, 8, generator=generator) for c in (channels, 1))

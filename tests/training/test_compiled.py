@@ -62,7 +62,7 @@ def test_the_penalty_of_a_discriminator_has_the_same_gradients() -> None:
     assert_same_penalty(D, E)
 
 
-def test_only_where_it_is_asked_for_and_never_in_the_averaged_generator() -> None:
+def test_only_on_request_and_never_in_the_averaged_generator() -> None:
     state = new_state(tiny_config(compile=True))
     assert isinstance(state.G.synthesis.kernels, CompiledKernels)
     assert isinstance(state.D.kernels, CompiledKernels)

@@ -126,7 +126,7 @@ def test_only_the_first_process_writes(two: Path) -> None:
     assert [e["step"] for e in read_log(two / "log.jsonl")] == list(range(1, 9))
 
 
-def test_a_killed_process_restarts_and_ends_where_an_undisturbed_run_ends(two: Path, tmp_path: Path) -> None:
+def test_a_killed_process_restarts_and_ends_at_the_same_weights(two: Path, tmp_path: Path) -> None:
     torchrun(tmp_path, tmp_path / "run", die_at=5, restarts=1)
     expected, got = final_weights(two), final_weights(tmp_path / "run")
     for name in expected:
@@ -171,7 +171,7 @@ def test_the_batches_of_all_resolutions_are_checked_at_once() -> None:
 
 
 @pytest.mark.parametrize("batch", ["{8: 16, 16: 6}", "{8: 6}", "6"])
-def test_a_batch_of_a_later_resolution_is_refused_before_anything_is_written(batch: str, tmp_path: Path) -> None:
+def test_a_later_batch_is_refused_before_anything_is_written(batch: str, tmp_path: Path) -> None:
     config = tiny_config(batch=yaml.safe_load(batch), kimg=0.008)
     message = {"6": 8}.get(batch, 16 if "16: 6" in batch else 8)
     with pytest.raises(InputError, match=rf"batch 6 cannot be shared out at {message}x{message}.* --batch \"{{.*: 8"):

@@ -192,7 +192,7 @@ def assert_same_penalty(D: Discriminator, E: Discriminator) -> None:
             assert (p.grad - q.grad).norm() <= 1e-5 * p.grad.norm(), name
 
 
-def test_a_second_derivative_of_the_synthesis_network_is_refused() -> None:
+def test_second_derivatives_of_the_synthesis_are_refused() -> None:
     G = generator()
     fuse(G.synthesis)
     w = torch.randn(2, G.num_ws, 16, requires_grad=True)

@@ -47,7 +47,7 @@ def test_half_precision_gives_nearly_the_same_gradients(dtype: torch.dtype, cosi
         assert torch.cosine_similarity(exact, rounded, dim=0) > cosine
 
 
-def test_small_gradients_survive_in_float16_by_the_scale_of_the_loss() -> None:
+def test_small_gradients_survive_float16_by_the_loss_scale() -> None:
     """As small as those of large images; without the scale nearly all of the generator's are zero."""
     exact = gradients(torch.float32)
     lost, kept = (gradients(torch.float16, weight=1e-4, scale=scale) for scale in (1.0, 1024.0))
@@ -88,7 +88,7 @@ def test_an_overflow_skips_the_step_and_halves_the_scale(tmp_path: Path) -> None
     assert (resumed.loss_scale, resumed.steps_at_scale) == (2.0**23, 0)
 
 
-def test_the_scale_doubles_after_many_good_steps_and_stays_within_bounds() -> None:
+def test_the_scale_doubles_after_good_steps_within_bounds() -> None:
     assert next_loss_scale(64.0, 498, overflow=False) == (64, 499)
     assert next_loss_scale(64.0, 499, overflow=False) == (128, 0)
     assert next_loss_scale(2.0**24, 499, overflow=False) == (2.0**24, 0)

@@ -139,7 +139,7 @@ def test_classes_are_kept(tmp_path: Path) -> None:
         run(tmp_path, kimg=0.016, resume=True, dataset=TinyImages(label_dim=2), conditional=True)
 
 
-def test_other_settings_may_change_and_what_is_left_out_is_the_run_s(tmp_path: Path) -> None:
+def test_other_settings_may_change_and_the_rest_are_the_runs(tmp_path: Path) -> None:
     first = run(tmp_path, kimg=0.008, preset="D", loss="hinge").state
     config = TrainingConfig(kimg=0.016, batch=16, learning_rate=0.01, r1_gamma=3, device="cpu", loss="hinge")
     state = train(config, tmp_path, dataset=TinyImages(), resume=True, progress=False).state
@@ -147,9 +147,7 @@ def test_other_settings_may_change_and_what_is_left_out_is_the_run_s(tmp_path: P
     assert state.images == first.images + 16
 
 
-def test_checkpoints_of_earlier_versions_go_on_with_a_line_in_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_checkpoints_of_earlier_versions_go_on_with_a_note(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(tmp_path, kimg=0.008)
     for path in list_checkpoints(tmp_path / "checkpoints"):
         _, counters = read_tensors(path)
@@ -166,9 +164,7 @@ def test_checkpoints_of_earlier_versions_go_on_with_a_line_in_the_log(
         run(tmp_path, kimg=0.024, resume=True)
 
 
-def test_another_model_to_start_from_is_not_read_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_another_start_model_is_not_read_with_a_note(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(tmp_path, kimg=0.008)
     run(tmp_path, kimg=0.016, resume=True, start_from="faces-64")
     assert "start_from (faces-64) is for its beginning" in caplog.text

@@ -93,7 +93,7 @@ def test_resuming_changes_nothing_with_adaptive_augmentation(tmp_path: Path) -> 
     assert [e["augment_p"] for e in read_log(tmp_path / "parts/log.jsonl")] == [0, 0, 0, 0.32, 0.32, 0.32, 0.32, 0.64]
 
 
-def test_checkpoints_from_before_augmentation_and_float16_can_be_read(tmp_path: Path) -> None:
+def test_checkpoints_before_augmentation_and_float16_are_read(tmp_path: Path) -> None:
     s = new_state(tiny_config())
     path = save_state(s, tmp_path)
     with safe_open(path, framework="pt") as file:
@@ -217,7 +217,7 @@ def test_the_log_survives_a_cut_line_and_rewinds(tmp_path: Path) -> None:
     assert [e["step"] for e in read_log(path)] == [1, 2, 3]
 
 
-def test_plot_of_a_short_log_is_left_out_and_of_a_long_one_drawn(tmp_path: Path) -> None:
+def test_only_the_plot_of_a_long_log_is_drawn(tmp_path: Path) -> None:
     entries = [{"kimg": i, "D_loss": i % 7, "G_loss": 1.0, "resolution": 8 if i < 500 else 16} for i in range(1000)]
     plot_curves(entries[:1], tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()

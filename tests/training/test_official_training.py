@@ -103,7 +103,7 @@ def test_adam_steps_by_the_formula() -> None:
         assert p.item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_adam_forgets_at_reset_and_leaves_unused_parameters_alone() -> None:
+def test_adam_forgets_at_reset_and_leaves_unused_weights() -> None:
     p, unused = torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))
     optimizer = Adam([p, unused], lr=0.1)
     p.grad = torch.full((2,), 5.0)

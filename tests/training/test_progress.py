@@ -47,7 +47,7 @@ def measure(run: Path, held_out: Path, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "progress.jsonl").read_text().splitlines()]
 
 
-def test_each_snapshot_has_its_distance_and_two_pictures_show_them(trained: Any) -> None:
+def test_each_snapshot_has_its_distance_in_two_pictures(trained: Any) -> None:
     run, training, held_out, pictures = trained
     entries = measure(run, held_out, "--images", "8", "--training", str(training))
     assert [(e["kimg"], e["resolution"], round(e["lod"], 1)) for e in entries] == [

@@ -85,7 +85,7 @@ with ThreadPoolExecutor(1) as reader:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts threads by /proc")
-def test_shrinking_beside_the_training_step_starts_no_team_of_threads() -> None:
+def test_shrinking_beside_a_step_starts_no_team_of_threads() -> None:
     """With a second one, OpenMP's threads sleep between the operations of the step, which is slower."""
     command = [sys.executable, "-c", COUNT_THREADS]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0\n"

@@ -92,7 +92,7 @@ def test_a_grown_model_shows_at_first_what_it_showed(trained: Any) -> None:
         assert torch.equal(state.D.state_dict()[key], fresh["D"][key])
 
 
-def test_a_generator_alone_starts_with_a_new_discriminator_and_says_so(
+def test_a_generator_alone_gets_a_new_discriminator_with_a_note(
     trained: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, before = trained
@@ -134,7 +134,7 @@ def test_other_settings_are_an_error_that_names_them(trained: Any) -> None:
         start_from(new_state(tiny_config(resolution=8, conditional=True), label_dim=5), source)
 
 
-def test_settings_that_make_the_same_networks_are_none_of_others(trained: Any) -> None:
+def test_settings_that_make_the_same_networks_are_the_same(trained: Any) -> None:
     """Feature maps are compared as numbers of them, and E and F are the same networks."""
     source, before = trained
     state = new_state(tiny_config(resolution=16, fmap_base=128, fmap_max=8, preset="E", mbstd_group_size=2))

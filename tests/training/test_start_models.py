@@ -131,7 +131,7 @@ def test_the_first_image_is_that_of_a_port_s_file(name: str, tmp_path: Path, cap
     assert ("holds no discriminator" in caplog.text) == (name not in WITH_D)
 
 
-def test_noise_of_a_resolution_is_shared_where_the_model_shares_it(tmp_path: Path) -> None:
+def test_noise_of_a_resolution_is_shared_as_in_the_model(tmp_path: Path) -> None:
     tiny_generator(synthesis={"noise_per_resolution": True}).save(tmp_path / "model.safetensors")
     seen = []
     _, _, state = begin(tmp_path / "model.safetensors", tmp_path / "run")
@@ -315,7 +315,7 @@ def test_runs_of_earlier_versions_are_read_by_their_config(tmp_path: Path) -> No
         run(tmp_path, preset="F", kimg=0.032, resume=True)
 
 
-def test_a_run_of_earlier_versions_without_its_config_says_what_is_missing(tmp_path: Path) -> None:
+def test_an_earlier_run_without_config_says_what_is_missing(tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008)
     path = list_checkpoints(tmp_path / "checkpoints")[-1]
     _, counters = read_tensors(path)
@@ -338,9 +338,7 @@ def test_a_run_of_earlier_versions_without_its_config_says_what_is_missing(tmp_p
         {"metadata": {"lineage": 3, "name": None}},
     ],
 )
-def test_a_checkpoint_that_says_odd_things_of_itself_is_one_clear_error(
-    change: dict[str, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_checkpoint_with_odd_metadata_is_one_clear_error(change: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     run(tmp_path, kimg=0.008)
     for path in list_checkpoints(tmp_path / "checkpoints"):
         _, counters = read_tensors(path)

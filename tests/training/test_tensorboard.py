@@ -84,9 +84,7 @@ def test_nothing_is_imported_or_written_unless_asked_for(tmp_path: Path, monkeyp
     assert not any("tensorboard" in name for name in files(tmp_path))
 
 
-def test_a_missing_package_is_a_clear_error_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_package_is_an_error_before_any_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(InputError, match=r"pip install stylegan\[tensorboard\]"):
         run(tmp_path / "run")

@@ -54,9 +54,7 @@ def test_from_a_resolution_on_the_layers_are_the_other_s(parent: Generator, chil
     assert found["mapping.layers.0.weight"] == found["w_avg"] == "parent"
 
 
-def test_the_mapping_of_the_other_is_taken_on_request_and_all_of_it_is_the_other(
-    parent: Generator, child: Generator
-) -> None:
+def test_the_others_mapping_is_taken_on_request(parent: Generator, child: Generator) -> None:
     found = origins(parent.blend(child, resolution=4, mapping="other"), parent, child)
     assert set(found.values()) == {"child"}
     only_mapping = origins(parent.blend(child, resolution=32, mapping="other"), parent, child)

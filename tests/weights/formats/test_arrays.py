@@ -162,7 +162,7 @@ def test_boundaries_of_other_tools_are_directions(tiny: Generator, tmp_path: Pat
     assert torch.allclose(moved[0, 0].norm(), torch.tensor(2 * direction.std), rtol=1e-4)
 
 
-def test_several_boundaries_have_numbers_and_wrong_shapes_are_named(tiny: Generator, tmp_path: Path) -> None:
+def test_boundaries_are_numbered_and_wrong_shapes_named(tiny: Generator, tmp_path: Path) -> None:
     many = np.eye(3, tiny.w_dim, dtype=np.float32)
     assert list(directions_in(tiny, write(tmp_path / "pc.npy", many, "npy"))) == ["pc:0", "pc:1", "pc:2"]
     for shape, message in (

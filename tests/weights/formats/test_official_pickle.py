@@ -116,7 +116,7 @@ def test_version_2_and_single_networks(networks: dict[str, OfficialNetwork], dum
     Discriminator.from_pretrained(dump(Network(**state)))
 
 
-def test_version_4_is_stylegan_1_of_the_repository_of_stylegan_2(
+def test_version_4_is_stylegan_1_of_stylegan_2s_repository(
     networks: dict[str, OfficialNetwork], dump: Callable[..., Path]
 ) -> None:
     def version_4(network: OfficialNetwork) -> Network:

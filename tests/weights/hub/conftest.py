@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from stylegan.weights.hub import drive, patience
-from stylegan.weights.hub.client import Access, Fetched
+from stylegan.weights.hub.access import Access, Fetched
 from stylegan.weights.hub.sources import Source
 
 from ...conftest import HUB

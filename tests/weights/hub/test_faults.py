@@ -22,8 +22,9 @@ import huggingface_hub.file_download
 import pytest
 
 from stylegan.errors import DownloadError, OfflineError
-from stylegan.weights.hub import drive, failures, patience
-from stylegan.weights.hub.client import Access, fetch
+from stylegan.weights.hub import drive, patience
+from stylegan.weights.hub.access import Access
+from stylegan.weights.hub.client import fetch
 from stylegan.weights.hub.sources import Source
 from tests.hub_server import HubServer
 
@@ -136,7 +137,7 @@ def test_n6_a_killed_download_leaves_nothing_for_long(source: Source, server: Hu
     assert not orphans[0].exists()
 
 
-def test_n6_prune_deletes_orphans_and_leaves_files_in_the_making(source: Source, access: Access) -> None:
+def test_n6_prune_deletes_orphans_but_no_files_in_the_making(source: Source, access: Access) -> None:
     fetched = fetch(source, access)
     folder = fetched.path.parent
     name = f"{fetched.path.name}.1234.incomplete" if source.kind == "hub" else f".{NAME}.1234.part"

@@ -22,8 +22,9 @@ from stylegan.errors import (
 )
 from stylegan.weights import hub
 from stylegan.weights.hub import client
+from stylegan.weights.hub.access import Access
 from stylegan.weights.hub.cache import Cache, sha256_of
-from stylegan.weights.hub.client import Access, fetch
+from stylegan.weights.hub.client import fetch
 from stylegan.weights.hub.sources import Source
 from tests.hub_server import HubServer
 
@@ -33,7 +34,7 @@ from .conftest import DATA, NAME, SHA256, check, left, path_of
 # What should happen.
 
 
-def test_a_file_arrives_and_then_costs_no_request_and_no_reading(
+def test_a_file_once_here_costs_no_request_and_no_reading(
     source: Source, server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = fetch(source, access, sha256=SHA256)
@@ -46,7 +47,7 @@ def test_a_file_arrives_and_then_costs_no_request_and_no_reading(
     assert server.requests == []
 
 
-def test_a_branch_that_has_not_moved_costs_questions_but_no_reading(
+def test_an_unmoved_branch_costs_questions_but_no_reading(
     server: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.commit("user/repo", {NAME: DATA})
@@ -137,7 +138,7 @@ def test_w2_rot_in_the_cache_is_fetched_again(source: Source, server: HubServer,
     assert server.count("GET", path_of(source)) == 2
 
 
-def test_w2_rot_in_the_cache_without_network_is_refused_and_deleted(source: Source, access: Access) -> None:
+def test_w2_rot_in_the_cache_offline_is_refused_and_deleted(source: Source, access: Access) -> None:
     damage(fetch(source, access, sha256=SHA256).path)
     offline = replace(access, local_files_only=True)
     with pytest.raises(IntegrityError):

@@ -15,7 +15,8 @@ from stylegan import Generator
 from stylegan.errors import DownloadError, IntegrityError, StyleGANError, UnsafeFileError, WeightsError
 from stylegan.weights import hub
 from stylegan.weights.hub import patience
-from stylegan.weights.hub.client import Access, fetch
+from stylegan.weights.hub.access import Access
+from stylegan.weights.hub.client import fetch
 from stylegan.weights.hub.patience import Pace, Patience, watch
 from stylegan.weights.hub.sources import Source
 from stylegan.weights.loading import read_weights
@@ -176,9 +177,7 @@ def test_what_is_no_config_is_said_at_once(server: HubServer, access: Access, co
         read_weights("user/repo", access=access)
 
 
-def test_a_config_that_unpacks_to_much_more_than_it_said_is_left(
-    server: HubServer, access: Access, tmp_path: Path
-) -> None:
+def test_a_config_that_unpacks_to_more_than_stated_is_left(server: HubServer, access: Access, tmp_path: Path) -> None:
     server.commit("user/repo", {NAME: foreign_weights(), "config.json": b"{}"})
     packed = gzip.compress(bytes(30_000_000))
     for _ in range(9):

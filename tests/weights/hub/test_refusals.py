@@ -22,7 +22,8 @@ from stylegan.errors import (
     UnsafeFileError,
 )
 from stylegan.weights.hub import patience
-from stylegan.weights.hub.client import Access, fetch
+from stylegan.weights.hub.access import Access
+from stylegan.weights.hub.client import fetch
 from stylegan.weights.hub.sources import Source
 from tests.hub_server import HubServer
 from tests.weights.hub.conftest import _Hurry

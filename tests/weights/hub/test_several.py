@@ -17,7 +17,7 @@ from stylegan.extractors.inception import fetch_inception
 from stylegan.weights import hub, manifest
 from stylegan.weights.fetching import fetch
 from stylegan.weights.files import WeightFile
-from stylegan.weights.hub.client import Access
+from stylegan.weights.hub.access import Access
 from stylegan.weights.hub.sources import Source
 
 from ...hub_server import HubServer, answer, drive_page, flip, page, pause, quota
@@ -177,7 +177,7 @@ def test_the_beginning_of_a_sha256_is_a_check_and_shown_as_such(named: HubServer
     assert left(access) == []
 
 
-def test_what_is_no_weights_is_not_kept_where_nobody_named_a_sha256(
+def test_what_is_no_weights_is_not_kept_without_a_sha256(
     named: HubServer, access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = entry(named)

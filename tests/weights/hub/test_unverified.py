@@ -10,7 +10,7 @@ import torch
 
 from stylegan import Discriminator, Generator
 from stylegan.errors import IntegrityError, WeightsError
-from stylegan.weights.hub.client import Access
+from stylegan.weights.hub.access import Access
 
 from ...conftest import GOLDEN
 from ...hub_server import HubServer

@@ -74,7 +74,7 @@ def test_a_name_that_contradicts_the_tensors_is_named_and_loses(
     assert any("trained to 256x256" in note for note in G.metadata["notes"])
 
 
-def test_where_the_tensors_do_not_tell_a_name_counts_and_is_said(read: Callable[..., list[Checkpoint]]) -> None:
+def test_where_tensors_do_not_tell_the_name_counts_with_a_note(read: Callable[..., list[Checkpoint]]) -> None:
     port = ports.rosinality_generator(golden_set("T").g)
     for block in range(9):
         port[f"generator.to_rgb.{block}.conv.bias"] = torch.ones(3)  # Blocks without noise whose colours were trained.
@@ -97,7 +97,7 @@ def test_no_more_than_was_trained_can_be_asked_for(read: Callable[..., list[Chec
         read(ports.rosinality_generator(golden_set("B").g), resolution=512)
 
 
-def test_a_discriminator_of_rosinality_alone_tells_its_resolution(read: Callable[..., list[Checkpoint]]) -> None:
+def test_rosinalitys_discriminator_alone_tells_its_resolution(read: Callable[..., list[Checkpoint]]) -> None:
     (D,) = read(ports.rosinality_discriminator(golden_set("T").d), "D-final.model")
     assert as_discriminator(D).img_resolution == 16
 
@@ -265,7 +265,7 @@ def test_fused_scale_of_genforce_is_an_option_and_noted(tmp_path: Path, run: Cal
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("key", ["synthesis.layer3.bias", "synthesis.lod", "truncation.w_avg", "mapping.dense1.weight"])
-def test_values_that_are_not_finite_are_named_as_the_file_names_them(
+def test_values_not_finite_are_named_as_in_the_file(
     read: Callable[..., list[Checkpoint]], key: str, wrong: float
 ) -> None:
     state = ports.genforce_generator(golden_set("T").g)

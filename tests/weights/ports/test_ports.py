@@ -78,7 +78,7 @@ def test_genforce_without_a_learned_constant(read: Callable[..., list[Checkpoint
     check_generator(as_generator(G), golden)
 
 
-def test_genforce_training_file_takes_the_average_that_is_maintained(read: Callable[..., list[Checkpoint]]) -> None:
+def test_genforce_training_file_takes_the_maintained_average(read: Callable[..., list[Checkpoint]]) -> None:
     golden = golden_set("T")
     smooth = ports.genforce_generator(golden.g)
     smooth["truncation.w_avg"] = torch.zeros_like(smooth["truncation.w_avg"])
