@@ -35,10 +35,10 @@ from stylegan.version import __version__
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="stylegan")
 def main() -> None:
-    """The style-based generator (StyleGAN): make, mix and study generated images.
+    """The style-based generator (StyleGAN): make, mix and study images.
 
     \b
-    First picture, from the bundled model and without network:
+    First picture, from the bundled model, offline:
       stylegan sample
     """
 

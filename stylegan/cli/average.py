@@ -16,7 +16,7 @@ from stylegan.errors import InputError
     "--weights",
     type=NumbersType(),
     metavar="W,W...",
-    help="Of the mean, one for each network.  [default: all alike]",
+    help="Weights of the mean, one per network.  [default: equal]",
 )
 @resolution_option
 @network_options
@@ -29,7 +29,7 @@ def average(
     metadata: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Average the weights of networks of one family: snapshots of a run, or runs from one start. All licences apply.
+    """Average the weights of related networks: snapshots of a run, or runs from one start. All licences apply.
 
     \b
     Examples:
@@ -43,5 +43,5 @@ def average(
         return G.average(others, weights=weights)
 
     if len(models) < 2:
-        raise InputError(f"a mean is of two networks or more, got {models[0]} alone")
+        raise InputError(f"expected two or more networks, got only {models[0]}")
     write_network(make, out, dtype=dtype, metadata=metadata, force=force)

@@ -18,7 +18,7 @@ from stylegan.cli.write import network_options, write_network
     default=32,
     show_default=True,
     metavar="PIXELS",
-    help="The first resolution whose layers are those of B.",
+    help="The first resolution whose layers come from B.",
 )
 @click.option(
     "--width",
@@ -26,14 +26,14 @@ from stylegan.cli.write import network_options, write_network
     default=0.0,
     show_default=True,
     metavar="N",
-    help="Let the share of B rise over so many resolutions; 0 = swap the layers there.",
+    help="Number of resolutions over which the share of B rises; 0 = switch at once.",
 )
 @click.option(
     "--mapping",
     type=click.Choice(["A", "B"], case_sensitive=False),
     default="A",
     show_default=True,
-    help="Whose mapping network and average w; with A's, its latents and directions fit the new network.",
+    help="Source of the mapping network and average w; with A's, latents and directions of A stay valid.",
 )
 @resolution_option
 @network_options
@@ -49,11 +49,11 @@ def blend(
     metadata: tuple[str, ...],
     force: bool,
 ) -> None:
-    """Blend two networks of one family: the layers of A below a resolution, from there on those of B (layer swapping).
+    """Blend two related networks: the layers of A below a resolution, those of B from there on (layer swapping).
 
-    A and B are of one architecture, and one was fine-tuned from the other, or both from a third. Coarse layers are pose
-    and shape, fine ones colours and textures: faces with the layers of drawings from 32x32 on are those faces, drawn.
-    The licences of both apply.
+    A and B must have the same architecture; one should be fine-tuned from the other, or both from a third. Coarse
+    layers set pose and shape, fine ones colours and textures: a face model with the layers of a drawing model from
+    32x32 on gives drawings of its faces. The licences of both apply.
 
     \b
     Examples:

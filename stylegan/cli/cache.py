@@ -1,4 +1,4 @@
-"""stylegan cache: what is in the cache, whether it is sound, and what can go."""
+"""stylegan cache: list, verify and prune the cache."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _CACHE_DIR = click.option("--cache-dir", metavar="FOLDER", help="The cache.  [de
 
 @click.group()
 def cache() -> None:
-    """Look after the files that were downloaded or converted.
+    """Manage downloaded and converted files.
 
     \b
     Examples:
@@ -25,7 +25,7 @@ def cache() -> None:
 @cache.command("list")
 @_CACHE_DIR
 def list_files(cache_dir: str | None) -> None:
-    """List the files of the cache: where they came from, size, and whether their sha256 was named by someone.
+    """List the files of the cache: source, size, and whether their sha256 was verified.
 
     \b
     Example:
@@ -48,7 +48,7 @@ def list_files(cache_dir: str | None) -> None:
 @cache.command()
 @_CACHE_DIR
 def verify(cache_dir: str | None) -> None:
-    """Read every file of the cache again and compare it with the sha256 that was noted.
+    """Read every file of the cache again and compare it with its recorded sha256.
 
     \b
     Example:
@@ -73,7 +73,7 @@ def verify(cache_dir: str | None) -> None:
 @_CACHE_DIR
 @click.option("--all", "everything", is_flag=True, help="Delete every file that this library fetched or converted.")
 def prune(cache_dir: str | None, everything: bool) -> None:
-    """Delete what interrupted downloads left behind, and records of files that are gone.
+    """Delete leftovers of interrupted downloads, and records of missing files.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""stylegan convert: a weight file of another origin -> our checkpoint."""
+"""stylegan convert: a weight file of another format -> our checkpoint."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,7 +12,7 @@ from stylegan.cli.write import add_metadata, check_target, force_option, metadat
 if TYPE_CHECKING:
     from stylegan.weights.checkpoint import NetworkName
 
-# Lowest resolution to which genforce's networks enlarge by a transposed convolution, by their option fused_scale.
+# Lowest resolution that genforce's networks reach by a transposed convolution, by their option fused_scale.
 _FUSED_FROM = {"auto": 128, "true": 8, "false": 2**16}
 
 
@@ -22,8 +22,8 @@ _FUSED_FROM = {"auto": 128, "true": 8, "false": 2**16}
 @click.option(
     "--network",
     type=click.Choice(["Gs", "G", "D"]),
-    help="Network of a file with several: Gs is the generator with averaged weights, G the one as trained, D the "
-    "discriminator.  [default: Gs, or the only one]",
+    help="Network to take from the file: Gs is the generator with averaged weights, G the raw one, D the discriminator."
+    "  [default: Gs, or the only one]",
 )
 @resolution_option
 @click.option(
@@ -31,7 +31,7 @@ _FUSED_FROM = {"auto": 128, "true": 8, "false": 2**16}
     type=click.Choice(list(_FUSED_FROM)),
     default="auto",
     show_default=True,
-    help="genforce's option of that name, which its files do not tell: auto = from 128x128 on.",
+    help="genforce's option of that name, which its files omit: auto = from 128x128 on.",
 )
 @stored_dtype_option
 @metadata_option("What to record: name, dataset, license...")

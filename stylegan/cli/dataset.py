@@ -1,4 +1,4 @@
-"""stylegan dataset: pictures of any kind -> a zip to train on."""
+"""stylegan dataset: images of any format -> a zip for training."""
 
 import warnings
 from pathlib import Path
@@ -22,7 +22,7 @@ class CropType(click.ParamType):
         try:
             x, y, w, h = (int(part) for part in value.split(","))
         except ValueError:
-            self.fail(f"{value!r} is no crop; write x,y,w,h in pixels, like 25,45,128,128", param, ctx)
+            self.fail(f"{value!r} is not a crop; write x,y,w,h in pixels, like 25,45,128,128", param, ctx)
         return x, y, w, h
 
 
@@ -33,7 +33,7 @@ class CropType(click.ParamType):
     "--resolution",
     type=int,
     metavar="SIZE",
-    help="Width and height of the images, a power of two.  [default: the largest that enlarges no picture]",
+    help="Width and height of the images, a power of two.  [default: the largest that enlarges none]",
 )
 @click.option(
     "--crop",
@@ -46,31 +46,31 @@ class CropType(click.ParamType):
     type=click.Choice(["crop", "pad", "stretch"]),
     default="crop",
     show_default=True,
-    help="Of pictures that are no squares, use the centre, or all of them, between black bars or out of proportion.",
+    help="How to make squares: crop to the centre, pad with black bars, or stretch.",
 )
-@click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Of the images.")
+@click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Image format.")
 @click.option(
     "--channels",
     type=click.Choice(["1", "2", "3", "4"]),
     default="3",
     show_default=True,
-    help="1 = grey, 3 = RGB, with transparency laid over white; 2 = grey with alpha, 4 = RGBA.",
+    help="1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.",
 )
 @click.option(
     "--bit-depth",
     type=click.IntRange(9, 16),
     metavar="BITS",
-    help="That 16-bit pictures use, as 12 of a camera.  [default: as the files tell, else 16]",
+    help="Bits used in 16-bit images, such as 12 of a camera.  [default: from the files, else 16]",
 )
 @click.option(
     "--split",
     type=click.Choice(["all", "train", "test"]),
     default="all",
     show_default=True,
-    help="Part of the pictures; of FFHQ, the first 60,000 images and the last 10,000.",
+    help="Part of the images; in FFHQ, the first 60,000 and the last 10,000.",
 )
-@click.option("--test-every", type=int, metavar="N", help="Of other data, every N-th picture is for split test.")
-@click.option("--max-images", type=click.IntRange(min=1), metavar="N", help="Use the first N pictures only.")
+@click.option("--test-every", type=int, metavar="N", help="In other data, every N-th image belongs to the test split.")
+@click.option("--max-images", type=click.IntRange(min=1), metavar="N", help="Use only the first N images.")
 @click.option(
     "--labels",
     type=click.Choice(["auto", "file", "folders", "none"]),
@@ -79,28 +79,28 @@ class CropType(click.ParamType):
     help="From SOURCE's labels.json or dataset.json, a class for each sub-folder, or none; auto = file, if there.",
 )
 @click.option(
-    "--label-field", metavar="NAME", help="Field of the records in SOURCE's labels.json that becomes the class."
+    "--label-field", metavar="NAME", help="Field of the records in SOURCE's labels.json that holds the class."
 )
 @click.option(
     "--animated",
     type=click.Choice(["reject", "first"]),
     default="reject",
     show_default=True,
-    help="Animations are bad files, or give their first frame.",
+    help="Treat animations as bad files, or use their first frame.",
 )
 @click.option(
-    "--allow-upscale", is_flag=True, help="Enlarge pictures that are too small, which are bad files otherwise."
+    "--allow-upscale", is_flag=True, help="Enlarge images that are too small, instead of treating them as bad files."
 )
-@click.option("--skip-bad", is_flag=True, help="Leave bad files out, and list them, instead of failing.")
+@click.option("--skip-bad", is_flag=True, help="Skip and list bad files instead of failing.")
 @click.option(
     "--max-bad",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.01,
     show_default=True,
     metavar="FRACTION",
-    help="With --skip-bad: fail all the same if more than this fraction is bad.",
+    help="With --skip-bad: fail if more than this fraction is bad.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="That decode and encode.  [default: one for each CPU]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads that decode and encode.  [default: one per CPU]")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
 def dataset(
     source: Path,
@@ -125,12 +125,11 @@ def dataset(
 ) -> None:
     """Prepare a data set for training.
 
-    SOURCE, a folder (with its sub-folders), a zip or a tar of pictures of any size, or TFRecords of an official data
-    set, becomes OUT, a zip of square images of one size, with labels.json if there are labels.
+    SOURCE is a folder (with its sub-folders), a zip or a tar of images of any size, or TFRecords of an official data
+    set. OUT is a zip of square images of one size, with labels.json if there are labels.
 
-    PNG, JPEG, WebP, BMP, GIF and TIFF are read, turned as their EXIF says, laid over white where they are transparent
-    (unless --channels keeps alpha), and scaled down with a Lanczos filter. Nothing is written if a picture is damaged,
-    unless --skip-bad.
+    PNG, JPEG, WebP, BMP, GIF and TIFF are read, rotated by EXIF, composited over white (unless --channels keeps alpha),
+    and downscaled with a Lanczos filter. If an image is damaged, nothing is written, unless --skip-bad is given.
 
     \b
     Examples:
@@ -172,7 +171,7 @@ def dataset(
 
 
 def tell(report: "Report", out: Path) -> None:
-    """Say what was made, what was converted and what was left out."""
+    """Print what was made, converted and left out."""
     from stylegan.data.sources import list_files
     from stylegan.images.decoding import DARK
 
@@ -183,8 +182,8 @@ def tell(report: "Report", out: Path) -> None:
     for what, count in sorted(report.conversions.items()):
         if what == DARK:
             click.echo(
-                f"warning: {count} 16-bit pictures are dark: nothing in them is above a quarter of the range; "
-                "if they hold values of 12 bits, --bit-depth 12 shows them as they are",
+                f"warning: {count} 16-bit pictures are dark: no value is above a quarter of the range; "
+                "if they hold 12-bit values, use --bit-depth 12",
                 err=True,
             )
         else:

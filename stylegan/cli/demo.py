@@ -1,4 +1,4 @@
-"""stylegan demo: the generator in a web page of this computer."""
+"""stylegan demo: the generator in a local web page."""
 
 import functools
 import os
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     "models",
     multiple=True,
     metavar="NAME|PATH|REPO|URL",
-    help="A model to choose on the page. Repeatable.  [default: those that are here, see `stylegan list`]",
+    help="A model to offer on the page. Repeatable.  [default: those on this computer, see `stylegan list`]",
 )
 @resolution_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 shows the page to the whole network.")
-@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 = any free one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 = any free port.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
 def demo(models: tuple[str, ...], resolution: int | None, host: str, port: int, device: str) -> None:
-    """Play with a generator in the browser: seeds, truncation, noise, mixing two faces, and the way between them.
+    """Play with a generator in the browser: seeds, truncation, noise, style mixing and interpolation.
 
     \b
     Examples:
@@ -43,14 +43,14 @@ def demo(models: tuple[str, ...], resolution: int | None, host: str, port: int, 
     from stylegan.demo import Studio, serve
 
     if resolution is not None and not models:
-        raise InputError(f"--resolution {resolution} is of a file that does not tell it; name the file by --model")
+        raise InputError(f"--resolution {resolution} is for a file without it; name the file with --model")
     named = {_name(model): model for model in models} if models else _models_here()
     studio = Studio(named, directions=_directions(named), resolution=resolution, device=device)
     serve(studio, host=host, port=port, ready=_tell)
 
 
 def _directions(named: dict[str, str]) -> "dict[str, dict[str, Callable[[Tensor, float], Tensor]]]":
-    """The editing directions that ship with models, by the models' names on the page."""
+    """The bundled editing directions, by the models' names on the page."""
     from stylegan.editing import bundled_directions
     from stylegan.generator import Generator
 
@@ -81,7 +81,7 @@ def _models_here() -> dict[str, str]:
 
 
 def _name(model: str) -> str:
-    """What the page calls a model: of a path, the last two parts."""
+    """The name of a model on the page: the last two parts of a path."""
     return os.sep.join(Path(model).parts[-2:])
 
 

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     multiple=True,
     default=["sefa"],
     show_default=True,
-    help="sefa factorizes the style layers, pca takes samples of w apart; boundary and gradient, one of the two, find "
-    "--attribute. Repeatable.",
+    help="sefa factorizes the style layers, pca decomposes samples of w; boundary or gradient finds each --attribute. "
+    "Repeatable.",
 )
-@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="Of sefa and pca, each.")
-@click.option("--layers", type=LayersType(), help="That sefa factorizes and that move: a band, 6, 4:8.  [default: all]")
+@click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="For sefa and pca, each.")
+@click.option("--layers", type=LayersType(), help="Layers to factorize and to move: a band, 6, 4:8.  [default: all]")
 @click.option(
-    "--samples", type=click.IntRange(min=2), help=f"Of w.  [default: {SAMPLES}; {GRADIENT_SAMPLES} for gradient]"
+    "--samples", type=click.IntRange(min=2), help=f"Draws of w.  [default: {SAMPLES}; {GRADIENT_SAMPLES} for gradient]"
 )
 @click.option(
     "--attribute",
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     multiple=True,
     default=["age", "gender"],
     show_default=True,
-    help="A classifier's name or file. Repeatable: each direction leaves the other attributes alone.",
+    help="A classifier's name or file. Repeatable: each direction keeps the other attributes constant.",
 )
 @click.option(
     "--out",
@@ -63,7 +63,7 @@ def directions(
     resolution: int | None,
     device: str,
 ) -> None:
-    """Find directions in the w of a model, for `stylegan edit`. The file belongs to this model alone.
+    """Find directions in the w of a model, for `stylegan edit`. The file is for this model only.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from stylegan.weights import manifest
 @click.command()
 @click.argument("model", metavar="NAME|REPO|URL")
 @click.option("--revision", help="Commit, tag or branch of a hub repository.")
-@click.option("--force", is_flag=True, help="Fetch again what is in the cache.")
+@click.option("--force", is_flag=True, help="Download again, even if cached.")
 @click.option("--verify", is_flag=True, help="Read cached files again and compare their sha256.")
 @resolution_option
 @apply_options(ACCESS_OPTIONS)
@@ -24,7 +24,7 @@ def download(
     token: str | None,
     offline: bool,
 ) -> None:
-    """Fetch a model into the cache, verify and convert it, so that it loads at once and without network.
+    """Download a model into the cache, verify and convert it, so that it loads fast and offline.
 
     \b
     Examples:
@@ -37,9 +37,9 @@ def download(
 
     access = Access(cache_dir, token, offline, force, verify)
     loaded = read_weights(model, resolution=resolution, revision=revision, access=access)
-    network = build(loaded)  # A file that does not fit its own config is refused here.
+    network = build(loaded)  # Refuses a file that does not match its own config.
     license = loaded.checkpoint.metadata.get("license", "unknown")
     click.echo(f"{model} is ready: {network.img_resolution}x{network.img_resolution}, licence: {license}")
     click.echo(f"from {loaded.source}, sha256 {loaded.facts.get('sha256', 'of the package')}")
     if model in manifest.entries() and not manifest.find(model).tried:
-        click.echo("this entry of the manifest had not been tried by those who wrote it")
+        click.echo("note: the authors of the manifest have not tried this entry")

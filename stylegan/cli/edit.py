@@ -21,8 +21,8 @@ from stylegan.latents.ranges import SeedRanges
 
 
 @click.command()
-@seeds_option("9,22,21", "--seeds", help="Seeds of the faces, a row each.")
-@latents_option("--latents", help="Faces of this file, in place of seeds.")
+@seeds_option("9,22,21", "--seeds", help="Seeds of the faces, one row each.")
+@latents_option("--latents", help="Faces of this file instead of seeds.")
 @click.option(
     "--direction",
     "names",
@@ -30,15 +30,15 @@ from stylegan.latents.ranges import SeedRanges
     default=["sefa:0"],
     show_default=True,
     help="sefa:N, pca:N, or a name in the file of directions (bundled faces: age, + is older; gender, + is female). "
-    "Repeatable, a row each.",
+    "Repeatable, one row each.",
 )
 @click.option(
     "--directions",
     "file",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="A file that `stylegan directions` wrote, or a boundary as .npy, .npz or .pt; without --direction, all in it."
-    "  [default: those that come with the model]",
+    help="A file from `stylegan directions`, or a boundary as .npy, .npz or .pt; without --direction, all in it."
+    "  [default: those of the model]",
 )
 @click.option(
     "--strengths",
@@ -48,7 +48,7 @@ from stylegan.latents.ranges import SeedRanges
     metavar="FROM:TO:COUNT",
     help="The columns, in standard deviations of w along the direction; or a list, -2,0,2.",
 )
-@click.option("--layers", type=LayersType(), help="That move: a band, 6, 4:8.  [default: those of the direction]")
+@click.option("--layers", type=LayersType(), help="Layers to move: a band, 6, 4:8.  [default: the direction's]")
 @truncation_psi_option
 @truncation_cutoff_option
 @output_option("strip.png", help="The picture file to write.")
@@ -65,7 +65,7 @@ def edit(
     out: Path,
     options: ModelOptions,
 ) -> None:
-    """Move faces along directions in latent space: a row for each, a column for each strength.
+    """Move faces along directions in latent space: one row per face and direction, one column per strength.
 
     \b
     Examples:

@@ -18,50 +18,50 @@ from stylegan.runtime.choices import (
 )
 from stylegan.weights.manifest import DEFAULT_MODEL
 
-# Below, a distance between sets of images says more of their number than of the model.
+# Below, a distance between sets of images depends more on their number than on the model.
 FEW = 5000
 
 
 @click.command()
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
-@click.option("--data", metavar="PATH", help="Real pictures, a zip or folder, for fid, kid and pr.")
+@click.option("--data", metavar="PATH", help="Real images, a zip or folder, for fid, kid and pr.")
 @click.option(
     "--metrics",
     default=DEFAULT_METRICS,
     show_default=True,
     metavar="NAME,...",
-    help="With another number of images: fid10k, ppl_w20k, ls20k...",
+    help="Append a number of images to change it: fid10k, ppl_w20k, ls20k...",
 )
 @click.option(
     "--extractor",
     default=DEFAULT_EXTRACTOR,
     show_default=True,
     metavar="NAME|FILE",
-    help="Features of fid, kid and pr: inception-2015, st-lpips-vgg, st-lpips-alex, or a file of weights.",
+    help="Features for fid, kid and pr: inception-2015, st-lpips-vgg, st-lpips-alex, or a weight file.",
 )
 @click.option(
     "--distance",
     default=DEFAULT_DISTANCE,
     show_default=True,
     metavar="NAME|FILE",
-    help="Distance of ppl: st-lpips-vgg or st-lpips-alex.",
+    help="Distance for ppl: st-lpips-vgg or st-lpips-alex.",
 )
 @click.option(
     "--classifiers",
     default=",".join(DEFAULT_CLASSIFIERS),
     show_default=True,
     metavar="NAME,...",
-    help="Attributes of ls.",
+    help="Attributes for ls.",
 )
 @click.option("--num-latents", type=click.IntRange(min=1), default=1, help="Latents mixed in each image.  [default: 1]")
 @noise_mode_option(DEFAULT_EVALUATION_NOISE)
-@click.option("--face-crop/--no-face-crop", default=True, help="Whether ppl looks at the face alone.  [default: yes]")
+@click.option("--face-crop/--no-face-crop", default=True, help="Crop images to the face for ppl.  [default: yes]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Image i has z of seed + i.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images computed together.  [default: by resolution]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images in a batch.  [default: by resolution]")
 @resolution_option
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
-@click.option("--cache-dir", metavar="FOLDER", help="Where features of real pictures are kept.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write everything as JSON.")
+@click.option("--cache-dir", metavar="FOLDER", help="Where features of real images are cached.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the full result as JSON.")
 def evaluate(
     model: str,
     metrics: str,
@@ -71,9 +71,9 @@ def evaluate(
     out: Path | None,
     **given: Any,
 ) -> None:
-    """Measure a model. Every number comes with what is needed to repeat it (--out).
+    """Measure a model. --out records everything needed to repeat it.
 
-    Only numbers of the same extractor or distance can be compared. Several GPUs or processes:
+    Numbers can only be compared with the same extractor or distance. Several GPUs or processes:
     torchrun --nproc-per-node 8 -m stylegan.metrics MODEL --data ...
 
     \b
@@ -110,12 +110,12 @@ def evaluate(
     )
     if fewest < FEW:
         click.echo(
-            f"note: fid, kid, precision and recall of {fewest:,} images are rough; compare them at equal counts alone"
+            f"note: fid, kid, precision and recall of {fewest:,} images are rough; compare them only at equal counts"
         )
 
 
 def _measured(name: str, entry: dict[str, Any], result: dict[str, Any]) -> str:
-    """On how many images a value was measured, and with what."""
+    """The number of images behind a value, and its extractor or distance."""
     from stylegan.metrics.names import definition_of
 
     definition = definition_of(name)
@@ -126,6 +126,6 @@ def _measured(name: str, entry: dict[str, Any], result: dict[str, Any]) -> str:
 
 
 def _counted(entry: dict[str, Any]) -> list[tuple[str, str]]:
-    """The counts that a value may have, and how they are written."""
+    """The counts that a value may have, and their formats."""
     images = "{:,} generated" if "reals" in entry else "{:,} images"
     return [("images", images), ("reals", "{:,} real images"), ("paths", "{:,} paths")]

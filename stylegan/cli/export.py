@@ -1,4 +1,4 @@
-"""stylegan export: a model in a form that other programs run."""
+"""stylegan export: a model in a format that other programs run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     type=click.Choice(["const", "input"]),
     default="const",
     show_default=True,
-    help="const: the stored noise is part of the network. input: the network takes one map for each layer.",
+    help="const: the network contains the stored noise; input: it takes one map per layer.",
 )
 @resolution_option
-@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def export(model: str, form: str, out: Path, noise: "NoiseForm", resolution: int | None, force: bool) -> None:
     """Export a generator as ONNX: mapping.onnx, synthesis.onnx and model.json, equal to PyTorch within 1e-4.
 

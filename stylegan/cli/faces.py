@@ -1,4 +1,4 @@
-"""The images that a command begins with: of seeds, or of a file of latents."""
+"""The images that a command starts from: of seeds, or of a file of latents."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +20,13 @@ if TYPE_CHECKING:  # Help is shown without torch: commands import what they run 
 
 @dataclass(frozen=True)
 class Faces:
-    """The images that a command begins with."""
+    """The images that a command starts from."""
 
     ws: "Tensor"  # [N, num_ws, w_dim], truncated.
     noise: "list[Tensor] | None"  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
     names: list[str]  # "seed 3", or the names in the file.
-    psi: float  # That they were truncated with.
-    settings: dict[str, object]  # What pictures of them remember: seeds or file, psi, cutoff, label.
+    psi: float  # They were truncated with it.
+    settings: dict[str, object]  # What their pictures store: seeds or file, psi, cutoff, label.
 
     def noise_for(self, order: "Tensor") -> "list[Tensor] | None":
         """The noise of the images with these indices."""
@@ -34,16 +34,16 @@ class Faces:
 
 
 def is_default(parameter: str) -> bool:
-    """Whether a parameter of the command that runs was left at its default."""
+    """Whether a parameter of the running command was left at its default."""
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.COMMANDLINE
 
 
 def load_latents(G: "Generator", latents: Path, *, label: Label | None, option: str = "seeds") -> "Latents":
-    """The latents of a file, which stand in place of the seeds of an option."""
+    """The latents of a file, given instead of the seeds of an option."""
     if not is_default(option):
-        raise InputError(f"--{option} and a file of latents are two choices of the same faces; give one of them")
+        raise InputError(f"--{option} and a file of latents both choose the faces; give one of them")
     if label is not None:
-        raise InputError(f"--label {label} is for seeds; the latents of {latents} are what they are")
+        raise InputError(f"--label {label} applies to seeds only; {latents} holds finished latents")
     from stylegan.latents.files import Latents
 
     return Latents.load(latents, G)
@@ -54,12 +54,12 @@ def choose_faces(
     seeds: SeedRanges,
     latents: Path | None,
     *,
-    option: str = "seeds",  # That the seeds come from.
+    option: str = "seeds",  # The option that the seeds come from.
     label: Label | None,
-    truncation_psi: float | None,  # None = 0.7 for seeds; what is in a file stays as it is.
+    truncation_psi: float | None,  # None = 0.7 for seeds, 1 for a file.
     truncation_cutoff: int | None,
 ) -> Faces:
-    """The faces of seeds, or of a file of latents in their place."""
+    """The faces of seeds, or of a file of latents instead."""
     from stylegan.latents.styles import check_cutoff
 
     psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
@@ -77,7 +77,7 @@ def choose_faces(
 
 
 def latents_settings(path: Path) -> dict[str, object]:
-    """What pictures made of a file of latents remember of it."""
+    """What pictures made from a file of latents store about it."""
     from stylegan.weights.hub.cache import sha256_of
 
     return {"latents": path, "latents_sha256": sha256_of(path)}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def figure() -> None:
-    """Make a figure of the paper, with caption, from any model.
+    """Make a figure of the paper, with its caption, from any model.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ _noise_seed_option = click.option(
 def _figure(
     name: str, *options: Callable[[Any], Any]
 ) -> "Callable[[Callable[..., Image.Image]], Callable[..., Image.Image]]":
-    """Make a command of a function that draws a figure: G and the values of the options -> picture."""
+    """Turn a function that draws a figure into a command: G and the values of the options -> picture."""
 
     def decorate(draw: "Callable[..., Image.Image]") -> "Callable[..., Image.Image]":
         shared = (size_option(), output_option(f"{name}.png", "The picture file to write."), model_options)
@@ -81,7 +81,9 @@ def _figure(
             check_output(out)
             G = options.load()
             images_wanted = sum(len(given) for given in settings.values() if isinstance(given, SeedRanges))
-            check_picture(out, columns=1, rows=images_wanted, tile=8)  # At the least; the figure knows its own layout.
+            check_picture(
+                out, columns=1, rows=images_wanted, tile=8
+            )  # A lower bound; the figure determines its layout.
             picture = draw(G, labels=options.label, batch_size=options.batch_size, **settings)
             images.save(picture, out)
             click.echo(f"wrote {picture.width}x{picture.height} pixels to {out.resolve()}")
@@ -94,7 +96,7 @@ def _figure(
 @_figure(
     "style-mixing",
     seeds_option("1-5", "--sources-a", help="Seeds across the top, which give all other styles."),
-    seeds_option("7-9", "--coarse", help="Seeds down the left, of which the coarse styles are taken; '' = none."),
+    seeds_option("7-9", "--coarse", help="Seeds down the left that give their coarse styles; '' = none."),
     seeds_option("10,11", "--middle", help="The same for the middle styles."),
     seeds_option("12", "--fine", help="The same for the fine styles."),
     _psi_option(1.0),
@@ -103,7 +105,7 @@ def _figure(
 def style_mixing(G: "Generator", **settings: Any) -> "Image.Image":
     """Figure 3: styles of one band from the left column, all others from the top row.
 
-    For one band alone and without captions, there is `stylegan mix`.
+    For one band without captions, use `stylegan mix`.
     """
     from stylegan import figures
 
@@ -115,7 +117,7 @@ def style_mixing(G: "Generator", **settings: Any) -> "Image.Image":
     seeds_option("5,6", "--seeds", help="Seeds of the images, one row each."),
     _noise_seed_option,
     click.option(
-        "--realizations", type=click.IntRange(min=4), default=100, show_default=True, help="Draws behind the deviation."
+        "--realizations", type=click.IntRange(min=4), default=100, show_default=True, help="Draws for the deviation."
     ),
     _psi_option(1.0),
     truncation_cutoff_option,
@@ -138,7 +140,7 @@ def noise_layers(G: "Generator", *, batch_size: int | None, **settings: Any) -> 
     """Figure 5: noise in all layers, the fine ones, the coarse ones, and none."""
     from stylegan import figures
 
-    return figures.noise_layers(G, **settings)  # One image at a time: no batch is smaller.
+    return figures.noise_layers(G, **settings)  # One image at a time is the smallest batch.
 
 
 @_figure(
@@ -169,7 +171,7 @@ def truncation(G: "Generator", **settings: Any) -> "Image.Image":
     _cutoff_option(8),
 )
 def uncurated(G: "Generator", **settings: Any) -> "Image.Image":
-    """Figure 2: images of consecutive seeds, none left out."""
+    """Figure 2: images of consecutive seeds, not selected."""
     from stylegan import figures
 
     return figures.uncurated(G, **settings)

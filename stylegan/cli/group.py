@@ -1,4 +1,4 @@
-"""The group of all commands: errors without tracebacks, and an orderly end."""
+"""The group of all commands: errors without tracebacks, and cleanup on SIGTERM."""
 
 import signal
 import sys
@@ -27,25 +27,25 @@ class Group(click.Group):
                 warnings.showwarning = show
                 warnings.simplefilter("always", LicenseWarning)
                 return super().invoke(ctx)
-        except BrokenPipeError:  # Who reads has had enough, as `head` has: click ends without a word.
+        except BrokenPipeError:  # The reader, such as `head`, has closed the pipe: click exits silently.
             raise
         except (StyleGANError, OSError) as error:
             text = str(error)
             if not isinstance(error, StyleGANError) and error.errno in FULL:
                 text = why_not_written(error, error.filename or "the output")
-            # A list of files or sources stays one: a line for each.
+            # A list of files or sources keeps a line for each.
             keeps_lines = isinstance(error, DatasetError | DownloadError | IntegrityError)
             raise click.ClickException(text if keeps_lines else " ".join(text.split())) from error
 
 
 @contextmanager
 def clean_up_on_sigterm() -> Iterator[None]:
-    """End like an error where a scheduler or user sends SIGTERM, so that temporary files are deleted on the way."""
+    """On SIGTERM, exit as by an error, so that temporary files are deleted."""
 
     def end(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():  # No other may have handlers.
+    if threading.current_thread() is not threading.main_thread():  # Only the main thread may set handlers.
         yield
         return
     previous = signal.signal(signal.SIGTERM, end)

@@ -30,7 +30,7 @@ def info(
     token: str | None,
     offline: bool,
 ) -> None:
-    """Tell what a model is: network, resolution, parameters, data, licence, limits.
+    """Describe a model: network, resolution, parameters, data, licence, limits.
 
     \b
     Examples:
@@ -59,11 +59,11 @@ def info(
 
 
 def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:
-    """What the manifest says of a model whose file is not here."""
+    """What the manifest says about a model whose file is not on this computer."""
     file = entry.files[0]
     facts: dict[str, Any] = {
         "resolution": entry.resolution,
-        "from": f"{file.source}; not here yet, `stylegan download {entry.name}` fetches it",
+        "from": f"{file.source}; not downloaded yet, `stylegan download {entry.name}` fetches it",
         "size": f"{file.size / 1e6:.1f} MB" if file.size else "unknown",
         "sha256": _shown_sha256(file),
     }
@@ -74,12 +74,12 @@ def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:
 
 def _shown_sha256(file: manifest.File) -> str:
     if file.sha256 is None:
-        return "unverified: nobody named it"
+        return "unverified: no sha256 is known"
     return file.sha256 if file.known == "known" else f"{file.sha256}... (the first {file.known} are known)"
 
 
 def _facts_of_weights(model: str, revision: str | None, resolution: int | None, access: "Access") -> dict[str, Any]:
-    """What a weight file says of itself."""
+    """What a weight file says about itself."""
     from stylegan.weights.loading import read_weights
 
     loaded = read_weights(model, network=None, revision=revision, resolution=resolution, access=access)

@@ -9,9 +9,9 @@ from stylegan.weights.manifest import DEFAULT_MODEL, Entry
 
 
 @click.command("list")
-@click.option("--all", "show_all", is_flag=True, help="Further networks too, that others trained.")
+@click.option("--all", "show_all", is_flag=True, help="Include networks that others trained.")
 def list_models(show_all: bool) -> None:
-    """List the models known by name: resolution, size, whether they are here already, licence, and source.
+    """List the models known by name: resolution, size, location, licence and source.
 
     \b
     Examples:
@@ -38,12 +38,12 @@ def list_models(show_all: bool) -> None:
             )
         )
     show_table(rows)
-    click.echo("\n* used where no model is named; `stylegan info NAME` tells more, `stylegan download NAME` fetches")
+    click.echo("\n* the default; `stylegan info NAME` shows more, `stylegan download NAME` fetches a model")
     if left := len(entries) - len(shown):
-        click.echo(f"{left} further networks, trained by others and not tried: `stylegan list --all`")
+        click.echo(f"{left} more networks, trained by others and not tried: `stylegan list --all`")
 
 
 def _sources(entry: Entry) -> str:
-    """The first source, and how many more there are."""
+    """The first source, and the number of others."""
     more = len(entry.holding("Gs")) - 1
     return entry.files[0].source.host + (f" +{more}" if more else "")

@@ -22,10 +22,10 @@ from stylegan.latents.ranges import SeedRanges
 
 
 @click.command()
-@seeds_option("1-6", "--columns", help="Sources A, across the top: they give all the other styles.")
+@seeds_option("1-6", "--columns", help="Sources A, across the top: they give all other styles.")
 @seeds_option("7-10", "--rows", help="Sources B, down the left side: they give the styles of --layers.")
-@latents_option("--column-latents", help="Sources A of this file, in place of --columns.")
-@latents_option("--latents", help="Sources B of this file, in place of --rows.")
+@latents_option("--column-latents", help="Sources A of this file instead of --columns.")
+@latents_option("--latents", help="Sources B of this file instead of --rows.")
 @click.option(
     "--layers",
     type=LayersType(),
@@ -48,7 +48,7 @@ def mix(
     out: Path,
     options: ModelOptions,
 ) -> None:
-    """Mix the styles of two sets of faces: each cell takes --layers from its row, all else from its column.
+    """Mix the styles of two sets of faces: each cell takes --layers from its row, all others from its column.
 
     \b
     Examples:
@@ -72,11 +72,11 @@ def mix(
     a = choose(columns, column_latents, option="columns")
     b = choose(rows, latents, option="rows")
     mixed = G.mix_styles(a.ws[None], b.ws[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
-    # The noise, which is no style, stays that of the column.
+    # The noise is not a style, and stays that of the column.
     noise = a.noise_for(torch.arange(len(a.ws), device="cpu").repeat(len(b.ws)))
     tiles = G.render(mixed, noise=noise, batch_size=options.batch_size)
     across, down = (G.render(faces.ws, noise=faces.noise, batch_size=options.batch_size) for faces in (a, b))
-    # Above and beside the sources is what they are.
+    # The names of the sources are above and beside them.
     side, letters = G.img_resolution, text_size(G.img_resolution)
     grid = images.grid(
         tiles,

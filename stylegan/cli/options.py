@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options shared by several commands."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # Help is shown without torch: commands import what they run 
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-# As `runtime.device.check_dtype` takes them.
+# Those that `runtime.device.check_dtype` accepts.
 DTYPES = ("float32", "float16", "bfloat16")
 
 
 def choice_option(
     *names: str, choices: Sequence[str] | Any, default: str, help: str | None = None
 ) -> Callable[[CommandT], CommandT]:
-    """An option with a few words to choose from, or those of a Literal."""
+    """An option with given choices, or those of a Literal."""
     words = get_args(choices) or choices
     return click.option(*names, type=click.Choice(words), default=default, show_default=True, help=help)
 
@@ -36,7 +36,7 @@ def noise_mode_option(default: NoiseMode) -> Callable[[CommandT], CommandT]:
 
 
 def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
-    """An option that takes seeds; what is called --seeds may be written --seed."""
+    """An option that takes seeds; --seeds may also be written --seed."""
     if "--seeds" in names:
         names = (*names, "--seed")
     return click.option(*names, type=SeedsType(), default=default, show_default=True, metavar="SEEDS", help=help)
@@ -69,12 +69,12 @@ def truncation_psi_option(command: CommandT) -> CommandT:
 
 
 def size_option(default: str = "the model's, and 256 at least") -> Callable[[CommandT], CommandT]:
-    """--size; default: what the help says of it."""
+    """--size; default: how the help describes the default."""
     return click.option(
         "--size",
         type=click.IntRange(min=1),
         metavar="PIXELS",
-        help=f"Width of each image: a multiple or a part of the model's.  [default: {default}]",
+        help=f"Width of each image: a multiple or a fraction of the model's.  [default: {default}]",
     )
 
 
@@ -84,12 +84,12 @@ def resolution_option(command: CommandT) -> CommandT:
         "--resolution",
         type=int,
         metavar="PIXELS",
-        help="Of the network, for a file that does not tell it (rosinality's, huangzh13's).  [default: from the file]",
+        help="Resolution of the network, for files without it (rosinality, huangzh13).  [default: from the file]",
     )(command)
 
 
 def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
-    """An option that takes a file of latents: as `stylegan project` writes it, or .npy, .npz, .pt of other tools."""
+    """An option that takes a file of latents: one from `stylegan project`, or .npy, .npz or .pt of other tools."""
     path = click.Path(path_type=Path, dir_okay=False)
     return click.option(*names, type=path, metavar="FILE", help=help)
 
@@ -98,8 +98,8 @@ ACCESS_OPTIONS = (
     click.option(
         "--cache-dir", metavar="FOLDER", help="Where downloads are kept.  [default: STYLEGAN_CACHE, or the hub's]"
     ),
-    click.option("--token", help="Token of the hub.  [default: HF_TOKEN, or that of `hf auth login`]"),
-    click.option("--offline", is_flag=True, help="Use the cache alone."),
+    click.option("--token", help="Token for the hub.  [default: HF_TOKEN, or that of `hf auth login`]"),
+    click.option("--offline", is_flag=True, help="Use only the cache."),
 )
 
 
@@ -121,9 +121,9 @@ class ModelOptions:
     batch_size: int | None
 
     def load(self, out: Path | None = None) -> "Generator":
-        """The generator; tells under which licence its images stand.
+        """The generator; prints the licence of its images.
 
-        out: the picture that its images shall go to. Raises InputError if that would lose their alpha.
+        out: the picture that they will be written to. Raises InputError if that would lose their alpha.
         """
         from stylegan.generator import Generator
         from stylegan.images.decoding import MODES
@@ -141,7 +141,7 @@ class ModelOptions:
 
 
 def model_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of ModelOptions, as its one argument `options`."""
+    """Give a command the options of ModelOptions, as one argument `options`."""
 
     @click.option(
         "--model",
@@ -155,20 +155,20 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         "--label",
         type=LabelType(),
         metavar="CLASS,...",
-        help="Index or name of the class, for conditional models; or one for each seed: 0,1,2 or cat,dog,cat.",
+        help="Index or name of the class, for conditional models, or one for each seed: 0,1,2 or cat,dog,cat.",
     )
     @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
-    @choice_option("--dtype", choices=DTYPES, default="float32", help="Type that the synthesis network computes in.")
+    @choice_option("--dtype", choices=DTYPES, default="float32", help="Data type of the synthesis network.")
     @choice_option(
         "--path",
         choices=RenderPath,
         default="auto",
-        help="How images are computed; all give the same but for rounding.",
+        help="How images are computed; results differ only by rounding.",
     )
     @click.option(
         "--batch-size",
         type=click.IntRange(min=1),
-        help="Images computed together.  [default: by resolution and free memory]",
+        help="Images in a batch.  [default: by resolution and free memory]",
     )
     @functools.wraps(command)
     def wrapper(

@@ -1,4 +1,4 @@
-"""What commands write: tables on the terminal, and files that are checked before the work."""
+"""What commands write: tables on the terminal, and files whose paths are checked in advance."""
 
 import tempfile
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import click
 from stylegan.errors import InputError
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-MAX_PIXELS = 2**29  # Of one picture; in memory, it is three bytes for each.
+MAX_PIXELS = 2**29  # Of one picture; each takes three bytes of memory.
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:
@@ -20,20 +20,20 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 
 
 def check_output(path: Path) -> None:
-    """Fail before the work, not after it, if a picture could not be written there."""
+    """Fail in advance if a picture could not be written there."""
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
     check_writable(path)
 
 
 def check_writable(path: Path) -> None:
-    """Fail before the work, not after it, if no file could be written there."""
+    """Fail in advance if no file could be written there."""
     if path.is_dir():
         raise InputError(f"--out {path} is a folder; name a file in it")
     folder = path.parent
     while not folder.exists():
         folder = folder.parent
-    try:  # What may be written is found out by writing: /proc looks as if it could be.
+    try:  # Only writing shows whether writing works: permissions of /proc look as if it did.
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError:
@@ -41,7 +41,7 @@ def check_writable(path: Path) -> None:
 
 
 def check_picture(out: Path, *, columns: int, rows: int, tile: int) -> None:
-    """Fail before the work, not after it, if images of a width make no picture that can be written and looked at."""
+    """Fail in advance if the images make a picture too large to write and view."""
     width, height = columns * tile, rows * tile
     side = {".webp": 16_383, ".jpg": 65_535, ".jpeg": 65_535}.get(out.suffix.lower(), 1_000_000)
     if max(width, height) > side or width * height > MAX_PIXELS:

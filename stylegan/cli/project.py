@@ -1,4 +1,4 @@
-"""stylegan project: latents that a model makes one's own photos of."""
+"""stylegan project: latents that reproduce your own photos."""
 
 import json
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class IntegersType(click.ParamType):
-    """So many integers separated by commas."""
+    """A fixed number of integers separated by commas."""
 
     def __init__(self, count: int, example: str):
         self.name, self.count, self.example = "integers", count, example
@@ -38,36 +38,40 @@ class IntegersType(click.ParamType):
 @click.command()
 @click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
-@click.option("--resume", is_flag=True, help="Go on where a run with the same settings into RUN was interrupted.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run in RUN with the same settings.")
 @click.option("--crop", type=IntegersType(4, "10,20,200,200"), metavar="X,Y,W,H", help="Part of the photos to use.")
 @click.option(
     "--points",
     type=IntegersType(10, "70,90,130,92,100,130,75,160,128,161"),
     metavar="X,Y,X,Y...",
-    help="Align one photo by eyes, tip of the nose, corners of the mouth, in pixels, those on the left first.",
+    help="Align one photo by eyes, nose tip and mouth corners, in pixels, those on the left first.",
 )
 @click.option(
     "--detect/--no-detect",
     default=None,
-    help="Crop to the largest face, turned upright, or to the centre.  [default: the face, for models of faces]",
+    help="Crop to the largest face, rotated upright, or to the centre.  [default: the face, for models of faces]",
 )
-@click.option("--template", help="Where --points shall lie: utkface or ffhq.  [default: by the model's data]")
-@click.option("--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one a layer.")
+@click.option("--template", help="Where to move --points: utkface or ffhq.  [default: by the model's data]")
+@click.option(
+    "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one per layer."
+)
 @click.option("--noise/--no-noise", "optimize_noise", default=True, show_default=True, help="Fit the noise maps too.")
 @click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True)
 @click.option(
     "--candidates", type=click.IntRange(min=0), default=0, show_default=True, help="Start from the best of N."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--extractor", default="st-lpips-vgg", show_default=True, help="What measures the perceptual distance.")
-@click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Of the difference of pixels.")
-@click.option("--w-weight", type=float, default=0.02, show_default=True, help="Of the distance of w from its average.")
+@click.option("--extractor", default="st-lpips-vgg", show_default=True, help="Network of the perceptual distance.")
+@click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Weight of the pixel difference.")
+@click.option(
+    "--w-weight", type=float, default=0.02, show_default=True, help="Weight of the distance of w from its average."
+)
 @click.option(
     "--refine",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Steps of least squares afterwards; 8 find the w of an image of the model. Needs --space w --no-noise.",
+    help="Least-squares steps afterwards; 8 recover the w of a model's image. Needs --space w --no-noise.",
 )
 @model_options
 def project(
@@ -82,14 +86,14 @@ def project(
     options: ModelOptions,
     **settings: Any,
 ) -> None:
-    """Find latents that a model makes the given photos of. All photos are projected together.
+    """Find latents from which a model reproduces the given photos. All photos are projected together.
 
-    Without --crop or --points, the photo is cropped to the face in it: pip install "stylegan[alignment]". A picture of
-    the model's own size is taken as it is. Look at RUN/crop.png: what is not cropped like the data of the model leads
-    to monsters.
+    Without --crop or --points, the photo is cropped to its face: pip install "stylegan[alignment]". An image of the
+    model's own size is used as it is. Check RUN/crop.png: photos that are not cropped like the model's data give
+    monstrous results.
 
-    RUN/latents.safetensors is for --latents of the other commands; beside it are each photo as it was cropped, what the
-    model makes of it, way.png with the steps between, and results.json with distances and settings.
+    RUN/latents.safetensors is for --latents of other commands. RUN also holds each cropped photo, its reproduction,
+    way.png with intermediate steps, and results.json with distances and settings.
 
     \b
     Examples:
@@ -106,15 +110,13 @@ def project(
     if sum([crop is not None, points is not None, bool(detect)]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
     if points is not None and len(photos) > 1:
-        raise InputError(f"--points are those of one photo, got {len(photos)} photos; project them one by one")
+        raise InputError(f"--points are for one photo, got {len(photos)} photos; project them one by one")
     if isinstance(options.label, list):
-        raise InputError("--label is the one class of all photos here; project those of other classes by themselves")
+        raise InputError("--label is one class for all photos here; project other classes separately")
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists() and not resume:
-        raise InputError(f"{out} holds an interrupted projection; --resume goes on, or name another folder")
-    projection.Settings(
-        extractor=extractor, label=options.label, **settings
-    )  # What is wrong with them is said before anything is done.
+        raise InputError(f"{out} holds an interrupted projection; --resume continues it, or name another folder")
+    projection.Settings(extractor=extractor, label=options.label, **settings)  # Raises before any work.
     G = options.load()
     if options.label is not None:
         G.label_vectors(options.label, 1)
@@ -151,8 +153,8 @@ def project(
         click.echo(f"  the nearest of 64 samples: {result.nearest[i]:.3f}; two samples: {result.between:.3f} apart")
         if result.is_far[i]:
             click.echo(
-                f"note: {name} is unlike all that {G.name} makes, so its latents are not those of such a picture; "
-                f"look at {out / 'crop.png'}, and give --crop or --points",
+                f"note: {name} is unlike anything that {G.name} makes, so its latents are unusual; "
+                f"check {out / 'crop.png'}, and give --crop or --points",
                 err=True,
             )
     click.echo(f"wrote latents of {len(photos)} photos to {(out / 'latents.safetensors').resolve()}")
@@ -167,7 +169,7 @@ def cut_out(
     detect: bool | None,
     template: str | None,
 ) -> "tuple[Image.Image, str]":
-    """A photo as the model wants it, and which part of it that is; errors name the photo."""
+    """A photo cropped for the model, and a description of the crop; errors name the photo."""
     from stylegan import projection
     from stylegan.projection import faces
     from stylegan.projection.photos import check_side
@@ -186,7 +188,7 @@ def cut_out(
             detect = faces.has_detector()
             if not detect:
                 click.echo(
-                    f"note: {path}: no detector of faces is installed, so its centre is taken; a face must "
+                    f"note: {path}: no face detector is installed, so the centre is used; a face must "
                     'be cropped like the model\'s data: pip install "stylegan[alignment]", or give --crop or --points',
                     err=True,
                 )
@@ -202,13 +204,13 @@ def cut_out(
 
 
 def settings_of(G: "Generator", result: Any) -> dict[str, object]:
-    """What pictures of a projection remember."""
+    """What pictures of a projection store."""
     settings = {key: value for key, value in result.latents.facts["settings"].items() if value is not None}
     return {**G.provenance(), **settings, "command": "project"}
 
 
 def names_of(photos: tuple[Path, ...]) -> list[str]:
-    """A name for each photo, of letters that files may have, no two alike."""
+    """A distinct name for each photo, valid in file names."""
     stems = [re.sub(r"[^\w-]", "_", photo.stem) for photo in photos]
     counts = Counter(stems)
     return [stem if counts[stem] == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
@@ -218,7 +220,7 @@ def way(result: Any, names: list[str]) -> "Image.Image":
     """A row for each photo: the image at some steps, and the photo itself."""
     from stylegan import images
 
-    frames = [images.to_pil(images.from_uint8(frame)) for frame in result.frames]  # Of each step, all photos.
+    frames = [images.to_pil(images.from_uint8(frame)) for frame in result.frames]  # For each step, all photos.
     columns = [*frames, images.to_pil(result.target)]
     return images.grid(
         [column[row] for row in range(len(names)) for column in columns],

@@ -1,4 +1,4 @@
-"""stylegan publish: a model to a model hub, with its card."""
+"""stylegan publish: upload a model to a model hub, with its card."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ from stylegan.errors import InputError
 @click.command()
 @click.argument("model", metavar="NAME|PATH|REPO|URL")
 @click.argument("target", metavar="USER/NAME|FOLDER/")
-@click.option("--public", is_flag=True, help="Let everyone see it.  [default: private]")
-@click.option("--token", help="Token of the hub.  [default: HF_TOKEN, or that of `hf auth login`]")
-@click.option("--message", default="Upload a StyleGAN generator", show_default=True, help="Message of the commit.")
+@click.option("--public", is_flag=True, help="Make it public.  [default: private]")
+@click.option("--token", help="Token for the hub.  [default: HF_TOKEN, or that of `hf auth login`]")
+@click.option("--message", default="Upload a StyleGAN generator", show_default=True, help="Commit message.")
 @stored_dtype_option
-@metadata_option("What the card says: name, dataset, license...")
+@metadata_option("Facts for the card: name, dataset, license...")
 @resolution_option
-@click.option("--dry-run", is_flag=True, help="Write the files into FOLDER, and publish nothing.")
+@click.option("--dry-run", is_flag=True, help="Only write the files into FOLDER.")
 def publish(
     model: str,
     target: str,

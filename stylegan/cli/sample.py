@@ -36,7 +36,7 @@ Format = Literal["grid", "folder", "tar"]
 
 
 class ShardType(click.ParamType):
-    """A part of the job such as 0/4."""
+    """A part of the job, such as 0/4."""
 
     name = "shard"
 
@@ -47,25 +47,25 @@ class ShardType(click.ParamType):
             return value
         index, _, count = value.partition("/")
         if not index.isdecimal() or not count.isdecimal() or int(index) >= int(count):
-            self.fail(f"{value!r} is no shard; write 0/4, 1/4, 2/4 or 3/4 for the quarters", param, ctx)
+            self.fail(f"{value!r} is not a shard; write 0/4, 1/4, 2/4 or 3/4 for the quarters", param, ctx)
         return Shard(int(index), int(count))
 
 
 @click.command()
 @seeds_option("0-31", "--seeds", help="Seeds of the images: numbers and ranges, as in 0-15,42.")
-@latents_option("--latents", help="Faces of this file, in place of seeds: `stylegan project` writes such files.")
+@latents_option("--latents", help="Faces of this file instead of seeds; `stylegan project` writes such files.")
 @truncation_psi_option
 @truncation_cutoff_option
 @noise_mode_option("const")
-@click.option("--noise-seed", type=int, help="Seed of the random noise.  [default: fresh noise]")
+@click.option("--noise-seed", type=int, help="Seed of random noise.  [default: new noise each time]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
 @size_option("the model's")
-@output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG for each seed, or for tars.")
+@output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG per seed or for tars.")
 @click.option(
     "--format",
     "chosen",
     type=click.Choice(get_args(Format)),
-    help="What to write; tar: samples-000000.tar..., as webdataset reads them.  [default: by --out]",
+    help="What to write; tar: samples-000000.tar..., for webdataset.  [default: by --out]",
 )
 @click.option("--shard", type=ShardType(), metavar="I/N", help="Make part I of N, counted from 0.  [default: 0/1]")
 @click.option(
@@ -74,8 +74,10 @@ class ShardType(click.ParamType):
     metavar="N",
     help=f"Images in each tar.  [default: {DEFAULT_SAMPLES_PER_TAR}]",
 )
-@click.option("--image-format", type=click.Choice(get_args(ImageFormat)), help="Of the images in tars.  [default: png]")
-@click.option("--resume", is_flag=True, help="Leave PNGs that an earlier run has made.  [tars: always]")
+@click.option(
+    "--image-format", type=click.Choice(get_args(ImageFormat)), help="Format of the images in tars.  [default: png]"
+)
+@click.option("--resume", is_flag=True, help="Keep PNGs that an earlier run has made.  [tars: always]")
 @model_options
 def sample(
     seeds: SeedRanges,
@@ -94,9 +96,9 @@ def sample(
     resume: bool,
     options: ModelOptions,
 ) -> None:
-    """Make images from seeds: a grid, one PNG for each seed, or tars of many images, on one machine or on many.
+    """Make images from seeds: a grid, one PNG per seed, or tars of many images, on one machine or many.
 
-    With --latents, images from a file of latents: a grid, or one PNG for each.
+    With --latents, make images from a file of latents: a grid, or one PNG each.
 
     \b
     Examples:
@@ -117,9 +119,9 @@ def sample(
     _check_options(format, out, [name for name, value in given.items() if value is not None], latents)
     if isinstance(options.label, list):
         if format == "tar":
-            raise InputError("--format tar makes images of one class; name one by --label")
+            raise InputError("--format tar makes images of one class; give one with --label")
         if format == "folder" and (twice := seeds.repeated()) is not None:
-            raise InputError(f"seed {twice} is there twice, and names in a folder must be different; make a grid of it")
+            raise InputError(f"seed {twice} appears twice, but names in a folder must differ; make a grid instead")
     job = Job(
         G=options.load(out if format == "grid" else None),
         truncation_psi=0.7 if truncation_psi is None else truncation_psi,
@@ -130,7 +132,7 @@ def sample(
         size=size,
     )
     if latents is None:
-        job.G.label_vectors(options.label, len(seeds))  # What is wrong with it is said before anything is done.
+        job.G.label_vectors(options.label, len(seeds))  # Raises before any work.
     shard = shard or WHOLE
     with clean_up_on_sigterm():
         if latents is not None:
@@ -169,7 +171,7 @@ def sample(
 def _by_class(
     job: "Job", seeds: SeedRanges, part: slice, label: Label | None
 ) -> Iterator[tuple["Job", Sequence[int], Sequence[int]]]:
-    """The job of each class with its seeds, of a part of all, and their places among them."""
+    """For each class of a part of the seeds: its job, its seeds, and their places among all seeds."""
     places = range(len(seeds))[part]
     if not isinstance(label, list):
         yield job, seeds[part], places
@@ -180,24 +182,24 @@ def _by_class(
 
 
 def _check_options(format: Format, out: Path, given: list[str], latents: Path | None) -> None:
-    """Refuse options that the format would ignore, and a picture's name for a folder."""
+    """Refuse options that the format would ignore, and a picture file where a folder is needed."""
     tar = {"--shard", "--samples-per-tar", "--image-format", "--resume"}
     allowed: dict[Format, set[str]] = {"grid": set(), "folder": {"--shard", "--resume"}, "tar": tar}
     if latents is not None and (given or format == "tar"):
-        raise InputError(f"{[*given, '--format tar'][0]} is for seeds, and does not go with --latents")
+        raise InputError(f"{[*given, '--format tar'][0]} applies to seeds, not to --latents")
     for name in given:
         if name not in allowed[format]:
-            raise InputError(f"{name} does not go with --format {format}; see `stylegan sample --help`")
+            raise InputError(f"{name} does not apply to --format {format}; see `stylegan sample --help`")
     if format == "grid":
         check_output(out)
     elif out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
-        raise InputError(f"--out {out}: --format {format} needs a folder; name one, as in --out faces/")
+        raise InputError(f"--out {out}: --format {format} needs a folder, such as --out faces/")
 
 
 def _of_latents(
     job: "Job", faces: Faces, format: Format, out: Path, columns: int | None, options: ModelOptions
 ) -> None:
-    """The images of a file of latents: few enough to be held together."""
+    """The images of a file of latents, few enough to keep in memory together."""
     from stylegan import images
 
     rendered = job.G.render(
@@ -215,7 +217,7 @@ def _of_latents(
         _save_grid(tiles, out, columns)
         return
     for name, image in zip(faces.names, tiles, strict=True):
-        # Names come from a file: they name nothing outside the folder.
+        # Names come from a file: keep them inside the folder.
         name = re.sub(r"[^\w-]", "_", name)
         images.save(image, out / f"{name}.png")
     click.echo(f"wrote {len(tiles)} images to {out.resolve()}")
@@ -251,6 +253,6 @@ def _tars(
     )
     name = f"shard {shard.index}/{shard.count}: "
     if not report.written and not report.kept:
-        click.echo(f"{name}nothing to do, there are fewer tars than shards; --samples-per-tar makes smaller ones")
+        click.echo(f"{name}nothing to do, there are fewer tars than shards; reduce --samples-per-tar")
         return
     click.echo(f"{name}wrote {len(report.written)} tars to {out.resolve()}, kept {len(report.kept)}")

@@ -1,4 +1,4 @@
-"""stylegan table: the paper's tables with results of one's own."""
+"""stylegan table: the paper's tables with your own results."""
 
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ _METRIC = {"value": float | None, "images": int | None, "paths": int | None}
 @click.command()
 @click.argument("name", type=click.Choice(["configurations", "mixing", "paths", "mapping"]))
 @click.argument("results", nargs=-1, metavar="[ROW=RESULT.json]...")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there.  [default: print]")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.  [default: print]")
 def table(name: str, results: tuple[str, ...], out: Path | None) -> None:
-    """Write a table of the paper as Markdown, with results of `stylegan evaluate --out` beside the published numbers.
+    """Write a table of the paper as Markdown, with results of `stylegan evaluate --out` next to published ones.
 
     \b
     Tables and their rows:
@@ -43,7 +43,7 @@ def table(name: str, results: tuple[str, ...], out: Path | None) -> None:
 
 
 def read_result(item: str) -> tuple[str, dict[str, Any]]:
-    """Read ROW=FILE. Raises InputError if the file is no result of `stylegan evaluate`."""
+    """Read ROW=FILE. Raises InputError if the file is not a result of `stylegan evaluate`."""
     row, equals, path = item.partition("=")
     if not equals:
         raise InputError(f"{item!r}: expected ROW=RESULT.json")

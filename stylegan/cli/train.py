@@ -1,4 +1,4 @@
-"""stylegan train: train a model on pictures of one's own."""
+"""stylegan train: train a model on your own images."""
 
 import dataclasses
 import os
@@ -16,23 +16,23 @@ from stylegan.training.presets import PRESETS
 @click.command()
 @click.option("--data", metavar="PATH", help="Data set made by `stylegan dataset`: a zip or folder.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint in RUN, if there is one.")
-@click.option("--allow-data-change", is_flag=True, help="Resume with other pictures than those of RUN so far.")
-@click.option("--start-from", metavar="MODEL|RUN", help="Take over trained networks: a model, or another run.")
+@click.option("--resume", is_flag=True, help="Continue from the last checkpoint in RUN, if any.")
+@click.option("--allow-data-change", is_flag=True, help="Resume with other images than those of RUN so far.")
+@click.option("--start-from", metavar="MODEL|RUN", help="Take the networks of a model or another run.")
 @click.option(
     "--preset", type=click.Choice(list(PRESETS)), help="Configuration of the paper.  [default: F, or the model's]"
 )
 @click.option("--resolution", type=int, metavar="N", help="Height and width.  [default: that of the data]")
 @click.option("--kimg", type=float, metavar="N", help="Thousands of real images to show.  [default: 25000]")
-@click.option("--minutes", type=float, metavar="N", help="Stop after that long, saved.  [default: no limit]")
-@click.option("--batch", metavar="N|{RES: N}", help="Images in a step.  [default: 256 at 8x8 ... 32 from 64x64]")
+@click.option("--minutes", type=float, metavar="N", help="Save and stop after N minutes.  [default: no limit]")
+@click.option("--batch", metavar="N|{RES: N}", help="Images per step.  [default: 256 at 8x8 ... 32 from 64x64]")
 @click.option("--gamma", metavar="X|{RES: X}", help="Weight of R1.  [default: 0.0002 x pixels / batch]")
 @click.option("--device", help="cpu, cuda, cuda:1...  [default: a GPU, if there is one]")
 @click.option("--dtype", help="auto, float32, bfloat16 or float16.  [default: auto]")
-@click.option("--seed", type=int, help="Of everything random.  [default: 0]")
+@click.option("--seed", type=int, help="Seed for all random numbers.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Settings as YAML.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting. Repeatable.")
-@click.option("--show-settings", is_flag=True, help="Print all settings as YAML, and train nothing.")
+@click.option("--show-settings", is_flag=True, help="Print all settings as YAML and exit.")
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -49,11 +49,11 @@ def train(
     gamma: str | None,
     **given: Any,
 ) -> None:
-    """Train a model: progressive growing, with everything that it needs to go on kept in RUN.
+    """Train a model by progressive growing; RUN keeps everything needed to continue.
 
-    Settings come from --config, from RUN when resuming, and from the options, which go first. Ctrl-C, SIGTERM and
-    --minutes stop after saving; --resume goes on exactly there. --start-from begins a new run with the networks of a
-    model, whose settings need not be named. Several GPUs or processes:
+    Settings come from --config, from RUN when resuming, and from the options, which take precedence. Ctrl-C, SIGTERM
+    and --minutes save, then stop; --resume continues exactly. --start-from begins a new run with the networks of a
+    model, whose settings need not be given. Several GPUs or processes:
     torchrun --nproc-per-node 8 -m stylegan.training --data ...
 
     \b
@@ -79,15 +79,15 @@ def train(
         name, equals, value = item.partition("=")
         if not equals:
             raise InputError(f"--set {item!r}: expected NAME=VALUE; --show-settings lists the names")
-        where = f"--set {item!r}: no value such as 32, true or {{8: 256}}"
+        where = f"--set {item!r}: expected a value such as 32, true or {{8: 256}}"
         values[name] = parse_yaml(value, where=where, error=InputError)
     chosen = TrainingConfig.of(values)
     if show_settings:
         click.echo(yaml.safe_dump(dataclasses.asdict(chosen), sort_keys=False), nl=False)
         return
     if not chosen.data:
-        raise InputError("no data set; name it with --data, `stylegan dataset` makes one from any pictures")
+        raise InputError("no data set; give one with --data, `stylegan dataset` makes one from any images")
     outcome = train(chosen, out, resume=resume, allow_data_change=allow_data_change, minutes=minutes)
-    if os.environ.get("RANK", "0") == "0":  # One of several processes speaks.
+    if os.environ.get("RANK", "0") == "0":  # Only the first process prints.
         click.echo(f"{outcome.reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
     ctx.exit(outcome.exit_code)

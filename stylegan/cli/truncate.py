@@ -20,7 +20,7 @@ from stylegan.latents.ranges import SeedRanges
 
 @click.command()
 @seeds_option("1-4", "--seeds", help="Seeds of the images, one row each.")
-@latents_option("--latents", help="Faces of this file, in place of seeds.")
+@latents_option("--latents", help="Faces of this file instead of seeds.")
 @click.option(
     "--truncation-psi",
     type=NumbersType(),

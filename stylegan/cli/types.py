@@ -1,4 +1,4 @@
-"""Types of options: seeds, numbers, layers, classes."""
+"""Option types: seeds, numbers, layers, classes."""
 
 import math
 from typing import Any
@@ -29,7 +29,7 @@ class SeedsType(click.ParamType):
 
 
 class NumbersType(click.ParamType):
-    """Numbers separated by commas, such as 1,0.7,0,-1, or so many from one to another: -3:3:7."""
+    """Numbers separated by commas, such as 1,0.7,0,-1, or evenly spaced ones, from:to:count: -3:3:7."""
 
     name = "numbers"
 
@@ -47,7 +47,7 @@ class NumbersType(click.ParamType):
                 raise ValueError
             return numbers
         except ValueError:
-            message = f"{value!r} is no list of 1 to {MAX_NUMBERS} numbers such as 1,0.7,0,-1 or -3:3:7 (from:to:count)"
+            message = f"{value!r} is not a list of 1 to {MAX_NUMBERS} numbers: 1,0.7,0,-1 or -3:3:7 (from:to:count)"
             self.fail(message, param, ctx)
 
 
@@ -65,7 +65,7 @@ class LayersType(click.ParamType):
 
 
 class LabelType(click.ParamType):
-    """A class, by its index or its name, or several of them, separated by commas."""
+    """A class by index or name, or several, separated by commas."""
 
     name = "class"
 
@@ -74,6 +74,6 @@ class LabelType(click.ParamType):
             return value
         names = [part.strip() for part in value.split(",")]
         if not all(names):
-            self.fail(f"{value!r} is no class such as 2 or cat, nor a list of them such as 0,1 or cat,dog", param, ctx)
+            self.fail(f"{value!r} is not a class such as 2 or cat, or a list such as 0,1 or cat,dog", param, ctx)
         classes = [int(name) if name.removeprefix("-").isdecimal() else name for name in names]
         return classes[0] if len(classes) == 1 else classes

@@ -39,26 +39,26 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[Comma
     metavar="SEEDS",
     help="Seeds to walk through, such as 1,5,9; repeat the option for a grid of walks.",
 )
-@latents_option("--latents", help="Walk through the faces of a file, as `stylegan project` writes it, not of seeds.")
+@latents_option("--latents", help="Walk through the faces of a file from `stylegan project` instead of seeds.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=12.0, show_default=True)
-@click.option("--fps", type=float, default=30.0, show_default=True, help="Frames in a second.")
+@click.option("--fps", type=float, default=30.0, show_default=True, help="Frames per second.")
 @_choice("--space", Space, "w", "Straight lines in w, or great circles in z.")
-@_choice("--easing", Easing, "smooth", "Slower at each seed, equal times between seeds, or one constant speed.")
-@click.option("--loop/--no-loop", default=True, show_default=True, help="Lead back to the first seed, without a seam.")
+@_choice("--easing", Easing, "smooth", "Slower near each seed, equal times between seeds, or constant speed.")
+@click.option("--loop/--no-loop", default=True, show_default=True, help="Return seamlessly to the first seed.")
 @click.option("--layers", type=LayersType(), help="Only these layers walk: a band, 6, 4:8 or 0,3,5.  [default: all]")
-@click.option("--base-seeds", type=SeedsType(), help="Where the other layers walk.  [default: stay at the first seed]")
+@click.option("--base-seeds", type=SeedsType(), help="Seeds between which the other layers walk.  [default: stay]")
 @truncation_psi_option
 @truncation_cutoff_option
 @click.option("--breathe-to", type=float, metavar="PSI", help="Swing from --truncation-psi to this and back.")
-@click.option("--breaths", type=click.IntRange(min=1), default=1, show_default=True, help="How often it swings.")
-@_choice("--noise", NoiseKind, "const", "The model's own, gently changing, or none.")
-@click.option("--noise-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the smooth noise.")
+@click.option("--breaths", type=click.IntRange(min=1), default=1, show_default=True, help="Number of swings.")
+@_choice("--noise", NoiseKind, "const", "The model's own, smoothly changing, or none.")
 @click.option(
-    "--noise-turns", type=click.IntRange(min=1), default=1, show_default=True, help="Its speed: rounds in all."
+    "--noise-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the smooth noise."
 )
 @click.option(
-    "--columns", type=click.IntRange(min=1), help="Walks in a row of the grid.  [default: about as many as rows]"
+    "--noise-turns", type=click.IntRange(min=1), default=1, show_default=True, help="Its speed: total number of turns."
 )
+@click.option("--columns", type=click.IntRange(min=1), help="Walks per row of the grid.  [default: nearly square]")
 @size_option()
 @output_option("video.webp", "A .webp, .gif or .mp4 file; MP4 needs PyAV, the extra `video`.")
 @model_options
@@ -84,7 +84,7 @@ def video(
     out: Path,
     options: ModelOptions,
 ) -> None:
-    """Walk from seed to seed, in a closed loop, and write a video.
+    """Write a video that walks from seed to seed in a loop.
 
     \b
     Examples:
@@ -132,5 +132,5 @@ def video(
     if latents is not None:
         frames.settings |= latents_settings(latents)
     animation.save_video(frames, out, fps=fps)
-    over = ", laid over white" if G.img_channels in (2, 4) else ""
+    over = ", composited over white" if G.img_channels in (2, 4) else ""
     click.echo(f"wrote {len(frames)} frames{over}, {len(frames) / fps:g} s, to {out.resolve()}")

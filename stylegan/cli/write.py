@@ -1,4 +1,4 @@
-"""Networks that commands write: the options, what is said of them, the file or folder."""
+"""Networks that commands write: the options, metadata, the file or folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +18,13 @@ stored_dtype_option = click.option(
     type=click.Choice(["float32", "float16"]),
     default="float32",
     show_default=True,
-    help="Type to store; float16 halves the file.",
+    help="Data type in the file; float16 halves its size.",
 )
-force_option = click.option("--force", is_flag=True, help="Overwrite what is there.")
+force_option = click.option("--force", is_flag=True, help="Overwrite existing files.")
 
 
 def metadata_option(what: str) -> Callable[[CommandT], CommandT]:
-    """--metadata; what: to be told of it."""
+    """--metadata; what: the help text."""
     return click.option("--metadata", multiple=True, metavar="KEY=VALUE", help=f"{what} Repeatable.")
 
 
@@ -42,7 +42,7 @@ def network_options(command: CommandT) -> CommandT:
 
 
 def add_metadata(metadata: dict[str, Any], items: tuple[str, ...]) -> None:
-    """Record KEY=VALUE, as --metadata has it."""
+    """Record the KEY=VALUE items of --metadata."""
     for item in items:
         key, equals, value = item.partition("=")
         if not key or not equals:
@@ -51,7 +51,7 @@ def add_metadata(metadata: dict[str, Any], items: tuple[str, ...]) -> None:
 
 
 def check_target(target: Path, *, force: bool, what: str) -> Path:
-    """The file that weights go to, or a refusal before the work. what: how messages call the target."""
+    """The file that weights are written to; raises before any work. what: the name of the target in messages."""
     if target.suffix.lower() not in (".safetensors", ""):
         raise InputError(f"{what} is {target}; expected a .safetensors file or a folder without a suffix")
     written = target if target.suffix else target / "model.safetensors"
@@ -63,7 +63,7 @@ def check_target(target: Path, *, force: bool, what: str) -> Path:
 def write_network(
     make: "Callable[[], Generator]", out: Path, *, dtype: str, metadata: tuple[str, ...], force: bool
 ) -> None:
-    """Make a network and write it; says under which licence it stands."""
+    """Make a network, write it, and print its licence."""
     written = check_target(out, force=force, what="--out")
     check_writable(written)
     G = make()

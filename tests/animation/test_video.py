@@ -310,7 +310,7 @@ def test_the_command_walks_through_the_latents_of_a_file(
         assert abs(frame - np.asarray(image.resize((64, 64)))).mean() < 8
     result = run(*options, "--seeds", "3")
     assert result.exit_code == 1
-    assert "two choices of the same faces" in result.output
+    assert "both choose the faces" in result.output
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_download_takes_it(run: Callable[..., Result], untold: str) -> None:
 
 def test_the_page_has_no_use_for_it_without_a_file(run: Callable[..., Result]) -> None:
     result = run("demo", "--resolution", "16")
-    assert "name the file by --model" in result.output
+    assert "name the file with --model" in result.output
 
 
 def test_info_says_what_was_asked_for(run: Callable[..., Result], untold: str) -> None:

@@ -133,4 +133,4 @@ def test_a_command_projects_into_a_class(animals: Generator) -> None:
     ok(run(f"{arguments} --label fox --out run"))
     assert recall("run/fox.png")["label"] == "fox"
     assert "no class 'bird'" in run(f"{arguments} --label bird --out run").output
-    assert "the one class of all photos" in run(f"{arguments} --label cat,fox --out run").output
+    assert "one class for all photos" in run(f"{arguments} --label cat,fox --out run").output

@@ -330,7 +330,7 @@ def test_the_command_writes_json_and_shows_the_values(G: Generator, pictures: Pa
     assert f"fid24     {written['metrics']['fid24']['value']:.4g}" in done.output
     assert re.search(r"fid24 .* 24 generated, \d+ real images, random-conv\n", done.output)
     assert re.search(r"ppl_w100 .* 100 paths, random-conv\n", done.output)
-    assert "are rough; compare them at equal counts alone" in done.output
+    assert "are rough; compare them only at equal counts" in done.output
 
 
 def test_the_command_has_the_defaults_of_the_settings() -> None:

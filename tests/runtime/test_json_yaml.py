@@ -219,7 +219,7 @@ def test_settings_on_the_command_line(tmp_path: Path, value: str) -> None:
     arguments = ["train", "--out", str(tmp_path), "--show-settings", "--set", f"batch={value}"]
     result = CliRunner().invoke(cli.main, arguments)
     assert (result.exit_code, type(result.exception)) == (1, SystemExit)
-    assert "no value such as 32" in result.output
+    assert "expected a value such as 32" in result.output
 
 
 def test_nothing_else_in_the_package_parses_json_or_yaml() -> None:
