@@ -213,7 +213,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(
         (["directions", "--method", "boundary", "--method", "gradient"], "both name directions by attributes"),
         (["sample", "--latents", "gone.safetensors"], "gone.safetensors: no such file"),
         (["sample", "--latents", "page.html", "--seeds", "1"], "--seeds and a file of latents"),
-        (["sample", "--latents", "page.html", "--label", "1"], "--label 1 is for seeds"),
+        (["sample", "--latents", "page.html", "--label", "1"], "--label 1 applies to seeds"),
         (["mix", "--latents", "page.html", "--rows", "1"], "--rows and a file of latents"),
         (["project", "page.html", "--out", "run"], "page.html: no intact PNG"),
         (["project", "gone.jpg", "--out", "run"], "gone.jpg: cannot be read"),
@@ -277,7 +277,7 @@ def test_without_a_detector_the_centre_is_taken_with_a_note(
     monkeypatch.setattr("stylegan.projection.faces.has_detector", lambda: False)
     result = run("project", photo, "--model", "faces-64", "--out", "run", *QUICK)
     assert result.exit_code == 0, result.output
-    assert "my photo.jpg: no detector of faces is installed, so its centre is taken" in result.output
+    assert "my photo.jpg: no face detector is installed, so the centre is used" in result.output
     assert "the largest square in its centre" in result.output
 
 

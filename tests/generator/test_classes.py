@@ -97,7 +97,7 @@ def test_what_is_wrong_with_classes_is_one_clear_error(animals: Generator, comma
         ("--label 0,1,2", "got 3 classes for 2 images; give one class for all of them, or one for each"),
         ("--label 0,7", "a label"),
         ("--label cat,bird", "no class 'bird'; it has cat, dog, fox"),
-        ("--label 0,,1", "'0,,1' is no class such as 2 or cat, nor a list of them"),
+        ("--label 0,,1", "'0,,1' is not a class such as 2 or cat, or a list"),
     ):
         result = run(f"{command} {label}")
         assert result.exit_code

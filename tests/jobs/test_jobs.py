@@ -485,9 +485,9 @@ def test_a_folder_can_be_made_in_parts(job: Job, tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--shard", "0/4"], "--shard does not go with --format grid"),
-        (["--out", "faces/", "--samples-per-tar", "4"], "does not go with --format folder"),
-        (["--resume"], "--resume does not go with"),
+        (["--shard", "0/4"], "--shard does not apply to --format grid"),
+        (["--out", "faces/", "--samples-per-tar", "4"], "does not apply to --format folder"),
+        (["--resume"], "--resume does not apply to"),
         (["--format", "tar"], "needs a folder"),
         (["--format", "folder", "--out", "a.jpg"], "needs a folder"),
         (["--format", "grid", "--out", "a"], "no picture format"),
