@@ -219,6 +219,7 @@ def test_commands_keep_alpha_or_refuse_before_the_work(run: Callable[..., Result
         assert not Path(f"{name}.jpg").exists()
     ok(run("sample", "--seeds", "0", *model, "--out", "folder/"))
     assert Image.open("folder/seed0000.png").mode == MODES[with_alpha.img_channels]
-    assert "2 frames, composited over white" in ok(run("video", *model, "--seconds", "2", "--fps", "1", "--out", "v.webp"))
+    video = run("video", *model, "--seconds", "2", "--fps", "1", "--out", "v.webp")
+    assert "2 frames, composited over white" in ok(video)
     ok(run("convert", "m.safetensors", "copy.safetensors"))
     ok(run("info", "copy.safetensors"))
