@@ -10,29 +10,8 @@ import click
 from sphinx.application import Sphinx
 
 from stylegan import __version__
-from stylegan.weights import manifest
 
 ROOT = Path(__file__).parents[1]
-
-
-# What of a file is compared with what is known of it, by `manifest.File.known`.
-CHECKS = {"known": "sha256", "unverified": "none known, the same at each load", "8 digits": "8 digits of the sha256"}
-
-
-def models_table() -> str:
-    """The models of the manifest as Markdown."""
-    lines = [
-        "| name | size | what | data | licence | sources, and what is checked | tried |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for entry in manifest.entries().values():
-        size = f"{entry.resolution}x{entry.resolution}" if entry.resolution else ""
-        what = entry.description.split(": ", 1)[-1].rstrip(".")
-        licence = f"[{entry.license}]({entry.license_url})" if entry.license_url else entry.license
-        sources = "; ".join(f"{file.source.host}: {CHECKS.get(file.known, file.known)}" for file in entry.holding("Gs"))
-        tried = entry.tried_on or ("yes" if entry.tried else "no")
-        lines.append(f"| `{entry.name}` | {size} | {what} | {entry.dataset} | {licence} | {sources} | {tried} |")
-    return "\n".join(lines)
 
 
 def format_docstring(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -93,10 +72,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["images"]
 myst_enable_extensions = ["colon_fence", "substitution"]
 myst_heading_anchors = 3
-myst_substitutions = {
-    "models": models_table(),
-    "repository": f"[Source]({repository()})" if repository() else "",
-}
+myst_substitutions = {"repository": f"[Source]({repository()})" if repository() else ""}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": False}

@@ -1,5 +1,6 @@
 """The documentation: every link leads somewhere, and every picture is shown."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from click import Context
 
 from stylegan import cli
+from stylegan.weights import manifest
 
 from .conftest import ROOT
 
@@ -19,6 +21,8 @@ PAGES = sorted(
         *ROOT.glob("examples/*/*.md"),
     ]
 )
+
+NAMED = re.compile(rf"^\| `({'|'.join(map(re.escape, manifest.entries()))})` \|.*$", re.MULTILINE)
 
 
 def links(page: Path) -> list[str]:
@@ -74,4 +78,17 @@ def test_guides_keep_their_measurements_apart() -> None:
     )
     for guide in guides:
         text = (ROOT / f"docs/{guide}.md").read_text(encoding="utf-8")
-        assert not re.search(r"^\|.*\b(img/s|ms a step|MB|FID)\b.*\|$", text, flags=re.MULTILINE), guide
+        assert not re.search(r"^\|.*\b(img/s|ms a step|MB|FID)\b.*\|$", NAMED.sub("", text), flags=re.MULTILINE), guide
+
+
+def test_the_table_of_models_is_that_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    table = importlib.import_module("models_table")
+    page = table.PAGE.read_text(encoding="utf-8")
+    assert table.with_table(page) == page, "python docs/models_table.py writes it"
+    assert table.models_table().count("\n") == len(manifest.entries()) + 1
+    for entry in manifest.entries().values():
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `{entry.name}` |"))
+        assert entry.license in row
+        for file in entry.files:
+            assert (file.source.filename if entry.is_bundled else f"({file.source.page})") in row

@@ -86,9 +86,11 @@ def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str)
         lines = [f"{entry.name}: none of its {len(lines)} sources gave the file:", *(f"  {line}" for line in lines)]
     # A page that is not there helps nobody.
     file = next((file for file, error in failures if not isinstance(error, NotFoundError)), failures[0][0])
-    name = Path(str(file.source.filename)).name
+    saved = Path(str(file.source.filename)).name
+    name = saved.removesuffix(".xz")
     known = f" ({file.size} bytes)" if file.size else ""
-    by_hand = f"by hand: open {file.source.page} in a browser and save {name}{known}; then {name} stands for"
+    unpack = "" if name == saved else f", unpack it (`unxz {saved}`)"
+    by_hand = f"by hand: open {file.source.page} in a browser and save {saved}{known}{unpack}; then {name} stands for"
     return kind("\n".join([*lines, f"{by_hand} {entry.name}, as in `{use} ./{name}`"]))
 
 

@@ -18,7 +18,7 @@ from stylegan.weights import hub, manifest
 from stylegan.weights.fetching import fetch
 from stylegan.weights.files import WeightFile
 from stylegan.weights.hub.access import Access
-from stylegan.weights.hub.sources import Source
+from stylegan.weights.hub.sources import SUFFIXES, Source
 
 from ...hub_server import HubServer, answer, drive_page, flip, page, pause, quota
 from .conftest import DATA, NAME, SHA256, left
@@ -213,6 +213,21 @@ def test_a_page_for_browsers_is_told_and_not_asked(
     with pytest.raises(DownloadError, match=rf"only a browser.*\n.*open {address} in a browser"):
         get(access)
     assert named.requests == []
+
+
+@pytest.mark.parametrize("name", [name for name, model in manifest.entries().items() if not model.is_bundled])
+def test_what_to_do_by_hand_for_every_model(access: Access, name: str) -> None:
+    with pytest.raises(DownloadError) as caught, fetch(name, access=replace(access, local_files_only=True)):
+        pass
+    file = manifest.find(name).files[0]
+    by_hand = str(caught.value).splitlines()[-1]
+    assert by_hand.startswith(f"by hand: open {file.source.page} in a browser and save {file.source.filename}")
+    command = re.search(r"stands for (\S+), as in `stylegan sample --model \./(\S+)`$", by_hand)
+    assert command is not None
+    assert command[1] == name
+    assert command[2].endswith(SUFFIXES)  # None that must be unpacked first.
+    assert f"{command[2]} stands for" in by_hand
+    assert ("`unxz " in by_hand) == file.source.filename.endswith(".xz")
 
 
 # Without a network, and together.
