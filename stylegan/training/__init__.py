@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from .schedule import Phase, Schedule
     from .state import TrainingState, new_state
     from .step import train_step
+    from .trackers import Tracker
 
 __all__ = [
     "Adam",
     "Outcome",
     "Phase",
     "Schedule",
+    "Tracker",
     "TrainingConfig",
     "TrainingState",
     "World",
@@ -34,6 +36,7 @@ _HOMES = {
     "Outcome": "loop",
     "Phase": "schedule",
     "Schedule": "schedule",
+    "Tracker": "trackers",
     "TrainingConfig": "config",
     "TrainingState": "state",
     "World": "step",

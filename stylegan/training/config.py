@@ -112,6 +112,7 @@ class TrainingConfig:
     checkpoint_minutes: float = 10  # What a crash loses at most.
     keep_checkpoints: int = setting(3, least=1)
     tensorboard: bool = False  # Log and pictures for TensorBoard too: pip install stylegan[tensorboard].
+    wandb: bool = False  # The same for Weights & Biases: pip install stylegan[wandb].
 
     def __post_init__(self) -> None:
         check(self)

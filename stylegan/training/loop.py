@@ -5,7 +5,7 @@ A run is a folder:
     checkpoints/           the last few states, each complete: what `resume` goes on from
     log.jsonl, losses.png  losses, speed, level of detail and memory over time
     snapshots/             fakes-*.png, network-*.safetensors (the averaged generator)
-    tensorboard/           the log and the pictures once more, if asked for
+    tensorboard/, wandb/   the log and the pictures once more, if asked for
     network.safetensors    the averaged generator as of the last stop
 """
 
@@ -14,7 +14,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,9 @@ from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
 from .start import start_from
 from .state import TrainingState, list_checkpoints, new_state, resume_state, save_state
 from .step import StepReport, train_step
-from .tensorboard import Board, require_tensorboard
+from .tensorboard import TensorBoard
+from .trackers import Tracker, Trackers
+from .wandb import WeightsAndBiases
 
 Reason = Literal["finished", "time", "SIGTERM", "SIGINT"]
 
@@ -74,6 +76,7 @@ def train(
     allow_data_change: bool = False,
     minutes: float | None = None,
     progress: bool | None = None,
+    trackers: Sequence[Tracker] = (),
     after_step: Callable[[TrainingState, StepReport], None] | None = None,
 ) -> Outcome:
     """Train until `config.kimg`, or a limit of time, or a signal; always saved, to go on exactly there.
@@ -81,7 +84,8 @@ def train(
     out: folder of the run. dataset: None = the one that `config.data` names. resume: go on from the last checkpoint in
     the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change: go on with
     other pictures than those that the run was trained on so far. minutes: stop after that long; None = no limit.
-    progress: show a bar; None = on a terminal. after_step: called after every step.
+    progress: show a bar; None = on a terminal. trackers: told how the run goes, beside those that `config` names.
+    after_step: called after every step, in every process; what it raises ends the run.
 
     Settings of the networks that `config` leaves out are those of the model that it starts from, or of the run.
     Under torchrun, the processes share each batch out, and a restart by torchrun resumes. Raises InputError for
@@ -92,8 +96,8 @@ def train(
     if minutes is not None:
         minutes = check_number(minutes, what="minutes", low=0, high=1e9)
     out, device = Path(out), own_device(config.device)
-    if config.tensorboard:
-        require_tensorboard()
+    # Made before anything is written: their packages may be missing.
+    all_trackers = Trackers([*_named_trackers(config), *trackers])
     resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     if dataset is None:
         dataset = ImageDataset(
@@ -115,7 +119,7 @@ def train(
         if world.any(not resume and bool(list_checkpoints(out / "checkpoints")), device):
             raise InputError(f"{out} holds a run already; --resume goes on with it, or name another folder")
         with StopSignals() as signals, _timed_convolutions(device):
-            run = _Run(config, out, dataset, device, world, progress)
+            run = _Run(config, out, dataset, device, world, progress, all_trackers)
             run.start(resume, allow_data_change)
             try:
                 reason = run.steps(signals, None if minutes is None else start + minutes * 60, after_step)
@@ -138,6 +142,7 @@ class _Run:
         device: torch.device,
         world: World,
         progress: bool | None,
+        trackers: Trackers,
     ):
         self.config, self.out, self.dataset, self.device, self.world = config, out, dataset, device, world
         self.dtype = choose_dtype(config, device)
@@ -147,7 +152,7 @@ class _Run:
         self.state = new_state(config, img_channels=dataset.img_channels, label_dim=label_dim)
         self.labels = first_labels(dataset, config.snapshot_images) if label_dim else None
         self.losses: dict[str, list[Tensor]] = {}
-        self.board: Board | None = None
+        self.trackers = trackers if world.is_first else Trackers()
         self.bar = tqdm(
             total=config.kimg,
             unit="kimg",
@@ -180,14 +185,11 @@ class _Run:
         self.bar.n = self.bar.initial = self.state.kimg
         self.saved_at = self.logged_at = time.monotonic()
         self.logged_images = self.state.images
-        if self.world.is_first and self.config.tensorboard:
-            self.board = Board(self.out / "tensorboard", images=self.state.images)
+        self.trackers.start(self.config, self.out, self.state.images)
         if self.world.is_first and found is None:
             n = self.config.snapshot_images
             save_reals(self.dataset, self.out / "reals.png", n=n, resolution=self.config.img_resolution())
-            if self.board:
-                self.board.add_picture("reals", self.out / "reals.png", 0)
-            self.snapshot(self.schedule.at(self.state.kimg))
+            self.snapshot(self.schedule.at(self.state.kimg), {"reals": self.out / "reals.png"})
             self.save()
         self.begun_at, self.begun_seconds = time.monotonic(), self.state.seconds
 
@@ -213,6 +215,7 @@ class _Run:
                 )
                 state.seconds = self.begun_seconds + time.monotonic() - self.begun_at
                 self.after(phase, report, before)
+                self.trackers.tell("on_step", state, report)
                 if after_step is not None:
                     after_step(state, report)
         return "finished"
@@ -287,28 +290,26 @@ class _Run:
             "memory_mb": _memory_mb(self.device),
         }
         append_log(self.out / "log.jsonl", entry)
-        if self.board:
-            self.board.add_entry(entry, state.images)
+        self.trackers.tell("on_log", entry, state.images)
         self.bar.set_postfix_str(
             f"{phase.resolution}px, {speed:.0f} img/s, D {means.get('D_loss', 0):.2f}, G {means.get('G_loss', 0):.2f}"
         )
         self.losses.clear()
         self.logged_at, self.logged_images = now, state.images
 
-    def snapshot(self, phase: Phase) -> None:
-        """Pictures, the averaged generator and the plot."""
+    def snapshot(self, phase: Phase, pictures: Mapping[str, Path] | None = None) -> None:
+        """A snapshot in its folder; pictures: others for the trackers."""
         begun = time.monotonic()
         folder, name = self.out / "snapshots", f"{int(self.state.kimg):06d}"
-        self.save_fakes(folder / f"fakes-{name}.png", phase)
-        self.save_network(folder / f"network-{name}.safetensors", phase)
-        plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+        self.show(folder / f"fakes-{name}.png", folder / f"network-{name}.safetensors", phase, pictures or {})
         self.logged_at += time.monotonic() - begun
 
-    def save_fakes(self, path: Path, phase: Phase) -> None:
-        """A grid of fixed latents."""
-        save_fakes(self.state.Gs, path, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
-        if self.board:
-            self.board.add_picture("fakes", path, self.state.images)
+    def show(self, fakes: Path, network: Path, phase: Phase, pictures: Mapping[str, Path]) -> None:
+        """A grid of fixed latents, the averaged generator and the plot."""
+        save_fakes(self.state.Gs, fakes, n=self.config.snapshot_images, lod=phase.lod, labels=self.labels)
+        self.save_network(network, phase)
+        plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+        self.trackers.tell("on_snapshot", {**pictures, "fakes": fakes}, network, self.state.images)
 
     def save_network(self, path: Path, phase: Phase) -> None:
         """The averaged generator, with what it remembers of its training and of the model that it started from."""
@@ -338,16 +339,17 @@ class _Run:
         if not self.world.is_first:
             return
         self.save()
-        phase = self.schedule.at(self.state.kimg)
-        self.save_fakes(self.out / "fakes.png", phase)
-        self.save_network(self.out / "network.safetensors", phase)
-        plot_curves(read_log(self.out / "log.jsonl"), self.out / "losses.png")
+        self.show(self.out / "fakes.png", self.out / "network.safetensors", self.schedule.at(self.state.kimg), {})
 
     def close(self) -> None:
-        """Leave the terminal and the files of TensorBoard in order, however the run ended."""
+        """Leave the terminal and the trackers in order, however the run ended."""
         self.bar.close()
-        if self.board:
-            self.board.close()
+        self.trackers.tell("on_stop")
+
+
+def _named_trackers(config: TrainingConfig) -> list[Tracker]:
+    kinds: list[tuple[bool, type[Tracker]]] = [(config.tensorboard, TensorBoard), (config.wandb, WeightsAndBiases)]
+    return [kind() for is_asked_for, kind in kinds if is_asked_for]
 
 
 @contextlib.contextmanager

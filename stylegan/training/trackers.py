@@ -1,0 +1,70 @@
+"""Who else is told how a run goes: TensorBoard, Weights & Biases, and what a user hands to `train`."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import TrainingConfig
+    from .state import TrainingState
+    from .step import StepReport
+
+_log = logging.getLogger(__name__)
+
+
+class Tracker:
+    """What a run tells, by methods that do nothing: override those of interest, and hand it to `train(trackers=[...])`.
+
+    They are called in the first process alone, between two steps, which wait for them. An exception does not end the
+    run: the first of each tracker is logged as a warning.
+    """
+
+    def on_start(self, config: "TrainingConfig", out: Path, images: int) -> None:
+        """Before the first step. config: all settings. out: the run's folder. images: shown so far, 0 in a new run.
+
+        A tracker that fails here is told no more.
+        """
+
+    def on_step(self, state: "TrainingState", report: "StepReport") -> None:
+        """After every step; what is read of the report's tensors on a GPU waits for it."""
+
+    def on_log(self, entry: Mapping[str, Any], images: int) -> None:
+        """With every line of log.jsonl (`config.log_kimg`). entry: its fields. images: real images shown so far."""
+
+    def on_snapshot(self, pictures: Mapping[str, Path], network: Path, images: int) -> None:
+        """With every snapshot, and at the end. pictures: files by name, "fakes" and, with the first snapshot, "reals".
+
+        network: the averaged generator as a file. images: real images shown so far.
+        """
+
+    def on_stop(self) -> None:
+        """After the last step, however the run ended."""
+
+
+class Trackers:
+    """Several as one, none of which can end the run."""
+
+    def __init__(self, trackers: Sequence[Tracker] = ()):
+        self._trackers = list(trackers)
+        self._failed: set[int] = set()
+
+    def start(self, config: "TrainingConfig", out: Path, images: int) -> None:
+        """Tell all of the start, and from then on those that did not fail."""
+        self._trackers = [t for t in self._trackers if self._told(t, "on_start", config, out, images)]
+
+    def tell(self, event: str, *arguments: Any) -> None:
+        """Call a method of all."""
+        for tracker in self._trackers:
+            self._told(tracker, event, *arguments)
+
+    def _told(self, tracker: Tracker, event: str, *arguments: Any) -> bool:
+        try:
+            getattr(tracker, event)(*arguments)
+        except Exception as error:  # Whatever a service, or the code of a user, may raise.
+            if id(tracker) not in self._failed:
+                self._failed.add(id(tracker))
+                message = "%s failed in %s, and the run goes on without: %s: %s"
+                _log.warning(message, type(tracker).__name__, event, type(error).__name__, error)
+            return False
+        return True

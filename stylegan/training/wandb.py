@@ -1,0 +1,65 @@
+"""What a run shows in Weights & Biases, beside its log: an extra, `pip install stylegan[wandb]`."""
+
+import dataclasses
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..runtime.atomic_files import write_atomically
+from .config import TrainingConfig
+from .trackers import Tracker
+
+
+class WeightsAndBiases(Tracker):
+    """Sends settings, the log's numbers and the grids of pictures, over the number of real images shown.
+
+    Project, account and mode are those of its own variables, WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE; the project is
+    "stylegan" if none is named. A resumed run goes on there, by the id in RUN/wandb-id.txt. Networks are not sent.
+    Raises InputError if the package is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import wandb
+        except ImportError as error:
+            raise InputError(
+                f"wandb=true needs Weights & Biases ({error}): pip install stylegan[wandb], or leave it false"
+            ) from error
+        self._wandb: Any = wandb
+
+    def on_start(self, config: TrainingConfig, out: Path, images: int) -> None:
+        """Begin a run there, or go on with it."""
+        self._run = self._wandb.init(
+            project=os.environ.get("WANDB_PROJECT") or "stylegan",
+            name=out.resolve().name,
+            id=_id(out / "wandb-id.txt", new=images == 0),
+            resume="allow",
+            dir=str(out),
+            config=dataclasses.asdict(config),
+        )
+        # Its own count of steps cannot go back, as a run does that goes on from a checkpoint.
+        self._run.define_metric("*", step_metric="images")
+
+    def on_log(self, entry: Mapping[str, Any], images: int) -> None:
+        """The numbers."""
+        numbers = {name: value for name, value in entry.items() if isinstance(value, int | float)}
+        self._run.log({**numbers, "images": images})
+
+    def on_snapshot(self, pictures: Mapping[str, Path], network: Path, images: int) -> None:
+        """The pictures."""
+        shown = {name: self._wandb.Image(str(path)) for name, path in pictures.items()}
+        self._run.log({**shown, "images": images})
+
+    def on_stop(self) -> None:
+        """End the run there."""
+        self._run.finish()
+
+
+def _id(path: Path, *, new: bool) -> str:
+    """The name under which a run goes on, kept in its folder."""
+    if new or not path.exists():
+        write_atomically(path, secrets.token_hex(4).encode())
+    return path.read_text(encoding="ascii")
