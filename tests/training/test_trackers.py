@@ -111,7 +111,8 @@ class StubRun:
     """A run of the service that remembers what it is sent."""
 
     def __init__(self, **options: Any):
-        self.options, self.sent, self.is_over = options, [], False
+        self.options, self.is_over = options, False
+        self.sent: list[dict[str, Any]] = []
 
     def define_metric(self, name: str, step_metric: str) -> None:
         assert (name, step_metric) == ("*", "images")
