@@ -151,7 +151,7 @@ class HubServer:
         self.private: dict[str, bool] = {}
         self.plain: dict[str, bytes] = {}  # /plain/<name>, or the id of a file on the Drive.
         self.uploads: dict[str, bytes] = {}
-        self.requests: list[tuple[str, str, str | None, float]] = []  # Method, path, Range, time.
+        self.requests: list[tuple[str, str, str | None]] = []  # Method, path, Range.
         self.tokens: list[str | None] = []  # The header Authorization of each request.
         self.faults: list[list[Any]] = []
 
@@ -170,7 +170,7 @@ class HubServer:
 
     def count(self, method: str, part: str = "") -> int:
         """The number of such requests so far."""
-        return sum(m == method and part in path for m, path, _, _ in self.requests)
+        return sum(m == method and part in path for m, path, _ in self.requests)
 
     def reply(self, method: str, path: str, make: Callable[[], Reply]) -> Reply:
         """The right answer, or what the first fault for it makes of it."""
@@ -209,7 +209,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.respond(self.put)
 
     def respond(self, make: Callable[[bytes], Reply]) -> None:
-        self.hub.requests.append((self.command, self.path, self.headers.get("Range"), time.monotonic()))
+        self.hub.requests.append((self.command, self.path, self.headers.get("Range")))
         self.hub.tokens.append(self.headers.get("Authorization"))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         reply = self.hub.reply(self.command, self.path, lambda: make(body))

@@ -69,7 +69,7 @@ assert not {"filelock", "huggingface_hub"} & set(sys.modules)
 """
 
 
-def test_a_bundled_model_loads_no_reader_of_other_formats_and_no_client_of_servers() -> None:
+def test_a_bundled_model_loads_no_foreign_reader_or_client() -> None:
     python(LOADED, ROOT, cwd=ROOT)
 
 

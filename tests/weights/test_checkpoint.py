@@ -3,7 +3,6 @@
 import json
 import os
 import stat
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -255,10 +254,8 @@ ONE = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 )
 def test_w1_malformed_safetensors(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.safetensors").write_bytes(data)
-    start = time.monotonic()
     with pytest.raises(WeightsError, match=r"a\.safetensors"):
         Generator.from_pretrained(tmp_path / "a.safetensors")
-    assert time.monotonic() - start < 1
 
 
 def test_names_and_paths_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -359,20 +359,21 @@ def test_other_opcodes_and_globals_are_refused(tmp_path: Path, code: bytes) -> N
 
 
 def with_limited_memory(code: bytes, tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Read a file in a process that may take 300 MB more than it has after its imports."""
+    """Read a file in a process that may take 300 MB and 20 s of CPU time more than it has after its imports."""
     path = tmp_path / "network.pkl"
     path.write_bytes(code)
     script = """if True:
-        import re, resource, sys, time
+        import re, resource, sys
         from stylegan.weights.formats.official_pickle import read_official_pickle
         from stylegan.errors import WeightsError
         used = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
         resource.setrlimit(resource.RLIMIT_AS, (used + 300 * 2**20,) * 2)
-        start = time.monotonic()
+        spent = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+        resource.setrlimit(resource.RLIMIT_CPU, (spent + 20, resource.RLIM_INFINITY))
         try:
             read_official_pickle(sys.argv[1])
         except WeightsError as error:
-            print(type(error).__name__, "after", time.monotonic() - start)
+            print(type(error).__name__)
     """
     return subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=120)
 
@@ -413,8 +414,7 @@ def laughing_key() -> bytes:
 )
 def test_bombs_are_refused_in_little_memory_and_time(code: bytes, tmp_path: Path) -> None:
     result = with_limited_memory(code, tmp_path)
-    assert result.stdout.split()[:1] in (["WeightsError"], ["UnsafeFileError"]), result.stderr
-    assert float(result.stdout.split()[-1]) < 20
+    assert result.stdout in ("WeightsError\n", "UnsafeFileError\n"), result.stderr
 
 
 def test_damaged_files(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:

@@ -298,17 +298,18 @@ def test_bombs_are_refused_in_little_memory_and_time(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{name}.legacy.pth")
         paths[-1].write_bytes(legacy.getvalue())
     script = """if True:
-        import re, resource, sys, time
+        import re, resource, sys
         from stylegan.weights.ports import read_port_file
         from stylegan.errors import WeightsError
         used = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
         resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
         for path in sys.argv[1:]:
-            start = time.monotonic()
+            used = int(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))
+            resource.setrlimit(resource.RLIMIT_CPU, (used + 20, resource.RLIM_INFINITY))
             try:
                 read_port_file(path)
             except WeightsError:
-                assert time.monotonic() - start < 20, path
+                pass
             else:
                 raise AssertionError(path)
         print("all refused")

@@ -25,7 +25,7 @@ FAST = patience.Patience(wait=0.01, longest_wait=5, timeout=2, silence=2)
 
 
 class _Hurry:
-    """The module `time` for the hub's client, whose sleeps last a hundredth."""
+    """The module `time` for this library and the hub's client, whose sleeps last a hundredth."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -43,6 +43,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> _Hurry:
     hurry = _Hurry()
     monkeypatch.setattr(huggingface_hub.file_download, "time", hurry)
     monkeypatch.setattr(hub_http, "time", hurry)
+    monkeypatch.setattr(patience, "time", hurry)
     return hurry
 
 

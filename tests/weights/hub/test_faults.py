@@ -35,17 +35,15 @@ from .conftest import DATA, FAST, NAME, SHA256, check, left, path_of
 # N5: no network.
 
 OFFLINE_SCRIPT = """
-import sys, time
+import sys
 from stylegan.errors import OfflineError
 from stylegan.weights.hub import Access, fetch
 from stylegan.weights.hub.sources import Source
-start = time.monotonic()
 try:
     path = fetch(Source("hub", "user/repo", "model.safetensors", *sys.argv[2:]), Access(sys.argv[1]), update=True).path
     print("got", path)
 except OfflineError as error:
     print("OfflineError", error)
-assert time.monotonic() - start < 30
 """
 
 

@@ -50,14 +50,13 @@ from .conftest import DATA, FAST, NAME, SHA256, check, left, path_of
     ],
 )
 def test_n1_n2_refusals_are_named_at_once(
-    server: HubServer, access: Access, status: int, code: str | None, error: type[Exception]
+    server: HubServer, access: Access, hurry: _Hurry, status: int, code: str | None, error: type[Exception]
 ) -> None:
     server.commit("user/repo", {NAME: DATA})
     server.fault("HEAD", NAME, answer(status, {"X-Error-Code": code} if code else {}), times=99)
-    start = time.monotonic()
     with pytest.raises(error, match=f"hf:user/repo/{NAME}@main: {'a gated repository' if code == 'GatedRepo' else ''}"):
         fetch(Source("hub", "user/repo", NAME), access)
-    assert time.monotonic() - start < 1
+    assert hurry.slept == []
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, AuthError), (403, AuthError), (404, NotFoundError)])
@@ -131,10 +130,8 @@ def test_n3_n4_a_server_that_keeps_stumbling_is_left(
     source: Source, server: HubServer, access: Access, fault: Callable[..., Any]
 ) -> None:
     server.fault("GET", path_of(source), fault, times=999)
-    start = time.monotonic()
     with pytest.raises(DownloadError, match=NAME):
         fetch(source, access, sha256=SHA256)
-    assert time.monotonic() - start < 10
     assert server.count("GET", path_of(source)) < 600  # The hub's client sleeps a hundredth of its time here.
     assert left(access) == []
 
@@ -150,7 +147,7 @@ def test_n3_a_transfer_is_resumed_where_it_broke_off(source: Source, server: Hub
     server.fault("GET", path_of(source), cut(7000))
     server.fault("GET", path_of(source), cut(5000))
     check(fetch(source, access))
-    ranges = [r for method, path, r, _ in server.requests if method == "GET" and path_of(source) in path]
+    ranges = [r for method, path, r in server.requests if method == "GET" and path_of(source) in path]
     assert ranges == [None, "bytes=7000-", "bytes=12000-"]
 
 
@@ -164,7 +161,7 @@ def test_n4_416_starts_from_the_beginning(source: Source, server: HubServer, acc
     server.fault("GET", path_of(source), cut(7000))
     server.fault("GET", path_of(source), answer(416))
     check(fetch(source, access, sha256=SHA256))
-    ranges = [r for method, path, r, _ in server.requests if method == "GET" and path_of(source) in path]
+    ranges = [r for method, path, r in server.requests if method == "GET" and path_of(source) in path]
     assert ranges == [None, "bytes=7000-", None]
 
 
@@ -176,17 +173,18 @@ def test_n4_retry_after_is_honoured(
         pytest.skip("only hubs are asked by HEAD")
     server.fault(method, path_of(source), answer(429, {"Retry-After": "1"}))
     check(fetch(source, access))
-    times = [t for m, path, _, t in server.requests if m == method and path_of(source) in path]
-    assert times[1] - times[0] >= 1 or hurry.slept[0] >= 1  # The hub's client sleeps itself, faster here.
+    (seconds,) = hurry.slept
+    assert 1 <= seconds <= 2  # The hub's client adds one to what the server asks for.
 
 
-def test_n4_a_server_that_asks_for_too_long_a_wait_is_left(source: Source, server: HubServer, access: Access) -> None:
+def test_n4_a_server_that_asks_for_too_long_a_wait_is_left(
+    source: Source, server: HubServer, access: Access, hurry: _Hurry
+) -> None:
     method = "HEAD" if source.kind == "hub" else "GET"
     server.fault(method, path_of(source), answer(429, {"Retry-After": "3600"}), times=9)
-    start = time.monotonic()
     with pytest.raises(RateLimitError, match="3600 s"):
         fetch(source, access)
-    assert time.monotonic() - start < 2
+    assert hurry.slept == []
     assert server.count(method, path_of(source)) == 1
 
 
@@ -198,10 +196,8 @@ def test_n4_the_clients_own_long_wait_is_cut_short(
     monkeypatch.setattr(patience, "PATIENCE", replace(FAST, silence=0.5))
     server.commit("user/repo", {NAME: DATA})
     server.fault("GET", NAME, answer(429, {"Retry-After": "3600"}), times=9)
-    start = time.monotonic()
     with pytest.raises(DownloadError, match=r"nothing new arrived|3600 s"):  # Older clients do not wait at all.
         fetch(Source("hub", "user/repo", NAME), access)
-    assert time.monotonic() - start < 4
 
 
 def test_n4_a_server_that_falls_silent_is_left(
@@ -210,10 +206,9 @@ def test_n4_a_server_that_falls_silent_is_left(
     monkeypatch.setattr(patience, "PATIENCE", replace(FAST, timeout=0.3, attempts=2, silence=1))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     server.fault("GET", path_of(source), pause(1), times=99)
-    start = time.monotonic()
     with pytest.raises(DownloadError):
         fetch(source, access)
-    assert time.monotonic() - start < 8
+    assert server.count("GET", path_of(source)) < 8
 
 
 def test_n4_a_slow_server_is_waited_for(source: Source, server: HubServer, access: Access) -> None:
