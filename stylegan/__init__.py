@@ -5,7 +5,7 @@ import stylegan
 G = stylegan.Generator.from_pretrained()
 G.sample(seeds=[5])[0].save("face.png")
 
-Further modules need no import of their own: stylegan.figures, .animation, .editing, .projection, .metrics, .training...
+These modules need no separate import: stylegan.figures, .animation, .editing, .projection, .metrics, .training...
 """
 
 from typing import TYPE_CHECKING

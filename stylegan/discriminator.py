@@ -10,7 +10,7 @@ from .weights.pretrained import Pretrained
 
 
 class Discriminator(DiscriminatorNetwork, Pretrained):
-    """A discriminator network that is loaded and saved; its arguments and `forward` are those of the network."""
+    """A discriminator network that can be loaded and saved; its arguments and `forward` are those of the network."""
 
     @classmethod
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
@@ -28,8 +28,8 @@ class Discriminator(DiscriminatorNetwork, Pretrained):
     ) -> "Discriminator":
         """Load a discriminator: float32, evaluation mode, gradients off.
 
-        name_or_path: as in `Generator.from_pretrained`, of a file that holds a discriminator: ours, an official .pkl
-            file, or a training checkpoint of another port. The other arguments and the errors are the same, too.
+        name_or_path: as in `Generator.from_pretrained`, for a file with a discriminator: ours, an official .pkl file,
+            or a training checkpoint of another port. The other arguments and the errors are also the same.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
         return cls._load(name_or_path, "D", device=device, resolution=resolution, revision=revision, access=access)

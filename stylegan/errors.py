@@ -1,4 +1,4 @@
-"""Every error that the library raises on purpose.
+"""Every error that the library raises deliberately.
 
 A message says what was given, what was expected and what to do next.
 """
@@ -13,7 +13,7 @@ class InputError(StyleGANError, ValueError):
 
 
 class WeightsError(StyleGANError):
-    """A weight file is malformed, or does not fit the network that its config describes."""
+    """A weight file is malformed, or does not match the network that its config describes."""
 
 
 class IntegrityError(WeightsError):
@@ -21,7 +21,7 @@ class IntegrityError(WeightsError):
 
 
 class UnsafeFileError(WeightsError):
-    """A file asks for code to be run, or holds something that plain weights never hold; a place leads elsewhere."""
+    """A file would run code, or holds something that weights never hold; a location leads outside its folder."""
 
 
 class DownloadError(StyleGANError, OSError):
@@ -33,19 +33,19 @@ class OfflineError(DownloadError):
 
 
 class NotFoundError(DownloadError):
-    """Nothing is known under this name, or the repository, revision or file does not exist."""
+    """The name is unknown, or the repository, revision or file does not exist."""
 
 
 class AuthError(DownloadError):
-    """The file is there, but not for everyone: a token is missing, wrong, or without the right."""
+    """The file exists, but access needs a token that is missing, wrong, or not authorized."""
 
 
 class RateLimitError(DownloadError):
-    """The server asks to come back later."""
+    """The server asks to try again later."""
 
 
 class StorageError(StyleGANError, OSError):
-    """A file cannot be written: the disk is full, or the place is none to write to."""
+    """A file cannot be written: the disk is full, or the location is not writable."""
 
 
 class DatasetError(StyleGANError):
@@ -53,20 +53,20 @@ class DatasetError(StyleGANError):
 
 
 class CheckpointError(StyleGANError):
-    """A training checkpoint cannot be read or written, or is not of this run."""
+    """A training checkpoint cannot be read or written, or belongs to another run."""
 
 
 class DivergenceError(StyleGANError):
-    """Training made losses or gradients that are no finite numbers, again and again."""
+    """Training repeatedly produced NaN or infinite losses or gradients."""
 
 
 class ExportError(StyleGANError):
-    """An exported network does not compute what the network itself does."""
+    """An exported network does not compute the same as the original."""
 
 
 class RenderError(StyleGANError, RuntimeError):
-    """The path to an image that was asked for does not work on this device."""
+    """The inference path that was requested does not work on this device."""
 
 
 class LicenseWarning(UserWarning):
-    """Weights were fetched whose licence forbids commercial use."""
+    """The licence of the fetched weights forbids commercial use."""

@@ -1,9 +1,9 @@
-"""The generator: seeds -> z -> w -> ws -> img, and the verbs that people use it with.
+"""The generator: seeds -> z -> w -> ws -> img, and the methods that users call.
 
     G = Generator.from_pretrained()
     G.sample(seeds=[5])[0].save("face.png")
 
-The steps beneath: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer its ws;
+The underlying steps: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer its ws;
 `G.truncate(ws)` moves them towards the average; `G.synthesis(ws)` makes the image.
 """
 
@@ -32,7 +32,7 @@ from .weights.publishing import Publishable
 
 
 class Generator(GeneratorNetwork, Publishable, Blendable):
-    """A generator: its networks, made by the same arguments, their weight files, and the verbs."""
+    """A generator: its networks, built from the same arguments, their weight files, and the methods that users call."""
 
     @classmethod
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
@@ -52,24 +52,24 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> "Generator":
         """Load a generator: evaluation mode, gradients off.
 
-        name_or_path: a name of the manifest (`stylegan list` shows all); a file of ours, an official pickle (its Gs,
-            the averaged weights) or a file of another port, told by its content, whatever its name; a folder with
+        name_or_path: a name in the manifest (`stylegan list` shows all); our own file, an official pickle (its Gs, the
+            averaged weights) or a file of another port, recognized by content, not by name; a folder with
             model.safetensors, of a training run, or with one weight file; a repository of the Hugging Face hub, as
             user/repo or hf:user/repo[/file][@revision]; or an https URL of such a file.
         device: None = the CPU.
-        dtype: type that the synthesis network computes in: "float32", "float16" or "bfloat16"; None = float32.
+        dtype: data type of the synthesis network: "float32", "float16" or "bfloat16"; None = float32.
             The mapping network and the images stay float32.
-        path: how images are computed: "auto" = the fastest way there is; or "plain", "fast", "native". See `path`.
-        resolution: of the network, where the file of another port does not tell it; None = from the file.
+        path: how images are computed: "auto" = the fastest available way; or "plain", "fast", "native". See `path`.
+        resolution: of the network, for files of other ports that do not say; None = from the file.
         revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.
         cache_dir: where downloads are kept; None = STYLEGAN_CACHE, or the hub client's cache (HF_HOME).
-        token: of the hub; None = that of `hf auth login`, if any; False = none.
+        token: for the hub; None = that of `hf auth login`, if any; False = none.
         local_files_only: never use the network.
-        force_download: fetch again what is in the cache.
+        force_download: download again, even if cached.
 
         Downloads are verified, files in other formats converted once. Raises NotFoundError for an unknown name or path,
-        DownloadError if a file cannot be had (OfflineError, AuthError, RateLimitError say why), WeightsError for one
-        that is damaged, unsafe (UnsafeFileError) or does not fit, IntegrityError if it is not the right one.
+        DownloadError if a file cannot be fetched (OfflineError, AuthError, RateLimitError say why), WeightsError for
+        one that is damaged, unsafe (UnsafeFileError) or does not match, IntegrityError if it is another file.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
         G = cls._load(name_or_path, "Gs", device=device, resolution=resolution, revision=revision, access=access)
@@ -81,11 +81,11 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     def path(self) -> RenderPath:
         """How images are computed where no gradient is needed: "auto", "plain", "fast" or "native".
 
-        "plain" runs the modules; the others differ only by rounding and are several times as fast: "fast" by operations
-        of torch, "native" by kernels compiled at installation, or by Triton on a GPU. "auto" = the fastest that works.
-        Calls that these cannot serve, such as those that need gradients, take the plain path (see docs/speed.md).
-        Setting it raises InputError for an unknown path, or "native" where nothing was compiled; a path that is named
-        and fails raises RenderError when it is taken.
+        "plain" runs the modules; the others differ only by rounding and are several times as fast: "fast" with
+        operations of torch, "native" with C kernels, or Triton on a GPU. "auto" = the fastest that works. Calls that
+        they do not support, such as those that need gradients, take the plain path (see docs/speed.md).
+        Setting it raises InputError for an unknown path, or "native" where nothing was compiled; a path named
+        explicitly raises RenderError if it fails.
         """
         return "plain" if self.synthesis.renderer is None else self.synthesis.renderer.path
 
@@ -101,7 +101,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         return fast.Renderer()
 
     def release_memory(self) -> None:
-        """Give back what the fast paths keep from call to call; the next call makes it again."""
+        """Free the prepared weights and buffers of the fast paths; the next call prepares them again."""
         self.synthesis.release_memory()
 
     # The steps: seeds -> z -> w -> ws -> img.
@@ -114,7 +114,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     def noise(self, seeds: Seeds, *, noise_mode: NoiseMode = "random") -> list[Tensor]:
         """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`.
 
-        noise_mode: how; of a mode that draws none, its maps.
+        noise_mode: the kind of maps; a mode without random draws returns its own.
         """
         self.check_weights()
         maps = noise_maps(self.synthesis, noise_mode, draw_from_seeds(latents.check_seeds(seeds)))
@@ -204,23 +204,22 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> Any:
         """Make images from seeds.
 
-        n: number of images, of the seeds 0 to n - 1. seeds: the seeds themselves, in place of n, which may be left out
-            or be their number.
+        n: number of images, of seeds 0 to n - 1. seeds: explicit seeds instead; n may then be omitted or be their
+            number.
         truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
-        noise_seed: seed of the "random" noise, one for all images or one for each; None = fresh noise, other each time;
-            PIL images remember its seeds.
+        noise_seed: seed of the "random" noise, one for all images or one for each; None = new noise each time;
+            PIL images store its seeds.
         labels: for conditional models: the index of a class or its name (`metadata["classes"]`), one for each image, or
             a tensor [label_dim] or [n, label_dim].
-        batch_size: images computed together; None = by resolution and free memory. It changes memory and time, not the
-            images.
-        output_type: "pil" = a list of PIL images, which remember these settings (`images.recall`): grey, grey with
+        batch_size: images per batch; None = by resolution and free memory. It changes memory and time, not the images.
+        output_type: "pil" = a list of PIL images, which store these settings (`images.recall`): grey, grey with
             alpha, RGB or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor
             [n, C, H, W], nominally in [-1, 1], on the device of the network.
-        progress: show a bar; None = if there is more than one batch, on a terminal.
+        progress: show a bar; None = for more than one batch, on a terminal.
 
         A seed gives the same image whatever else is in the batch: bit for bit on every run with the same batch size,
-        device and software; between batch sizes, uint8 values differ by at most 1, in fewer than 1 of 1,000.
+        device and software. Between batch sizes, fewer than 1 in 1,000 uint8 values differ, by at most 1.
         Raises InputError for settings that do not fit the model.
         """
         psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
@@ -253,7 +252,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> Any:
         """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`.
 
-        noise: a map for each layer, [N or 1, 1, R, R], in place of noise_mode; see `SynthesisNetwork.forward`.
+        noise: a map for each layer, [N or 1, 1, R, R], instead of noise_mode; see `SynthesisNetwork.forward`.
         """
         self.synthesis.check_ws(ws)
         settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]

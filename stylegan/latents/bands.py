@@ -1,4 +1,4 @@
-"""Layers by name, number, range or list: one meaning in the library, on the command line and in the demo."""
+"""Layers by name, number, range or list, with the same meaning in the library, on the command line and in the demo."""
 
 import operator
 import re
@@ -18,10 +18,10 @@ _WAYS = "a band (coarse, middle, fine), a crossover (6), a range (4:8, its end l
 
 
 def bands(num_layers: int) -> dict[BandName, range]:
-    """The bands of a network with so many layers: 4x4 to 8x8, 16x16 to 32x32, and 64x64 up.
+    """The bands of a network with this number of layers: 4x4 to 8x8, 16x16 to 32x32, and 64x64 up.
 
     Below 64x64, fine is the last resolution, and the others are halved between coarse and middle. A network of 8x8 has
-    no middle, and one without styles, whose one w is its only layer, has coarse alone.
+    no middle. One without styles, whose w is its only layer, has only coarse.
     """
     fine = min(8, num_layers - 2) if num_layers > 2 else num_layers  # Layer i works at 2^(i // 2 + 2).
     middle = 2 * ((fine // 2 + 1) // 2) if num_layers > 2 else num_layers
@@ -36,7 +36,7 @@ def resolutions(layers: range) -> str:
 
 
 def parse_layers(text: str) -> Layers:
-    """Layers as they are written: "fine", "6", "4:8", "4:", "4-7" or "0,3,5". Raises InputError for anything else.
+    """Layers from text: "fine", "6", "4:8", "4:", "4-7" or "0,3,5". Raises InputError for anything else.
 
     >>> [parse_layers(text) for text in ("6", "4:", "4-7", "0,3,5")]
     [6, slice(4, None, None), slice(4, 8, None), [0, 3, 5]]
@@ -62,8 +62,8 @@ def layer_indices(layers: Layers, num_ws: int) -> list[int]:
     """The layers that an argument `layers` means, as indices from 0 to num_ws - 1.
 
     layers: an integer is a crossover: that layer and all after it. A band ("coarse", "middle", "fine"; see `bands`), a
-        slice, a range or a list of indices name the layers themselves; so does text, as in `parse_layers`. As always in
-        Python, the end of a slice or range is left out and -1 is the last layer; the end of "4-7" is not.
+        slice, a range or a list of indices name the layers themselves; so does text, as in `parse_layers`. As in
+        Python, the end of a slice or range is excluded and -1 is the last layer; "4-7" includes its end.
 
     Raises InputError for layers that this network does not have.
     """
@@ -91,7 +91,7 @@ def layer_indices(layers: Layers, num_ws: int) -> list[int]:
 
 
 def _sliced(layers: slice, num_ws: int) -> list[int]:
-    """The layers of a slice, whose ends must be there: one that Python would cut off is a mistake here."""
+    """The layers of a slice. Ends outside the network, which Python would clip, are an error."""
     for end in (layers.start, layers.stop):
         if end is not None and not (is_index(end) and -num_ws <= end <= num_ws):
             raise InputError(f"this network has {num_ws} layers, 0 to {num_ws - 1}; got the range {_written(layers)}")

@@ -58,7 +58,7 @@ class Direction:
 
     @property
     def positive(self) -> str:
-        """Where a positive strength leads, in words, where the direction's facts or its name tell; else empty."""
+        """The effect of a positive strength, in words, if the direction's facts or name give it; else empty."""
         return str(self.facts.get("positive", _POSITIVE.get(self.name, "")))
 
 
@@ -78,7 +78,7 @@ def edit(
 
     ws: [N, num_ws, w_dim].
     strength: in standard deviations of the model's w along the direction; a number, or one for each of N.
-    layers: in place of the direction's own; as in `mix_styles`: 6 = from layer 6 on, "fine", a slice, a list.
+    layers: instead of the direction's own; as in `mix_styles`: 6 = from layer 6 on, "fine", a slice, a list.
 
     Returns ws: [N, num_ws, w_dim]. Raises InputError for shapes, strengths or layers that do not fit.
     """
@@ -132,7 +132,7 @@ _OWN_FIELDS = {
 
 @typed
 def load_directions(path: str | os.PathLike[str]) -> dict[str, Direction]:
-    """Read a file of directions: by name, in their order. Raises InputError if it is none."""
+    """Read a file of directions: by name, in their order. Raises InputError if it is not one."""
     tensors, description = load_tensors(path, kind="directions", fields=_FIELDS)
     where = f"{path}: the description of its directions is damaged"
     for own in description["directions"]:

@@ -1,6 +1,6 @@
-"""Latents as a file: ws, with or without noise maps, the model that they belong to, and a name for each.
+"""Latents as a file: ws, optional noise maps, the model that they belong to, and a name for each.
 
-`stylegan project` writes such files; `--latents` of every other command reads them, and the arrays of other tools.
+`stylegan project` writes such files; `--latents` of every other command reads them, and arrays of other tools.
 """
 
 import os
@@ -25,7 +25,7 @@ _FIELDS = {"model": str, "names": list[str], "facts": dict[str, Any]}
 
 @dataclass(frozen=True, eq=False)
 class Latents:
-    """Some images as what a model makes them of."""
+    """The latents of some images of a model."""
 
     ws: Tensor  # [N, num_ws, w_dim]
     noise: list[Tensor] | None  # A map for each layer, [N, 1, R, R]; None = the noise stored in the model.
@@ -74,11 +74,11 @@ class Latents:
     @classmethod
     @typed
     def load(cls, path: str | os.PathLike[str], G: Generator) -> Self:
-        """Read latents of this model, onto its device. Raises InputError if there are none, or they do not fit.
+        """Read latents of this model onto its device. Raises InputError if there are none, or they do not match.
 
         Besides our own files, .npy, .npz and torch.save files of other tools are read, such as projected_w.npz:
-        w [w_dim] or [N, w_dim], or styles [num_ws, w_dim] or [N, num_ws, w_dim]. They do not tell which model they
-        are of. As many rows as the model has layers are the styles of one image.
+        w [w_dim] or [N, w_dim], or styles [num_ws, w_dim] or [N, num_ws, w_dim]. They do not say which model they
+        belong to. If there are as many rows as the model has layers, they are the styles of one image.
         """
         if is_array_file(as_path(path)):
             return cls._of_arrays(path, G)
@@ -97,7 +97,7 @@ class Latents:
 
     @classmethod
     def _of_arrays(cls, path: str | os.PathLike[str], G: Generator) -> Self:
-        """The arrays of another tool, by their shapes."""
+        """The arrays of another tool, interpreted by their shapes."""
         parts, names = [], []
         for name, array in read_arrays(path, what="latents").items():
             ws = array[None] if array.shape == (G.num_ws, G.w_dim) or array.ndim == 1 else array

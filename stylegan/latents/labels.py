@@ -17,9 +17,9 @@ Labels = int | str | Sequence[int | str] | Tensor | None
 def label_vectors(labels: Labels, n: int, label_dim: int, *, classes: Sequence[str] = (), model: str) -> Tensor | None:
     """Class indices, names of classes or label vectors -> [n, label_dim]; None for an unconditional model.
 
-    classes: the names of the classes, as far as they are known. model: its name, for messages.
+    classes: the known names of the classes. model: its name, for messages.
 
-    Raises InputError for classes that there are not, and shapes that do not fit.
+    Raises InputError for unknown classes and wrong shapes.
     """
     if isinstance(labels, str):
         labels = class_index(labels, classes, label_dim, model=model)
@@ -46,7 +46,7 @@ def label_vectors(labels: Labels, n: int, label_dim: int, *, classes: Sequence[s
 
 
 def class_index(name: str, classes: Sequence[str], label_dim: int, *, model: str) -> int:
-    """The index of a class by its name. Raises InputError, with the names that there are, if there is no such class."""
+    """The index of a class by its name. Raises InputError, which lists the names, for an unknown class."""
     if name in classes[:label_dim]:
         return list(classes).index(name)
     if not label_dim:

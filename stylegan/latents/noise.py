@@ -1,4 +1,4 @@
-"""The noise of several images: which seeds it has, and the maps of each batch."""
+"""The noise of several images: its seeds, and the maps of each batch."""
 
 from collections.abc import Callable, Sequence
 from typing import get_args
@@ -27,7 +27,7 @@ def choose_noise(
 ) -> tuple[list[int], Callable[[slice], Maps]]:
     """The noise seed of each of n images, if they have any, and the maps of some of the images.
 
-    Raises InputError for arguments that do not go together, and maps that do not fit.
+    Raises InputError for conflicting arguments and wrong maps.
     """
     check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
     if given is not None:

@@ -1,4 +1,4 @@
-"""What latents need of a generator, which imports them: `stylegan.Generator` has it all."""
+"""What latents need from a generator, which imports them; `stylegan.Generator` provides it."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,7 +11,7 @@ from .seeds import Seeds
 
 @runtime_checkable
 class Generator(Protocol):
-    """A generator as far as its latents go."""
+    """The part of a generator that latents need."""
 
     w_avg: Tensor  # [w_dim]
     w_dim: int

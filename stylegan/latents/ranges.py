@@ -1,4 +1,4 @@
-"""Many seeds at the price of a few: ranges that are never written out."""
+"""Ranges of seeds, which are never expanded: many seeds cost no more than a few."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ LIMIT = 2**32  # numpy's RandomState takes seeds below this.
 
 
 class SeedRanges(Sequence[int]):
-    """The seeds of some ranges, one range after the other; length, items and slices take no time and no memory.
+    """The seeds of several ranges in order; length, items and slices are computed without expanding them.
 
     >>> seeds = SeedRanges.parse("0-9999999,42")
     >>> len(seeds), seeds[-1], str(seeds[9_999_998:])
@@ -52,7 +52,7 @@ class SeedRanges(Sequence[int]):
         return f"SeedRanges({self})"
 
     def repeated(self) -> int | None:
-        """A seed that is there more than once; None = there is none."""
+        """A seed that appears more than once; None = there is none."""
         ordered = sorted(self.ranges, key=lambda part: part.start)
         return next((b.start for a, b in pairwise(ordered) if b.start < a.stop), None)
 
@@ -68,10 +68,10 @@ class SeedRanges(Sequence[int]):
 def _range(text: str) -> range:
     first, dash, last = text.partition("-")
     if not _is_number(first) or (dash and not _is_number(last)):
-        raise InputError(f"{text!r} is no seed or range; write seeds like 0-15,42")
+        raise InputError(f"{text!r} is not a seed or range; write seeds like 0-15,42")
     low, high = int(first), int(last or first)
     if high < low or high >= LIMIT:
-        raise InputError(f"{text!r} is no range of seeds from 0 to {LIMIT - 1}; write seeds like 0-15,42")
+        raise InputError(f"{text!r} is not a range of seeds from 0 to {LIMIT - 1}; write seeds like 0-15,42")
     return range(low, high + 1)
 
 

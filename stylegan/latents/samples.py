@@ -1,4 +1,4 @@
-"""The w of a model as a cloud of samples."""
+"""Samples of the w of a model."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ def sample_w(G: Generator, samples: int = SAMPLES, *, label: int | str | None = 
 
     label: class of a conditional model, by index or name; None = its classes in turn.
 
-    Raises InputError for less than two samples, and for classes that there are not.
+    Raises InputError for fewer than two samples and for unknown classes.
     """
     check_integer(samples, what="samples", low=2, high=10_000_000)
     parts = []

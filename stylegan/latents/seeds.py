@@ -21,7 +21,7 @@ Seeds = int | Iterable[int]
 def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
     """Draw a latent from each seed: [N, z_dim], float32, on the CPU.
 
-    The draw is that of the official examples, `numpy.random.RandomState(seed).randn(z_dim)`: the same numbers on
+    The draw equals that of the official examples, `numpy.random.RandomState(seed).randn(z_dim)`: the same numbers on
     every platform. Raises InputError for anything but integers from 0 to 2^32 - 1.
 
     >>> z_from_seeds([0, 1], z_dim=4).shape
@@ -36,7 +36,7 @@ def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
 def noise_from_seeds(seeds: Seeds, shapes: Sequence[tuple[int, int]]) -> list[Tensor]:
     """Draw normal noise maps from each seed, one for each (height, width) in shapes: a list of [N, 1, H, W].
 
-    The maps of a seed depend on that seed alone. Raises InputError like `z_from_seeds`.
+    The maps of a seed depend only on that seed. Raises InputError like `z_from_seeds`.
     """
     for shape in shapes:
         if not isinstance(shape, tuple) or len(shape) != 2:
@@ -53,7 +53,7 @@ def check_seeds(seeds: Seeds) -> list[int]:
 
 
 def choose_seeds(n: Any, seeds: Seeds | None, image_bytes: int) -> list[int]:
-    """The seeds that n or seeds ask for, at least one, and no more than there is room for their images."""
+    """The seeds given by n or seeds: at least one, and no more than their images fit into memory."""
     if isinstance(n, Iterable) and not is_index(n):
         raise InputError(f"n must be the number of images, got {shown(n)}; for these seeds write seeds={shown(n)}")
     check_integer(n, what="n", low=0, high=2**32)
@@ -66,7 +66,7 @@ def choose_seeds(n: Any, seeds: Seeds | None, image_bytes: int) -> list[int]:
 
 
 def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, n: int) -> list[int]:
-    """The noise seed of each of n images; none of them = no seeds."""
+    """The noise seed of each of n images; no seeds if none is given."""
     if noise_seed is None:
         return []
     if noise_mode not in DRAWN_NOISE:
@@ -79,5 +79,5 @@ def choose_noise_seeds(noise_seed: int | Sequence[int] | None, noise_mode: str, 
 
 
 def fresh_noise_seeds(n: int) -> list[int]:
-    """Seeds for n images that nobody has had before; no global state is touched."""
+    """New random seeds for n images; no global state is touched."""
     return [secrets.randbits(32) for _ in range(n)]
