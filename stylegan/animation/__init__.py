@@ -1,4 +1,4 @@
-"""Moving pictures: walks between latents, frame by frame, and files of them.
+"""Animation: walks between latents, frame by frame, and video files.
 
 from stylegan import Generator, animation
 

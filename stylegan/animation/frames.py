@@ -25,9 +25,9 @@ from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
 
 class Animation:
-    """Frames that are computed when they are asked for, as often as wanted.
+    """Frames that are computed lazily, at every iteration.
 
-    They are `for image in animation`, `len(animation)` of them. Memory does not grow with their number.
+    Iterate with `for image in animation`; there are `len(animation)`. Memory is constant in their number.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Animation:
             yield from self._render(frames / self._steps())
 
     def at(self, time: float) -> Image.Image:
-        """The image at one time: 0 = start, 1 = end, which of a loop is the start again."""
+        """The image at a time: 0 = start, 1 = end, which in a loop is the start again."""
         return self._render(torch.tensor([time], dtype=torch.float64, device="cpu"))[0]
 
     def _steps(self) -> int:
@@ -123,20 +123,20 @@ def interpolate(
     size: int | None = None,
     batch_size: int | None = None,
 ) -> Animation:
-    """An animation that walks from seed to seed; where it is at a seed, the frame is `G.sample` of that seed.
+    """An animation that walks from seed to seed; at a seed, the frame equals `G.sample` of that seed.
 
-    seeds: of one walk, or a list of such for a grid of walks with `columns` in a row (None = about as many as rows).
-    ws: in place of seeds, styles [N, num_ws, w_dim] to walk through in W, such as those of projected pictures.
-    num_frames: as many in all, of which a frame of `fps=30` lasts 1/30 s.
+    seeds: of one walk, or a list of several for a grid of walks with `columns` per row (None = nearly square).
+    ws: instead of seeds, styles [N, num_ws, w_dim] to walk through in W, such as those of projected photos.
+    num_frames: total number of frames; with `fps=30`, each lasts 1/30 s.
     space, loop, easing, labels: see `walks.seed_walk`.
     layers: only these walk (a band, a crossover, a slice or a list, as in `mix_styles`); None = all of them.
-    base_seeds: where the other layers walk meanwhile, styles mixed along time; None = they stay at the first seed.
+    base_seeds: seeds between which the other layers walk; None = they stay at the first seed.
     truncation_psi, truncation_cutoff: see `G.truncate`.
     breathe_to: psi swings from truncation_psi to this value and back, `breaths` times; None = it stays.
-    noise: "const" = the model's own maps in all frames; "smooth" = maps that change gently and close, once around in
-        `noise_turns`, see `noise.noise_loop`; "none" = no noise.
-    size: width of each image in pixels; None = the model's, and 256 at least; see `images.display_size`.
-    batch_size: images computed together; None = by resolution. It changes memory and time, not the images.
+    noise: "const" = the model's own maps in all frames; "smooth" = maps that change gently in a loop, `noise_turns`
+        times around, see `noise.noise_loop`; "none" = no noise.
+    size: width of each image in pixels; None = the model's, at least 256; see `images.display_size`.
+    batch_size: images per batch; None = by resolution. It changes memory and time, not the images.
 
     Raises InputError for settings that do not fit the model.
     """

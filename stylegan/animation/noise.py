@@ -1,4 +1,4 @@
-"""Noise that moves smoothly and comes back to where it started."""
+"""Noise that changes smoothly in a loop."""
 
 from collections.abc import Callable
 from math import tau
@@ -13,10 +13,10 @@ NoisePath = Callable[[Tensor], list[Tensor]]
 
 
 def noise_loop(G: Generator, noise_seed: int = 0, *, turns: int = 1) -> NoisePath:
-    """A closed path of noise maps: at every time normal noise of unit variance, without a corner anywhere.
+    """A smooth closed path of noise maps: normal noise of unit variance at every time.
 
     The path is the circle cos(2 pi turns t) A + sin(2 pi turns t) B through the draws A of noise_seed, where it
-    starts, and B of noise_seed + 1. Raises InputError if noise_seed is no seed.
+    starts, and B of noise_seed + 1. Raises InputError if noise_seed is not a seed.
     """
     pairs = G.noise([noise_seed, noise_seed + 1])
 

@@ -1,4 +1,4 @@
-"""Files of moving pictures, written frame by frame: MP4, GIF and WebP."""
+"""Video files, written frame by frame: MP4, GIF and WebP."""
 
 import json
 import os
@@ -47,18 +47,17 @@ WRITERS: dict[str, Callable[[BinaryIO, tuple[int, int], Fraction, str], Writer]]
 def save_video(
     frames: Iterable[Frame], path: str | os.PathLike[str], *, fps: float = 30.0, progress: bool | None = None
 ) -> None:
-    """Write frames to a file, complete or not at all, holding no more than a few of them in memory.
+    """Write frames to a file, complete or not at all, with only a few of them in memory.
 
-    frames: PIL images or uint8 arrays [H, W] or [H, W, C], C of 1 to 4, of equal size; an iterator will do. What is
-        transparent is laid over white. What the first image
-        remembers of its settings (`images.remember`) is stored as JSON: as the comment of MP4 and GIF, as the image
-        description (EXIF) of WebP.
+    frames: PIL images or uint8 arrays [H, W] or [H, W, C], C of 1 to 4, of equal size; an iterator works, too.
+        Transparent frames are composited over white. The settings of the first image (`images.remember`) are stored as
+        JSON, in the comment of MP4 and GIF and the image description (EXIF) of WebP.
     path: .mp4 (H.264, `pip install "stylegan[video]"`), .gif (256 colours a frame, at most 50 frames a second) or
-        .webp. GIF and WebP repeat for ever. MP4 needs even sizes: an odd edge is repeated once.
-    fps: frames in a second.
+        .webp. GIF and WebP loop forever. MP4 needs even sizes: an odd edge is repeated once.
+    fps: frames per second.
     progress: show a bar; None = on a terminal.
 
-    Raises InputError for no frames, frames of several sizes, or a format that is not known or not installed.
+    Raises InputError for no frames, frames of different sizes, or a format that is unknown or not installed.
     """
     path = Path(path)
     rate = check_video(path, fps)
@@ -80,7 +79,7 @@ def save_video(
 
 
 def check_video(path: Path, fps: float) -> Fraction:
-    """The exact rate; raises InputError if no such file could be written, before any frame is made."""
+    """The exact rate; raises InputError, before any frame is made, if the file could not be written."""
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise InputError(f"{path}: unknown kind of video {suffix!r}; use {', '.join(WRITERS)}")

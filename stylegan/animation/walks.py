@@ -29,15 +29,15 @@ def seed_walk(
     easing: Easing = "smooth",
     labels: Labels = None,
 ) -> Walk:
-    """A walk from seed to seed; one seed alone stands still.
+    """A walk from seed to seed; with one seed it stands still.
 
-    space: "w" = straight lines in W, which is the smoother way; "z" = great circles in Z (paper, section 4.1).
+    space: "w" = straight lines in W, which is smoother; "z" = great circles in Z (paper, section 4.1).
     loop: the last stretch leads back to the first seed: time 1 is time 0.
     easing: "smooth" = every stretch takes the same time, slower near the seeds; "linear" = the same without slowing;
-        "constant" = one speed throughout, so that longer stretches take longer.
+        "constant" = constant speed, so longer stretches take longer.
     labels: for conditional models: a class index, one for each seed, or vectors; see `G.sample`.
 
-    Raises InputError for unknown choices, no seeds, or labels that do not fit.
+    Raises InputError for unknown choices, no seeds, or wrong labels.
     """
     _check_choice("space", space, Space)
     _check_choice("easing", easing, Easing)
@@ -66,7 +66,7 @@ def seed_walk(
 
 @typed
 def ws_walk(ws: Tensor, *, loop: bool = True, easing: Easing = "smooth") -> Walk:
-    """A walk along straight lines between styles, such as those of projected pictures; one alone stands still.
+    """A walk along straight lines between styles, such as those of projected photos; one alone stands still.
 
     ws: [N, num_ws, w_dim], not truncated. The other arguments are those of `seed_walk`.
     """
@@ -93,7 +93,7 @@ def stay(walk: Walk) -> Walk:
 
 @typed
 def mix_walks(G: Generator, base: Walk, other: Walk, layers: Layers) -> Walk:
-    """Style mixing along time: the styles of `layers` follow `other`, all else `base`; see `latents.mix_styles`."""
+    """Style mixing over time: the styles of `layers` follow `other`, all others `base`; see `latents.mix_styles`."""
     return lambda times: G.mix_styles(base(times), other(times), layers)
 
 

@@ -1,4 +1,4 @@
-"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and pictures that remember how they were made.
+"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and settings stored in image files.
 
 May import: errors, runtime, networks.
 """

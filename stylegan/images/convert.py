@@ -1,4 +1,4 @@
-"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and pictures that remember how they were made."""
+"""Images: float tensors in [-1, 1] <-> uint8 <-> PIL, grids, and settings stored in image files."""
 
 import numpy as np
 import torch
@@ -17,8 +17,7 @@ from .settings import remember
 def to_uint8(img: Tensor, *, shrink: int = 1) -> Tensor:
     """Convert float images [..., C, H, W], nominally in [-1, 1], to uint8 [..., C, H, W], as the official code does.
 
-    The result is 127.5 * img + 128, clipped to [0, 255] and rounded down, in any shape. `shrink` first averages blocks
-    of that size.
+    The result is 127.5 * img + 128, clipped to [0, 255] and rounded down. `shrink` first averages blocks of that size.
     """
     check_integer(shrink, what="shrink", low=1, high=2**14)
     check_tensor(img, ("...", "C", "H", "W") if shrink > 1 else ("...",), what="img")
@@ -58,7 +57,7 @@ def to_pil(img: Tensor) -> list[Image.Image]:
 
 
 def check_channels(count: int) -> None:
-    """Raise InputError for images with so many channels that they are none to PIL."""
+    """Raise InputError for images with more channels than PIL supports."""
     if count not in MODES:
         raise InputError(
             f"images of {count} channels are none to PIL, which has 1 (grey), 2 (grey, alpha), 3 (RGB) and 4 (RGBA); "
@@ -67,9 +66,9 @@ def check_channels(count: int) -> None:
 
 
 def as_rgb(img: Tensor) -> Tensor:
-    """What networks for RGB see of images [N, C, H, W] in [-1, 1], C of 1 to 4: [N, 3, H, W].
+    """Convert images [N, C, H, W] in [-1, 1], C of 1 to 4, for networks that take RGB: [N, 3, H, W].
 
-    Grey is repeated; what is transparent is laid over white.
+    Grey is repeated; transparent images are composited over white.
     """
     check_channels(img.shape[1])
     if img.shape[1] in (2, 4):
@@ -79,7 +78,7 @@ def as_rgb(img: Tensor) -> Tensor:
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """An image as it looks on white: L for LA, RGB for RGBA, and others as they are."""
+    """An image composited over white: L for LA, RGB for RGBA; others are returned unchanged."""
     if image.mode not in ("LA", "RGBA"):
         return image
     white = Image.new("RGBA", image.size, "white")

@@ -33,8 +33,8 @@ def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
 def encode(image: Image.Image, suffix: str) -> bytes:
     """The bytes of a picture file with that suffix, such as ".png"; the same for the same pixels and settings.
 
-    JPEG is of quality 95 with all colour samples. Raises InputError for suffixes that name no kind of picture, or one
-    that has no alpha where the image has.
+    JPEG is of quality 95 with all colour samples. Raises InputError for unknown suffixes, and for a format without
+    alpha if the image has alpha.
     """
     format = format_of(suffix, image.mode)
     data = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Images at the size they are shown in, and laid out in rows."""
+"""Images at their display size, laid out in rows."""
 
 from collections.abc import Sequence
 from math import ceil, sqrt
@@ -14,7 +14,7 @@ Heading = str | Image.Image
 
 @typed
 def display_size(img_resolution: int, size: int | None = None) -> int:
-    """Width in pixels at which images of a resolution are shown; None = their own, and 256 at least.
+    """Width in pixels at which images of a resolution are shown; None = their own, at least 256.
 
     Raises InputError unless size is a whole multiple or a whole fraction of the resolution.
     """
@@ -52,12 +52,12 @@ def grid(
 ) -> Image.Image:
     """Lay images of equal size out in rows, left to right.
 
-    columns: images in a row; None = one for each column heading, else about the square root of their number.
+    columns: images per row; None = one per column heading, else about the square root of their number.
     row_headings, column_headings: texts or images shown left of each row and above each column.
     padding: pixels between images.
 
-    Returns one RGB image, or RGBA if one of them has alpha, which is kept. It remembers the settings of its images (see
-    `remember`), several values of one setting separated by commas. Raises InputError if sizes differ or headings do not
+    Returns one RGB image, or RGBA if one of them has alpha. It stores the settings of its images (see `remember`),
+    several values of one setting separated by commas. Raises InputError if sizes differ or headings do not
     match the rows and columns.
     """
     if not images:

@@ -1,4 +1,4 @@
-"""How a picture was made, kept in the picture: attached, written and read again."""
+"""The settings of an image, stored in its file: attached, written and read."""
 
 import json
 import logging
@@ -25,10 +25,10 @@ _MAX_EXIF = 65_000
 
 @typed
 def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
-    """Attach settings to an image: in `image.info`, and in every PNG, JPEG and WebP that is saved of it; returns it.
+    """Attach settings to an image, in `image.info` and in every PNG, JPEG and WebP saved from it; returns it.
 
-    Settings that were attached before remain. Copies made by Pillow (crop, resize) keep `info` but write nothing.
-    `recall` reads them from a file: they are the description of the image (EXIF), as JSON, and in PNGs text as well.
+    Earlier settings are kept. Copies made by Pillow (crop, resize) keep `info` but do not write it.
+    `recall` reads them from a file, where they are JSON in the image description (EXIF), and in PNGs also text.
     """
     image.info |= {key: setting_text(value) for key, value in settings.items()}
     png = PngInfo()
@@ -40,9 +40,10 @@ def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
 
 @typed
 def recall(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; text by name, none in others.
+    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; empty for other files.
 
-    Raises InputError if there is no such file, it is no picture and no MP4, or an MP4 and PyAV is not installed.
+    Raises InputError if the file does not exist, is neither an image nor an MP4, or is an MP4 and PyAV is not
+    installed.
     """
     try:
         if _is_mp4(path):
@@ -65,7 +66,7 @@ def recall(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def _is_mp4(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a video of that family; AVIF pictures begin alike, but for the brand."""
+    """Whether a file is a video of that family; AVIF images differ only in the brand."""
     with open(path, "rb") as file:
         head = file.read(12)
     return head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
@@ -87,14 +88,14 @@ def settings_of(image: Image.Image) -> dict[str, str]:
 
 
 def setting_text(value: object) -> str:
-    """A setting as pictures hold it; layers are written as commands take them, 4:8."""
+    """A setting as stored in images; layers are written as in commands, 4:8."""
     if isinstance(value, slice):
         return ":".join("" if part is None else str(part) for part in (value.start, value.stop))
     return str(value.tolist() if isinstance(value, Tensor | np.ndarray) else value)
 
 
 def _exif(image: Image.Image) -> bytes:
-    """The settings of an image as EXIF; none if there are none, or too many."""
+    """The settings of an image as EXIF; empty if there are none, or too many."""
     settings = settings_of(image)
     exif = Image.Exif()
     exif[IMAGE_DESCRIPTION] = json.dumps(settings)

@@ -121,7 +121,7 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
     layers: an integer is a crossover: layers before it come from a, the others from b. "coarse" (4x4 to 8x8),
         "middle" (16x16 to 32x32), "fine" (64x64 up; for smaller networks see `bands.bands`), a slice, a range or a
         list of layer indices name the layers of b, and so does their text: "4:8", "4-7", "0,3,5". In slices and lists
-        -1 is the last layer. Of no layers ([]), the result is ws_a. Call again to cross over more than once.
+        -1 is the last layer. With no layers ([]), the result is ws_a. For several crossovers, call it again.
 
     Returns ws: [..., num_ws, w_dim]. Raises InputError for layers that do not exist or shapes that do not fit.
 
@@ -144,7 +144,7 @@ def cross_over(latents: Sequence[Tensor], crossovers: Tensor, num_ws: int) -> Te
     latents: k of w [N, w_dim]. crossovers: [N] of two latents, [N, k - 1] of more, ascending in each row: the layers
     from which the second latent takes over, the third... num_ws and above = never.
 
-    Returns ws: [N, num_ws, w_dim]. The arguments are trusted: this is a step of training.
+    Returns ws: [N, num_ws, w_dim]. The arguments are not checked: this is a step of training.
     """
     layers = torch.arange(num_ws, device=latents[0].device)
     ws = latents[0][:, None]  # [N, 1, w_dim]
@@ -162,7 +162,7 @@ def _check_broadcast(**tensors: Tensor) -> None:
 
 
 def same_average(w_avg: Tensor, other: Tensor) -> bool:
-    """Whether two average w [w_dim] are those of one model; copies stored in half precision differ by less than 1%."""
+    """Whether two average w [w_dim] belong to one model; copies in half precision differ by less than 1%."""
     if w_avg.shape != other.shape:
         return False
     w_avg, other = w_avg.float(), other.to(w_avg.device, torch.float32)

@@ -1,7 +1,7 @@
-"""The arguments that make a network, checked before anything is made of them.
+"""The arguments of a network, checked before it is built.
 
-They come from a call, or from the config of a checkpoint, which is to be trusted less: sizes have limits, so that no
-small file asks for all memory.
+They come from a call, or from the config of a checkpoint, which may be malicious: sizes have limits, so that no small
+file can exhaust memory.
 """
 
 import inspect
@@ -39,7 +39,7 @@ _FLAGS = (
 
 
 def check_config(given: Mapping[str, Any]) -> None:
-    """Raise InputError unless all arguments of a network are of the right type and within its limits."""
+    """Raise InputError unless all arguments of a network have the right type and are within limits."""
     for name, value in given.items():
         if name in _INTEGERS:
             low, high = _INTEGERS[name]
@@ -55,7 +55,7 @@ def check_config(given: Mapping[str, Any]) -> None:
 def check_nested(name: str, arguments: Any, network: type, *, given: Sequence[str]) -> dict[str, Any]:
     """The further arguments of a part of a network as a dictionary, if it is one and the part has such arguments.
 
-    given: arguments of the part that are not to be given there.
+    given: arguments that must not be given there.
     """
     if arguments is None:
         return {}

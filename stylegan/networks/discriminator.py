@@ -95,8 +95,8 @@ class DiscriminatorNetwork(nn.Module):
 
         img: [N, img_channels, img_resolution, img_resolution] in [-1, 1]; N at most, or divisible by, the group size
         of the minibatch standard deviation. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
-        lod: level of detail; None = the network's own. img may have the resolution that its integer part names instead,
-        img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], in its place where it is not 0;
+        lod: level of detail; None = the network's own. img may instead have the resolution of its integer part,
+        img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], used instead of it if it is not 0;
         for captured training steps. Returns logits: [N, 1]. Raises InputError for other shapes.
         """
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0

@@ -75,9 +75,9 @@ class GeneratorNetwork(nn.Module):
 
     @property
     def recommended_truncation(self) -> dict[str, Any]:
-        """How the model's makers show its images, as arguments: `G.sample(4, **G.recommended_truncation)`.
+        """The truncation that the model's authors use, as arguments: `G.sample(4, **G.recommended_truncation)`.
 
-        For information: where `sample` is given nothing, it truncates all layers with psi 0.7, whatever the model.
+        For information only: by default, `sample` truncates all layers with psi 0.7, for every model.
         """
         cutoff = self._config["truncation_cutoff"]
         cutoff = None if cutoff is None else max(0, min(cutoff, self.num_ws))
@@ -93,18 +93,18 @@ class GeneratorNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that the synthesis network computes in."""
+        """The data type of the synthesis network."""
         return self.synthesis.dtype
 
     def default_batch_size(self, n: int) -> int:
-        """How many of n images are computed together where batch_size is None: by resolution and free memory."""
+        """The batch size for n images if batch_size is None: by resolution and free memory."""
         if check_integer(n, what="n", low=1, high=2**63) == 1:
             return 1
         return default_batch_size(n, self.img_resolution, self.device, self.synthesis.layer_bytes)
 
 
 def whole_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments of a generator with this config, those left out too, and those of its parts."""
+    """All arguments of a generator with this config and of its parts, defaults included."""
     own = complete(GeneratorNetwork, config)
     for name, part in (("mapping", MappingNetwork), ("synthesis", SynthesisNetwork)):
         further = complete(part, own[name] or {})
@@ -113,7 +113,7 @@ def whole_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete(network: type[nn.Module], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a network, with the defaults of those that were not given; without the seed."""
+    """The arguments of a network with all defaults, without the seed."""
     return {name: p.default for name, p in inspect.signature(network).parameters.items() if name != "seed"} | dict(
         given
     )

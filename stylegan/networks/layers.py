@@ -2,7 +2,7 @@
 
 Equalized learning rate (Karras et al. 2017, section 4.1): weights are stored with unit variance and multiplied by
 the constant of He's initializer at run time. Without it the constant goes into the initial weights instead.
-Weights are left uninitialised until `initialize` draws them or a checkpoint fills them.
+Weights are left uninitialized until `initialize` draws them or a checkpoint fills them.
 """
 
 from collections.abc import Callable, Sequence
@@ -154,7 +154,7 @@ class LearnedConstant(nn.Module):
         self.const.detach().fill_(1.0)
 
     def forward(self, w: Tensor) -> Tensor:
-        """w: [N, w_dim], of which N alone counts; returns [N, C, 4, 4]."""
+        """w: [N, w_dim], of which only N matters; returns [N, C, 4, 4]."""
         return self.const.expand(w.shape[0], -1, -1, -1)
 
 
@@ -175,14 +175,14 @@ class LayerKernels(Protocol):
     """The steps between convolutions, for networks to compute with; differentiable. The modules' own are `Modules`."""
 
     def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
-        """What `ops.blur` computes, but for rounding."""
+        """What `ops.blur` computes, up to rounding."""
 
     def epilogue(self, layer: "SynthesisLayer", x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        """What `epilogue` computes, but for rounding."""
+        """What `epilogue` computes, up to rounding."""
 
 
 class SynthesisLayer(nn.Module):
-    """One layer of the synthesis network (figure 1b): what makes the features, then the epilogue.
+    """One layer of the synthesis network (figure 1b): input or convolution, then the epilogue.
 
     (input | convolution | upscale, convolution, blur) -> noise -> bias -> activation -> normalization -> style
     """
@@ -237,7 +237,7 @@ class SynthesisLayer(nn.Module):
 
 
 def epilogue(layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-    """What comes after the convolution and the filter; the arguments are those of the layer."""
+    """The steps after the convolution and the filter; the arguments are those of the layer."""
     bias = layer.bias[:, None, None]  # [C, 1, 1]
     if layer.quirks.bias_before_blur and layer.blur_kernel is not None:
         bias = ops.blur(bias.expand(1, *x.shape[1:]), layer.blur_kernel)  # [1, C, R, R]

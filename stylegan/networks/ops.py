@@ -16,7 +16,7 @@ EPSILON = 1e-8
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """max(x, 0.2 x), without a gain: that of the official networks is in their weights."""
+    """max(x, 0.2 x), without a gain, which the official networks have in their weights."""
     return F.leaky_relu(x, 0.2)
 
 
@@ -28,7 +28,7 @@ def pixel_norm(x: Tensor) -> Tensor:
 def instance_norm(x: Tensor, epsilon: float = EPSILON) -> Tensor:
     """Zero mean, unit biased variance of each channel of each sample (the normalization in equation 1).
 
-    The statistics are float32 whatever the dtype of x, but float64 of float64.
+    The statistics are float32 for every dtype of x, except float64 for float64.
     """
     y = x if x.dtype == torch.float64 else x.float()
     # On maps as rows: for a single image in channels_last, torch 2.13 gets the gradient on the CPU wrong.
@@ -70,7 +70,7 @@ def downscale(x: Tensor, factor: int = 2) -> Tensor:
 def fade(x: Tensor, coarser: Tensor, lod: float, share: Tensor | None = None) -> Tensor:
     """Blend in the next coarser level of detail, by the fractional part of lod (Karras et al. 2017, figure 2).
 
-    share: that part as a tensor [], which may change while the operations stay: see `training.graphs`.
+    share: that part as a tensor [], which may change between replays of a CUDA graph: see `training.graphs`.
     """
     if share is None:
         return torch.lerp(x, coarser, lod % 1)

@@ -1,7 +1,7 @@
-"""Quirks: how networks differ from the official ones where weights were trained with another implementation.
+"""Quirks: how networks trained with other implementations differ from the official ones.
 
-A config has them as one dictionary, `quirks`, with the fields that are given. Earlier files have some of these fields
-beside the other arguments of a network; `gather_quirks` and `spread_quirks` go between the two.
+A config stores the given fields as one dictionary, `quirks`. Earlier files store some of these fields among the other
+arguments of a network; `gather_quirks` and `spread_quirks` convert between the two forms.
 """
 
 import functools
@@ -16,7 +16,7 @@ from . import ops
 
 @dataclass(frozen=True)
 class Quirks:
-    """Those of a synthesis network."""
+    """Quirks of a synthesis network."""
 
     instance_norm_epsilon: float = ops.EPSILON  # Added to the variance; 1e-8 = as the official code.
     # Layers that double the size add their bias before the filter, which weakens it along the border; False = after
@@ -37,7 +37,7 @@ class Quirks:
 
 @dataclass(frozen=True)
 class DiscriminatorQuirks:
-    """Those of a discriminator."""
+    """Quirks of a discriminator."""
 
     from_rgb_activations: int = 1  # How often features of the image are activated, 0 to 2; 1 = as the official code.
     # In a block, the first convolution changes the number of feature maps; False = the second, as the official code.
@@ -55,7 +55,7 @@ class DiscriminatorQuirks:
 
 QuirksT = TypeVar("QuirksT", Quirks, DiscriminatorQuirks)
 
-# The fields that earlier files have beside the other arguments.
+# The fields that earlier files store among the other arguments.
 _FLAT = (
     *("instance_norm_epsilon", "bias_before_blur", "noise_per_resolution", "bilinear_upscale"),
     *("from_rgb_activations", "widen_first"),
@@ -65,7 +65,7 @@ _FLAT = (
 def as_quirks(kind: type[QuirksT], given: Any) -> QuirksT:
     """Quirks of this kind from themselves, a mapping of some of their fields, or None = as the official code.
 
-    Raises InputError for anything else, and for fields that there are not or of other values than they take.
+    Raises InputError for anything else, for unknown fields and for invalid values.
     """
     if isinstance(given, kind):
         return given
@@ -79,13 +79,13 @@ def as_quirks(kind: type[QuirksT], given: Any) -> QuirksT:
 
 
 def describe_quirks(quirks: Quirks | DiscriminatorQuirks, *, always: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The fields that are not as the official code's, and those named in `always`, for a config."""
+    """The fields that differ from the official code, and those named in `always`, for a config."""
     values = {field.name: (getattr(quirks, field.name), field.default) for field in fields(quirks)}
     return {name: value for name, (value, default) in values.items() if value != default or name in always}
 
 
 def gather_quirks(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of a network with what earlier files have beside `quirks` in it.
+    """Arguments of a network, with the separate fields of earlier files moved into `quirks`.
 
     Raises InputError if a field is given in both places.
     """

@@ -1,4 +1,4 @@
-"""What the networks agree on: resolutions, feature maps, levels of detail, labels."""
+"""What the networks share: resolutions, feature maps, levels of detail, labels."""
 
 import re
 from math import log2
@@ -16,7 +16,7 @@ def block_resolutions(img_resolution: int) -> list[int]:
 
 
 def resolution_of(name: str) -> int:
-    """The resolution that a weight of a network belongs to, by its name; 0 = to all."""
+    """The resolution of a weight, by its name; 0 = all resolutions."""
     if match := re.match(r"synthesis\.layers\.(\d+)\.", name):
         return 4 << int(match[1]) // 2
     match = re.match(r"(?:synthesis\.to_rgb|from_rgb|blocks)\.(\d+)\.", name)

@@ -31,7 +31,7 @@ MapT = TypeVar("MapT", Tensor, Tensor | None)
 
 
 class Renderer(Protocol):
-    """What computes the images in place of the network's modules; `fast.Renderer` is one."""
+    """Computes the images instead of the network's modules; `fast.Renderer` is one."""
 
     path: RenderPath  # See `Generator.path`.
 
@@ -42,10 +42,10 @@ class Renderer(Protocol):
         noise: Sequence[Tensor | None],
         resolutions: Sequence[int],
     ) -> list[Tensor] | None:
-        """What `SynthesisNetwork.images` returns, but for rounding; None = the modules serve this call."""
+        """What `SynthesisNetwork.images` returns, up to rounding; None = use the modules for this call."""
 
     def release(self) -> None:
-        """Give back what is kept from call to call."""
+        """Free what is kept between calls."""
 
 
 class SynthesisNetwork(nn.Module):
@@ -146,14 +146,14 @@ class SynthesisNetwork(nn.Module):
         """Make images from intermediate latents.
 
         ws: [N, num_ws, w_dim], one w for each layer.
-        noise_mode: "const" = the stored noise maps, the same for every image; "random" = fresh normal noise for every
+        noise_mode: "const" = the stored noise maps, the same for every image; "random" = new normal noise for every
             image; "none" = no noise.
-        noise: one map for each layer, [N or 1, 1, R, R] with R = 2^(layer // 2 + 2), in place of noise_mode; a None
-            among them leaves the layer without noise. `G.noise(seeds)` draws such maps.
+        noise: one map for each layer, [N or 1, 1, R, R] with R = 2^(layer // 2 + 2), instead of noise_mode; None in the
+            list = no noise in that layer. `G.noise(seeds)` draws such maps.
         generator: source of the "random" noise; None = a new one, seeded by the operating system.
-        lod: level of detail; None = the network's own (0 unless it was stored in the middle of growing).
-        enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = leave out this last step.
-        fade: the fractional part of lod as a tensor [], in its place where it is not 0; for captured training steps.
+        lod: level of detail; None = the network's own (0 unless it was saved while growing).
+        enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = omit this last step.
+        fade: the fractional part of lod as a tensor [], used instead of it if it is not 0; for captured training steps.
 
         Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
         Raises InputError for wrong shapes or modes.
@@ -178,7 +178,7 @@ class SynthesisNetwork(nn.Module):
         return ops.upscale(rgb, 2 ** int(lod)) if enlarge else rgb
 
     def images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:
-        """The images at these resolutions by the modules: the definition of what every path computes.
+        """The images at these resolutions, computed by the modules: the definition that every path follows.
 
         ws: [N, num_ws, w_dim], in the type of the network; noise: for each layer [N or 1, 1, R, R] or None.
         resolutions: ascending. Returns for each [N, img_channels, R, R], float32. Nothing is checked.
@@ -195,7 +195,7 @@ class SynthesisNetwork(nn.Module):
         return images
 
     def release_memory(self) -> None:
-        """Give back what the renderer keeps from call to call: prepared weights and buffers."""
+        """Free what the renderer keeps between calls: prepared weights and buffers."""
         if self.renderer is not None:
             self.renderer.release()
 
@@ -206,7 +206,7 @@ class SynthesisNetwork(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that the layers compute in."""
+        """The data type of the layers."""
         return next(self.parameters()).dtype
 
     @property
