@@ -1,6 +1,7 @@
 """Files in other formats -> a checkpoint: official pickles, torch.save files and safetensors of other ports.
 
-What was downloaded is converted once: the result is kept in the cache beside it.
+What was downloaded is converted once: the result is kept in the cache beside it. So is the average w of a file that
+lacks it, wherever the file is: computing it takes longer than all the rest.
 """
 
 import logging
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..errors import WeightsError
 from ..runtime.file_kinds import kind_of
@@ -20,9 +22,9 @@ from .formats.official import convert_official, with_average
 from .formats.official_pickle import OfficialNetwork, read_pickle
 from .formats.torch_files import read_torch_file
 from .hub import Access
-from .hub.cache import sha256_of
+from .hub.cache import Cache, sha256_of
 from .ports import convert, unwrap
-from .ports.common import Request
+from .ports.common import AverageW, Request, Tensors, average_w
 
 logger = logging.getLogger(__name__)
 
@@ -36,23 +38,47 @@ def convert_file(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint
     access: its cache keeps it. Raises WeightsError if the file is malformed, unknown or holds no such network.
     """
     if file.fetched is None:
-        return wanted.check(_read(file.path, wanted), file)
+        return wanted.check(_read(file.path, wanted, access), file)
     cache = access.cache
     kept = cache.own / "converted" / f"{file.fetched.sha256}-{wanted.key}-v{CONVERSION}.safetensors"
     record = cache.recall(kept)
     if record and record.is_current and not file.fetched.is_new:
         return load_checkpoint(kept)
-    checkpoint = wanted.check(_read(file.path, wanted), file)
-    try:
-        save_checkpoint(kept, checkpoint)
-        cache.remember(kept, sha256_of(kept), source=f"converted from {file.source}", expected=None)
-    except OSError as error:  # A cache that cannot be written works too, only slower.
-        logger.info("the converted weights of %s could not be kept: %s", file.source, error)
+    checkpoint = wanted.check(_read(file.path, wanted, access), file)
+    _keep(kept, checkpoint, cache, f"converted from {file.source}")
     return checkpoint
 
 
-def _read(path: Path, wanted: Wanted) -> Checkpoint:
-    """The wanted network of a file."""
+def _keep(path: Path, checkpoint: Checkpoint, cache: Cache, source: str) -> None:
+    """Write what was computed into the cache, if it can be written."""
+    try:
+        save_checkpoint(path, checkpoint)
+        cache.remember(path, sha256_of(path), source=source, expected=None)
+    except OSError as error:  # It works without, only slower.
+        logger.info("%s: not kept in the cache: %s", source, error)
+
+
+def _average_of(file: Path, access: Access) -> AverageW:
+    """`average_w`, computed once for each mapping network."""
+
+    def average(state: Tensors, config: Mapping[str, Any]) -> Tensor:
+        options = {name: config[name] for name in ("z_dim", "w_dim", "label_dim", "mapping")}
+        mapping = {name: tensor for name, tensor in state.items() if name.startswith("mapping.")}
+        digest = Checkpoint("MappingNetwork", options, mapping).sha256()
+        cache = access.cache
+        kept = cache.own / "averages" / f"{digest}-v{CONVERSION}.safetensors"
+        record = cache.recall(kept)
+        if record and record.is_current:
+            return load_checkpoint(kept).state_dict["w_avg"]
+        w_avg = average_w(state, config)
+        _keep(kept, Checkpoint("MappingNetwork", options, {"w_avg": w_avg}), cache, f"the average w of {file.name}")
+        return w_avg
+
+    return average
+
+
+def _read(path: Path, wanted: Wanted, access: Access) -> Checkpoint:
+    """The wanted network of a file. access: its cache keeps an average w that had to be computed."""
     kind = kind_of(path)
     data: Any
     if kind == "safetensors":
@@ -65,7 +91,8 @@ def _read(path: Path, wanted: Wanted) -> Checkpoint:
         data = as_tensors.pop("", {}) | as_tensors
     else:
         data = read_torch_file(path)
-    request = Request(path, wanted.resolution, wanted.network or "Gs", wanted.fused_from)
+    options = (wanted.resolution, wanted.network or "Gs", wanted.fused_from)
+    request = Request(path, *options, make_average=_average_of(path, access))
     checkpoints = convert(unwrap(data, str(path)), request)
     for checkpoint in checkpoints:
         if checkpoint.network in wanted.classes:

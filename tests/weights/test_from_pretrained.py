@@ -32,10 +32,12 @@ from stylegan.weights import conversion
 from stylegan.weights.formats.official_pickle import read_official_pickle
 from stylegan.weights.hub import drive, patience
 from stylegan.weights.hub.cache import Cache
+from stylegan.weights.ports.common import average_w
 
 from ..conftest import GOLDEN, HUB, ok, tiny_generator
 from ..hub_server import HubServer, answer, flip
 from .ports import writers as ports
+from .ports.golden_sets import golden_set
 
 OFFICIAL = GOLDEN / "T" / "network_nosrc.pkl"
 
@@ -151,6 +153,30 @@ def named_port() -> bytes:
     file = io.BytesIO()
     torch.save(ports.genforce_generator(tensors), file)
     return file.getvalue()
+
+
+def test_the_average_w_of_a_local_file_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "cats.pth"
+    variables = golden_set("T").g
+    torch.save(ports.lernapparat_generator(variables), path)
+    computed = []
+
+    def count(*arguments: Any) -> torch.Tensor:
+        computed.append(arguments)
+        return average_w(*arguments)
+
+    monkeypatch.setattr(conversion, "average_w", count)
+    first, again = Generator.from_pretrained(path), Generator.from_pretrained(path)
+    assert len(computed) == 1
+    assert same(first, again)
+    assert first.metadata == again.metadata
+    assert [record.source for record in Cache.open().records()] == ["the average w of cats.pth"]
+    other = variables | {"Dense0/bias": variables["Dense0/bias"] + 1}
+    torch.save(ports.lernapparat_generator(other), path)
+    assert not torch.equal(Generator.from_pretrained(path).w_avg, first.w_avg)
+    monkeypatch.setenv("STYLEGAN_CACHE", str(path / "a-file-is-no-folder"))
+    assert not torch.equal(Generator.from_pretrained(path).w_avg, first.w_avg)
+    assert len(computed) == 3
 
 
 def test_a_damaged_conversion_is_made_again(server: HubServer) -> None:

@@ -5,6 +5,7 @@ the folder that is named, lie ours:
 
     files/      what was fetched from URLs and Google Drive
     converted/  our safetensors made of files in other formats
+    averages/   the average w of files that lack it
     records/    one small JSON for each file: where it came from, size, time of change, sha256
     locks/
 

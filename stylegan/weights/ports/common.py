@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 Tensors = Mapping[str, Tensor]
 # The state dicts of a file by their name in it; "" for a file that is a state dict itself.
 Parts = Mapping[str, Tensors]
+AverageW = Callable[[Tensors, Mapping[str, Any]], Tensor]  # From our tensors and the config.
 
 MAX_RESOLUTION = 4096
 NUM_W_AVG = 10_000
@@ -43,6 +44,7 @@ class Request:
     network: NetworkName = "Gs"  # Which generator of a file with two: "G" = as trained, else the averaged one.
     fused_from: int = 128  # Lowest resolution to which genforce's networks enlarge by a transposed convolution.
     average: Tensor | None = None  # The average w, where the file keeps one apart from its generator.
+    make_average: "AverageW | None" = None  # How an average w that the file lacks is had; None = `average_w`.
     notes: tuple[str, ...] = ()  # What was decided before the tensors were converted.
 
     @property
@@ -303,7 +305,7 @@ def make_generator(
         state["w_avg"] = finite("the average w", apart, request)
     if "w_avg" not in state or is_zero(state["w_avg"]):
         notes.append(f"the file has no average w: w_avg is the mean over {NUM_W_AVG} z of seed 0")
-        state["w_avg"] = average_w(state, config)
+        state["w_avg"] = (request.make_average or average_w)(state, config)
     if tuple(state["w_avg"].shape) != (w_dim,):
         raise WeightsError(f"{request.path}: the average w is {list(state['w_avg'].shape)}; expected [{w_dim}]")
     return _checkpoint("Generator", config, state, notes, request, source)
