@@ -1,4 +1,4 @@
-"""Training: the paper's method, step by step and as a resumable loop. Nothing of the core imports it.
+"""Training: the paper's method, step by step and as a resumable loop. The core does not import it.
 
 May import: errors, runtime, networks, images, fast, weights, latents, generator, discriminator, data.
 """

@@ -1,8 +1,8 @@
-"""Augmentation of all that the discriminator sees, real or generated, for small data sets.
+"""Augmentation of all images that the discriminator sees, real or generated, for small data sets.
 
 DiffAugment (Zhao et al. 2020) changes every image; ADA (Karras et al. 2020, "Training generative adversarial networks
-with limited data") makes each change with a probability p, which follows how far the discriminator overfits. Both are
-differentiable twice: the generator learns through them, and so does R1.
+with limited data") makes each change with a probability p that follows how much the discriminator overfits. Both are
+twice differentiable, for the generator's gradients and for R1.
 """
 
 import math
@@ -36,7 +36,7 @@ def draw_augment(
     samples: Tensor,
     device: torch.device | str = "cpu",
 ) -> Augment:
-    """Draw for a batch of n images of a resolution, and keep the draws of the given samples. p: of ADA."""
+    """Draw for a batch of n images of a resolution, and keep the draws of the given samples. p: for ADA."""
     if name == "diffaugment":
         return DiffAugment.draw(n, generator=generator).of(samples, device)
     if name == "ada" and p > 0:
@@ -94,7 +94,7 @@ class Ada(_Draws):
     """Pixel blits, geometry and colour (Karras et al. 2020, appendix B), as two matrices for each image.
 
     An image is sampled with cubic interpolation and mirrored beyond its borders, where the authors sample an image of
-    twice the size. Their filters in frequency, noise and cutout, which gained them nothing, are left out.
+    twice the size. Their frequency filters, noise and cutout, which did not help them, are omitted.
     """
 
     geometry: Tensor  # [N, 3, 3], from places (x, y, 1) in the result to those in the image, in pixels from the centre.
@@ -163,10 +163,11 @@ class Ada(_Draws):
 
 
 def warp(img: Tensor, geometry: Tensor) -> Tensor:
-    """Sample an image where the matrices say, with cubic interpolation (Keys 1981), mirrored beyond its borders.
+    """Sample an image at given places, with cubic interpolation (Keys 1981), mirrored beyond its borders.
 
     img: [N, C, H, W]; geometry: [N, 3, 3], from places (x, y, 1) in the result to those in the image, in pixels from
-    the centre. Whole pixels are copied exactly. Made of gathers, which can be differentiated any number of times.
+    the centre. Whole pixels are copied exactly. It consists of gathers, which can be differentiated any number of
+    times.
     """
     n, c, h, w = img.shape
     x, y = (torch.arange(size, device=img.device, dtype=torch.float32) - (size - 1) / 2 for size in (w, h))
@@ -200,8 +201,8 @@ def recolour(img: Tensor, colour: Tensor) -> Tensor:
 def adapt(p: float, real_signs: Sequence[float], images: int, *, target: float, kimg: float) -> float:
     """The new p of ADA (Karras et al. 2020, section 3.1).
 
-    real_signs: means of the sign of the discriminator's scores of real images, since p was last changed: they near 1
-    as it overfits. images: how many were shown meanwhile; `kimg` thousands take p from 0 to 1.
+    real_signs: means of the sign of the discriminator's scores of real images, since p was last changed: they approach
+    1 as it overfits. images: number shown meanwhile; p goes from 0 to 1 in `kimg` thousands.
     """
     excess = sum(real_signs) / len(real_signs) - target
     change = images / (kimg * 1000) * (0 if excess == 0 else math.copysign(1, excess))

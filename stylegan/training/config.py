@@ -1,4 +1,4 @@
-"""The settings of a training run: a dataclass, saved as YAML beside the results."""
+"""The settings of a training run: a dataclass, saved as YAML with the results."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ from .settings import check, setting
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 FEATURE_MAPS = ("fmap_base", "fmap_decay", "fmap_max")
-# What a run keeps from its first step to its last: its networks, and what they learn.
+# Fixed for the whole run: its networks, and what they learn.
 FIXED = (
     *("preset", "resolution", "conditional", "z_dim", "w_dim", "hidden_dim", "mapping_layers", *FEATURE_MAPS),
     *("mbstd_group_size", "loss", "seed"),
@@ -43,14 +43,14 @@ FIXED = (
 class TrainingConfig:
     """Everything that a run depends on. The defaults train configuration F of the paper.
 
-    Settings of type ByResolution are one number, or a dictionary {resolution: number}; what it does not name has the
-    official value. Those of the networks are None where they were left out: they are then those of the model that a run
-    starts from, else what `value` says. Raises InputError for values that a setting cannot have.
+    Settings of type ByResolution are one number, or a dictionary {resolution: number} with official values for the
+    rest. Network settings that are None come from the model that a run starts from, else from `value`. Raises
+    InputError for invalid values.
     """
 
     # Data.
     data: str = ""  # Data set made by `stylegan dataset`.
-    conditional: bool = False  # Teach the networks the labels of the data set.
+    conditional: bool = False  # Train on the labels of the data set.
     label_field: str | None = None  # Field of its labels.json to make classes of; None = its labels are plain.
     mirror: bool = True  # Flip half of the real images left to right.
 
@@ -130,7 +130,7 @@ class TrainingConfig:
         return self.resolution
 
     def value(self, name: str) -> Any:
-        """A setting; where it was left out, that of the preset or of the paper."""
+        """A setting, or its value in the preset or the paper if it is None."""
         given = getattr(self, name)
         if given is not None:
             return given
@@ -220,15 +220,15 @@ class TrainingConfig:
     # What stays as it was.
 
     def kept(self) -> dict[str, Any]:
-        """What a run keeps from its first step to its last, what it started from, and where its schedule began."""
+        """The fixed settings of a run, what it started from, and where its schedule began."""
         return {name: self.value(name) for name in (*FIXED, "start_from", "initial_resolution", "initial_fade")}
 
     def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the values that this config sets to something else."""
+        """The values that this config sets differently."""
         return {name: v for name, v in values.items() if getattr(self, name) not in (None, v)}
 
     def filled(self, values: Mapping[str, Any]) -> "TrainingConfig":
-        """A copy, in which these values are those of the settings that were left out."""
+        """A copy with these values for settings that are None."""
         left_out = {name: value for name, value in values.items() if getattr(self, name) is None}
         return dataclasses.replace(self, **left_out)
 
@@ -250,7 +250,7 @@ class TrainingConfig:
 
     @classmethod
     def of(cls, settings: dict[str, Any], where: str = "settings") -> "TrainingConfig":
-        """Make a config from a dictionary. Raises InputError for names that do not exist and values that may not be."""
+        """Make a config from a dictionary. Raises InputError for unknown names and invalid values."""
         known = {field.name for field in dataclasses.fields(cls)}
         for name in settings:
             if name not in known:
@@ -264,7 +264,7 @@ class TrainingConfig:
 
 
 def _or_official(values: ByResolution | None, official: dict[int, Any]) -> ByResolution:
-    """The official table, with the entries of a dictionary in place of its own."""
+    """The official table, updated with the entries of a dictionary."""
     if values is None:
         return dict(official)
     return {**official, **values} if isinstance(values, dict) else values

@@ -1,9 +1,9 @@
 """FreezeD (Mo, Cho, Shin 2020, "Freeze the Discriminator"): the layers of D near the image keep a model's weights.
 
-They see textures and edges, which most pictures have in common; with a few hundred pictures to learn from, the other
-layers overfit less where these stay. Layers are counted from the image on, as `--freezed` of StyleGAN2-ADA counts them:
-FromRGB at the model's resolution, then the two convolutions of each block. Those at 4x4 always learn, and so do layers
-that the model lacks, where the run grows to a higher resolution.
+They detect textures and edges, which most images share. With a few hundred training images, the other layers overfit
+less if these are fixed. Layers are counted from the image, as by `--freezed` of StyleGAN2-ADA:
+FromRGB at the model's resolution, then the two convolutions of each block. Those at 4x4 are always trained, as are
+layers that the model lacks if the run grows to a higher resolution.
 """
 
 from ..discriminator import Discriminator
@@ -34,5 +34,5 @@ def frozen_layers(D: Discriminator, count: int, resolution: int) -> tuple[str, .
 
 
 def is_frozen(parameter: str, layers: tuple[str, ...]) -> bool:
-    """Whether a parameter of that name is one of these layers."""
+    """Whether a parameter of that name is in one of these layers."""
     return parameter.startswith(tuple(f"{layer}." for layer in layers))

@@ -1,4 +1,4 @@
-"""Training steps on a GPU captured as CUDA graphs: each pass is launched as one, not as a thousand kernels."""
+"""Training steps on a GPU as CUDA graphs: each pass is one launch instead of a thousand."""
 
 import copy
 from dataclasses import fields, is_dataclass, replace
@@ -13,9 +13,9 @@ from .passes import DiscriminatorPass, GeneratorPass, Inputs, Passes
 
 
 class StepGraphs:
-    """The graphs of one run. The first step of a kind runs as it is, the second is captured.
+    """The graphs of one run. The first step of a kind runs without a graph, the second is captured.
 
-    A kind is all that does not change from step to step: shapes, with R1 or without, with ADA or without, and so on.
+    A kind is everything that stays the same from step to step: shapes, R1 or not, ADA or not, and so on.
     """
 
     def __init__(self, capture: Capture):

@@ -1,4 +1,4 @@
-"""What a data set is known by, so that a run which goes on says when its pictures are others."""
+"""A data set's identity, so that a resumed run notices a changed data set."""
 
 import hashlib
 import logging
@@ -16,9 +16,9 @@ _LOOKED_AT = 64
 
 
 def describe_data(dataset: Images, *, labels: bool) -> dict[str, Any]:
-    """What a data set is known by, as JSON can hold it: counts, and a digest of its pictures in their order.
+    """A data set's identity for JSON: counts, and a digest of its images in order.
 
-    labels: whether the labels belong to it, because they are taught.
+    labels: whether the labels belong to it, because they are trained on.
     """
     if isinstance(dataset, ImageDataset):
         digest = dataset.digest(labels=labels)
@@ -38,7 +38,7 @@ def describe_data(dataset: Images, *, labels: bool) -> dict[str, Any]:
 
 
 def check_data(known: Mapping[str, Any], given: Mapping[str, Any], *, may_change: bool) -> None:
-    """Raise InputError if the data set is not the one that a run had so far, unless it may change.
+    """Raise InputError if the data set is not the one of the run so far, unless it may change.
 
     known: what the checkpoint says of it; nothing, if it was written by an earlier version.
     """

@@ -1,12 +1,12 @@
-"""The training loop: steps, and around them checkpoints, the log, snapshots, and the ways to stop.
+"""The training loop: steps, checkpoints, the log, snapshots, and stopping.
 
 A run is a folder:
     config.yaml            its settings
-    checkpoints/           the last few states, each complete: what `resume` goes on from
+    checkpoints/           the last few states, each complete, from which `resume` continues
     log.jsonl, losses.png  losses, speed, level of detail and memory over time
     snapshots/             fakes-*.png, network-*.safetensors (the averaged generator)
     tensorboard/, wandb/   the log and the pictures once more, if asked for
-    network.safetensors    the averaged generator as of the last stop
+    network.safetensors    the averaged generator at the last stop
 """
 
 import contextlib
@@ -79,18 +79,18 @@ def train(
     trackers: Sequence[Tracker] = (),
     after_step: Callable[[TrainingState, StepReport], None] | None = None,
 ) -> Outcome:
-    """Train until `config.kimg`, or a limit of time, or a signal; always saved, to go on exactly there.
+    """Train until `config.kimg`, a time limit or a signal; the state is always saved, and resuming is exact.
 
-    out: folder of the run. dataset: None = the one that `config.data` names. resume: go on from the last checkpoint in
-    the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change: go on with
-    other pictures than those that the run was trained on so far. minutes: stop after that long; None = no limit.
+    out: folder of the run. dataset: None = the one that `config.data` names. resume: continue from the last checkpoint
+    in the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change:
+    continue with other images than those of the run so far. minutes: time limit; None = no limit.
     progress: show a bar; None = on a terminal. trackers: told how the run goes, beside those that `config` names.
     after_step: called after every step, in every process; what it raises ends the run.
 
-    Settings of the networks that `config` leaves out are those of the model that it starts from, or of the run.
-    Under torchrun, the processes share each batch out, and a restart by torchrun resumes. Raises InputError for
-    settings that do not fit, CheckpointError if the state cannot be read or written, DivergenceError if
-    `config.skip_limit` steps in a row gave no finite numbers.
+    Network settings that `config` leaves None are those of the model that it starts from, or of the run. Under
+    torchrun, the processes share each batch, and a restart by torchrun resumes. Raises InputError for conflicting
+    settings, CheckpointError if the state cannot be read or written, DivergenceError if `config.skip_limit` steps in a
+    row gave NaN or infinity.
     """
     start = time.monotonic()
     if minutes is not None:
@@ -354,7 +354,7 @@ def _named_trackers(config: TrainingConfig) -> list[Tracker]:
 
 @contextlib.contextmanager
 def _timed_convolutions(device: torch.device) -> Iterator[None]:
-    """On a GPU, let cuDNN time its ways to convolve at each size and take the fastest: twice as fast as its guesses."""
+    """On a GPU, let cuDNN time its convolution algorithms at each size: twice as fast as its heuristics."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = before or device.type == "cuda"
     try:
@@ -364,7 +364,7 @@ def _timed_convolutions(device: torch.device) -> Iterator[None]:
 
 
 def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
-    """The type to compute features in: what is fast on this device, unless it is set."""
+    """The data type of the features: the fast one on this device, unless it is set."""
     if config.dtype != "auto":
         return check_dtype(config.dtype)
     if device.type == "cuda":
@@ -378,7 +378,7 @@ def _passed(before: int, after: int, kimg: float) -> bool:
 
 
 def _memory_mb(device: torch.device) -> int | None:
-    """The most memory used so far: of the GPU, or of the process; None where it cannot be told."""
+    """Peak memory so far, of the GPU or the process; None if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) >> 20
     try:

@@ -38,7 +38,7 @@ def d_logistic(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 
 def d_wgan(real_scores: Tensor, fake_scores: Tensor, *, epsilon: float = 0.001) -> Tensor:
-    """fake - real, and a weak pull of the real scores to zero (Karras et al. 2017, appendix A.1)."""
+    """fake - real, plus a weak penalty on real scores (Karras et al. 2017, appendix A.1)."""
     return fake_scores.mean() - real_scores.mean() + epsilon * real_scores.square().mean()
 
 

@@ -1,4 +1,4 @@
-"""Adam in the form of TensorFlow, which the published networks were trained with; the scale of float16's losses."""
+"""Adam as in TensorFlow, with which the published networks were trained; the loss scale of float16."""
 
 from collections.abc import Callable, Iterable
 from math import sqrt
@@ -14,7 +14,7 @@ SCALE_INTERVAL = 500
 
 
 def next_loss_scale(scale: float, steps: int, overflow: bool) -> tuple[float, int]:
-    """The scale after a step, and the steps with it so far, from those before it.
+    """The loss scale after a step, and the number of steps with it, from those before.
 
     As in section 3.2 of Micikevicius et al. 2018, "Mixed Precision Training".
     """
@@ -43,7 +43,7 @@ class Adam(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "step": 0})
 
     def reset(self) -> None:
-        """Forget all moments and the step count, as where the resolution changes; the learning rate stays."""
+        """Reset all moments and the step count, as when the resolution changes; the learning rate stays."""
         self.state.clear()
         for group in self.param_groups:
             group["step"] = 0

@@ -1,6 +1,6 @@
-"""What the networks compute in a training step: one pass for the discriminator's gradients, one for the generator's.
+"""The computation of a training step: one pass for the discriminator's gradients, one for the generator's.
 
-Nothing random is drawn here and no weights change, so that a pass can be captured as a CUDA graph (`graphs`).
+No random numbers are drawn and no weights change, so a pass can be captured as a CUDA graph (`graphs`).
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a step computes from besides the networks, on their device."""
+    """The inputs of a step besides the networks, on their device."""
 
     img: Tensor  # uint8 [N, C, R, R].
     labels: Tensor | None  # [N, label_dim]
@@ -48,7 +48,7 @@ class Inputs:
 
 @dataclass
 class DiscriminatorPass:
-    """What the first pass gives; tensors without a gradient, but for the fakes."""
+    """The results of the first pass; only the fakes have a gradient."""
 
     losses: dict[str, Tensor]  # Means of this process's samples.
     w_mean: Tensor  # [w_dim]
@@ -58,7 +58,7 @@ class DiscriminatorPass:
 
 @dataclass
 class GeneratorPass:
-    """What the second pass gives."""
+    """The results of the second pass."""
 
     loss: Tensor
     w_mean: Tensor | None  # [w_dim]; None = the fakes were those of the first pass.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # The table alone needs no torch.
 
 @dataclass(frozen=True)
 class Preset:
-    """One configuration. The networks take their further arguments (resolution, feature maps) beside these."""
+    """One configuration. The networks take further arguments (resolution, feature maps) in addition."""
 
     description: str
     generator: Mapping[str, Any]  # Arguments of Generator that differ from its defaults.

@@ -1,4 +1,4 @@
-"""Progressive growing: what is trained on as a function of the images seen so far (Karras et al. 2017, appendix A.1).
+"""Progressive growing: the phase as a function of the images seen so far (Karras et al. 2017, appendix A.1).
 
 The network trains at the first resolution, then fades in the next one, trains at that, and so on. The defaults are
 those of the official configuration for eight GPUs.
@@ -56,7 +56,7 @@ class Schedule:
             )
 
     def lod(self, kimg: float) -> float:
-        """Level of detail after that many thousand images."""
+        """Level of detail after this many thousand images."""
         lod = log2(self.img_resolution) - log2(self.initial_resolution)
         resolution, start = self.initial_resolution, 0.0
         if self.initial_fade:  # As if all before had been shown.
@@ -75,7 +75,7 @@ class Schedule:
         return lod
 
     def at(self, kimg: float) -> Phase:
-        """Everything that the schedule says after that many thousand images."""
+        """The phase after this many thousand images."""
         lod = self.lod(kimg)
         # At the very start of a fade the next resolution is not visible yet.
         resolution = self.img_resolution >> int(lod)

@@ -1,4 +1,4 @@
-"""What the settings of a run may be: the types of their annotations, and limits, checked before anything is done."""
+"""Checks of a run's settings in advance: the types of their annotations, and limits."""
 
 import math
 import types
@@ -12,7 +12,7 @@ from ..runtime.checks import is_number, is_power_of_two
 
 @dataclass(frozen=True)
 class Limits:
-    """Which numbers a setting may be."""
+    """The range of a numeric setting."""
 
     least: float = 0.0
     most: float = math.inf
@@ -41,8 +41,8 @@ def setting(
 def check(settings: Any) -> None:
     """Check each field of a dataclass: a number, bool, str or Literal; or None, or a dictionary {resolution: number}.
 
-    YAML takes 1e-3 for text, as it has no dot; where a number is expected, it becomes one. Raises InputError for
-    values that a field may not have.
+    YAML reads 1e-3 as text, since it has no dot; it is converted if a number is expected. Raises InputError for invalid
+    values.
     """
     hints = get_type_hints(type(settings))
     for entry in fields(settings):

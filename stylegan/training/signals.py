@@ -1,4 +1,4 @@
-"""Asks of the outside world to stop: SIGTERM and Ctrl-C, noted and obeyed at the end of a step."""
+"""Requests to stop, SIGTERM and Ctrl-C: recorded, and obeyed at the end of a step."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class StopSignals:
-    """While it is entered, SIGTERM and the first SIGINT are noted in `received`; a second SIGINT interrupts at once."""
+    """In the context, SIGTERM and the first SIGINT are recorded in `received`; a second SIGINT interrupts."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None

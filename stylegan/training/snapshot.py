@@ -1,4 +1,4 @@
-"""What a run shows of itself: pictures of fixed latents, and the averaged generator as a file of its own."""
+"""Snapshots of a run: images of fixed latents, and the averaged generator as a separate file."""
 
 from pathlib import Path
 from typing import Protocol

@@ -1,7 +1,7 @@
-"""Starting from trained networks: to go on with a model of someone else's, to fine-tune one, or to grow it.
+"""Starting from trained networks: to continue, fine-tune or grow a model.
 
-A new run takes over what the model is: the arguments of its networks, whatever made them, its level of detail, licence
-and origin. Its counters, its moments and what it is taught are its own.
+A new run takes the model's network arguments (of any origin), level of detail, licence and lineage. Counters, moments
+and training settings are its own.
 """
 
 import logging
@@ -133,13 +133,13 @@ class Source:
 
 
 def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) -> None:
-    """Take over the networks of a model, and nothing else: counters and moments stay those of a new run.
+    """Take only the networks of a model: counters and moments stay those of a new run.
 
     source: what `read_source` takes, or has read. The networks of the state become those of the model, with all options
     that it was made with, at the resolution of the state. Resolutions that the model does not have keep their initial
     weights, so that it can be grown; those above the state's are left out.
 
-    Raises InputError, with the settings to write, if the state's are others; NotFoundError or WeightsError as reading
+    Raises InputError, with the settings to use, if the state's differ; NotFoundError or WeightsError as reading
     does.
     """
     if not isinstance(source, Source):

@@ -1,8 +1,8 @@
-"""The state of a training run, and its checkpoints: complete or not there, and exact.
+"""The state of a training run, and its exact checkpoints, which are complete or absent.
 
 A checkpoint is one safetensors file: tensors named after the network or optimizer that they belong to, and in its
 header, as JSON, the counters and what the run is: the arguments of its networks, the settings that it keeps, what its
-data set is known by, what it says of itself. Nothing random is stored: all draws follow from the seed and the step.
+data set is known by, what it says of itself. No random state is stored: all draws follow from the seed and the step.
 """
 
 import errno
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class TrainingState:
-    """Everything that changes while training, and the settings that say what to make of it."""
+    """Everything that changes during training, and the settings."""
 
     config: TrainingConfig
     G: Generator
@@ -74,7 +74,7 @@ class TrainingState:
         return {"G_optimizer": (self.G_optimizer, self.G), "D_optimizer": (self.D_optimizer, self.D)}
 
     def replace_networks(self, G: Generator, D: Discriminator) -> None:
-        """Train these in place of the present ones; the optimizers start afresh."""
+        """Train these instead of the present ones; the optimizers are reset."""
         new = _prepared(self.config, G, D)
         self.G, self.D, self.Gs = new.G, new.D, new.Gs
         self.G_optimizer, self.D_optimizer = new.G_optimizer, new.D_optimizer
@@ -154,7 +154,7 @@ def _prepared(config: TrainingConfig, G: Generator, D: Discriminator) -> Trainin
 
 
 def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
-    """Write a checkpoint and remove all but the last `keep`; what a kill left behind is removed too.
+    """Write a checkpoint and remove all but the last `keep`, and leftovers of killed processes.
 
     Raises CheckpointError, and leaves the earlier checkpoints, if the state is no longer finite or the disk is full.
     """
@@ -210,9 +210,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_state(state: TrainingState, path: Path) -> None:
-    """Take over a checkpoint, with the settings that its run keeps where those of the state were left out.
+    """Load a checkpoint, with the fixed settings of its run where those of the state are None.
 
-    Raises CheckpointError if it is damaged or of another run; of one with other settings, it names these.
+    Raises CheckpointError if it is damaged or of another run; the error names settings that differ.
     """
     tensors, counters = read_tensors(path)
     run = known_run(path, counters)

@@ -200,9 +200,9 @@ def _set_learning_rates(state: TrainingState, config: TrainingConfig, phase: Pha
 def _apply(
     optimizer: torch.optim.Optimizer, network: nn.Module, grads: Sequence[Tensor | None], world: World, scale: float
 ) -> bool:
-    """Average the gradients over the processes, divide them by the scale of the loss and step.
+    """Average the gradients over the processes, divide them by the loss scale and step.
 
-    Unless one of them is no finite number; returns whether.
+    Skipped if a gradient is NaN or infinite; returns whether it ran.
     """
     given = [grad for grad in grads if grad is not None]
     world.average(given)

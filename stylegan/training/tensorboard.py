@@ -1,4 +1,4 @@
-"""What a run shows in TensorBoard, beside its log: an extra, `pip install stylegan[tensorboard]`."""
+"""TensorBoard output of a run, in addition to its log: an extra, `pip install stylegan[tensorboard]`."""
 
 from collections.abc import Mapping
 from pathlib import Path
