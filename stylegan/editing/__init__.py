@@ -1,4 +1,4 @@
-"""Directions in latent space: find them, keep them in files, move along them with `G.edit`.
+"""Directions in latent space: find them, save them, move along them with `G.edit`.
 
 May import: errors, runtime, images, weights, latents, generator.
 """

@@ -1,4 +1,4 @@
-"""The directions of attributes that a classifier tells: samples are drawn, looked at, and parted by boundaries."""
+"""Directions of attributes: samples are drawn, scored by a classifier, and separated by boundaries."""
 
 from collections.abc import Callable, Mapping
 
@@ -28,15 +28,15 @@ def attribute_directions(
     truncation_psi: float = 0.7,
     progress: bool | None = None,
 ) -> list[Direction]:
-    """A direction for each attribute, which leaves the others alone as far as a plane can.
+    """A direction for each attribute, orthogonal to those of the others.
 
     classifiers: by attribute, from images [N, 3, H, W] in [-1, 1] to a score [N]; more = further along.
     layers: those that the directions move; None = all, or as in `mix_styles`.
     samples: the seeds 0 to samples - 1.
-    truncation_psi: of the images that the classifiers see: cleaner ones than those of w itself.
+    truncation_psi: of the images that the classifiers see; truncated ones are cleaner.
     progress: show a bar; None = on a terminal.
 
-    The boundaries are those of `boundary`; with two attributes or more, each is made orthogonal to all others.
+    The boundaries come from `boundary`; with two or more attributes, each is made orthogonal to all others.
     """
     w = sample_w(G, samples)
     scores = score_images(G, w, classifiers, truncation_psi=truncation_psi, progress=progress)
@@ -55,7 +55,7 @@ def score_images(
     truncation_psi: float,
     progress: bool | None = None,
 ) -> dict[str, Tensor]:
-    """What classifiers say of the images of w [N, w_dim]: for each of them [N], on the CPU."""
+    """The scores of classifiers for the images of w [N, w_dim]: [N] each, on the CPU."""
     scores: dict[str, list[Tensor]] = {name: [] for name in classifiers}
     batch_size = 100
     with torch.no_grad(), tqdm(total=len(w), unit="img", disable=None if progress is None else not progress) as bar:

@@ -32,14 +32,14 @@ def boundary(
     fraction: float = 0.25,
     layers: Layers | None = None,
 ) -> Direction:
-    """The normal of the plane that parts the samples with the highest scores from those with the lowest.
+    """The normal of the plane that separates the samples with the highest scores from those with the lowest.
 
-    w: [N, w_dim], as `sample_w` gives it, without truncation. scores: [N], of the images; more = further along.
-    fraction: share of the samples taken from each end; the most certain ones, at most 0.5. Of them, 70% train a linear
-        SVM (scikit-learn, extra "editing"), and the others tell its accuracy, which the facts of the direction carry.
+    w: [N, w_dim] from `sample_w`, without truncation. scores: [N], of the images; more = further along.
+    fraction: share of the samples taken from each end, at most 0.5. 70% of them train a linear SVM (scikit-learn, extra
+        "editing"), and the others measure its accuracy, which is stored in the direction's facts.
     layers: those that the direction moves; None = all, or as in `mix_styles`.
 
-    Raises InputError for shapes that do not fit, scores that are all alike, or too few samples.
+    Raises InputError for wrong shapes, scores that are all equal, or too few samples.
     """
     check_tensor(w, ("N", G.w_dim), what="w", hint="; w is that of one layer: ws[:, 0]")
     check_tensor(scores, (len(w),), what="scores")
@@ -71,9 +71,9 @@ def boundary(
 @typed
 @no_autocast()
 def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction]) -> Direction:
-    """The part of a direction that leaves others alone: what is at right angles to them all (section 2.3).
+    """The part of a direction that is orthogonal to all others (section 2.3).
 
-    Moving along it changes the scores that the other boundaries stand for less. Its facts name the others.
+    Moving along it changes the scores of the other boundaries less. Its facts name the others.
     Raises InputError if nothing is left of it.
     """
     if not others:
@@ -91,7 +91,7 @@ def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction
 
 
 def _linear_svm(x: Tensor, labels: Tensor, *, train: Tensor, test: Tensor) -> tuple[Tensor, float]:
-    """The normal [w_dim] of a linear SVM, towards label 1, and its accuracy on what it was not trained on."""
+    """The normal [w_dim] of a linear SVM, towards label 1, and its accuracy on held-out samples."""
     try:
         from sklearn.svm import LinearSVC
     except ImportError as error:

@@ -18,13 +18,12 @@ from .space import check_count, fix_signs, layer_range, make_direction
 def sefa(G: Generator, *, n: int = 10, layers: Layers | None = None) -> list[Direction]:
     """The n directions that change the styles most, named sefa:0, sefa:1...
 
-    With A the affine maps from w to the styles of all layers, one below the other, they are the unit eigenvectors of
-    A^T A with the largest eigenvalues: the n that A stretches most. Nothing is sampled, but for the unit of
-    strength. Signs: the largest component is positive.
+    With A the stacked affine maps from w to the styles of all layers, they are the unit eigenvectors of A^T A with the
+    largest eigenvalues. Only the unit of strength needs samples. Signs: the largest component is positive.
 
     layers: those that are factorized, and that the directions move; None = all, or as in `mix_styles`.
 
-    Raises InputError for a network without styles, and for n or layers that there are not.
+    Raises InputError for a network without styles, and for an invalid n or layers.
     """
     chosen = layer_range(G, layers)
     weight = style_weights(G, chosen)  # [styles, w_dim]
@@ -40,7 +39,7 @@ def sefa(G: Generator, *, n: int = 10, layers: Layers | None = None) -> list[Dir
 
 
 def style_weights(G: Generator, layers: tuple[int, int]) -> Tensor:
-    """A: the weights of the style layers as they act, equalized scale included, [styles, w_dim], float64, on the CPU.
+    """A: the effective weights of the style layers, equalized scale included, [styles, w_dim], float64, on the CPU.
 
     A layer adds a row for the scale and one for the shift of each of its channels.
     """

@@ -1,4 +1,4 @@
-"""A direction by its name: from a file, from the package, or computed where that needs nothing but the model."""
+"""A direction by its name: from a file, from the package, or computed if that needs only the model."""
 
 import difflib
 import os
@@ -24,7 +24,7 @@ _PACKAGE = resources.files("stylegan") / "assets"
 
 @typed
 def bundled_directions(G: Generator) -> dict[str, Direction]:
-    """The directions that ship inside the package for this model, by name; none for other models.
+    """The bundled directions of this model, by name; empty for other models.
 
     Those of a model that this one was made from count, if it has kept the average w: a blend has.
     """
@@ -46,8 +46,9 @@ def bundled_directions(G: Generator) -> dict[str, Direction]:
 def directions_in(G: Generator, path: str | os.PathLike[str]) -> dict[str, Direction]:
     """The directions of a file, by name: one that `save_directions` wrote, or boundaries of another tool.
 
-    Those are arrays [w_dim] or [N, w_dim] in .npy, .npz or torch.save files, as InterFaceGAN's; they are called as the
-    file, NAME or NAME:0, NAME:1..., move all layers, and are measured in samples of this model, which they must be of.
+    Those are arrays [w_dim] or [N, w_dim] in .npy, .npz or torch.save files, as InterFaceGAN's; they are named after
+    the file, NAME or NAME:0, NAME:1..., move all layers, and are measured in samples of this model, to which they must
+    belong.
     Raises InputError for other files and shapes.
     """
     if not is_array_file(path):
@@ -73,10 +74,10 @@ def directions_in(G: Generator, path: str | os.PathLike[str]) -> dict[str, Direc
 
 @typed
 def find_direction(G: Generator, name: str, *, path: str | os.PathLike[str] | None = None) -> Direction:
-    """The direction of that name: of a file, or else one that ships with the model.
+    """The direction of that name: from a file, or else a bundled one.
 
-    `sefa:N` and `pca:N` are computed where no file has them, which takes a second. Raises InputError if there is no
-    such direction, with the names that there are, or if the file belongs to another model.
+    `sefa:N` and `pca:N` are computed if no file has them, which takes a second. Raises InputError, which lists the
+    names, for an unknown direction, or if the file belongs to another model.
     """
     known = bundled_directions(G) if path is None else directions_in(G, path)
     if name in known:

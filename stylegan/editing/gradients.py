@@ -1,4 +1,4 @@
-"""Directions of attributes from the gradients of what tells them: one least-squares problem over many faces."""
+"""Directions of attributes from the gradients of classifiers: one least-squares problem over many faces."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -42,26 +42,27 @@ def gradient_directions(
     caution: float = 0.01,
     progress: bool | None = None,
 ) -> list[Direction]:
-    """For each attribute the direction that raises it alike on every face, and changes the others on none.
+    """For each attribute, the direction that raises it equally on every face, and leaves the others unchanged.
 
-    With g_a the gradient of attribute a by w, in its standard deviations among faces, and C the covariance of w, the
-    direction of a is that of the d with the least
+    Let g_a be the gradient of attribute a with respect to w, in the attribute's standard deviations among faces, and C
+    the covariance of w. The direction of a is that of the d that minimizes
 
         E[(g_a d - 1)^2] + sum over the others E[(g_b d)^2] + caution d^T C^-1 d.
 
-    The first two terms look at every face, not at the mean over faces: at an answer that rises on some and falls on
-    others, and at others that change either way. The last keeps edits likely: without it, d would go where w never
-    goes, and would move the answers of these very classifiers more than those of others.
+    The first two terms sum over faces, instead of using the mean, so that changes of opposite sign do not cancel. The
+    last keeps edits within the distribution of w: without it, d would move the answers of these classifiers more than
+    those of others.
 
     classifiers: by attribute, from images [N, 3, H, W] in [-1, 1] to a score [N], differentiable; more = further along.
-    hold: further scores, that all directions leave alone and none is wanted of; None = none. See COLOURS.
+    hold: further scores that all directions keep constant; None = none. See COLOURS.
     layers: those that the directions move; None = all, or as in `mix_styles`.
     samples: the seeds 0 to samples - 1. Four fifths of them give the direction; the fact "rises" is the share of the
         others whose gradient points along it.
     truncation_psi: of the images that the classifiers see.
     progress: show a bar; None = on a terminal.
 
-    Raises InputError for scores without a gradient, all alike or out of the layers' reach, or too few samples.
+    Raises InputError for scores that have no gradient, are all equal or do not depend on the layers, or for too few
+    samples.
     """
     if samples < 50:
         raise InputError(f"gradients of {samples} samples tell too little; expected 50 or more")

@@ -36,7 +36,7 @@ def fix_signs(vectors: Tensor) -> Tensor:
 
 
 def layer_range(G: Generator, layers: Layers | None) -> tuple[int, int]:
-    """An argument `layers` as (first, after the last); None = all. Raises InputError if they are not in a row."""
+    """An argument `layers` as (first, after the last); None = all. Raises InputError if they are not consecutive."""
     indices = list(range(G.num_ws))
     if layers is not None:
         indices = sorted(set(layer_indices(layers, G.num_ws)))
@@ -46,7 +46,7 @@ def layer_range(G: Generator, layers: Layers | None) -> tuple[int, int]:
 
 
 def check_count(n: int, w_dim: int) -> int:
-    """Return n if a model with w of that size has so many directions, else raise InputError."""
+    """Return n if w of that size has n directions, else raise InputError."""
     if check_integers(n, what="n", limit=w_dim + 1)[0] < 1:
         raise InputError(f"n must be 1 or more, got {n}")
     return n

@@ -6,11 +6,11 @@
     workspace.py  buffers that calls reuse, one set for each call under way
     renderer.py   what a network keeps from call to call, and groups of images
     bands.py      one call: a band of rows at a time, normalize -> convolve -> activate
-    kernels.py    the steps beside the convolution, as a protocol; and where its implementations are
+    kernels.py    everything except convolution, as a protocol, and a list of its implementations
     library.py    the compiled library
     graphs.py     calls on a GPU captured once and launched as a whole
 
-The modules in `networks` stay the definition: what is computed here equals them but for rounding.
+The modules in `networks` remain the definition; results here equal theirs up to rounding.
 
 May import: errors, runtime, networks.
 """

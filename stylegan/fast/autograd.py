@@ -1,6 +1,6 @@
 """The compiled kernels with gradients: what comes between the convolutions in few passes over memory.
 
-The same as the modules compute, and the same gradients, but for rounding; in bfloat16 with less of it, since all steps
+Values and gradients equal those of the modules up to rounding; in bfloat16 rounding is smaller, since all steps
 of an epilogue are rounded once. The gradients of `blur` can be differentiated again, as R1 needs; those of `epilogue`
 cannot.
 """

@@ -60,16 +60,16 @@ def triton_kernels() -> Kernels | None:
 
 
 def resolve_path(path: RenderPath, device: torch.device) -> RenderPath:
-    """The path that "auto" stands for on a device of this machine, of calls that the fast paths can serve."""
+    """The path that "auto" means on a device, for calls that the fast paths support."""
     if path != "auto":
         return path
     return "fast" if compiled_kernels(device) is None else "native"
 
 
 def candidates(path: RenderPath, network: SynthesisNetwork, inputs: list[Tensor]) -> list[Kernels]:
-    """The kernels that can serve a call of a network on that path, the best first; none of them = the plain path.
+    """The kernels that support a call of a network on that path, the fastest first; empty = the plain path.
 
-    inputs: what the call depends on besides the parameters.
+    inputs: the inputs of the call besides the parameters.
     """
     if path == "plain" or not takes_fast_path(network, inputs):
         return []

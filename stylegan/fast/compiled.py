@@ -1,6 +1,6 @@
 """Kernels that torch compiles, for training on a GPU: what comes between the convolutions in few passes over memory.
 
-The same as the modules compute, and the same gradients, but for rounding, of which there is less: it is all float32.
+Values and gradients equal those of the modules up to rounding, which is smaller: everything is float32.
 """
 
 import functools

@@ -1,4 +1,4 @@
-/* What training needs beside kernels.c: the gradient of the epilogue, and the filter by itself.
+/* Training kernels: the gradient of the epilogue, and the filter by itself.
  *
  * Features, types, threads and sums are as there.
  */

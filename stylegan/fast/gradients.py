@@ -1,6 +1,7 @@
-"""What training needs of the compiled library beside the kernels of inference: gradients.c.
+"""Training kernels of the compiled library: gradients.c.
 
-Features are [N, rows, W, C], all of one type, float32 or bfloat16; all else is float32, but for the sums: float64.
+Features are [N, rows, W, C], all of one type, float32 or bfloat16; everything else is float32, except the sums:
+float64.
 """
 
 import ctypes

@@ -1,11 +1,11 @@
-"""What each device computes the steps beside the convolution with: one table, for images and for training.
+"""Kernels for everything except convolution: one table per device, for inference and training.
 
     torch_kernels.py   torch's own operations, on any device
     native.py          kernels.c and gradients.c, on CPUs; autograd.py makes them differentiable
     triton_kernels.py  Triton, on GPUs; compiled.py is what training runs there
 
-Images take bands of rows that stay in the caches, [N, rows, W, C]: the channels of a pixel lie together. Training takes
-whole features, [N, C, R, R], by the methods of `LayerKernels`.
+Inference works on bands of rows that stay in the caches, [N, rows, W, C], with the channels of a pixel together.
+Training works on whole features, [N, C, R, R], with the methods of `LayerKernels`.
 """
 
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""C kernels for all steps beside the convolution (kernels.c, gradients.c); torch's operations are the fallback."""
+"""C kernels for everything except convolution (kernels.c, gradients.c); torch's operations are the fallback."""
 
 import ctypes
 import functools

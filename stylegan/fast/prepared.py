@@ -19,7 +19,7 @@ from .convolution import Convolution, convolution_dtype
 
 @dataclass(frozen=True)
 class PreparedLayer:
-    """One SynthesisLayer. Its tensors are float32, but for those of the convolution."""
+    """One SynthesisLayer. Its tensors are float32, except those of the convolution."""
 
     resolution: int
     channels: int
@@ -57,7 +57,7 @@ def parameters_and_buffers(network: nn.Module) -> Iterator[Tensor]:
 class Fingerprint:
     """Tells whether the tensors of a network are what they were.
 
-    Versions and addresses tell of every change but one: writing into `parameter.data`, as some training code does.
+    Versions and addresses reveal every change but one: writing into `parameter.data`, as some training code does.
     A few values of each tensor are compared for that, on the CPU: to read them from a GPU is to wait for it.
     """
 

@@ -1,4 +1,4 @@
-"""The steps beside the convolution on GPUs, one pass over memory each, in Triton. Convolutions are cuDNN's.
+"""Everything except convolution on GPUs, in Triton, one pass over memory each. Convolutions are cuDNN's.
 
 All arithmetic is float32, whatever the type of the features. Each program handles a tile of some pixels and some
 channels of one image. It leaves sums of its own, which are added in one order: no atomics, so that a call gives the

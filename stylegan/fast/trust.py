@@ -1,8 +1,8 @@
-"""Whether a fast path works on this device, and computes there what the modules define.
+"""Validation: whether a fast path works on this device, and computes what the modules define.
 
-The kernels for CPUs are compiled and tested ahead: a path is left if it fails. Those for GPUs are compiled, or chosen
-by cuDNN, where they run, on hardware and drivers that nobody tested with this version. So there the first call of a
-network renders two images both ways.
+Kernels for CPUs are compiled and tested in advance: a path is abandoned only if it fails. Those for GPUs are compiled,
+or chosen by cuDNN, at run time, on hardware and drivers that were not tested with this version. There the first call of
+a network therefore renders two images both ways.
 """
 
 import copy

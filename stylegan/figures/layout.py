@@ -1,4 +1,4 @@
-"""How figures are put together: text as images, images in rows and columns, captions."""
+"""Layout of figures: text as images, images in rows and columns, captions."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -14,7 +14,7 @@ Cells = Sequence[Image.Image]
 
 
 def text_size(tile: int) -> int:
-    """Height of the letters, in pixels, beside images of a width."""
+    """Height of the letters, in pixels, next to images of a width."""
     return max(13, tile // 14)
 
 

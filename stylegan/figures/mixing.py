@@ -31,13 +31,13 @@ def style_mixing(
     """Sources A across, sources B down; each image takes one band of styles from B and all others from A (figure 3).
 
     sources_a: seeds of the top row. coarse, middle, fine: seeds of the left column, whose styles of that band are
-        copied; a band without seeds is left out. For the bands of small networks see `bands.bands`.
+        copied; a band without seeds is omitted. For the bands of small networks see `bands.bands`.
     truncation_psi, truncation_cutoff: as in `G.truncate`; the paper shows this figure without truncation.
     labels: a class index or a vector [label_dim], for conditional models.
-    size: width of each image in pixels; None = the model's, and 256 at least; see `images.display_size`.
+    size: width of each image in pixels; None = the model's, at least 256; see `images.display_size`.
     batch_size, progress: see `G.sample`.
 
-    Raises InputError for settings that do not fit the model, among them a band that it does not have.
+    Raises InputError for settings that do not fit the model, such as a band that it does not have.
     """
     size = display_size(G.img_resolution, size)
     sources = {"coarse": check_seeds(coarse), "middle": check_seeds(middle), "fine": check_seeds(fine)}

@@ -1,4 +1,4 @@
-"""Noise inputs: their effect on the image, and that of single bands, the paper's figures 4 and 5."""
+"""Noise inputs: their effect in all layers and in single bands, the paper's figures 4 and 5."""
 
 from collections.abc import Sequence
 
@@ -41,10 +41,10 @@ def noise_examples(
 ) -> Image.Image:
     """An image, its details under four draws of the noise, and each pixel's standard deviation, as in figure 4.
 
-    seeds: one for each row. noise_seed: the draws are those of the noise seeds from this one on.
-    realizations: draws that the deviation is computed over, 4 or more. The details are from the square, 3/8 of
-    the image wide, where it is greatest. The other arguments are those of `style_mixing`. Raises InputError likewise,
-    and for networks without noise.
+    seeds: one for each row. noise_seed: the first noise seed of the draws.
+    realizations: number of draws for the deviation, 4 or more. The details show the square, 3/8 of the image wide,
+    where it is greatest. The other arguments and errors are those of `style_mixing`; networks without noise raise
+    InputError.
     """
     size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
     _check_noise(G)
@@ -94,8 +94,8 @@ def noise_deviation(
 ) -> np.ndarray:
     """Standard deviation of each pixel of one image over draws of the noise (figure 4c).
 
-    ws: [1, num_ws, w_dim]. noise_seeds: one for each draw. batch_size, progress: see `G.sample`; memory does not grow
-    with the number of draws. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
+    ws: [1, num_ws, w_dim]. noise_seeds: one for each draw. batch_size, progress: see `G.sample`; memory is constant in
+    the number of draws. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
     """
     check_tensor(ws, (1, G.num_ws, G.w_dim), what="ws")
     if len(noise_seeds) < 1:
@@ -127,7 +127,7 @@ def noise_layers(
 ) -> Image.Image:
     """Images with noise in all layers, in the fine ones, in the coarse ones, in none, as in figure 5.
 
-    Below each are a detail, and what the noise adds to the image without any, 4 times as strong.
+    Below each are a detail, and what the noise adds to the image without noise, 4 times as strong.
 
     seeds: one for each row; noise_seed: of the one draw of the noise. Fine is the band of `bands.bands`, coarse all
     below. The details are from the square where all and none differ most. The other arguments are those of

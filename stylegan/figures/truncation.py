@@ -79,7 +79,7 @@ def uncurated(
     batch_size: int | None = None,
     progress: bool | None = None,
 ) -> Image.Image:
-    """Images of consecutive seeds, none left out, truncated at 4x4 to 32x32 alone, as in figure 2.
+    """Images of consecutive seeds, not selected, truncated only at 4x4 to 32x32, as in figure 2.
 
     seeds: of the images, row by row; columns: images in a row. truncation_psi, truncation_cutoff: as in `G.truncate`;
     figure 2 has 0.7 and 8, which is all layers of a network below 64x64. The other arguments are those of

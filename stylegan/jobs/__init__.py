@@ -1,4 +1,4 @@
-"""Many images to disk: rendering overlaps with encoding, files are whole or not there, and a rerun goes on.
+"""Many images to disk: rendering overlaps with encoding, files are complete or absent, and jobs are resumable.
 
 May import: errors, version, runtime, images, fast, weights, latents, generator.
 """

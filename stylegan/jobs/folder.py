@@ -41,15 +41,15 @@ def write_folder(
 ) -> int:
     """Write the PNG of each seed, seed0005.png for seed 5, and return how many were written.
 
-    batch_size: images computed together; None = by resolution and free memory.
-    resume: leave files as they are that an earlier run with the same settings and weights has made, and nobody changed
-        since: each PNG holds the sha256 of its pixels. To look at one takes a small part of the time to make it.
-    threads: that encode and write while the next images are computed; None = as many as there are CPUs.
+    batch_size: images per batch; None = by resolution and free memory.
+    resume: keep unchanged files that an earlier run with the same settings and weights has made: each PNG holds the
+        sha256 of its pixels. Checking one takes a fraction of the time to make it.
+    threads: threads that encode and write while the next images are computed; None = one per CPU.
     progress: show a bar; None = on a terminal.
 
-    However it ends, each file is complete or not there, or what was there before. Raises InputError for settings that
-    do not fit the model, resume with noise that is different in every run, and folders in the place of pictures;
-    StorageError if the disk is full.
+    However it ends, each file is complete, absent or unchanged. Raises InputError for settings that do not fit the
+    model, resume with noise that differs in every run, and folders at the paths of images; StorageError if the disk is
+    full.
     """
     folder = Path(folder)
     if resume and job.has_fresh_noise:
@@ -88,7 +88,7 @@ def write_folder(
 
 
 def check_no_folder(path: Path) -> None:
-    """Raise InputError, before anything is computed for it, if a folder stands where a file is to be."""
+    """Raise InputError, before any computation, if there is a folder at the path of a file."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, in the place of a file of this job; move it away, or name another place")
 

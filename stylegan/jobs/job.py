@@ -1,4 +1,4 @@
-"""A job: what all of its images have in common, which is everything but the seeds."""
+"""A job: everything that its images share, that is, all settings but the seeds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ..version import __version__
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """How images are made from seeds. The fields are arguments of `Generator.sample`, but for the size."""
+    """How images are made from seeds. The fields, except the size, are arguments of `Generator.sample`."""
 
     G: Generator
     truncation_psi: float = 0.7
@@ -35,13 +35,13 @@ class Job:
 
     @property
     def has_fresh_noise(self) -> bool:
-        """Whether the noise is another one in each run."""
+        """Whether the noise differs in each run."""
         return self.noise_mode in DRAWN_NOISE and self.noise_seed is None
 
     def render(self, seeds: Iterable[int], batch_size: int) -> Iterator[tuple[int, Image.Image]]:
-        """Each seed with its image, in order. No more than one batch is rendered ahead; two on a GPU.
+        """Each seed with its image, in order. At most one batch is rendered ahead, or two on a GPU.
 
-        There, the next batch is computed while the host waits for one and makes pictures of it.
+        There, the next batch is computed while the host waits for one and converts it.
         """
         remaining = iter(seeds)
         groups = iter(lambda: list(islice(remaining, batch_size)), [])
@@ -65,7 +65,7 @@ class Job:
         return list(zip(seeds, sized, strict=True))
 
     def settings(self) -> dict[str, Any]:
-        """The model and those of the fields that are set, as JSON can hold them."""
+        """The model and the fields that are set, for JSON."""
         chosen = {
             "truncation_psi": self.truncation_psi,
             "truncation_cutoff": self.truncation_cutoff,
@@ -77,7 +77,7 @@ class Job:
         return {"model": self.G.name} | {key: value for key, value in chosen.items() if value is not None}
 
     def identity(self) -> dict[str, Any]:
-        """The settings, and all else that a job must share with another to make the same images."""
+        """The settings, and everything else on which the images of the job depend."""
         return {
             "software": f"stylegan {__version__}",
             "weights_sha256": self.G.weights_sha256,

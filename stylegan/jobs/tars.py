@@ -1,9 +1,10 @@
-"""Shards of a large job as tar files that webdataset reads: the same bytes whoever makes them, and how often.
+"""Shards of a large job as reproducible tar files for webdataset.
 
 The seeds are cut into tars of equal numbers of images, samples-000000.tar, samples-000001.tar and so on. Shard i of n
-makes the tars i, i + n, i + 2n...; what is in a tar does not depend on n. For each seed a tar holds seed0000000005.png
-and seed0000000005.json, its settings. Beside each tar, samples-000000.jsonl is its line of the manifest, written last:
-a tar that fits its line is finished.
+makes the tars i, i + n, i + 2n...; the content of a tar does not depend on n. For each seed a tar holds
+seed0000000005.png
+and seed0000000005.json, its settings. Next to each tar, samples-000000.jsonl is its line of the manifest, written last:
+a tar that matches its line is finished.
 """
 
 import io
@@ -35,7 +36,7 @@ from .job import Job
 # What is read of a line of the manifest.
 _LINE = {"sha256": str, "bytes": int, "seeds": str, "job": dict[str, Any]}
 
-# Temporary files that nobody has written to for so long belong to no one.
+# Temporary files that have not been written to for this long are abandoned.
 _IDLE_SECONDS = 3600.0
 
 
@@ -52,14 +53,14 @@ WHOLE = Shard(0, 1)
 
 @dataclass(frozen=True)
 class Report:
-    """The names of the tars of a shard: those that were made, and those that were finished before."""
+    """The names of the tars of a shard: newly made ones, and those finished before."""
 
     written: list[str]
     kept: list[str]
 
 
 class _Sample(NamedTuple):
-    """What a tar holds for one seed."""
+    """The files of one seed in a tar."""
 
     tar: int
     seed: int
@@ -83,16 +84,16 @@ def write_tars(
 
     samples_per_tar: images in each tar, fewer in the last one.
     image_format: "png", without loss, or "jpg" of quality 95, a quarter of the size.
-    batch_size: images computed together; None = by resolution alone, so that it is the same on every machine.
-    threads: that encode while the next images are computed; None = as many as there are CPUs.
+    batch_size: images per batch; None = by resolution only, so that it is the same on every machine.
+    threads: threads that encode while the next images are computed; None = one per CPU.
     progress: show a bar; None = on a terminal.
 
-    Each tar is written to a temporary file and renamed, so that any number of processes may work in one folder, on the
-    same shard even. The bytes are the same for the same seeds and arguments, on the same kind of machine, with the same
+    Each tar is written to a temporary file and renamed, so any number of processes may work in one folder, even on the
+    same shard. The bytes are the same for the same seeds and arguments, on the same kind of machine, with the same
     number of threads of PyTorch and the same versions of PyTorch and Pillow; else some values differ by 1.
 
-    Raises InputError for seeds that are there twice, noise that is different in every run, shards that do not exist,
-    and a folder with tars of another job.
+    Raises InputError for repeated seeds, noise that differs in every run, shards that do not exist, and a folder with
+    tars of another job.
     """
     folder = Path(folder)
     _check(job, seeds, shard, samples_per_tar, image_format)
@@ -178,7 +179,7 @@ def _write_line(path: Path, seeds: SeedRanges, identity: dict[str, Any]) -> None
 
 
 def _is_finished(path: Path, expected: dict[str, Any]) -> bool:
-    """Whether a tar is there as its line says. Raises InputError if the line is that of another job."""
+    """Whether a tar matches its line. Raises InputError if the line is that of another job."""
     name = path.with_suffix(".jsonl")
     try:
         line = check_object(read_json(name, error=InputError), _LINE, where=str(name), error=InputError)
