@@ -1,7 +1,7 @@
 """stylegan info: what a model or a weight file is."""
 
 import json
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,8 +54,17 @@ def info(
         return
     width = max(map(len, facts))
     for key, value in facts.items():
-        text = json.dumps(value) if isinstance(value, dict | list) else str(value)
-        click.echo(f"{key.ljust(width)}  " + fill(text, 100, subsequent_indent=" " * (width + 2)))
+        click.echo(f"{key.ljust(width)}  {_wrapped(value, ' ' * (width + 2))}")
+
+
+def _wrapped(value: Any, indent: str) -> str:
+    """A fact as lines, texts of a list one by one; addresses stay whole."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        texts = value
+    else:
+        texts = [json.dumps(value) if isinstance(value, dict | list) else str(value)]
+    wrapper = TextWrapper(100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return f"\n{indent}".join(map(wrapper.fill, texts))
 
 
 def _facts_of_entry(entry: manifest.Entry) -> dict[str, Any]:

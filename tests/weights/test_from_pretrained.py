@@ -28,7 +28,7 @@ from stylegan.errors import (
     UnsafeFileError,
     WeightsError,
 )
-from stylegan.weights import conversion
+from stylegan.weights import conversion, manifest
 from stylegan.weights.formats.official_pickle import read_official_pickle
 from stylegan.weights.hub import drive, patience
 from stylegan.weights.hub.cache import Cache
@@ -360,6 +360,12 @@ def test_download_list_and_info(run: Callable[..., Result], server: HubServer, n
         assert part in text
     assert server.requests == []
     ok(run("sample", "--model", "my-cats", "--seeds", "1"))
+
+
+def test_info_keeps_addresses_whole(run: Callable[..., Result]) -> None:
+    text = ok(run("info", "ffhq-1024", "--offline"))
+    for file in manifest.find("ffhq-1024").files:
+        assert file.source.location in text
 
 
 def test_cache_commands(run: Callable[..., Result], server: HubServer, published: dict[str, bytes]) -> None:
