@@ -2,8 +2,8 @@
 
     export_onnx(G, "faces/")
 
-writes mapping.onnx (z -> w, w_avg), synthesis.onnx (ws -> img) and model.json. What lies between is arithmetic that
-every program can do: truncation is w_avg + psi * (w - w_avg); ws is w once for each layer, or rows of several w.
+writes mapping.onnx (z -> w, w_avg), synthesis.onnx (ws -> img) and model.json. Between them is simple arithmetic:
+truncation is w_avg + psi * (w - w_avg); ws is w once for each layer, or rows of several w.
 """
 
 import copy
@@ -85,14 +85,14 @@ def export_onnx(
     model.json: sizes, truncation, licence, opset, and the sha256 of the other files.
 
     noise: "const" = the stored maps are part of synthesis.onnx; "input" = it takes one map for each layer and image,
-        noise_0, noise_1... [N, 1, R, R] with R = 2^(layer // 2 + 2), and the stored maps go beside it, into
-        noise_const.safetensors [1, 1, R, R] each. Feed zeros for no noise.
-    overwrite: replace files of these names; otherwise they are an InputError.
+        noise_0, noise_1... [N, 1, R, R] with R = 2^(layer // 2 + 2), and the stored maps are written to
+        noise_const.safetensors, [1, 1, R, R] each. Pass zeros for no noise.
+    overwrite: replace existing files; otherwise they raise InputError.
 
     Before anything is written, onnxruntime runs the networks at batch sizes 1 and 3; ExportError if an output differs
     from PyTorch's by more than 1e-4 (of its largest value, if that is above 1). Images are compared with those in
-    float64; where a network is so young that PyTorch's float32 is further off than that, four times as much as it is
-    allowed, and a warning tells so. model.json is written last.
+    float64; if PyTorch's float32 itself differs by more, as for barely trained networks, four times its error is
+    allowed, with a warning. model.json is written last.
     Returns the paths. Raises InputError without the packages of `pip install "stylegan[onnx]"`.
     """
     if noise not in get_args(NoiseForm):
@@ -137,7 +137,7 @@ def _require_onnx() -> None:
 
 
 def _describe(G: Generator, *, noise: NoiseForm) -> dict[str, Any]:
-    """What a program needs to use the files, and people to know what they have."""
+    """The description of the files, for programs and people."""
     facts = ("license", "license_url", "attribution", "dataset", "limits", "content_box")
     return {
         "name": G.name,

@@ -163,7 +163,7 @@ def _no_damage(read: Callable[[], T], path: Path) -> T:
     try:
         return read()
     except READ_ERRORS as error:
-        raise DatasetError(f"{path} is no zip or tar that can be read ({error}); {EXPECTED}") from error
+        raise DatasetError(f"{path} is not a readable zip or tar ({error}); {EXPECTED}") from error
 
 
 def _unsafe(path: Path, refused: list[tuple[str, str]]) -> DatasetError:

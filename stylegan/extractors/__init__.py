@@ -1,4 +1,4 @@
-"""Fixed networks that look at images: features, perceptual distances, and attributes of faces.
+"""Feature extractors: features of images, perceptual distances, and attributes of faces.
 
 May import: errors, runtime, weights.
 """

@@ -1,7 +1,7 @@
-"""Attributes of a face: small networks that tell gender and age, for metrics and for finding directions.
+"""Attributes of a face: small classifiers of gender and age, for metrics and for finding directions.
 
-They were trained on photographs by `models/attributes/train.py`; their card says how well they do. What they tell is
-how a face looks to a network that saw these photographs and their labels, nothing about a person.
+They were trained on photographs by `models/attributes/train.py`; their card says how accurate they are. They say how a
+face looks to a network that saw these photographs and their labels, and nothing about a person.
 """
 
 import os
@@ -110,8 +110,8 @@ def load_classifier(
         `models/attributes/train.py` wrote.
     device: None = the CPU.
 
-    The bundled weights are for non-commercial research only, as their data. Raises NotFoundError if there is no such
-    name or file, WeightsError if the file is damaged.
+    The bundled weights are for non-commercial research only, like their data. Raises NotFoundError for an unknown name
+    or missing file, WeightsError if the file is damaged.
     """
     if name_or_file in get_args(ClassifierName):
         with resources.as_file(_FOLDER / f"{name_or_file}.safetensors") as path:

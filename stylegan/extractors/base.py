@@ -1,6 +1,6 @@
-"""What every extractor offers: features of images, and distances between images where it is perceptual.
+"""The interface of extractors: features of images, and distances between images if it is perceptual.
 
-Each family of them stands in one file of this folder, which offers it as FAMILY; nothing else names it.
+Each family is in one file of this folder, which defines it as FAMILY; nothing else names it.
 """
 
 from abc import ABC, abstractmethod
@@ -25,9 +25,9 @@ def check_images(images: Tensor) -> None:
 
 
 class Extractor(nn.Module, ABC):
-    """A fixed network that looks at images, float [N, 3, H, W] in [-1, 1], of any size.
+    """A fixed network that takes images, float [N, 3, H, W] in [-1, 1], of any size.
 
-    name: what results name it by. sha256: of its weights. license: of its weights.
+    name: its name in results. sha256: of its weights. license: of its weights.
     is_perceptual: whether it has a `distance`.
     """
 
@@ -61,7 +61,7 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Family:
-    """Extractors of one kind: how they are called, and where their weights are from."""
+    """Extractors of one kind: their names, and the source of their weights."""
 
     names: tuple[str, ...]
     find: Callable[[str], Path] | None = None  # A name -> its file of weights, verified; None = `make` needs none.
@@ -97,7 +97,7 @@ def conv2d(
     padding: int | tuple[int, int] = 0,
     bias: bool = True,
 ) -> nn.Conv2d:
-    """A convolution whose weights are still to be filled: unlike torch's own, it draws nothing at random."""
+    """A convolution whose weights are filled later: unlike torch's own, it draws no random numbers."""
     shape = {"stride": stride, "padding": padding, "bias": bias}
     conv: nn.Conv2d = skip_init(nn.Conv2d, in_channels, channels, kernel, **shape, **for_weights())
     return conv

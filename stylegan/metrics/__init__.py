@@ -1,6 +1,6 @@
 """Metrics of generators: FID, KID, precision and recall, perceptual path length, linear separability.
 
-One file each, found by being here: see `metric.Definition`.
+One file each, discovered automatically: see `metric.Definition`.
 May import: errors, version, runtime, networks, images, weights, latents, generator, data, extractors.
 """
 

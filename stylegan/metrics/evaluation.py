@@ -1,7 +1,7 @@
-"""Evaluate a generator: all metrics in one go, and a result that says everything needed to repeat them.
+"""Evaluate a generator: all metrics at once, and a result with everything needed to repeat them.
 
-Every image is made once for each group of metrics that looks at it. What needs many images is shared out among the
-processes of torchrun; what is computed from the numbers that come out is done by the first one.
+Every image is made once for each group of metrics that uses it. Work on many images is shared among the processes of
+torchrun; the first process computes the metrics from the results.
 """
 
 import datetime
@@ -34,12 +34,12 @@ def evaluate(
     """Compute metrics of a generator.
 
     settings: None = the defaults; fid, kid and pr need `data`.
-    world: the processes that share the work, of `runtime.distributed.connect`; None = this one alone.
+    world: the processes that share the work, from `runtime.distributed.connect`; None = only this one.
     progress: show bars; None = on a terminal.
 
-    Returns a dictionary that JSON can hold: "metrics" has a value for each name, the other entries what is needed to
-    repeat it. In processes other than the first it is empty. The global random state is not touched; the same settings
-    give the same numbers, whatever the number of processes. Raises InputError for settings that do not fit together.
+    Returns a dictionary for JSON: "metrics" has a value for each name, and the other entries are what is needed to
+    repeat it. It is empty in all processes but the first. The global random state is not touched; the same settings
+    give the same numbers, for any number of processes. Raises InputError for conflicting settings.
     """
     settings = settings or Settings()
     metrics = parse_metrics(settings.metrics) if isinstance(settings.metrics, str) else list(settings.metrics)

@@ -1,4 +1,4 @@
-"""Features of generated and real images; those of a data set are kept in the cache."""
+"""Features of generated and real images; those of a data set are cached."""
 
 import hashlib
 import logging
@@ -28,10 +28,10 @@ Rows = Callable[[Callable[[range], Tensor], int, str], Tensor]
 
 
 class RealFeatures:
-    """The features of a data set's pictures at one resolution, in an order shuffled by a seed.
+    """The features of a data set's images at one resolution, in an order shuffled by a seed.
 
-    The key of what is kept is made of the content of the pictures' files, the resolution, the extractor's weights and
-    the version of this code; not of paths or dates.
+    The cache key depends on the content of the image files, the resolution, the extractor's weights and the version of
+    this code, not on paths or dates.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ def data_digest(path: Path) -> str:
 
 
 def check_finite(features: Tensor, what: str) -> Tensor:
-    """Raise WeightsError if features are no finite numbers: a network that is broken has no metrics."""
+    """Raise WeightsError if features are not finite: a broken network has no metrics."""
     if not features.isfinite().all():
         raise WeightsError(f"{what}: NaN or infinity; the model or the extractor is broken")
     return features

@@ -1,6 +1,6 @@
-"""The images that metrics look at: real ones, and generated ones that depend on nothing but their number.
+"""The images that metrics use: real ones, and generated ones that depend only on their number.
 
-Image i has z of seed `seed + i` and, unless the stored noise is asked for, noise of its own. Nothing is truncated.
+Image i has z of seed `seed + i` and, unless the stored noise is chosen, its own noise. Nothing is truncated.
 """
 
 from collections.abc import Sequence
@@ -83,7 +83,7 @@ def real_images(dataset: ImageDataset, numbers: range, *, seed: int) -> Tensor:
 
 
 def labels_for(G: Generator, dataset: ImageDataset | None, n: int, *, seed: int) -> Tensor | None:
-    """Labels of n generated images: those of real ones in shuffled order, or classes drawn evenly without a data set.
+    """Labels of n generated images: those of real ones in shuffled order, or uniform classes without a data set.
 
     Returns [at most n, label_dim], or None for an unconditional model. Raises InputError if the data has other labels.
     """

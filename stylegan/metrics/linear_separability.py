@@ -37,7 +37,7 @@ def separability(latents: Tensor, logits: Tensor) -> Separability:
     """Fit a linear SVM to the classes that the logits name, and compare its classes with them.
 
     latents: [N, D]; logits: [N], log-odds of the positive class. Needs scikit-learn. Both are as in the official code:
-    the plane is fitted and judged on the same latents, with the support vector machine's default settings.
+    the plane is fitted and evaluated on the same latents, with the support vector machine's default settings.
     """
     check_tensor(latents, ("N", "D"), what="latents")
     check_tensor(logits, (len(latents),), what="logits", device=latents.device)

@@ -1,4 +1,4 @@
-"""What a metric is. Each stands in one file of this folder, which lists it under METRICS; nothing else names it."""
+"""The definition of a metric. Each is in one file of this folder, which lists it under METRICS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Definition:
-    """How a metric is called and measured."""
+    """How a metric is named and measured."""
 
     name: str  # What it is asked for by; a number of images may stand behind it, as in fid10k.
     measure: Callable[["Run", Metric], Finish]  # Called in all processes; what it returns, in the first one.

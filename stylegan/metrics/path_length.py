@@ -1,7 +1,7 @@
-"""Perceptual path length (Karras et al. 2019, section 4.1): how much the image changes on the way between two latents.
+"""Perceptual path length (Karras et al. 2019, section 4.1): how much the image changes between two latents.
 
 In Z, l = E[d(G(slerp(z1, z2; t)), G(slerp(z1, z2; t + eps))) / eps^2] (equation 2), in W the same with w and lerp
-(equation 3), with t evenly from [0, 1], or 0 to begin at the ends of the paths alone.
+(equation 3), with t uniform in [0, 1], or 0 for the ends of paths only.
 """
 
 from collections.abc import Callable, Sequence
@@ -80,7 +80,7 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def view(img: Tensor, face_crop: bool) -> Tensor:
-    """What the distance sees: the face, if asked for, and at most 256 pixels of width."""
+    """The images for the distance: cropped to the face if chosen, at most 256 pixels wide."""
     size = img.shape[-1]
     if face_crop:  # Of images that are aligned as FFHQ is.
         img = img[:, :, size * 3 // 8 : size * 7 // 8, size // 4 : size * 3 // 4]

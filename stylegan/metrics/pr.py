@@ -28,8 +28,8 @@ class PrecisionRecall:
 def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> PrecisionRecall:
     """Improved precision and recall (Kynkaanniemi et al. 2019, equations 1 and 2).
 
-    real, fake: [N, D], [M, D]. A point is among a set if it is no farther from some member of it than that member is
-    from its own k-th nearest neighbour. Raises InputError if a set has no k-th neighbour.
+    real, fake: [N, D], [M, D]. A point is in the manifold of a set if its distance to some member is at most that
+    member's distance to its k-th nearest neighbour. Raises InputError if a set has no k-th neighbour.
     """
     real, fake = check_features(real, fake)
     if not 1 <= neighbours < min(len(real), len(fake)):

@@ -1,4 +1,4 @@
-"""Work on many samples: batch after batch, shared out among processes, the rows in order."""
+"""Work on many samples: in batches, shared among processes, with the rows in order."""
 
 from collections.abc import Callable
 
@@ -23,8 +23,8 @@ def rows_of_all(
 ) -> Tensor:
     """Rows 0 to n, float32 [n, ...] on the CPU, in every process.
 
-    compute: the rows of a range; each process computes whole batches, so that the result does not depend on how many
-    processes there are. progress: show a bar; None = on a terminal.
+    compute: the rows of a range; each process computes whole batches, so the result does not depend on the number of
+    processes. progress: show a bar; None = on a terminal.
     """
     rows: Tensor | None = None
     starts = range(0, n, batch_size)

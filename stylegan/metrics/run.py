@@ -1,4 +1,4 @@
-"""One evaluation on its way: what its metrics share, computed where the first of them asks for it."""
+"""One evaluation: what its metrics share, computed when the first of them needs it."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ from .settings import Settings
 class Run:
     """An evaluation of a generator by some metrics.
 
-    Every image is made once for all metrics that compare features. What is done here, all processes do together.
+    Every image is made once for all metrics that compare features. All processes work together on this.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Run:
         return Images(self.G, settings.seed, settings.noise_mode, labels, num_latents)
 
     def network(self, given: str | Extractor, fact: str) -> Extractor:
-        """A network that looks at images, by its name or as it is. fact: what the result names it as."""
+        """A feature extractor, by name or as an object. fact: its entry in the result."""
         network = load_extractor(given, device=self.G.device) if isinstance(given, str) else given
         self.facts[fact] = {name: getattr(network, name, "") for name in ("name", "sha256", "license")}
         return network

@@ -22,7 +22,7 @@ from .metric import Metric
 
 
 class Classifier(Protocol):
-    """What linear separability asks of an attribute: `extractors.AttributeClassifier`, or anything that has these."""
+    """What linear separability needs from an attribute: `extractors.AttributeClassifier`, or any object with these."""
 
     name: str
 
@@ -48,7 +48,7 @@ class Settings:
     cache_dir: str | os.PathLike[str] | None = None  # Where features of data sets are kept; None = the usual cache.
 
     def check(self) -> None:
-        """Raise InputError for settings that no evaluation can have."""
+        """Raise InputError for invalid settings."""
         if self.num_latents < 1:
             raise InputError(f"num_latents must be 1 or more, got {self.num_latents}")
         check_choice(self.noise_mode, what="noise_mode", choices=get_args(NoiseMode))

@@ -1,7 +1,7 @@
-"""The paper's tables, with results of one's own beside the published numbers (Karras et al. 2019, tables 1 to 4).
+"""The paper's tables, with your own results next to the published numbers (Karras et al. 2019, tables 1 to 4).
 
 The published numbers are of FFHQ at 1024x1024 (table 1 also of CelebA-HQ), with Inception and LPIPS; numbers of other
-data or other networks do not compare with them, only with each other. So the extractors are named below each table.
+data or networks can only be compared with each other. The extractors are therefore named below each table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _PATHS: tuple[Column, ...] = (
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: what runs are called by, what it says, and what was published."""
+    """One row of a table: its key, its label, and the published numbers."""
 
     key: str
     title: str
@@ -103,9 +103,9 @@ TABLES: dict[str, Table] = {
 def make_table(name: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """A table of the paper as Markdown.
 
-    results: pairs of a row's key (see TABLES) and what `evaluate` returned; several of one key are taken together, as
-    those of a table of mixing, one for each number of latents. Rows without a result show what was published alone.
-    Raises InputError for unknown keys, and for results that were not measured in the same way.
+    results: pairs of a row's key (see TABLES) and what `evaluate` returned; several of one key are combined, such as
+    those of table 2, one for each number of latents. Rows without a result show only published numbers. Raises
+    InputError for unknown keys, and for results measured in different ways.
     """
     if name not in TABLES:
         raise InputError(f"unknown table {name!r}; expected one of {', '.join(TABLES)}")
@@ -113,7 +113,7 @@ def make_table(name: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> s
     keys = list(dict.fromkeys(row.key for row in table.rows))
     for key, _ in results:
         if key not in keys:
-            raise InputError(f"{key!r} is no row of the table of {name}; expected one of {', '.join(keys)}")
+            raise InputError(f"{key!r} is not a row of table {name}; expected one of {', '.join(keys)}")
     titles = [title for title, _ in table.columns]
     header = [table.first, *titles, *(f"{title} ({data})" for data in table.data for title in titles)]
     lines = [f"**{table.title}**", "", _line(header), _line(["---"] + ["---:"] * (len(header) - 1))]

@@ -1,4 +1,4 @@
-"""Projection of pictures into latent space: photo -> latents that a model makes (nearly) the same picture of.
+"""Projection into latent space: photo -> latents from which a model reproduces it, approximately.
 
 May import: errors, runtime, images, latents, generator, extractors.
 """

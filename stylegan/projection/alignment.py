@@ -1,4 +1,4 @@
-"""Alignment of a face: turned, scaled and shifted until five points of it lie where the model's data has them."""
+"""Alignment of a face: rotated, scaled and shifted so that five points lie as in the model's data."""
 
 from collections.abc import Sequence
 from math import ceil, hypot
@@ -25,20 +25,20 @@ TEMPLATES: dict[str, Points] = {
 
 @typed
 def template_of(G: Generator) -> str:
-    """The name of the alignment of a model's data, as far as its description tells: "ffhq" or "utkface"."""
+    """The name of the alignment of a model's data, from its description: "ffhq" or "utkface"."""
     dataset = str(G.metadata.get("dataset", "")).lower()
     return "ffhq" if "ffhq" in dataset or "celeba" in dataset else "utkface"
 
 
 def align(photo: Image.Image, points: Points, resolution: int, *, template: str = "utkface") -> Image.Image:
-    """Cut out a face so that five points of it come to lie as near as can be to those of a template.
+    """Cut out a face so that five points lie as close as possible to those of a template.
 
     points: x, y in pixels of the photo: the eye, on the left of the photo first, the other eye, the tip of the nose,
         the corner of the mouth on the left, the other corner.
     template: a key of TEMPLATES.
 
-    The transform is a similarity, found by least squares. What lies outside the photo mirrors it. Returns an image of
-    resolution x resolution. Raises InputError for points that are no face, or one too small.
+    The transform is a least-squares similarity. Areas outside the photo are filled by mirroring. Returns an image of
+    resolution x resolution. Raises InputError for points that do not form a face, or one too small.
     """
     if not isinstance(template, str) or template not in TEMPLATES:
         raise InputError(f"unknown template {shown(template)}; expected one of {', '.join(TEMPLATES)}")
@@ -75,7 +75,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, float, fl
 def cut_square(photo: Image.Image, transform: tuple[float, float, float, float], resolution: int) -> Image.Image:
     """The square of a photo that a similarity maps the unit square to, at resolution x resolution.
 
-    transform: as `similarity` gives it, in pixels of the photo. What lies outside the photo mirrors it.
+    transform: from `similarity`, in pixels of the photo. Areas outside the photo are filled by mirroring.
     """
     a, b, x, y = transform
     corners = np.array([(x, y), (x + a, y + b), (x - b, y + a), (x + a - b, y + b + a)])

@@ -1,4 +1,4 @@
-"""Faces found by a detector, for photos that nobody cropped."""
+"""Face detection, for photos that are not cropped."""
 
 import functools
 import importlib.util
@@ -47,7 +47,7 @@ class Face(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """Where the detector saw a face: centre and width in pixels of the photo, the turn of the head, how often."""
+    """A detection: centre and width in pixels of the photo, rotation of the head, number of hits."""
 
     x: float
     y: float
@@ -57,24 +57,24 @@ class _Window(NamedTuple):
 
 
 def has_detector() -> bool:
-    """Whether scikit-image is here: pip install "stylegan[alignment]"."""
+    """Whether scikit-image is installed: pip install "stylegan[alignment]"."""
     return importlib.util.find_spec("skimage") is not None
 
 
 def shows_faces(G: Generator) -> bool:
-    """Whether a model's photos are of human faces, as far as its description tells."""
+    """Whether a model makes human faces, by its description."""
     described = " ".join(str(G.metadata.get(key, "")) for key in ("name", "dataset")).lower()
     return any(word in described for word in ("face", "ffhq", "celeba", "portrait"))
 
 
 @typed
 def detect_face(photo: Image.Image) -> Face:
-    """The square around the largest frontal face, however the head is turned in the plane of the photo.
+    """The square around the largest frontal face, rotated by any angle in the plane of the photo.
 
-    The detector is scikit-image's cascade of local binary patterns, whose training file comes inside that package
-    (extra "alignment"). It sees frontal faces of a tenth of the photo or more, and much else: it is shown the photo at
-    several angles, and a face is what it sees again and again in slightly turned, mirrored and blurred versions.
-    Raises InputError if it finds no face.
+    The detector is scikit-image's cascade of local binary patterns, whose training file is inside that package (extra
+    "alignment"). It finds frontal faces of a tenth of the photo or more, and many false positives. The photo is
+    therefore searched at several angles, and a face must be found repeatedly in slightly rotated, mirrored and blurred
+    versions. Raises InputError if it finds no face.
     """
     photo = opaque(photo).convert("RGB")
     for angles in _TILTS:
@@ -95,7 +95,7 @@ def detect_face(photo: Image.Image) -> Face:
 
 @typed
 def cut_face(photo: Image.Image, resolution: int, *, face: Face | None = None) -> Image.Image:
-    """The square around a face of a photo, turned upright, at resolution x resolution.
+    """The square around a face of a photo, rotated upright, at resolution x resolution.
 
     face: None = the largest, see `detect_face`. Raises InputError also for a face that is too small.
     """
@@ -107,7 +107,7 @@ def cut_face(photo: Image.Image, resolution: int, *, face: Face | None = None) -
 
 
 def fills(face: Face, photo: Image.Image) -> bool:
-    """Whether a square photo is cropped to this face already, as the data of the bundled models are."""
+    """Whether a square photo is already cropped to this face, like the data of the bundled models."""
     side = photo.width
     off = abs(face.left + (face.side - side) / 2), abs(face.top + (face.side - side) / 2)
     return photo.size == (side, side) and max(*off, abs(face.side - side)) < 0.15 * side and abs(face.angle) < 10

@@ -1,4 +1,4 @@
-"""What projection minimizes, and its schedules (Karras et al. 2020, "Analyzing and Improving...", appendix D)."""
+"""The loss of projection, and its schedules (Karras et al. 2020, "Analyzing and Improving...", appendix D)."""
 
 from collections.abc import Callable, Sequence
 from math import cos, pi
@@ -20,7 +20,7 @@ MIN_SIZE = 32
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
-    """Part of the full learning rate: up in a line over the first twentieth, down as a cosine over the last quarter."""
+    """Share of the full learning rate: linear warm-up in the first twentieth, cosine decay in the last quarter."""
     t = step / steps
     return min(1.0, t / 0.05) * (0.5 - 0.5 * cos(pi * min(1.0, (1 - t) / 0.25)))
 
@@ -34,7 +34,7 @@ def embed_images(img: Tensor, embed: Embed) -> Tensor:
     """Embed images [N, C, H, W] in [-1, 1], at every size of a pyramid: the squared distance is the mean over them.
 
     The sizes are that of the images, 256x256 at most, and its halves down to 32x32, as RGB (`images.as_rgb`).
-    A perceptual network is as wide as some pixels, so at one size alone it sees less of a face the larger the image.
+    A perceptual network has a fixed receptive field, so at one size it sees less of a face in a larger image.
     """
     img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
     parts = [embed(as_rgb(img))]
@@ -62,7 +62,7 @@ def principal_basis(w: Tensor) -> Tensor:
 
 
 def noise_regularization(maps: Sequence[Tensor]) -> Tensor:
-    """Keeps noise maps [N, 1, R, R] from carrying a picture: the squared correlation of neighbours, [N].
+    """Penalty that keeps noise maps [N, 1, R, R] from encoding the image: the squared correlation of neighbours, [N].
 
     Each map counts at its own size and, averaged over 2x2 pixels and doubled to keep its variance, at every smaller
     one down to 8x8; neighbours are those to the left and above, around the border.

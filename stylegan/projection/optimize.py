@@ -1,4 +1,4 @@
-"""Projection: the latents that a model makes a picture of, by optimization (Karras et al. 2020, appendix D)."""
+"""Projection: latents that reproduce a photo, by optimization (Karras et al. 2020, appendix D)."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Perceptual(Protocol):
-    """What measures how alike images look: an extractor with an embedding."""
+    """A perceptual distance: an extractor with an embedding."""
 
     name: str
 
@@ -37,7 +37,7 @@ class Perceptual(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """What became of N pictures."""
+    """The result of projecting N photos."""
 
     latents: Latents  # As `--latents` takes them, once they are saved.
     target: Tensor  # The pictures, [N, C, R, R] in [-1, 1].
@@ -51,7 +51,7 @@ class Projection:
 
     @property
     def is_far(self) -> list[bool]:
-        """Whether each picture is unlike all that the model makes: latents bend to it, but it is no such picture."""
+        """Whether each picture is unlike anything that the model makes, even if latents reproduce it."""
         return far(self.nearest, self.between)
 
 
@@ -82,39 +82,40 @@ def project(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Projection:
-    """Find latents that a model makes the given pictures of.
+    """Find latents from which a model reproduces the given pictures.
 
     pictures: PIL images, of which the largest centred square is taken, or float [N, C, R, R] in [-1, 1] of the model's
         resolution. `load_photo`, `align` and `to_square` make them of photos.
-    space: "w" = one w for all layers, "w+" = one for each layer: nearer to the picture, but edits and mixes less well.
+    space: "w" = one w for all layers, "w+" = one for each layer: closer to the picture, but edits and mixes less well.
     steps: of Adam.
     optimize_noise: also fit the noise maps, which take up fine detail; False = those stored in the model.
-    candidates: start each picture from the nearest of so many samples; 0 = from the average w.
+    candidates: start each picture from the nearest of this many samples; 0 = from the average w.
     seed: of the noise maps at the start, and of the noise on w at every step.
-    extractor: what measures the perceptual distance: a name or file for `load_extractor`, or an object with `embed`.
+    extractor: the network of the perceptual distance: a name or file for `load_extractor`, or an object with `embed`.
     learning_rate: at its highest, in deviations of the principal components of w, and of noise.
     pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the mean squared distance of w
         from its average (in deviations of each principal component), and of the regularization of noise maps, in the
-        loss; that of the perceptual distance is 1. The paper has the last one alone.
-    refine: steps of least squares on the pixels afterwards, in w and with the noise maps of the model. 8 of them find
-        the very w of an image that the model made; each takes 2 * w_dim images. A photo they bring nearer by its pixels
-        only.
+        loss; that of the perceptual distance is 1. The paper has only the last one.
+    refine: steps of least squares on the pixels afterwards, in w and with the noise maps of the model. 8 of them
+        recover the exact w of an image that the model made; each takes 2 * w_dim images. For a photo they only bring
+        the pixels closer.
     label: class of the pictures, for conditional models, by index or name: they start from its average w, and
-        candidates are of it; None = the average of all classes, and candidates of each in turn. What is found is w,
-        which has no class.
+        candidates are of it; None = the average of all classes, and candidates of each in turn. The resulting w has no
+        class.
     names: a short text for each picture; None = 0, 1, 2...
-    batch_size: pictures computed together, for memory; None = all.
-    checkpoint: a .safetensors file where the state is kept every 50 steps; if it is there, the projection goes on from
-        it, exactly. Delete it to start again.
+    batch_size: pictures per batch, to limit memory; None = all.
+    checkpoint: a .safetensors file for the state, saved every 50 steps; if it exists, the projection continues from it
+        exactly. Delete it to start again.
     progress: show a bar; None = on a terminal.
 
-    A picture has the same result whatever else is in the batch, up to rounding. The loss is the perceptual distance,
+    The result of a picture does not depend on the rest of the batch, up to rounding. The loss is the perceptual
+    distance,
     the mean over the model's size (256x256 at most) and its halves down to 32x32, plus the weighted other terms. w is
     optimized in coordinates along its principal components, each in its own deviations, and explored with noise in the
     first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
-    Logs a warning for pictures that are unlike all that the model makes, such as photos that are not cropped like its
-    data: they lead to latents that are no faces, however small the distance. `Projection.is_far` tells them.
-    Raises InputError for pictures, settings or a checkpoint that do not fit.
+    Logs a warning for pictures that are unlike anything that the model makes, such as photos not cropped like its data:
+    their latents are unusual even if the distance is small. `Projection.is_far` marks them. Raises InputError for
+    pictures, settings or a checkpoint that do not match.
     """
     if not isinstance(G, Generator):
         raise InputError(f"G must be a Generator, got {shown(G)}")

@@ -1,4 +1,4 @@
-"""A photo as a model wants it: upright, RGB, square, of the model's size."""
+"""Photos prepared for a model: upright, RGB, square, of the model's size."""
 
 import os
 import warnings
@@ -16,11 +16,11 @@ MAX_ENLARGEMENT = 4
 
 @typed
 def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Image:
-    """Read a picture: turned as its EXIF says, 8-bit RGB, transparency laid over white; of animations the first frame.
+    """Read a photo: rotated by EXIF, 8-bit RGB, composited over white; the first frame of an animation.
 
     channels: 4 = RGBA, for models with alpha; see `pictures.decode`.
 
-    Warns of 16-bit pictures that seem to use fewer bits. Raises InputError if it is not there or no picture.
+    Warns of 16-bit images that seem to use fewer bits. Raises InputError if the file is missing or not an image.
     """
     path = as_path(path)
     if path.exists() and not path.is_file():  # A pipe would be waited for; /dev/zero has no end.

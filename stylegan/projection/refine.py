@@ -1,4 +1,4 @@
-"""Least squares on the pixels: where a picture is an image of the model, it leads to the w that made it."""
+"""Least squares on the pixels: for an image of the model, it recovers the w that made it."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ _PIXELS = 2**14
 
 @torch.no_grad()
 def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
-    """One step of Gauss and Newton, damped as by Levenberg and Marquardt: coordinates with which pixels differ less.
+    """One Gauss-Newton step with Levenberg-Marquardt damping: coordinates with a smaller pixel difference.
 
     render: from coordinates [N, D] to images [N, C, R, R]; u: [D], the coordinates so far, in deviations each; target:
     [C, R, R]. The derivatives by all coordinates are differences of 2 D images. Of several dampings, each a pull of

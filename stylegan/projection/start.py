@@ -1,4 +1,4 @@
-"""Where a projection starts: at the average w, or at the sample that looks most like the picture."""
+"""Start of a projection: the average w, or the sample most similar to the picture."""
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ def compare_with_samples(
     truncation_psi: float = 0.7,
     label: int | str | None = None,
 ) -> tuple[Tensor, float]:
-    """How far pictures are from what a model makes: whether it can know them, before anything is optimized.
+    """How far pictures are from a model's images, before anything is optimized.
 
     target: [N, D], the embeddings of the pictures. Returns the perceptual distance of each to the nearest of so many
     samples, [N], and the median distance of two samples. label: their class; None = all in turn.

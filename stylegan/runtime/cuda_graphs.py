@@ -1,4 +1,4 @@
-"""Work on a GPU that comes again is captured as a CUDA graph and launched as one: image calls and training steps.
+"""Repeated work on a GPU is captured as a CUDA graph and launched at once: image calls and training steps.
 
 Launching hundreds of kernels one by one can take longer than the work in them.
 """
@@ -77,7 +77,7 @@ class CudaCapture:
 
 
 class GraphCache(Generic[T]):
-    """Graphs by what they do. Work that comes for the first time runs as it is, since much is never repeated.
+    """Graphs by their work. Work runs without a graph the first time, since much is never repeated.
 
     what: the work's name, for the warning if a capture fails; nothing is captured after that. wait: until the device
     has done all that was begun, since a graph in use may not be let go.

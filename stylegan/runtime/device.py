@@ -1,4 +1,4 @@
-"""Devices and types by name."""
+"""Devices and data types by name."""
 
 import contextlib
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def new_weight(*shape: int) -> torch.Tensor:
 
 @contextlib.contextmanager
 def without_memory() -> Iterator[None]:
-    """Until the end of the block, the weights of new networks are on the meta device: they have shapes alone."""
+    """Inside the block, the weights of new networks are on the meta device: they have only shapes."""
     token = _weights_device.set("meta")
     try:
         yield
@@ -42,7 +42,7 @@ WITHOUT_FLOAT64 = {"mps"}
 
 
 def to_float64(x: torch.Tensor) -> torch.Tensor:
-    """In float64, and on the CPU where the device has no such type."""
+    """Convert to float64, on the CPU if the device has no such type."""
     return (x.cpu() if x.device.type in WITHOUT_FLOAT64 else x).double()
 
 

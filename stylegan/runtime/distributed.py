@@ -1,7 +1,8 @@
-"""Many processes, one training: who computes which samples, and the averages over all of them.
+"""Distributed training: which process computes which samples, and averages over all processes.
 
 Every process holds all networks. A step has one global batch whatever their number: each process takes whole groups
-of the minibatch standard deviation, and gradients are averaged, so that a step is that of one process but for rounding.
+of the minibatch standard deviation, and gradients are averaged, so that a step equals that of one process up to
+rounding.
 """
 
 import importlib

@@ -1,8 +1,8 @@
-"""A child that was forked can compute: on one thread, and whatever locks the parent's other threads held.
+"""Forked processes can compute: on one thread, with any locks of the parent's other threads released.
 
-Of a forked process only one thread goes on. The pool of torch's threads (OpenMP) is one of those that are gone, and an
-operation that wants it waits for them for ever, in torch itself as well as in the compiled kernels. One thread needs no
-pool. Children that are spawned have pools of their own.
+In a forked process only one thread survives. Torch's thread pool (OpenMP) is gone, and operations that need it would
+wait forever, both in torch and in the C kernels. One thread needs no
+pool. Spawned processes have their own pools.
 """
 
 import logging
@@ -15,7 +15,7 @@ import torch
 
 
 class ForkLock:
-    """A lock that is free in a forked child, whoever held it."""
+    """A lock that is free in a forked child, even if the parent held it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""Memory: how much is free, of a GPU or of this machine and the containers around this process; what is kept of it."""
+"""Memory: how much is free on a GPU, or in this machine and its containers; keeping freed memory."""
 
 import ctypes
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ def free_host_memory(root: Path = Path("/")) -> int | None:
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, for what it allocates next (glibc; elsewhere nothing happens).
+    """Let this process keep freed memory for its next allocations (glibc only).
 
-    Large tensors are given back to the system otherwise, and every new one is mapped and cleared page by page: on a CPU
-    that was a quarter of the time of a training step, and a fifth of that of VGG's features.
+    Otherwise large tensors are returned to the system, and every new one is mapped and cleared page by page: on a CPU
+    that took a quarter of the time of a training step, and a fifth of that of VGG's features.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt

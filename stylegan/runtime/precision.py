@@ -1,10 +1,10 @@
-"""float32 means float32: on GPUs too, whatever torch's switch for cuDNN's convolutions says, and under autocast.
+"""float32 means float32, also on GPUs, with any setting of torch's TF32 switch, and under autocast.
 
-torch lets cuDNN round the factors of float32 convolutions to TF32, 10 bits, unless it is told otherwise. An image
-would then differ from the CPU's by a thousand times the rounding of float32. Those who want tensor cores ask for
-dtype "float16" or "bfloat16", whose statistics stay float32.
+By default, torch lets cuDNN round the inputs of float32 convolutions to TF32, 10 bits. An image
+would then differ from the CPU's by a thousand times the rounding of float32. To use tensor cores, choose dtype
+"float16" or "bfloat16", whose statistics stay float32.
 
-What autocast would do to an image is 40 of 255 levels in bfloat16: images are made in the types that a network has.
+In bfloat16, autocast would change an image by 40 of 255 levels, so networks compute in their own types.
 """
 
 import contextlib

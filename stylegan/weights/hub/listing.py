@@ -71,7 +71,7 @@ def _names(source: Source, access: Access) -> Iterator[str]:
         page, following = _get(str(url), headers, asked)
         entries = parse_json(page, where=f"{asked}: the list of its files", error=DownloadError, limits=_PAGE)
         if not has_type(entries, list[dict[str, Any]]):
-            raise DownloadError(f"{asked}: the answer is no list of files; expected a model hub")
+            raise DownloadError(f"{asked}: the answer is not a list of files; expected a model hub")
         yield from (entry["path"] for entry in entries if isinstance(entry.get("path"), str))
         if not following:
             return
