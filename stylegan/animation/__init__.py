@@ -9,7 +9,18 @@ May import: errors, runtime, images, latents, generator.
 """
 
 from .frames import Animation, interpolate
+from .music import Music, listen
 from .video import save_video
 from .walks import Walk, mix_walks, seed_walk, ws_walk
 
-__all__ = ["Animation", "Walk", "interpolate", "mix_walks", "save_video", "seed_walk", "ws_walk"]
+__all__ = [
+    "Animation",
+    "Music",
+    "Walk",
+    "interpolate",
+    "listen",
+    "mix_walks",
+    "save_video",
+    "seed_walk",
+    "ws_walk",
+]

@@ -20,6 +20,7 @@ from ..latents.styles import check_cutoff, check_psi
 from ..runtime.batching import check_batch_size
 from ..runtime.checks import check_integer, check_integers, typed
 from ..runtime.choices import Easing, NoiseKind, NoiseMode, Space
+from .music import Music, dance
 from .noise import NoisePath, noise_loop
 from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
@@ -118,6 +119,7 @@ def interpolate(
     noise: NoiseKind = "const",
     noise_seed: int = 0,
     noise_turns: int = 1,
+    music: Music | None = None,
     labels: Labels = None,
     columns: int | None = None,
     size: int | None = None,
@@ -135,6 +137,8 @@ def interpolate(
     breathe_to: psi swings from truncation_psi to this value and back, `breaths` times; None = it stays.
     noise: "const" = the model's own maps in all frames; "smooth" = maps that change gently in a loop, `noise_turns`
         times around, see `noise.noise_loop`; "none" = no noise.
+    music: a song from `animation.listen`, as long as the animation: walks move faster where it is louder, and their fine
+        layers advance at each onset; None = they follow `easing` alone.
     size: width of each image in pixels; None = the model's, at least 256; see `images.display_size`.
     batch_size: images per batch; None = by resolution. It changes memory and time, not the images.
 
@@ -147,8 +151,11 @@ def interpolate(
     if base_seeds is not None and layers is None:
         raise InputError("base_seeds are for the layers that do not walk: give layers, such as 'coarse'")
 
+    def in_time(walk: Walk, n: int) -> Walk:
+        return walk if music is None or n == 1 else dance(G, walk, music, stops=n - (not loop), loop=loop)
+
     def through(some: list[int]) -> Walk:
-        return seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels)
+        return in_time(seed_walk(G, some, space=space, loop=loop, easing=easing, labels=labels), len(some))
 
     if columns is not None:
         check_integer(columns, what="columns", low=1, high=1000)
@@ -157,7 +164,7 @@ def interpolate(
     several = [] if seeds is None else _seed_lists(seeds)
     if ws is not None:
         G.synthesis.check_ws(ws)
-        walks = [ws_walk(ws, loop=loop, easing=easing)]
+        walks = [in_time(ws_walk(ws, loop=loop, easing=easing), len(ws))]
     else:
         walks = [through(some) for some in several]
     if layers is not None:
@@ -174,6 +181,8 @@ def interpolate(
     settings |= {"noise": noise, "columns": columns, "size": size}
     if breathe_to is not None:
         settings |= {"breathe_to": breathe_to, "breaths": breaths}
+    if music is not None:
+        settings |= {"music": music.path.name}
     if noise == "smooth":
         settings |= {"noise_seed": noise_seed, "noise_turns": noise_turns}
     return Animation(

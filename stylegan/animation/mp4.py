@@ -1,32 +1,25 @@
 """MP4 with H.264, which plays everywhere, through PyAV: an extra, `pip install "stylegan[video]"`."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
+from .audio import Soundtrack
 
 _BT709 = 1  # Number of the colours of HD video, in each of the tables of H.264.
 # Constant quality, from 0 = lossless to 51: 18 is hard to tell from the frames.
 CRF = 18
 
 
-def require_av() -> None:
-    """Raise InputError if PyAV is not installed."""
-    try:
-        import av  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f'MP4 needs PyAV ({error}): pip install "stylegan[video]", or write .gif or .webp, which need nothing more'
-        ) from error
-
-
 class MP4Writer:
     """H.264 with 4:2:0 colours, those of HD video, and the index in front, for players of all kinds."""
 
-    def __init__(self, file: BinaryIO, size: tuple[int, int], fps: Fraction, comment: str):
+    def __init__(
+        self, file: BinaryIO, size: tuple[int, int], fps: Fraction, comment: str, *, audio: Path | None = None
+    ):
         import av
 
         self._container: Any = av.open(file, mode="w", format="mp4", options={"movflags": "+faststart"})
@@ -36,6 +29,8 @@ class MP4Writer:
         self._stream.pix_fmt = "yuv420p"
         context = self._stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
+        self._fps, self._frames = fps, 0
+        self._soundtrack = None if audio is None else Soundtrack(audio, self._container)
 
     def add(self, image: Image.Image) -> None:
         """Encode one frame; it is written when the encoder has seen those after it."""
@@ -46,8 +41,13 @@ class MP4Writer:
         even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = VideoFrame.from_ndarray(even, format="rgb24")
         self._container.mux(self._stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+        self._frames += 1
+        if self._soundtrack:
+            self._soundtrack.add_until(float(self._frames / self._fps))
 
     def close(self) -> None:
-        """Write the frames that the encoder still holds, and the index."""
+        """Write what the encoders still hold, and the index."""
         self._container.mux(self._stream.encode(None))
+        if self._soundtrack:
+            self._soundtrack.close()
         self._container.close()

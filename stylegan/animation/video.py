@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from operator import length_hint
 from pathlib import Path
@@ -19,7 +20,8 @@ from ..images.decoding import MODES
 from ..runtime.atomic_files import new_file
 from ..runtime.checks import typed
 from .gif import GIFWriter
-from .mp4 import MP4Writer, require_av
+from .mp4 import MP4Writer
+from .pyav import require_av
 from .webp import WebPWriter
 
 Frame = Image.Image | np.ndarray
@@ -45,7 +47,12 @@ WRITERS: dict[str, Callable[[BinaryIO, tuple[int, int], Fraction, str], Writer]]
 
 @typed
 def save_video(
-    frames: Iterable[Frame], path: str | os.PathLike[str], *, fps: float = 30.0, progress: bool | None = None
+    frames: Iterable[Frame],
+    path: str | os.PathLike[str],
+    *,
+    fps: float = 30.0,
+    audio: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
 ) -> None:
     """Write frames to a file, complete or not at all, with only a few of them in memory.
 
@@ -55,12 +62,13 @@ def save_video(
     path: .mp4 (H.264, `pip install "stylegan[video]"`), .gif (256 colours a frame, at most 50 frames a second) or
         .webp. GIF and WebP loop forever. MP4 needs even sizes: an odd edge is repeated once.
     fps: frames per second.
+    audio: a file whose sound the video gets (AAC, stereo), cut at its end; None = a silent video. Only for .mp4.
     progress: show a bar; None = on a terminal.
 
     Raises InputError for no frames, frames of different sizes, or a format that is unknown or not installed.
     """
     path = Path(path)
-    rate = check_video(path, fps)
+    rate = check_video(path, fps, has_sound=audio is not None)
     images = map(_as_image, frames)
     first = next(images, None)
     if first is None:
@@ -70,7 +78,8 @@ def save_video(
     settings = {key: value for key, value in first.info.items() if isinstance(value, str)}
     hidden = None if progress is None else not progress
     with new_file(path) as file:
-        writer = WRITERS[path.suffix.lower()](file, first.size, rate, json.dumps(settings))
+        make = WRITERS[path.suffix.lower()] if audio is None else partial(MP4Writer, audio=Path(audio))
+        writer = make(file, first.size, rate, json.dumps(settings))
         for image in tqdm(chain([first], images), total=length_hint(frames) or None, unit="frame", disable=hidden):
             if image.size != first.size:
                 raise InputError(f"frames of a video must have one size, got {first.size} and {image.size}")
@@ -78,17 +87,19 @@ def save_video(
         writer.close()
 
 
-def check_video(path: Path, fps: float) -> Fraction:
+def check_video(path: Path, fps: float, *, has_sound: bool = False) -> Fraction:
     """The exact rate; raises InputError, before any frame is made, if the file could not be written."""
     suffix = path.suffix.lower()
     if suffix not in WRITERS:
         raise InputError(f"{path}: unknown kind of video {suffix!r}; use {', '.join(WRITERS)}")
+    if has_sound and suffix != ".mp4":
+        raise InputError(f"{path}: {suffix} has no sound; write an .mp4 file")
     if not 0 < fps <= 240:
         raise InputError(f"fps must be above 0 and at most 240, got {fps}")
     if suffix == ".gif" and fps > 50:
         raise InputError(f"GIF shows 50 frames a second at most, got fps {fps}; use .webp or .mp4")
     if suffix == ".mp4":
-        require_av()
+        require_av("MP4")
     return Fraction(fps).limit_denominator(1001)
 
 

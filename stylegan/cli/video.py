@@ -12,7 +12,6 @@ from stylegan.cli.options import (
     ModelOptions,
     latents_option,
     model_options,
-    output_option,
     size_option,
     truncation_cutoff_option,
     truncation_psi_option,
@@ -40,7 +39,13 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[Comma
     help="Seeds to walk through, such as 1,5,9; repeat the option for a grid of walks.",
 )
 @latents_option("--latents", help="Walk through the faces of a file from `stylegan project` instead of seeds.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=12.0, show_default=True)
+@click.option(
+    "--audio",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="SONG",
+    help="Move in time with a song (.mp3, .wav...), which becomes the sound of the .mp4. Needs the extra `video`.",
+)
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Length.  [default: 12, or the song's]")
 @click.option("--fps", type=float, default=30.0, show_default=True, help="Frames per second.")
 @_choice("--space", Space, "w", "Straight lines in w, or great circles in z.")
 @_choice("--easing", Easing, "smooth", "Slower near each seed, equal times between seeds, or constant speed.")
@@ -60,12 +65,18 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[Comma
 )
 @click.option("--columns", type=click.IntRange(min=1), help="Walks per row of the grid.  [default: nearly square]")
 @size_option()
-@output_option("video.webp", "A .webp, .gif or .mp4 file; MP4 needs PyAV, the extra `video`.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A .webp, .gif or .mp4 file; MP4 needs PyAV, the extra `video`.  [default: video.webp, or .mp4 with --audio]",
+)
 @model_options
 def video(
     seeds: tuple[SeedRanges, ...],
     latents: Path | None,
-    seconds: float,
+    audio: Path | None,
+    seconds: float | None,
     fps: float,
     space: Space,
     easing: Easing,
@@ -81,7 +92,7 @@ def video(
     noise_turns: int,
     columns: int | None,
     size: int | None,
-    out: Path,
+    out: Path | None,
     options: ModelOptions,
 ) -> None:
     """Write a video that walks from seed to seed in a loop.
@@ -92,6 +103,7 @@ def video(
       stylegan video --seeds 1,5,9 --seeds 2,6,8 --noise smooth --out two.webp
       stylegan video --seeds 3-6 --layers fine --base-seeds 8 --seconds 6 --fps 20 --out colours.gif
       stylegan video --latents run/latents.safetensors --out friends.webp
+      stylegan video --audio song.mp3 --seeds 1,5,9,14 --out song.mp4
       stylegan video --seeds 4 --truncation-psi 1 --breathe-to -1 --out breathe.webp
       stylegan video --model animals.safetensors --seeds 4,4,4 --label cat,dog,fox --out classes.webp
     """
@@ -99,9 +111,15 @@ def video(
     from stylegan.animation.video import check_video
     from stylegan.runtime.checks import check_number
 
-    check_video(out, fps)
-    check_number(seconds, what="--seconds", low=0, high=86_400)  # A day.
+    if out is None:
+        out = Path("video.webp" if audio is None else "video.mp4")
+    check_video(out, fps, has_sound=audio is not None)
+    if seconds is not None:
+        check_number(seconds, what="--seconds", low=0, high=86_400)  # A day.
     check_writable(out)
+    music = None if audio is None else animation.listen(audio, seconds=seconds)
+    if seconds is None:
+        seconds = 12.0 if music is None else music.seconds
     G = options.load()
     ws = None if latents is None else load_latents(G, latents, label=options.label).ws
     if truncation_psi is None:
@@ -123,6 +141,7 @@ def video(
         noise=noise,
         noise_seed=noise_seed,
         noise_turns=noise_turns,
+        music=music,
         labels=options.label,
         columns=columns,
         size=size,
@@ -131,6 +150,6 @@ def video(
     frames.settings |= {"command": "video", "fps": fps}
     if latents is not None:
         frames.settings |= latents_settings(latents)
-    animation.save_video(frames, out, fps=fps)
+    animation.save_video(frames, out, fps=fps, audio=audio)
     over = ", composited over white" if G.img_channels in (2, 4) else ""
     click.echo(f"wrote {len(frames)} frames{over}, {len(frames) / fps:g} s, to {out.resolve()}")

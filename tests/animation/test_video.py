@@ -227,7 +227,7 @@ def test_what_is_no_video_is_an_error_and_leaves_nothing(
 def test_without_pyav_the_error_comes_before_the_first_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     frames = shades(2)
-    with pytest.raises(InputError, match=r'pip install "stylegan\[video\]".*\.gif or \.webp'):
+    with pytest.raises(InputError, match=r'pip install "stylegan\[video\]".*\.gif and \.webp'):
         save_video(frames, tmp_path / "a.mp4")
     assert len(list(frames)) == 2
 
