@@ -137,8 +137,8 @@ def interpolate(
     breathe_to: psi swings from truncation_psi to this value and back, `breaths` times; None = it stays.
     noise: "const" = the model's own maps in all frames; "smooth" = maps that change gently in a loop, `noise_turns`
         times around, see `noise.noise_loop`; "none" = no noise.
-    music: a song from `animation.listen`, as long as the animation: walks move faster where it is louder, and their fine
-        layers advance at each onset; None = they follow `easing` alone.
+    music: a song from `animation.listen`, as long as the animation: walks move faster where it is louder, and their
+        fine layers advance at each onset; None = they follow `easing` alone.
     size: width of each image in pixels; None = the model's, at least 256; see `images.display_size`.
     batch_size: images per batch; None = by resolution. It changes memory and time, not the images.
 
