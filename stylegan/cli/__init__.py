@@ -24,6 +24,7 @@ from stylegan.cli.list import list_models
 from stylegan.cli.mix import mix
 from stylegan.cli.project import project
 from stylegan.cli.publish import publish
+from stylegan.cli.remake import remake
 from stylegan.cli.sample import sample
 from stylegan.cli.table import table
 from stylegan.cli.train import train
@@ -48,6 +49,7 @@ for command in (
     mix,
     truncate,
     figure,
+    remake,
     video,
     demo,
     edit,

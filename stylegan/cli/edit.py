@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, is_default
 from stylegan.cli.options import (
     ModelOptions,
@@ -110,7 +111,7 @@ def edit(
         padding=2,
     )
     settings = faces.settings | {"faces": faces.names, "directions": list(names), "strengths": strengths}
-    settings |= {"layers": layers, "directions_file": file, "command": "edit"}
+    settings |= {"layers": layers, "directions_file": file and file.name, **recorded()}
     settings = {key: value for key, value in settings.items() if value is not None}
     images.save(images.remember(strip, settings), out)
     click.echo(f"wrote {len(rows)} x {count} images to {out.resolve()}")

@@ -80,4 +80,4 @@ def latents_settings(path: Path) -> dict[str, object]:
     """What pictures made from a file of latents store about it."""
     from stylegan.weights.hub.cache import sha256_of
 
-    return {"latents": path, "latents_sha256": sha256_of(path)}
+    return {"latents": path.name, "latents_sha256": sha256_of(path)}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stylegan.cli.arguments import recorded
 from stylegan.cli.options import (
     CommandT,
     ModelOptions,
@@ -85,7 +86,7 @@ def _figure(
                 out, columns=1, rows=images_wanted, tile=8
             )  # A lower bound; the figure determines its layout.
             picture = draw(G, labels=options.label, batch_size=options.batch_size, **settings)
-            images.save(picture, out)
+            images.save(images.remember(picture, recorded()), out)
             click.echo(f"wrote {picture.width}x{picture.height} pixels to {out.resolve()}")
 
         return draw

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, latents_settings
 from stylegan.cli.options import (
     ModelOptions,
@@ -88,7 +89,7 @@ def mix(
         ],
         padding=max(2, G.img_resolution // 32),
     )
-    settings = b.settings | {"rows": b.names, "columns": a.names, "layers": layers, "command": "mix"}
+    settings = b.settings | {"rows": b.names, "columns": a.names, "layers": layers} | recorded()
     settings.pop("seeds", None)  # Names tell them apart.
     if column_latents is not None:
         settings |= {f"column_{key}": value for key, value in latents_settings(column_latents).items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stylegan.cli.faces import latents_settings
 from stylegan.cli.options import ModelOptions, model_options
 from stylegan.errors import InputError
 from stylegan.runtime.atomic_files import write_atomically
@@ -141,9 +142,11 @@ def project(
 
     result.latents.save(out / "latents.safetensors")
     made = images.to_pil(result.img)
+    kept = settings_of(G, result) | latents_settings(out / "latents.safetensors")
+    kept["noise_mode"] = "const" if result.latents.noise is None else "given"
     for name, picture, image in zip(names, pictures, made, strict=True):
         images.save(picture, out / f"{name}-target.png")
-        images.save(images.remember(image, settings_of(G, result) | {"projection of": name}), out / f"{name}.png")
+        images.save(images.remember(image, kept | {"name": name}), out / f"{name}.png")
     images.save(images.remember(way(result, names), settings_of(G, result)), out / "way.png")
     facts = result.latents.facts | {"names": names, "model": G.name, "seconds": round(seconds, 1)}
     write_atomically(out / "results.json", (json.dumps(facts, indent=2) + "\n").encode())

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces
 from stylegan.cli.options import (
     ModelOptions,
@@ -65,7 +66,7 @@ def truncate(
         row_headings=faces.names,
         padding=2,
     )
-    settings = faces.settings | {"faces": faces.names, "truncation_psi": truncation_psi, "command": "truncate"}
+    settings = faces.settings | {"faces": faces.names, "truncation_psi": truncation_psi} | recorded()
     if truncation_cutoff is not None:
         settings["truncation_cutoff"] = truncation_cutoff
     images.save(images.remember(grid, settings), out)

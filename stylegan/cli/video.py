@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import click
 
+from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import latents_settings, load_latents
 from stylegan.cli.options import (
     CommandT,
@@ -147,7 +148,7 @@ def video(
         size=size,
         batch_size=options.batch_size,
     )
-    frames.settings |= {"command": "video", "fps": fps}
+    frames.settings |= {"fps": fps, **recorded()}
     if latents is not None:
         frames.settings |= latents_settings(latents)
     animation.save_video(frames, out, fps=fps, audio=audio)

@@ -1,0 +1,68 @@
+"""How the command that runs was called, as its pictures keep it and `stylegan remake` calls it again."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from stylegan.cli.faces import is_default
+from stylegan.cli.types import LayersType, SeedsType
+from stylegan.latents.ranges import SeedRanges
+
+
+def recorded() -> dict[str, object]:
+    """The command, all of its options but --out, and the sha256 of its files, which are called by their names alone."""
+    from stylegan.weights.hub.cache import sha256_of
+
+    context = click.get_current_context()
+    values = [(option, context.params[str(option.name)]) for option in context.command.params]
+    given = [(option, value) for option, value in values if value is not None and "--out" not in option.opts]
+    files = {value.name: sha256_of(value) for _, value in given if isinstance(value, Path)}
+    if files:  # Which may stand in the place of seeds or names that were not given.
+        given = [(option, value) for option, value in given if not _is_replaceable(option)]
+    arguments = [argument for option, value in given for argument in _written(option, value)]
+    known: dict[str, object] = {"command": _command(context), "arguments": json.dumps(arguments)}
+    return known | ({"files": json.dumps(files)} if files else {})
+
+
+def _is_replaceable(option: click.Parameter) -> bool:
+    """Whether an option names seeds or directions, by default."""
+    names_inputs = isinstance(option.type, SeedsType) or "--direction" in option.opts
+    return names_inputs and is_default(str(option.name))
+
+
+def _command(context: click.Context) -> str:
+    """The words of a command below `stylegan`: "mix", "figure noise"."""
+    words = []
+    while context.parent is not None:
+        words.append(str(context.info_name))
+        context = context.parent
+    return " ".join(reversed(words))
+
+
+def _written(option: click.Parameter, value: Any) -> Iterator[str]:
+    """An option as it could be typed; an equals sign, as a number below zero looks like an option."""
+    name = max(option.opts, key=len)
+    if isinstance(value, bool):
+        yield name if value else max(option.secondary_opts, key=len)
+        return
+    values = value if option.multiple else [value]
+    # One layer alone would be a crossover.
+    end = "," if isinstance(option.type, LayersType) and isinstance(value, list) and len(value) == 1 else ""
+    for one in values:
+        yield f"{name}={_text(one)}{end}"
+
+
+def _text(value: Any) -> str:
+    from stylegan.images.settings import setting_text
+
+    if isinstance(value, SeedRanges | slice):
+        return setting_text(value)
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    # Whoever gets the picture need not know the folders of this computer.
+    is_file = isinstance(value, Path) or (isinstance(value, str) and os.path.exists(value))
+    return os.path.basename(os.path.abspath(value)) if is_file else str(value)
