@@ -12,7 +12,7 @@ import click
 
 from stylegan.discriminator import Discriminator
 from stylegan.training import TrainingConfig
-from stylegan.training.start import read_source
+from stylegan.training.source import read_source
 from stylegan.weights.loading import Loaded, build_network
 
 KEPT = ("license", "license_url", "attribution", "dataset", "kimg")

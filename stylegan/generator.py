@@ -92,8 +92,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     @path.setter
     def path(self, path: RenderPath) -> None:
         path = fast.check_path(path)
-        if self.synthesis.renderer is None:
-            self.synthesis.renderer = self.new_renderer()
+        self.synthesis.renderer = self.synthesis.renderer or self.new_renderer()
         self.synthesis.renderer.path = path
 
     def new_renderer(self) -> "fast.Renderer":
@@ -182,8 +181,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """All steps at once: z [N, z_dim] -> img [N, C, H, W]. The arguments are those of the steps."""
-        ws = self.broadcast(self.mapping(z, labels))
-        ws = self.truncate(ws, truncation_psi, truncation_cutoff)
+        ws = self.truncate(self.broadcast(self.mapping(z, labels)), truncation_psi, truncation_cutoff)
         return self.synthesis(ws, noise_mode=noise_mode, noise=noise, generator=generator)
 
     # Pictures.

@@ -152,6 +152,13 @@ def test_a_room_imports_what_it_says(room: str) -> None:
     assert set().union(*imported) - {room} <= set(re.split(r",\s+", found[1]))
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_file_above_300_lines_says_why(path: Path) -> None:
+    text = path.read_text()
+    opening = " ".join((ast.get_docstring(ast.parse(text)) or "").split())
+    assert text.count("\n") <= 300 or re.search(r"Above 300 lines, as .+\.", opening)
+
+
 def test_the_source_never_unpickles_or_evaluates() -> None:
     forbidden_calls = {"eval", "exec", "compile", "__import__"}
     forbidden_attributes = {

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 if TYPE_CHECKING:  # Training is not loaded for the other commands.
-    from stylegan.data.prepare import LabelOrigin, Report, Split
+    from stylegan.data.prepare import Report
+    from stylegan.data.selection import LabelOrigin, Split
     from stylegan.images.decoding import Crop, Fit, OutputFormat
 
 

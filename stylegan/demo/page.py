@@ -1,4 +1,7 @@
-"""The layout of the demo: one picture, and three ways to make it. This module alone needs Gradio to be imported."""
+"""The layout of the demo: one picture, and three ways to make it. This module alone needs Gradio to be imported.
+
+Above 300 lines, as the events of a page and the controls that they change are read together.
+"""
 
 import asyncio
 import logging

@@ -42,6 +42,11 @@ def read_tensors(path: str | os.PathLike[str], *, error: Error) -> tuple[dict[st
 
 def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """The bytes of a file: the same for the same tensors and metadata. tensors: on the CPU, contiguous."""
+    return b"".join(_parts(tensors, metadata))
+
+
+def _parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple[bytes | memoryview, ...]:
+    """The bytes of a file, one part after the other; those of the tensors are not copied once more."""
     data = safetensors.torch.save(dict(tensors), dict(metadata))
     length = int.from_bytes(data[:8], "little")
     # safetensors writes the entries of a header in any order.
@@ -49,13 +54,13 @@ def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -
     header["__metadata__"] = dict(sorted(metadata.items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    return b"".join((len(text).to_bytes(8, "little"), text, memoryview(data)[8 + length :]))
+    return len(text).to_bytes(8, "little"), text, memoryview(data)[8 + length :]
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Write a file, whole or not at all. tensors: on the CPU, contiguous."""
     with new_file(path) as file:
-        file.write(encode_tensors(tensors, metadata))
+        file.writelines(_parts(tensors, metadata))
 
 
 def save_tensors(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.device import FLOAT32_CPU
+from .matrices import along_greys, around_greys, brightening, moving, product, rotation, scaling, turning
 
 AugmentName = Literal["none", "diffaugment", "ada"]
 
@@ -131,15 +132,15 @@ class Ada(_Draws):
         x2, y2 = moved(normal(0.125), normal(0.125))
 
         # From the result back to the image: the inverses, that of the first change outermost.
-        geometry = _product(
-            _scaling(mirror, torch.ones(n, **FLOAT32_CPU)),
-            _turning(-turns),
-            _moving(-x, -y),
-            _scaling(1 / zoom, 1 / zoom),
-            _rotation(-angle),
-            _scaling(1 / stretch, stretch),
-            _rotation(-angle2),
-            _moving(-x2, -y2),
+        geometry = product(
+            scaling(mirror, torch.ones(n, **FLOAT32_CPU)),
+            turning(-turns),
+            moving(-x, -y),
+            scaling(1 / zoom, 1 / zoom),
+            rotation(-angle),
+            scaling(1 / stretch, stretch),
+            rotation(-angle2),
+            moving(-x2, -y2),
         )
 
         # Colour, along and around the axis of greys.
@@ -148,12 +149,12 @@ class Ada(_Draws):
         luma = chosen(uniform(0, 2).floor(), 0)
         hue = chosen(uniform(-math.pi, math.pi), 0)
         saturation = chosen(2 ** normal(1), 1)
-        colour = _product(
-            _along_greys(torch.ones(n, **FLOAT32_CPU), saturation),
-            _around_greys(hue),
-            _along_greys(1 - 2 * luma, torch.ones(n, **FLOAT32_CPU)),
-            _along_greys(contrast, contrast),
-            _brightening(brightness),
+        colour = product(
+            along_greys(torch.ones(n, **FLOAT32_CPU), saturation),
+            around_greys(hue),
+            along_greys(1 - 2 * luma, torch.ones(n, **FLOAT32_CPU)),
+            along_greys(contrast, contrast),
+            brightening(brightness),
         )
         return cls(geometry, colour)
 
@@ -232,9 +233,6 @@ def _outer(marks: Tensor) -> Tensor:
     return marks[:, 1, :, None] & marks[:, 0, None, :]
 
 
-# Sampling.
-
-
 def _taps(position: Tensor, size: int) -> tuple[list[Tensor], list[Tensor]]:
     """The four pixels around each position along an axis, and their weights."""
     first = position.floor()
@@ -247,65 +245,3 @@ def _taps(position: Tensor, size: int) -> tuple[list[Tensor], list[Tensor]]:
     ]
     pixels = [(first.long() + offset) % (2 * size) for offset in (-1, 0, 1, 2)]
     return [torch.minimum(i, 2 * size - 1 - i) for i in pixels], weights
-
-
-# Matrices in the plane, [N, 3, 3], and of colours, [N, 4, 4].
-
-
-def _product(*matrices: Tensor) -> Tensor:
-    result = matrices[0]
-    for matrix in matrices[1:]:
-        result = result @ matrix
-    return result
-
-
-def _matrix(rows: Sequence[Sequence[Tensor | float]], n: int) -> Tensor:
-    return torch.stack(
-        [torch.stack([torch.as_tensor(v, **FLOAT32_CPU).float().expand(n) for v in row], dim=-1) for row in rows], 1
-    )
-
-
-def _scaling(x: Tensor, y: Tensor) -> Tensor:
-    return _matrix([[x, 0, 0], [0, y, 0], [0, 0, 1]], len(x))
-
-
-def _moving(x: Tensor, y: Tensor) -> Tensor:
-    return _matrix([[1, 0, x], [0, 1, y], [0, 0, 1]], len(x))
-
-
-def _rotation(angle: Tensor) -> Tensor:
-    cos, sin = angle.cos(), angle.sin()
-    return _matrix([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], len(angle))
-
-
-def _turning(quarters: Tensor) -> Tensor:
-    """Rotation by multiples of 90 degrees, without rounding errors."""
-    cos, sin = (torch.tensor(v, **FLOAT32_CPU)[quarters.long() % 4] for v in ([1.0, 0, -1, 0], [0, 1.0, 0, -1]))
-    return _matrix([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], len(quarters))
-
-
-def _colour(linear: Tensor) -> Tensor:
-    """A matrix [N, 3, 3] of colours that adds nothing, as [N, 4, 4]."""
-    matrix = torch.eye(4, **FLOAT32_CPU).repeat(len(linear), 1, 1)
-    matrix[:, :3, :3] = linear
-    return matrix
-
-
-def _along_greys(along: Tensor, across: Tensor) -> Tensor:
-    """Scale the part of a colour that is grey, and the rest."""
-    grey = torch.full((3, 3), 1 / 3, **FLOAT32_CPU)
-    return _colour(torch.eye(3, **FLOAT32_CPU) * across[:, None, None] + grey * (along - across)[:, None, None])
-
-
-def _around_greys(angle: Tensor) -> Tensor:
-    """Rotate colours around the axis of greys (Rodrigues)."""
-    cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
-    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], **FLOAT32_CPU) / math.sqrt(3)
-    turned = torch.eye(3, **FLOAT32_CPU) * cos + cross * sin + torch.full((3, 3), 1 / 3, **FLOAT32_CPU) * (1 - cos)
-    return _colour(turned)
-
-
-def _brightening(added: Tensor) -> Tensor:
-    matrix = torch.eye(4, **FLOAT32_CPU).repeat(len(added), 1, 1)
-    matrix[:, :3, 3] = added[:, None]
-    return matrix

@@ -24,7 +24,8 @@ from .formats.torch_files import read_torch_file
 from .hub import Access
 from .hub.cache import Cache, sha256_of
 from .ports import convert, unwrap
-from .ports.common import AverageW, Request, Tensors, average_w
+from .ports.checkpoints import average_w
+from .ports.common import AverageW, Request, Tensors
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,10 @@ from PIL import Image
 
 from stylegan.cli import main
 from stylegan.data import prepare as prepare_module
+from stylegan.data import selection
 from stylegan.data.dataset import ImageDataset
-from stylegan.data.prepare import ffhq_order, prepare
+from stylegan.data.prepare import prepare
+from stylegan.data.selection import ffhq_order
 from stylegan.errors import DatasetError, InputError
 from stylegan.images.decoding import OutputFormat, decode
 from stylegan.images.encoding import encode
@@ -227,8 +229,8 @@ def test_other_pictures_are_not_ffhq() -> None:
 def test_ffhq_split(pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in list(pictures.iterdir()):
         file.rename(file.with_name(f"0000{file.name}"))
-    monkeypatch.setattr(prepare_module, "FFHQ_IMAGES", 5)
-    monkeypatch.setattr(prepare_module, "FFHQ_TRAIN", 3)
+    monkeypatch.setattr(selection, "FFHQ_IMAGES", 5)
+    monkeypatch.setattr(selection, "FFHQ_TRAIN", 3)
     parts: list[tuple[Any, Sequence[int]]] = [("train", [0, 1, 2]), ("test", [3, 4]), ("all", range(5))]
     for split, expected in parts:
         report = prepare(pictures, out, split=split, overwrite=True)

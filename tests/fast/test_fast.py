@@ -22,7 +22,7 @@ from stylegan.networks import ops
 from stylegan.networks.layers import initialize
 from stylegan.networks.synthesis import SynthesisNetwork
 from stylegan.runtime.choices import RenderPath
-from stylegan.training import TrainingConfig, loop
+from stylegan.training import TrainingConfig, run
 
 from ..conftest import FAST_PATHS, in_threads, tiny_generator
 
@@ -496,7 +496,7 @@ def test_bfloat16_is_stored_where_it_cannot_be_convolved(
     ]
     layer = G.synthesis.renderer._prepared.network.layers[3]
     assert (layer.dtype, layer.convolution.dtype) == (torch.bfloat16, torch.float32)
-    assert loop.choose_dtype(TrainingConfig(dtype="auto"), torch.device("cpu")) == torch.float32
+    assert run.choose_dtype(TrainingConfig(dtype="auto"), torch.device("cpu")) == torch.float32
 
 
 def test_without_packed_weights_torch_convolves(path: RenderPath, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,8 +21,8 @@ from stylegan.latents.files import Latents
 from stylegan.runtime.json_yaml import Limits, check_object, has_type, parse_json, parse_yaml, read_json, read_yaml
 from stylegan.runtime.tensor_files import save_tensors
 from stylegan.training import TrainingConfig
+from stylegan.training.checkpoints import header, read_tensors
 from stylegan.training.log import read_log
-from stylegan.training.state import header, read_tensors
 from stylegan.weights.checkpoint import config_from_json, load_checkpoint
 from stylegan.weights.manifest import read_manifest
 

@@ -10,6 +10,7 @@ import torch
 from stylegan.training import augment, new_state, passes, step, train_step
 from stylegan.training.augment import Ada, AugmentName, DiffAugment, adapt, draw_augment, keep, recolour, warp
 from stylegan.training.losses import squared_gradient
+from stylegan.training.matrices import around_greys
 
 from .tiny import TinyImages, tiny_config
 
@@ -49,7 +50,7 @@ def test_blits_copy_pixels_exactly() -> None:
 
 def test_quarter_turns_are_exact_at_every_p(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the draws of the blits alone, each image is one of the eight flips and turns of the original, moved."""
-    monkeypatch.setattr(augment, "_rotation", lambda angle: torch.eye(3).repeat(len(angle), 1, 1))
+    monkeypatch.setattr(augment, "rotation", lambda angle: torch.eye(3).repeat(len(angle), 1, 1))
     monkeypatch.setattr(torch, "randn", lambda *shape, generator, **options: torch.zeros(*shape, **options))
     img = pictures(1, size=8).expand(64, -1, -1, -1)
     ada = Ada.draw(64, 1.0, 8, generator=rng())
@@ -89,7 +90,7 @@ def test_greys_stay_grey_and_one_channel_is_as_three() -> None:
 
 
 def test_a_third_of_a_turn_of_hue_takes_red_to_green_to_blue() -> None:
-    turn = augment._around_greys(torch.tensor([2 * math.pi / 3]))
+    turn = around_greys(torch.tensor([2 * math.pi / 3]))
     torch.testing.assert_close(turn[0], torch.eye(4)[[2, 0, 1, 3]], rtol=0, atol=1e-6)
 
 

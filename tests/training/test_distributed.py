@@ -16,8 +16,8 @@ from stylegan.errors import InputError
 from stylegan.runtime import distributed
 from stylegan.runtime.distributed import own_device
 from stylegan.training import TrainingConfig, World, new_state, train
+from stylegan.training.checkpoints import load_state
 from stylegan.training.log import read_log
-from stylegan.training.state import load_state
 
 from ..conftest import GOLDEN, ROOT
 from .tiny import TinyImages, tiny_config, well_conditioned

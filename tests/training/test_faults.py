@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 import stylegan.runtime.atomic_files
 from stylegan.errors import CheckpointError, DivergenceError
-from stylegan.training import new_state, state, train, train_step
-from stylegan.training.state import list_checkpoints, load_state, resume_state, save_state
+from stylegan.training import new_state, train, train_step
+from stylegan.training.checkpoints import list_checkpoints, load_state, resume_state, save_state
 
 from ..conftest import ROOT
 from .tiny import TinyImages, run, tiny_config
@@ -91,10 +91,10 @@ def test_a_full_disk_keeps_the_earlier_checkpoint(tmp_path: Path, monkeypatch: p
     s = new_state(tiny_config())
     good = save_state(s, tmp_path)
 
-    def full(path: Any, data: Any) -> None:
+    def full(path: Any, tensors: Any, header: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(state, "write_atomically", full)
+    monkeypatch.setattr("stylegan.runtime.tensor_files.write_tensors", full)
     s.step = 1
     with pytest.raises(CheckpointError, match=r"disk is full \(.* needed\); the earlier checkpoints are kept"):
         save_state(s, tmp_path)

@@ -8,10 +8,11 @@ import torch
 
 from stylegan.fast import has_fast_bfloat16
 from stylegan.generator import Generator
-from stylegan.training import loop, new_state, passes, step, train_step
+from stylegan.training import new_state, passes, step, train_step
+from stylegan.training.checkpoints import resume_state, save_state
 from stylegan.training.log import read_log
 from stylegan.training.optim import next_loss_scale
-from stylegan.training.state import resume_state, save_state
+from stylegan.training.run import choose_dtype
 
 from .tiny import TinyImages, assert_same, run, tiny_config
 
@@ -104,7 +105,7 @@ def test_a_run_in_float16_finds_its_scale(tmp_path: Path) -> None:
 
 
 def test_auto_dtype_is_one_of_the_two() -> None:
-    assert loop.choose_dtype(tiny_config(dtype="auto"), torch.device("cpu")) in (torch.float32, torch.bfloat16)
+    assert choose_dtype(tiny_config(dtype="auto"), torch.device("cpu")) in (torch.float32, torch.bfloat16)
 
 
 @pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -112,4 +113,4 @@ def test_auto_dtype_is_not_one_that_the_gpu_emulates(
     monkeypatch: pytest.MonkeyPatch, native: bool, dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or native)
-    assert loop.choose_dtype(tiny_config(dtype="auto"), torch.device("cuda")) == dtype
+    assert choose_dtype(tiny_config(dtype="auto"), torch.device("cuda")) == dtype

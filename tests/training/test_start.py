@@ -14,8 +14,8 @@ from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, NotFoundError
 from stylegan.generator import Generator
 from stylegan.training import new_state, train
+from stylegan.training.checkpoints import load_state
 from stylegan.training.start import start_from
-from stylegan.training.state import load_state
 
 from ..conftest import ROOT
 from .tiny import TinyImages, assert_same, tiny_config

@@ -17,9 +17,10 @@ from stylegan.errors import InputError, StyleGANError
 from stylegan.generator import Generator
 from stylegan.networks.quirks import Quirks
 from stylegan.training import TrainingConfig, new_state, train, train_step
-from stylegan.training.start import read_source, start_from
-from stylegan.training.state import header as state_header
-from stylegan.training.state import list_checkpoints, read_tensors
+from stylegan.training.checkpoints import header as state_header
+from stylegan.training.checkpoints import list_checkpoints, read_tensors
+from stylegan.training.source import read_source
+from stylegan.training.start import start_from
 
 from ..conftest import GOLDEN, tiny_generator
 from ..data.pictures import encoded, make_zip, noise

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from stylegan.fast import native_kernels
-from stylegan.training import Outcome, TrainingConfig, TrainingState, loop, new_state, train
+from stylegan.training import Outcome, TrainingConfig, TrainingState, new_state, train
+from stylegan.training import run as training_run
 
 
 class TinyImages:
@@ -92,7 +93,7 @@ def well_conditioned() -> Iterator[None]:
         return state
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "new_state", changed)
+        patch.setattr(training_run, "new_state", changed)
         yield
 
 

@@ -32,7 +32,7 @@ from stylegan.weights import conversion, manifest
 from stylegan.weights.formats.official_pickle import read_official_pickle
 from stylegan.weights.hub import drive, patience
 from stylegan.weights.hub.cache import Cache
-from stylegan.weights.ports.common import average_w
+from stylegan.weights.ports.checkpoints import average_w
 
 from ..conftest import GOLDEN, HUB, ok, tiny_generator
 from ..hub_server import HubServer, answer, flip

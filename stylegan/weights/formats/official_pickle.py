@@ -5,6 +5,8 @@ everything else is refused. The embedded module source is thrown away unread.
 
 The result is plain data: strings, numbers and arrays. This module knows no networks; `official.py` turns its result
 into our config and state dict.
+
+Above 300 lines, as the list of what the format may hold is one with the meaning of each entry.
 """
 
 import os

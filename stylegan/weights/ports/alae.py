@@ -4,7 +4,8 @@ A file is {"models": {generator_s, mapping_fl_s, dlatent_avg, ...}, "auxiliary":
 """
 
 from ..checkpoint import Checkpoint
-from .common import Converted, Layout, Parts, Request, Source, choose_part, make_generator, mean_row, refused
+from .checkpoints import Converted, make_generator
+from .common import Layout, Parts, Request, Source, choose_part, mean_row, refused
 from .podgorskiy import CONV, take_decoder, take_mapping, with_resolution
 
 _GENERATORS, _MAPPINGS = ("generator_s", "generator"), ("mapping_fl_s", "mapping_fl")

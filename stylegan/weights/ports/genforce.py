@@ -6,19 +6,8 @@ not tell whether layers below 128x128 were trained to enlarge by a transposed co
 
 from ...errors import WeightsError
 from ..checkpoint import Checkpoint
-from .common import (
-    Converted,
-    Layout,
-    Parts,
-    Request,
-    Source,
-    Tensors,
-    choose_part,
-    is_zero,
-    make_discriminator,
-    make_generator,
-    up_kernel,
-)
+from .checkpoints import Converted, make_discriminator, make_generator
+from .common import Layout, Parts, Request, Source, Tensors, choose_part, is_zero, up_kernel
 
 
 def _is_generator(tensors: Tensors) -> bool:

@@ -12,8 +12,8 @@ from torch import Tensor
 from ...errors import WeightsError
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
+from .checkpoints import Converted, make_discriminator, make_generator
 from .common import (
-    Converted,
     Layout,
     Parts,
     Request,
@@ -22,8 +22,6 @@ from .common import (
     count_names,
     count_trained,
     is_zero,
-    make_discriminator,
-    make_generator,
     settle_resolution,
     up_kernel,
 )

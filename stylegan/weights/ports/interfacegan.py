@@ -6,7 +6,8 @@ A file is one state dict. The port has no labels and no discriminator.
 from math import floor
 
 from ..checkpoint import Checkpoint
-from .common import Converted, Layout, Parts, Request, Source, make_generator
+from .checkpoints import Converted, make_generator
+from .common import Layout, Parts, Request, Source
 
 
 def _recognise(parts: Parts) -> bool:

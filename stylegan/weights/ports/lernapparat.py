@@ -6,7 +6,8 @@ A file is one state dict, of the generator or of the discriminator (*.for_g_all.
 import re
 
 from ..checkpoint import Checkpoint
-from .common import Converted, Layout, Parts, Request, Source, Tensors, make_discriminator, make_generator, up_kernel
+from .checkpoints import Converted, make_discriminator, make_generator
+from .common import Layout, Parts, Request, Source, Tensors, up_kernel
 from .huangzh13 import take_epilogues
 
 

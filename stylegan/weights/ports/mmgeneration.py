@@ -15,17 +15,8 @@ from torch import Tensor
 
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
-from .common import (
-    Converted,
-    Layout,
-    Parts,
-    Request,
-    Source,
-    Tensors,
-    choose_part,
-    make_discriminator,
-    make_generator,
-)
+from .checkpoints import Converted, make_discriminator, make_generator
+from .common import Layout, Parts, Request, Source, Tensors, choose_part
 
 _AVERAGED, _TRAINED, _DISCRIMINATOR = "generator_ema", "generator", "discriminator"
 

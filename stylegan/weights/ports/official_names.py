@@ -11,18 +11,8 @@ from torch import Tensor
 from ...errors import WeightsError
 from ..checkpoint import Checkpoint
 from ..formats.official import discriminator_key, mapping_key, synthesis_key
-from .common import (
-    Converted,
-    Layout,
-    Parts,
-    Request,
-    Tensors,
-    choose_part,
-    finite,
-    make_discriminator,
-    make_generator,
-    up_kernel,
-)
+from .checkpoints import Converted, make_discriminator, make_generator
+from .common import Layout, Parts, Request, Tensors, choose_part, finite, up_kernel
 
 
 def _is_generator(tensors: Tensors) -> bool:

@@ -13,8 +13,8 @@ from math import log, sqrt
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
+from .checkpoints import Converted, make_discriminator, make_generator
 from .common import (
-    Converted,
     Layout,
     Parts,
     Request,
@@ -25,8 +25,6 @@ from .common import (
     count_trained,
     he_std,
     is_fused,
-    make_discriminator,
-    make_generator,
     mean_row,
     settle_resolution,
 )

@@ -17,8 +17,8 @@ from torch import Tensor
 from ...errors import WeightsError
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
+from .checkpoints import Converted, make_discriminator, make_generator
 from .common import (
-    Converted,
     Layout,
     Parts,
     Request,
@@ -27,8 +27,6 @@ from .common import (
     choose_part,
     count_trained,
     is_fused,
-    make_discriminator,
-    make_generator,
     refused,
     settle_resolution,
 )

@@ -4,7 +4,8 @@ A file (*.mat, written by torch.save) is one state dict: mapping, generator and 
 """
 
 from ..checkpoint import Checkpoint
-from .common import Converted, Layout, Parts, Request, Source, make_generator, mean_row
+from .checkpoints import Converted, make_generator
+from .common import Layout, Parts, Request, Source, mean_row
 from .podgorskiy import CONV, is_multiplied, take_decoder, take_mapping
 
 

@@ -19,7 +19,7 @@ from . import writers as ports
 from .golden_sets import as_discriminator, as_generator, golden_set
 from .writers import Variables
 
-SMALL = "stylegan.weights.ports.common.NUM_W_AVG"
+SMALL = "stylegan.weights.ports.checkpoints.NUM_W_AVG"
 
 
 @pytest.fixture(autouse=True)

@@ -110,7 +110,7 @@ EVERY = {
 def test_missing_extra_misshapen_and_broken_tensors(
     read: Callable[..., list[Checkpoint]], layout: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylegan.weights.ports.common.NUM_W_AVG", 10)  # For speed.
+    monkeypatch.setattr("stylegan.weights.ports.checkpoints.NUM_W_AVG", 10)  # For speed.
     state = EVERY[layout](golden_set("T"))
     names = [
         name for name in state if not re.search(r"blur|kernel|conv1\.[12]\.weight(_flip)?$|conv2\.0\.weight", name)
