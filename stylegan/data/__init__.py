@@ -1,4 +1,4 @@
-"""Data sets of pictures: where they are, what labels they have, how they are prepared, and how they are read.
+"""Image data sets: sources, labels, preparation and reading.
 
 May import: errors, runtime, images.
 """

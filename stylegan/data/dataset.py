@@ -1,4 +1,4 @@
-"""Data sets of square pictures: read, box-downsample, shuffle."""
+"""Data sets of square images: read, box-downsample, shuffle."""
 
 import functools
 import hashlib
@@ -25,18 +25,19 @@ _CHUNK = 32  # Pictures that a thread decodes together.
 
 
 class ImageDataset:
-    """Uniformly sized square pictures in a folder (with sub-folders), a zip, a tar or TFRecords, with optional labels.
+    """Uniformly sized square images in a folder (with sub-folders), a zip, a tar or TFRecords, with optional labels.
 
-    path: the folder or file; `stylegan dataset` makes one from any pictures.
-    resolution: None = as stored; less, by a power of two, = averaged over blocks of pixels and rounded on loading.
+    path: the folder or file; `stylegan dataset` makes one from any images.
+    resolution: None = as stored; a lower one, by a power of two = averaged over blocks of pixels and rounded on
+        loading.
     label_field: None = labels as `stylegan.data.labels` describes; or a field of the records in labels.json.
-    use_labels: False = there are none, whatever lies beside the pictures.
-    require_labels: raise InputError, with the reason, where there are none to tell pictures apart by; before decoding.
-    memory_limit: bytes; a set that fits is decoded once and held as uint8, a larger one is decoded as it is asked for.
-    threads: that decode; None = as many as there are CPUs.
+    use_labels: False = ignore all labels.
+    require_labels: raise InputError, with the reason, if there are no usable labels; before decoding.
+    memory_limit: bytes; a set that fits is decoded once and kept as uint8, a larger one is decoded on demand.
+    threads: threads that decode; None = one per CPU.
     progress: show a bar while loading; None = on a terminal.
 
-    Raises DatasetError, which lists the files, if pictures are damaged, differ in size or need to be converted.
+    Raises DatasetError, which lists the files, if images are damaged, differ in size or need conversion.
     """
 
     def __init__(
@@ -264,7 +265,7 @@ def box_downscale(pixels: np.ndarray, factor: int) -> np.ndarray:
 def shuffled_indices(n: int, start: int, count: int, seed: int) -> list[int]:
     """Positions start to start + count of an endless sequence of permutations of range(n), one for each epoch.
 
-    A pure function, so that a run which is resumed at a position, or divided among processes, sees the same pictures.
+    A pure function, so that a run sees the same images when resumed or divided among processes.
     The permutations come from NumPy's frozen RandomState and are the same everywhere.
     """
     if n < 1 or start < 0 or count < 0 or not 0 <= seed < 2**32:

@@ -1,11 +1,11 @@
-"""Labels of a data set: labels.json, beside the pictures, or dataset.json, as the tools of StyleGAN2-ADA and 3 name it.
+"""Labels of a data set: labels.json next to the images, or dataset.json, as the tools of StyleGAN2-ADA and 3 name it.
 
     {"labels": {"00000000.png": 2, "00000001.png": null}, "classes": ["cat", "dog", "fox"]}
 
-A label is the index of a class, or a vector of numbers (all of one length), or null for a picture without one, as are
-the pictures that are not named. `classes` is optional and gives the number of classes and their names. `labels` may
-also be a list of pairs [name, label]. Names are relative to the file; a backslash in them counts as a slash. Of several
-such files the one nearest to the top counts, and of two in one folder labels.json.
+A label is the index of a class, or a vector of numbers (all of one length), or null for an image without one, which is
+also the meaning of a missing name. `classes` is optional and gives the number of classes and their names. `labels` may
+also be a list of pairs [name, label]. Names are relative to the file; a backslash in them counts as a slash. If there
+are several such files, the one nearest to the top is used, and labels.json before dataset.json in one folder.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Prepare a data set: pictures of any kind -> a zip of uniformly sized square images (`stylegan dataset`)."""
+"""Prepare a data set: images of any format -> a zip of uniformly sized square images (`stylegan dataset`)."""
 
 import os
 import zipfile
@@ -111,28 +111,28 @@ def prepare(
     """Make a zip of square images, 00000000.png, 00000001.png... in the order of the names in the source.
 
     source: a folder with its sub-folders, a zip, a tar or TFRecords of an official data set, all read in place.
-    out: the zip; complete or not there. The same source and options give the same bytes with the same Pillow.
-    resolution: a power of two, 8 or more; None = the largest that no picture is too small for, at most 1024.
-    crop: x, y, w, h in the upright picture; None = all of it. It is resized by a Lanczos filter.
-    fit: what becomes of pictures that are no squares: "crop" = the largest centred square is used; "pad" = all of it,
-        between black bars, which are transparent where there is alpha; "stretch" = all of it, out of proportion.
+    out: the zip, complete or absent. The same source, options and Pillow version give the same bytes.
+    resolution: a power of two, 8 or more; None = the largest that enlarges no image, at most 1024.
+    crop: x, y, w, h in the upright image; None = all of it. It is resized with a Lanczos filter.
+    fit: how to make squares: "crop" = use the largest centred square; "pad" = all of it, between black bars, which are
+        transparent if there is alpha; "stretch" = all of it, distorted.
     format: "png", or "jpeg" of quality 95, which holds no alpha.
-    channels: 1 = grey, 3 = RGB, both with transparency laid over white; 2 = grey with alpha, 4 = RGBA.
-    bit_depth: bits that 16-bit pictures use, 9 to 16; None = as each file tells, else 16. See `pictures.decode`.
-    split: "train", "test" or "all". Of FFHQ: the first 60,000 images, the last 10,000.
-    test_every: of other pictures: every so many-th of them, in the order of the names, is a test picture.
-    max_images: use the first pictures only; None = all.
+    channels: 1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.
+    bit_depth: bits used in 16-bit images, 9 to 16; None = from each file, else 16. See `pictures.decode`.
+    split: "train", "test" or "all". In FFHQ, the first 60,000 images and the last 10,000.
+    test_every: in other data sets, every n-th image, in the order of the names, is a test image.
+    max_images: use only the first images; None = all.
     labels: "file" = the labels.json or dataset.json of the source; "folders" = a class for each sub-folder; "none";
         "auto" = "file" if there is one that fits, else "none".
     label_field: the field of the records in the source's labels.json that becomes the class; see `training.labels`.
     animated: "reject" = an animation is a bad file; "first" = use its first frame.
-    allow_upscale: enlarge pictures that are too small, which are bad files otherwise.
-    skip_bad: leave bad files out, as long as they are at most the fraction max_bad of all, rounded up.
+    allow_upscale: enlarge images that are too small, instead of treating them as bad files.
+    skip_bad: skip bad files, if they are at most the fraction max_bad of all, rounded up.
     overwrite: replace `out` if it exists.
-    threads: None = as many as there are CPUs.
+    threads: None = one per CPU.
     progress: show a bar; None = on a terminal.
 
-    Raises InputError for options that do not fit, DatasetError with a list of the files for those that are bad.
+    Raises InputError for conflicting options, DatasetError with a list of bad files.
     """
     source, out = Path(source), Path(out)
     _check_options(

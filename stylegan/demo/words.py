@@ -1,4 +1,4 @@
-"""What the demo says: one word for each setting, above its control and below the picture, and what fits the model."""
+"""Texts of the demo: one word for each setting, above its control and below the picture, and texts about the model."""
 
 from html import escape
 from typing import get_args
@@ -43,7 +43,7 @@ def title(G: Generator, source: str) -> str:
 
 def no_edits(model: str) -> str:
     """What stands in place of editing sliders where there are none."""
-    return f"{escape(model)} comes without editing directions, so there is nothing to move here."
+    return f"{escape(model)} comes without editing directions."
 
 
 def caption(picture: Image.Image) -> str:

@@ -1,4 +1,4 @@
-"""One picture: bytes -> 8 bits of grey or RGB, with alpha or without, whatever its format and orientation; fitting."""
+"""Decode and fit one image of any format and orientation: bytes -> 8-bit grey or RGB, with or without alpha."""
 
 import io
 import warnings
@@ -95,10 +95,10 @@ def decode(
 ) -> Picture:
     """Decode any picture: upright, 8 bits. Colour profiles are ignored.
 
-    channels: 1 = grey, 3 = RGB, both with transparency laid over white; 2 = grey with alpha, 4 = RGBA.
+    channels: 1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.
     animated: "first" = use the first frame of animations (and of TIFFs with pages), "reject" = raise.
-    bit_depth: how many bits the values of 16-bit pictures have, 12 as a rule where it is not 16; None = as the file
-        tells (12-bit TIFF, its largest value, sBIT of PNG), else 16.
+    bit_depth: bits used in 16-bit images, usually 12 if not 16; None = from the file (12-bit TIFF, its largest value,
+        sBIT of PNG), else 16.
 
     Raises DatasetError with a reason, without the name, if it is damaged or rejected.
     """
@@ -169,8 +169,8 @@ def side_for(size: tuple[int, int], crop: Crop | None, fit: Fit) -> int:
 def to_square(image: Image.Image, resolution: int, crop: Crop | None, fit: Fit) -> Image.Image:
     """Scale a picture, or a crop of it, to resolution x resolution (Lanczos).
 
-    fit: "crop" = the largest centred square of it; "pad" = all of it, between bars that are black, and transparent
-    where there is alpha; "stretch" = all of it, out of proportion.
+    fit: "crop" = the largest centred square; "pad" = all of it, between black bars, which are transparent if there is
+    alpha; "stretch" = all of it, distorted.
     """
     box = square_box(image.size, crop) if fit == "crop" else crop_box(image.size, crop)
     w, h = box[2] - box[0], box[3] - box[1]

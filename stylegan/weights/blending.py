@@ -1,4 +1,4 @@
-"""Networks of one family -> a new one: layer swapping, blends over the resolutions, averages.
+"""Related networks -> a new one: layer swapping, blends over the resolutions, averages.
 
 Layer swapping is that of Pinkney and Adler 2020, "Resolution Dependent GAN Interpolation for Controllable Image
 Synthesis Between Domains": the coarse layers of one network with the fine ones of another that was fine-tuned from it.
@@ -37,21 +37,21 @@ class Blendable(Pretrained):
     synthesis: Any
 
     def blend(self, other: Self, *, resolution: int = 32, width: float = 0.0, mapping: MappingOf = "own") -> Self:
-        """A new generator: this one below a resolution, the other one from there on (Pinkney and Adler 2020).
+        """A new generator: this one below a resolution, the other from there on (Pinkney and Adler 2020).
 
-        other: a network of the same architecture, fine-tuned from this one or from the same: layers of networks that
-            have nothing in common make no pictures together, and there is a UserWarning.
-        resolution: the first whose layers, style layers and RGB layer are the other's, from 4 = all of the synthesis
-            network to the image's. Below it are pose and shape, from it on textures and colours.
-        width: 0 = swap there. Else the share of the other rises evenly with the logarithm of the resolution, from 0 to
-            1 over so many resolutions, half of them on either side: at 2, the one below has a quarter of the other's
-            weights and the first one three quarters.
-        mapping: whose mapping network and average w it has. "own" keeps the meaning of w: latents and directions of
-            this network fit the new one.
+        other: a network of the same architecture, fine-tuned from this one or from the same parent. Unrelated networks
+            do not work together, and cause a UserWarning.
+        resolution: the first whose layers, style layers and RGB layer are the other's, from 4 (the whole synthesis
+            network) to the image's. Layers below it set pose and shape, the others textures and colours.
+        width: 0 = switch there. Otherwise the other's share rises linearly with the logarithm of the resolution, from 0
+            to 1 over this many resolutions, half of them on either side: with 2, the resolution below has a share of a
+            quarter, and the first one of three quarters.
+        mapping: the source of the mapping network and average w. "own" keeps the meaning of w: latents and directions
+            of this network work with the new one.
 
-        Noise maps are draws, whose mean would be weaker: at each resolution they are those of the greater share. The
-        licences of both apply, and `metadata` has them. Raises InputError for another architecture, named, or numbers
-        out of range.
+        Noise maps are random draws, whose mean would be weaker: at each resolution they come from the network with the
+        greater share. The licences of both apply, and are in `metadata`. Raises InputError, which names the
+        differences, for another architecture, and for numbers out of range.
         """
         self._check_other(other)
         side = int(self.config["img_resolution"])
@@ -69,11 +69,11 @@ class Blendable(Pretrained):
         return self._combine([other], shares, facts)
 
     def average(self, others: Sequence[Self], *, weights: Sequence[float] | None = None) -> Self:
-        """A new generator whose weights are the mean of several: of snapshots, or of runs from the same start.
+        """A new generator whose weights are the mean of several: snapshots, or runs from the same start.
 
-        others: networks of the same architecture and family, as in `blend`. weights: of the mean, for this network and
-        each of the others, 0 or more; None = all alike. Noise maps are those of the network with the greatest weight,
-        the first of several. The licences of all apply. Raises InputError as `blend` does.
+        others: related networks of the same architecture, as in `blend`. weights: weights of the mean, for this network
+        and each of the others, 0 or more; None = equal. Noise maps are those of the first network with the greatest
+        weight. The licences of all apply. Raises InputError as `blend` does.
         """
         others = list(others)
         for other in others:

@@ -1,7 +1,8 @@
 """Our checkpoint: one safetensors file whose header carries the config of its network, so that one file is one model.
 
 The header's metadata holds `stylegan_format_version`, `network` (Generator or Discriminator), and as JSON `config`
-(the arguments of the network) and `metadata` (name, dataset, license, kimg, source...). This module knows no networks.
+(the arguments of the network) and `metadata` (name, dataset, license, kimg, source...). This module imports no
+networks.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 @dataclass
 class Checkpoint:
-    """A network as data: the name of its class, its arguments, its tensors, and what is known about it."""
+    """A network as data: the name of its class, its arguments, its tensors, and its metadata."""
 
     network: str
     config: dict[str, Any]
@@ -40,7 +41,7 @@ class Checkpoint:
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def sha256(self) -> str:
-        """The sha256 of config and tensors, wherever they are: the same for the same network, whatever it is called."""
+        """The sha256 of config and tensors, on any device: the same for the same network under any name."""
         digest = hashlib.sha256(json.dumps(spread_quirks(self.config), sort_keys=True).encode())
         for name, tensor in self.state_dict.items():
             digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
@@ -53,8 +54,8 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint atomically: the file is complete, or what was there before.
 
-    dtype: type to store the tensors in, float16 for half the size; None = as they are. Raises InputError for others
-    than float32, float16 and bfloat16.
+    dtype: data type in the file, float16 for half the size; None = unchanged. Raises InputError for types other than
+    float32, float16 and bfloat16.
     """
     path, stored = as_path(path), None if dtype is None else check_dtype(dtype)
     tensors = {name: tensor.detach().to("cpu", stored).contiguous() for name, tensor in checkpoint.state_dict.items()}

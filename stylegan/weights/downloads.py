@@ -1,4 +1,4 @@
-"""Weight files that are not on this computer: the first source of a model that answers, a repository, a URL."""
+"""Weight files to download: from the first source of a model that works, a repository, or a URL."""
 
 import time
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ def fetch_first(
     check: Check | None = None,
     use: str = "stylegan sample --model",
 ) -> WeightFile:
-    """One of these files: from the cache if one is there, else from the first source that answers with the right one.
+    """One of these files: from the cache, else from the first source with the right file.
 
-    check: see `fetching.fetch`. use: the command that takes a file in place of the entry.
+    check: see `fetching.fetch`. use: the command that takes a file instead of the entry.
 
-    Raises DownloadError, or IntegrityError where all sources sent something else: with a line for each source, and what
-    to do by hand.
+    Raises DownloadError, or IntegrityError if all sources sent something else, with a line for each source, and what to
+    do by hand.
     """
     files = list(files)
     if not access.force_download:
@@ -62,7 +62,7 @@ def revised(file: File, revision: str | None) -> File:
 
 
 def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry, check: Check | None) -> WeightFile:
-    """A file that nobody named the sha256 of; if it is not what was wanted, IntegrityError, and it is not kept."""
+    """A file without a known sha256; if it is not the wanted model, it is deleted, and IntegrityError raised."""
     try:
         kind_of(fetched.named)
         file = _downloaded(fetched, source, access, entry)
@@ -84,7 +84,7 @@ def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str)
     lines = [" ".join(str(error).split()) for error in (errors[:1] if kind is OfflineError else errors)]
     if len(lines) > 1:
         lines = [f"{entry.name}: none of its {len(lines)} sources gave the file:", *(f"  {line}" for line in lines)]
-    # A page that is not there helps nobody.
+    # A missing page does not help.
     file = next((file for file, error in failures if not isinstance(error, NotFoundError)), failures[0][0])
     saved = Path(str(file.source.filename)).name
     name = saved.removesuffix(".xz")

@@ -1,6 +1,6 @@
-"""A name, a place or a path -> the bytes of a weight file on this computer, verified.
+"""A name, a location or a path -> a verified weight file on this computer.
 
-A name is one of the manifest, a place a repository of a model hub or a URL, a path a file or a folder.
+A name is in the manifest, a location is a repository of a model hub or a URL, a path is a file or a folder.
 """
 
 import os
@@ -31,14 +31,14 @@ def fetch(
 ) -> Iterator[WeightFile]:
     """The weight file of a manifest name, a folder, a path, a hub repository or a URL, while the context lasts.
 
-    network: that the file should hold; sources of a name that are known to lack it are left out. None = any.
+    network: the network that the file should hold; sources known to lack it are skipped. None = any.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
-    check: raises WeightsError for a file that is not the model of a manifest name. It is called for files whose sha256
-    nobody named: one that it refuses is deleted, and the next source tried.
+    check: raises WeightsError for a file that is not the model of a manifest name. It is called for files without a
+    known sha256: one that it refuses is deleted, and the next source tried.
 
-    A manifest name goes before a file of the same name, and a file before a repository; write ./name for the file,
-    hf:user/name for the repository. Raises NotFoundError if there is nothing, DownloadError if it cannot be had,
-    IntegrityError if it is another file than the manifest names.
+    A manifest name takes precedence over a file of the same name, and a file over a repository; write ./name for the
+    file, hf:user/name for the repository. Raises NotFoundError if there is nothing, DownloadError if it cannot be
+    fetched, IntegrityError if it is not the file in the manifest.
     """
     if not isinstance(name_or_path, str | os.PathLike) or not os.fspath(name_or_path):
         raise InputError(f"expected a model's name, path, repository or URL, got {shown(name_or_path)}")

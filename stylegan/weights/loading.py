@@ -1,4 +1,4 @@
-"""Weights by a name, a place or a path -> a checkpoint -> a network: fetch, read, build.
+"""Weights by name, location or path -> a checkpoint -> a network: fetch, read, build.
 
 The class of the network is given; nothing here imports one.
 """
@@ -44,14 +44,14 @@ def read_weights(
 ) -> Loaded:
     """Read the checkpoint of a manifest name, a folder, a file, a hub repository or a URL; see `fetching.fetch`.
 
-    network: which one of a file with several: "Gs" is the generator with averaged weights, "G" the one as trained, "D"
-        the discriminator; None = Gs, or the discriminator of a file that holds no generator.
-    resolution: of the image, where a file of another port does not tell it; None = from the file.
+    network: which network of a file with several: "Gs" is the generator with averaged weights, "G" the raw one, "D" the
+        discriminator; None = Gs, or the discriminator if there is no generator.
+    resolution: of the image, for files of other ports that do not say; None = from the file.
     fused_from: lowest resolution to which a network of genforce enlarges by a transposed convolution.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
 
-    Raises NotFoundError if there is nothing, DownloadError if it cannot be had, WeightsError if the file is not what it
-    should be, IntegrityError if it is another one.
+    Raises NotFoundError if there is nothing, DownloadError if it cannot be fetched, WeightsError if the file is
+    invalid, IntegrityError if it is another one.
     """
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
@@ -74,8 +74,8 @@ def read_weights(
 def build_network(cls: type[NetworkT], loaded: Loaded) -> NetworkT:
     """Make the network that a checkpoint describes and fill it, strictly, with float32 weights.
 
-    Raises WeightsError if the config describes no such network, or if a tensor is missing, left over or of another
-    shape: a network is never left with initial weights.
+    Raises WeightsError if the config describes no such network, or if a tensor is missing, unexpected or misshapen: a
+    network never keeps initial weights.
     """
     checkpoint = loaded.checkpoint
     if checkpoint.network not in {c.__name__ for c in cls.__mro__}:

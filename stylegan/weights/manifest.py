@@ -39,7 +39,7 @@ class File:
     source: Source
     format: Format  # safetensors = ours, official = a .pkl of the official code, port = a file of another port.
     size: int | None  # Bytes; None = unknown.
-    sha256: str | None  # Of the file, or the beginning of it; None = nobody named it: shown as "unverified".
+    sha256: str | None  # Of the file, or the beginning of it; None = not known, shown as "unverified".
     networks: tuple[str, ...] = ()  # Of G, Gs and D, those that the file holds; () = all that there are.
 
     @property

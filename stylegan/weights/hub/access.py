@@ -55,7 +55,7 @@ class Fetched:
     def shown_sha256(self) -> str:
         """The sha256, and what it was compared with if that is not another whole one."""
         if self.expected is None:
-            return f"{self.sha256} (unverified: nobody named it)"
+            return f"{self.sha256} (unverified: no sha256 is known)"
         part = len(self.expected) < len(self.sha256)
         return self.sha256 + (
             f" (its first {len(self.expected)} digits were checked, no more are known)" if part else ""

@@ -129,7 +129,7 @@ class _Job:
         file = self.cache.check_inside(path)
         record = None if is_new else self.cache.recall(file)
         expected = self.sha256 or named or _sha256_in_name(file) or (record.expected if record else None)
-        # Where nobody names a sha256, a file must stay what it was when it came.
+        # Without a known sha256, a file must not change after its download.
         right = expected or (record.sha256 if record else "")
         if record and record.is_current and record.sha256.startswith(right) and not self.access.verify:
             return Fetched(file, path, record.sha256, is_new, expected)
@@ -145,7 +145,7 @@ class _Job:
                 "changed"
             )
         if expected is None and not record:
-            logger.warning("%s: unverified, because nobody named its sha256 (it is %s)", self.source, digest)
+            logger.warning("%s: unverified, since its sha256 is not known (it is %s)", self.source, digest)
         self.cache.remember(file, digest, source=str(self.source), expected=expected)
         return Fetched(file, path, digest, is_new, expected)
 

@@ -32,7 +32,7 @@ from .patience import Transient, persist, watch
 from .sources import check_url
 
 MAX_PAGE = 1_000_000  # Bytes of an HTML page that are looked at.
-MAX_FILE = 20_000_000_000  # Bytes of a file whose size nobody named.
+MAX_FILE = 20_000_000_000  # Limit for a file of unknown size.
 _CHUNK = 1 << 20
 
 
@@ -57,7 +57,7 @@ def fetch_to(
     folder = target.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left_over in folder.glob(f".{target.name}.*.part"):  # The caller holds the lock: nobody writes these.
+        for left_over in folder.glob(f".{target.name}.*.part"):  # The caller holds the lock: no process writes these.
             left_over.unlink()
         check_disk_space(folder, size, asked)
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
