@@ -15,32 +15,32 @@ from stylegan.runtime.json_yaml import parse_json
 if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
     from PIL import Image
 
-# That are called again with the options that a picture tells, which anybody may have written.
+# Commands that are called again with the options in a picture, which anyone may have written.
 COMMANDS = ("mix", "truncate", "edit", "video", "figure")
 
-# What another processor or another number of images in a batch may do to uint8 values.
+# How much uint8 values may differ on another processor or with another batch size.
 MOST_ROUNDING, SHARE_ROUNDING = 2, 0.01
 
 
 @click.command()
 @click.argument("picture", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="[default: NAME-remade, in this folder]")
-@click.option("--model", metavar="NAME|PATH|REPO|URL", help="Where the weights are.  [default: as the picture says]")
+@click.option("--model", metavar="NAME|PATH|REPO|URL", help="The model to use.  [default: the picture's]")
 @click.option(
     "--file",
     "files",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A file of latents or directions that it was made of. Repeatable.  [default: beside it, or in this folder]",
+    help="A file of latents or directions of the picture. Repeatable.  [default: next to it, or in this folder]",
 )
 @resolution_option
 def remake(picture: Path, out: Path | None, model: str | None, files: tuple[Path, ...], resolution: int | None) -> None:
-    """Make a picture again from the text in it, and compare the two: PNG, JPEG, WebP and videos, grids and figures.
+    """Make a picture again from its stored text, and compare the two: PNG, JPEG, WebP and videos, grids and figures.
 
-    On the same machine with the same software, the pixels are the same, bit for bit; elsewhere they differ by rounding,
-    and it says by how much. Weights and other files are recognised by their sha256. A picture whose text does not tell
-    all that it was made of is refused, with what is missing.
+    On the same machine with the same software, the pixels are the same bit for bit; elsewhere they differ by rounding,
+    and the command says by how much. Weights and other files are recognized by sha256. A picture without all the
+    information is refused, with a list of what is missing.
 
     \b
     Examples:

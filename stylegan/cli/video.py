@@ -44,7 +44,7 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[Comma
     "--audio",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="SONG",
-    help="Move in time with a song (.mp3, .wav...), which becomes the sound of the .mp4. Needs the extra `video`.",
+    help="Move in time with a song (.mp3, .wav...), which is added to the .mp4. Needs the extra `video`.",
 )
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Length.  [default: 12, or the song's]")
 @click.option("--fps", type=float, default=30.0, show_default=True, help="Frames per second.")
