@@ -23,7 +23,7 @@ from ..runtime.choices import DRAWN_NOISE
 from .kept import KeptPictures
 from .studio import MAX_PSI, Look, Studio
 from .turns import Turns
-from .words import BAND_TEXTS, LABELS, NOISE, caption, licence, no_edits, title
+from .words import BAND_TEXTS, LABELS, NOISE, caption, class_names, licence, no_edits, title
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +164,7 @@ class _Page:
                 value=0,
                 step=1,
                 label=LABELS["label"],
+                info=class_names(G),
                 visible=G.label_dim > 0,
                 elem_id="label",
             )
@@ -328,7 +329,7 @@ class _Page:
             licence(G),
             gr.update(maximum=G.num_ws, value=G.num_ws),
             gr.update(choices=_layer_names(G), value=_band(G, "coarse")),
-            gr.update(maximum=max(1, G.label_dim - 1), value=0, visible=G.label_dim > 0),
+            gr.update(maximum=max(1, G.label_dim - 1), value=0, info=class_names(G), visible=G.label_dim > 0),
             gr.update(value=no_edits(model), visible=not names),
             *[gr.update(visible=name in names, value=0) for name in self.edits],
         ]

@@ -46,6 +46,11 @@ def no_edits(model: str) -> str:
     return f"{escape(model)} comes without editing directions."
 
 
+def class_names(G: Generator) -> str | None:
+    """What the numbers of a conditional model's classes mean; None = it does not tell."""
+    return ", ".join(f"{i} {name}" for i, name in enumerate(G.classes[: G.label_dim])) or None
+
+
 def caption(picture: Image.Image) -> str:
     """The settings that make a picture again, in the words of the controls."""
     info = {str(key): str(value) for key, value in picture.info.items()}

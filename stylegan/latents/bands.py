@@ -97,7 +97,10 @@ def _sliced(layers: slice, num_ws: int) -> list[int]:
             raise InputError(f"this network has {num_ws} layers, 0 to {num_ws - 1}; got the range {_written(layers)}")
     if layers.step is not None and not (is_index(layers.step) and layers.step != 0):
         raise InputError(f"the step of a slice of layers must be an integer other than 0, got {shown(layers.step)}")
-    return list(range(num_ws))[layers]
+    found = list(range(num_ws))[layers]
+    if not found and None not in (layers.start, layers.stop):
+        raise InputError(f"the range {_written(layers)} holds no layer: its end is left out, as in 4:8; [] means none")
+    return found
 
 
 def _written(layers: slice) -> str:

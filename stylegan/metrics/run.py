@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..data.sources import Source
 from ..extractors import Extractor, load_extractor
 from ..generator import Generator
 from ..runtime.batching import steady_batch_size
@@ -89,6 +90,8 @@ class Run:
     def _features(self) -> tuple[Tensor, Tensor]:
         """Those of as many images as any metric compares."""
         G, n = self.G, self._compared
+        assert self.settings.data is not None
+        Source(self.settings.data).close()  # What is wrong with it is said before a network is fetched.
         extractor = self.network(self.settings.extractor, "extractor")
         reals = self._reals(extractor)
         real = reals.features(n, self.rows, self.world)

@@ -88,7 +88,10 @@ def load_tensors(
     path = as_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected a .safetensors file of {kind}")
-    tensors, header = read_tensors(path, error=InputError)
+    try:
+        tensors, header = read_tensors(path, error=InputError)
+    except InputError as error:
+        raise InputError(f"{error}; {kind} are read from .safetensors, .npy, .npz and torch.save files") from error
     version = header.get(f"stylegan_{kind}_version")
     if version is None:
         raise InputError(f"{path}: holds no {kind}; expected a file of {kind} written by this library")

@@ -85,6 +85,10 @@ def _find_path(path: Path) -> WeightFile:
         config = file.with_name("config.json")
         model = path.resolve().name if file.stem in UNNAMED else ""
         return WeightFile(file, str(path), config=config if config.is_file() else None, model=model)
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"{path}: a pipe or a device; weights are read here and there in a file, so write them to one first"
+        )
     if not path.is_file():
         if path.suffix or len(path.parts) > 1:
             raise NotFoundError(f"{path}: no such file or folder")

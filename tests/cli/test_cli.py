@@ -284,3 +284,23 @@ def test_a_reader_who_has_had_enough_is_no_error() -> None:
     shown.stdout.close()
     assert b"Broken pipe" not in shown.stderr.read()
     shown.wait()
+
+
+def test_what_a_network_is_not_read_from_is_said(run: Callable[..., Result]) -> None:
+    os.mkfifo("pipe")
+    assert "pipe: a pipe or a device; weights are read here and there in a file" in run("info", "./pipe").output
+    Path("faces.csv").write_text("0.1,0.2\n" * 100)
+    assert (
+        "latents are read from .safetensors, .npy, .npz and torch.save files"
+        in run("sample", "--latents", "faces.csv").output
+    )
+
+
+def test_layers_that_hold_no_layer_are_refused(run: Callable[..., Result]) -> None:
+    assert "the range 4:4 holds no layer" in run("mix", "--layers", "4:4").output
+
+
+def test_evaluate_looks_at_the_data_before_it_fetches_an_extractor(run: Callable[..., Result]) -> None:
+    result = run("evaluate", "faces-64", "--data", "gone.zip", "--metrics", "fid10", "--extractor", "gone.pt")
+    assert "gone.zip" in result.output
+    assert "gone.pt" not in result.output

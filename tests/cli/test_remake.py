@@ -111,8 +111,8 @@ def test_pictures_in_folders_and_tars(here: Run) -> None:
     shutil.unpack_archive("tars/samples-000000.tar", "unpacked")
     pictures = sorted(Path("unpacked").glob("*.jpg"))
     assert len(pictures) == 4
-    for picture in pictures:
-        assert "bit for bit" in remade(here, str(picture))
+    for path in pictures:
+        assert "bit for bit" in remade(here, str(path))
 
 
 def test_pictures_of_a_call_and_their_grids(here: Run) -> None:
@@ -134,8 +134,8 @@ def test_pictures_of_the_demo(here: Run) -> None:
     )
     look = Look("faces-64", 0.7, strengths=(("age", 2.0),), noise_mode="random", noise_seed=3)
     images.save(studio.faces([4], look)[0], "face.png")
-    for i, picture in enumerate([*studio.mix([1, 2], [0, 1], look), *studio.between([1, 2], 0.25, look)]):
-        images.save(picture, f"two{i}.png")
+    for i, image in enumerate([*studio.mix([1, 2], [0, 1], look), *studio.between([1, 2], 0.25, look)]):
+        images.save(image, f"two{i}.png")
     for picture in ("face.png", *(f"two{i}.png" for i in range(6))):
         assert "bit for bit" in remade(here, picture), picture
 

@@ -16,6 +16,7 @@ from PIL import Image
 from stylegan import Generator, cli
 from stylegan.demo import Look, Studio
 from stylegan.demo.server import MAX_BODY, Guard
+from stylegan.demo.words import class_names
 from stylegan.errors import InputError, NotFoundError
 from stylegan.weights.manifest import DEFAULT_MODEL
 
@@ -192,3 +193,11 @@ def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_that_is_not_there_is_named() -> None:
     with pytest.raises(NotFoundError, match=r"gone\.safetensors"):
         Studio({"gone": "gone.safetensors"}).faces([1], Look("gone"))
+
+
+def test_the_numbers_of_classes_have_their_names() -> None:
+    G = tiny_generator(label_dim=3)
+    assert class_names(G) is None
+    G.metadata = {"classes": ["cat", "dog", "fox"]}
+    assert class_names(G) == "0 cat, 1 dog, 2 fox"
+    assert class_names(tiny_generator()) is None
