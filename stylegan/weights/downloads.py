@@ -41,7 +41,7 @@ def fetch_first(
     for file in files:
         try:
             fetched = hub.fetch(file.source, access, size=file.size, sha256=file.sha256)
-            if fetched.is_verified:
+            if file.sha256 is not None:
                 return _downloaded(fetched, file.source, access, entry)
             return _checked(fetched, file.source, access, entry, check)
         except (DownloadError, IntegrityError, UnsafeFileError) as error:
@@ -53,16 +53,14 @@ def fetch_first(
     raise _failure(entry, failures, use)
 
 
-def revised(file: File, revision: str | None) -> File:
-    """The same file of another revision, of which no size and sha256 are known."""
-    if revision is None or file.source.kind != "hub":
-        return file
+def at_revision(file: File, revision: str) -> File:
+    """A file of a hub at another revision, of which no size and sha256 are known."""
     source = Source("hub", file.source.location, file.source.filename, revision)
     return replace(file, source=source, size=None, sha256=None)
 
 
 def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry, check: Check | None) -> WeightFile:
-    """A file without a known sha256; if it is not the wanted model, it is deleted, and IntegrityError raised."""
+    """A file without a sha256 in the manifest; if it is not the wanted model, it is deleted, and IntegrityError raised."""
     try:
         kind_of(fetched.named)
         file = _downloaded(fetched, source, access, entry)

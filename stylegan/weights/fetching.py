@@ -73,9 +73,11 @@ def _fetch_entry(
         with manifest.open_file(own) as path:
             yield WeightFile(path, str(own.source), entry=entry, sha256=own.sha256)
     else:
-        from .downloads import fetch_first, revised
+        from .downloads import at_revision, fetch_first
 
-        files = [revised(file, revision) for file in entry.holding(network)]
+        files = entry.holding(network)
+        if revision is not None:  # Nothing else stands in for it.
+            files = [at_revision(file, revision) for file in entry.files if file.source.kind == "hub"]
         yield fetch_first(entry, files, access, check=check)
 
 

@@ -51,7 +51,9 @@ def looks_like_page(head: bytes) -> bool:
 def explain_status(status: int, headers: Mapping[str, str], asked: str) -> Exception:
     """The error that an HTTP status stands for: a DownloadError, or a Transient around one."""
     if status in (401, 403):
-        return AuthError(f"{asked}: access refused (HTTP {status}); pass token=..., or ask the owner for access")
+        return AuthError(
+            f"{asked}: access refused (HTTP {status}); ask its owner for access; for a model hub, pass token=..."
+        )
     if status in (404, 410):
         return NotFoundError(f"{asked}: not there (HTTP {status}); check the name, file and revision")
     retry_after = _seconds(headers.get("Retry-After") or headers.get("retry-after"))
