@@ -60,7 +60,7 @@ def at_revision(file: File, revision: str) -> File:
 
 
 def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry, check: Check | None) -> WeightFile:
-    """A file without a sha256 in the manifest; if it is not the wanted model, it is deleted, and IntegrityError raised."""
+    """A file without a sha256 in the manifest; if it is not the wanted model, it is deleted: IntegrityError."""
     try:
         kind_of(fetched.named)
         file = _downloaded(fetched, source, access, entry)
