@@ -48,6 +48,8 @@ def parse_layers(text: str) -> Layers:
         return int(written)
     if match := re.fullmatch(r"(-?\d{1,9})?:(-?\d{1,9})?", written):
         first, last = (int(part) if part else None for part in match.groups())
+        if first is not None and last is not None and first >= last and first * last >= 0:
+            raise InputError(f"{shown(text)} holds no layer: the end of a range is left out, as in 4:8; write {_WAYS}")
         return slice(first, last)
     if match := re.fullmatch(r"(\d{1,9})-(\d{1,9})", written):
         first, last = map(int, match.groups())
@@ -97,10 +99,7 @@ def _sliced(layers: slice, num_ws: int) -> list[int]:
             raise InputError(f"this network has {num_ws} layers, 0 to {num_ws - 1}; got the range {_written(layers)}")
     if layers.step is not None and not (is_index(layers.step) and layers.step != 0):
         raise InputError(f"the step of a slice of layers must be an integer other than 0, got {shown(layers.step)}")
-    found = list(range(num_ws))[layers]
-    if not found and None not in (layers.start, layers.stop):
-        raise InputError(f"the range {_written(layers)} holds no layer: its end is left out, as in 4:8; [] means none")
-    return found
+    return list(range(num_ws))[layers]
 
 
 def _written(layers: slice) -> str:

@@ -297,7 +297,7 @@ def test_what_a_network_is_not_read_from_is_said(run: Callable[..., Result]) -> 
 
 
 def test_layers_that_hold_no_layer_are_refused(run: Callable[..., Result]) -> None:
-    assert "the range 4:4 holds no layer" in run("mix", "--layers", "4:4").output
+    assert "'4:4' holds no layer" in run("mix", "--layers", "4:4").output
 
 
 def test_evaluate_looks_at_the_data_before_it_fetches_an_extractor(run: Callable[..., Result]) -> None:
