@@ -29,9 +29,11 @@ def import_reference(name: str) -> ModuleType:
     if name.startswith("torchmetrics"):  # It imports torch_fidelity where that is installed.
         with _standing_in(), suppress(ImportError):
             importlib.import_module("torch_fidelity")
-        return pytest.importorskip(name)
-    with _standing_in():
-        return pytest.importorskip(name)
+        module: ModuleType = pytest.importorskip(name)
+    else:
+        with _standing_in():
+            module = pytest.importorskip(name)
+    return module
 
 
 @contextmanager

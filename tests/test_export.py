@@ -27,7 +27,8 @@ TRADITIONAL = {"use_styles": False, "const_input": False, "use_noise": False, "u
 
 
 def run(path: Path, **inputs: Any) -> list[np.ndarray]:
-    return onnxruntime.InferenceSession(path).run(None, {key: np.asarray(value) for key, value in inputs.items()})
+    arrays = {key: np.asarray(value) for key, value in inputs.items()}
+    return list(onnxruntime.InferenceSession(path).run(None, arrays))
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ PERMISSIONS = {
 
 
 def jobs(path: Path) -> dict[str, dict[str, Any]]:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"])
 
 
 def commands(path: Path) -> Iterator[list[str]]:
@@ -100,7 +100,8 @@ def check_release() -> Callable[[str, str, Path], list[str]]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.faults
+    faults: Callable[[str, str, Path], list[str]] = module.faults
+    return faults
 
 
 def ready(folder: Path) -> Path:

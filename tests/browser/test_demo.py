@@ -23,9 +23,10 @@ PICTURE = "#picture img"
 
 def source(browser: Browser, selector: str = PICTURE) -> str | None:
     """The address of a picture that has been loaded."""
-    return browser.run(
+    address: str | None = browser.run(
         "const i = document.querySelector(arguments[0]); return i?.complete && i.naturalWidth ? i.src : null", selector
     )
+    return address
 
 
 def changed(browser: Browser, before: str | None, selector: str = PICTURE) -> np.ndarray:
@@ -89,15 +90,15 @@ def test_settings_reach_the_picture(page: Browser, default: Generator) -> None:
 
 def text(browser: Browser, selector: str) -> str:
     """What can be read in a part of the page; nothing if it is not shown."""
-    return browser.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+    return str(browser.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
 
 
 def exists(browser: Browser, selector: str) -> bool:
-    return browser.run("return document.querySelector(arguments[0])?.checkVisibility() ?? false", selector)
+    return bool(browser.run("return document.querySelector(arguments[0])?.checkVisibility() ?? false", selector))
 
 
 def toasts(browser: Browser) -> int:
-    return browser.run("return document.querySelectorAll('.toast-body').length")
+    return int(browser.run("return document.querySelectorAll('.toast-body').length"))
 
 
 def open_edits(browser: Browser) -> list[str]:
@@ -105,7 +106,10 @@ def open_edits(browser: Browser) -> list[str]:
     browser.click("#edit button")
     browser.wait("something", lambda: exists(browser, "#edit input[type=range]") or exists(browser, "#no-edits"))
     sliders = "return [...document.querySelectorAll('#edit input[type=range]')]"
-    return browser.run(f"{sliders}.filter((e) => e.checkVisibility()).map((e) => e.closest('[id^=edit-]').id.slice(5))")
+    names = browser.run(
+        f"{sliders}.filter((e) => e.checkVisibility()).map((e) => e.closest('[id^=edit-]').id.slice(5))"
+    )
+    return list(names)
 
 
 def choose_model(browser: Browser, number: int) -> None:
@@ -239,7 +243,8 @@ def test_the_mixing_board_mixes(page: Browser, default: Generator) -> None:
     first, second = default.ws([a]), default.ws([b])
 
     def expected(layers: list[int]) -> np.ndarray:
-        return default.render(default.mix_styles(first, second, layers), output_type="np")[0]
+        img: np.ndarray = default.render(default.mix_styles(first, second, layers), output_type="np")[0]
+        return img
 
     check_same(mixed, expected([0, 1, 2, 3]))
     check_same(pixels(page, "#mix-a img"), expected([]))
@@ -305,7 +310,7 @@ def ask(address: str, data: list[Any]) -> str:
     with urllib.request.urlopen(request) as response:
         event = json.load(response)["event_id"]
     with urllib.request.urlopen(f"{address}/gradio_api/call/picture/{event}", timeout=60) as response:
-        return response.read().decode()
+        return str(response.read().decode())
 
 
 def test_values_of_programs_are_checked(demo_address: str, default: Generator) -> None:

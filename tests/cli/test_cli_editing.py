@@ -42,7 +42,8 @@ def latents(default: Generator, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="module")
 def two(default: Generator) -> np.ndarray:
     """Their images."""
-    return default.render(default.ws([20, 21]), noise=default.noise([5, 6]), output_type="np").astype(int)
+    images: np.ndarray = default.render(default.ws([20, 21]), noise=default.noise([5, 6]), output_type="np")
+    return images.astype(int)
 
 
 def test_directions_writes_the_named_directions(run: Callable[..., Result], default: Generator) -> None:

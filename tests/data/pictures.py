@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -30,7 +31,8 @@ def images_of(path: Path) -> list[Image.Image]:
 
 def labels_of(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read("labels.json"))
+        labels: dict[str, Any] = json.loads(archive.read("labels.json"))
+        return labels
 
 
 def make_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> Path:
@@ -42,3 +44,9 @@ def make_zip(path: Path, files: dict[str, bytes], method: int = zipfile.ZIP_STOR
 
 def nothing_left(out: Path) -> bool:
     return not out.parent.exists() or not list(out.parent.iterdir())
+
+
+def rows(labels: Tensor | None) -> list[list[float]]:
+    """Label vectors as lists; there must be some."""
+    assert labels is not None
+    return [[float(x) for x in row] for row in labels]

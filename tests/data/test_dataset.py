@@ -13,6 +13,7 @@ from stylegan.data.dataset import ImageDataset, box_downscale, shuffled_indices
 from stylegan.errors import DatasetError, InputError
 
 from ..conftest import SHARED
+from .pictures import rows
 
 FACES = SHARED / "data" / "faces-128.zip"
 N = 10
@@ -223,7 +224,7 @@ def test_names_in_a_label_field_become_classes(folder: Path) -> None:
     write_labels(folder, {name(0): {"kind": "tabby"}, name(1): {"kind": "manx"}})
     ds = ImageDataset(folder, label_field="kind")
     assert ds.classes == ["manx", "tabby"]
-    assert ds.labels([0]).tolist() == [[0, 1]]
+    assert rows(ds.labels([0])) == [[0, 1]]
 
 
 @pytest.mark.parametrize("data", [[1, 2], {"a": 1}, {"labels": 3}, {"labels": {"other.png": 1}}, "null"])

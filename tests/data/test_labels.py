@@ -16,7 +16,7 @@ from stylegan.errors import DatasetError, InputError
 from stylegan.training import TrainingConfig, train
 
 from ..training.tiny import TinyImages, run, tiny_config
-from .pictures import encoded, labels_of, make_zip, noise
+from .pictures import encoded, labels_of, make_zip, noise, rows
 
 PAIRS: dict[str, list[Any]] = {"labels": [[f"00000/img{i:08d}.png", i % 3] for i in range(6)]}
 
@@ -42,7 +42,7 @@ def test_dataset_json_is_read_like_labels_json(tmp_path: Path, out: Path, contai
     source = as_folder(source) if container == "folder" else source
     ds = ImageDataset(source, require_labels=True)
     assert ds.classes == ["0", "1", "2"]
-    assert ds.labels([0, 1, 5]).tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert rows(ds.labels([0, 1, 5])) == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     report = prepare(source, out)
     assert (report.label_dim, report.others) == (3, [])
     assert labels_of(out)["labels"] == {f"{i:08d}.png": i % 3 for i in range(6)}
@@ -74,7 +74,7 @@ def test_a_backslash_in_names_counts_as_a_slash(tmp_path: Path, out: Path, conta
     source = as_folder(source) if container == "folder" else source
     ds = ImageDataset(source, require_labels=True)
     assert ds.names[0] == "00000/img00000000.png"
-    assert ds.labels([4]).tolist() == [[0, 1, 0]]
+    assert rows(ds.labels([4])) == [[0, 1, 0]]
 
 
 def test_folders_of_a_zip_made_on_windows_are_classes(tmp_path: Path, out: Path) -> None:
@@ -171,7 +171,7 @@ def test_names_that_fit_in_part_only_are_warned_of(tmp_path: Path) -> None:
     pairs = [[name.replace("0004", "0004.old"), label] for name, label in PAIRS["labels"]]
     with pytest.warns(UserWarning, match="names 1 pictures that are not there, and not 1 that are"):
         ds = ImageDataset(data_zip(tmp_path, {"dataset.json": {"labels": pairs}}), require_labels=True)
-    assert ds.labels([4]).tolist() == [[0, 0, 0]]
+    assert rows(ds.labels([4])) == [[0, 0, 0]]
 
 
 def test_one_class_of_several_by_name_can_be_taught(tmp_path: Path) -> None:

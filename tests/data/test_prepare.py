@@ -27,7 +27,7 @@ from stylegan.errors import DatasetError, InputError
 from stylegan.images.decoding import OutputFormat, decode
 from stylegan.images.encoding import encode
 
-from .pictures import BLUE, GREEN, RED, encoded, images_of, labels_of, make_zip, noise, nothing_left
+from .pictures import BLUE, GREEN, RED, encoded, images_of, labels_of, make_zip, noise, nothing_left, rows
 
 # What is written
 
@@ -167,7 +167,7 @@ def test_labels_from_folders(tmp_path: Path, out: Path) -> None:
     }
     ds = ImageDataset(out)
     assert ds.classes == ["cat", "dog"]
-    assert ds.labels([1, 2]).tolist() == [[1, 0], [0, 1]]
+    assert rows(ds.labels([1, 2])) == [[1, 0], [0, 1]]
 
 
 def test_classes_do_not_depend_on_how_many_pictures_are_used(tmp_path: Path, out: Path) -> None:
@@ -197,7 +197,7 @@ def test_labels_of_the_source_follow_their_pictures(pictures: Path, out: Path) -
 def test_label_vectors_are_carried_over(pictures: Path, out: Path) -> None:
     (pictures / "labels.json").write_text(json.dumps({"labels": {f"{i}.png": [i, 0.5] for i in range(5)}}))
     prepare(pictures, out)
-    assert ImageDataset(out).labels([4]).tolist() == [[4, 0.5]]
+    assert rows(ImageDataset(out).labels([4])) == [[4, 0.5]]
 
 
 def test_foreign_labels_warn_and_a_field_of_them_can_be_used(pictures: Path, out: Path) -> None:
@@ -206,7 +206,7 @@ def test_foreign_labels_warn_and_a_field_of_them_can_be_used(pictures: Path, out
     with pytest.warns(UserWarning, match="ignored.*'age', 'gender'"):
         assert prepare(pictures, out).label_dim == 0
     assert prepare(pictures, out, label_field="gender", overwrite=True).label_dim == 2
-    assert ImageDataset(out).labels([3]).tolist() == [[0, 1]]
+    assert rows(ImageDataset(out).labels([3])) == [[0, 1]]
 
 
 # FFHQ

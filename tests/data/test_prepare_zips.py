@@ -19,7 +19,7 @@ from stylegan.data.dataset import ImageDataset
 from stylegan.data.prepare import prepare
 from stylegan.errors import DatasetError
 
-from .pictures import encoded, make_zip, noise, nothing_left
+from .pictures import encoded, make_zip, noise, nothing_left, rows
 
 
 def patched(data: bytes, old: bytes, new: bytes) -> bytes:
@@ -175,7 +175,7 @@ def test_tars_are_read_in_place(tmp_path: Path, out: Path) -> None:
     ds = ImageDataset(path, require_labels=True)
     assert ds.names == ["sub/0.png", "sub/1.png", "sub/2.png"]
     np.testing.assert_array_equal(ds.batch([2])[0][0].permute(1, 2, 0).numpy(), np.asarray(noise(seed=2)))
-    assert ds.labels([2]).tolist() == [[0, 0, 1]]
+    assert rows(ds.labels([2])) == [[0, 0, 1]]
     assert prepare(path, out).label_dim == 3
 
 

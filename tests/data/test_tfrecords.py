@@ -15,7 +15,7 @@ from stylegan.data.sources import Source
 from stylegan.data.tfrecords import masked_crc
 from stylegan.errors import DatasetError
 
-from .pictures import images_of, labels_of
+from .pictures import images_of, labels_of, rows
 
 OFFICIAL = Path(__file__).parent / "golden" / "pics-r03.tfrecords"  # Three pictures of 8x8, written by TensorFlow.
 
@@ -115,12 +115,12 @@ def test_labels_are_read(tmp_path: Path, out: Path) -> None:
     np.save((path.parent / "labels.npy"), one_hot)
     (path.parent / "labels.npy").rename(path.parent / "faces-rxx.labels")
     for source in (path, path.parent):
-        assert ImageDataset(source, require_labels=True).labels([0, 1, 2]).tolist() == one_hot.tolist()
+        assert rows(ImageDataset(source, require_labels=True).labels([0, 1, 2])) == one_hot.tolist()
     prepare(path, out)
     assert labels_of(out)["labels"] == {"00000000.png": 1, "00000001.png": None, "00000002.png": 0}
     with (path.parent / "faces-rxx.labels").open("wb") as file:
         np.save(file, one_hot * 0.5)
-    assert ImageDataset(path).labels([0]).tolist() == [[0, 0.5, 0]]
+    assert rows(ImageDataset(path).labels([0])) == [[0, 0.5, 0]]
 
 
 @pytest.mark.parametrize(

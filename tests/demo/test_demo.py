@@ -131,7 +131,7 @@ def answer(method: str, path: str, headers: dict[str, str], hosts: set[str] | No
     asyncio.run(Guard(app, hosts=hosts)(scope, receive, send))
     if sent[0]["status"] == 200:
         assert b"default-src 'self'" in dict(sent[0]["headers"])[b"content-security-policy"]
-    return sent[0]["status"]
+    return int(sent[0]["status"])
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ class Demo:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, text=True, env=ENV | {"TMPDIR": str(self.temporary)}
             )
+        assert self.process.stdout
         line = self.process.stdout.readline()
         assert "http://" in line, self.errors.read_text()
         self.url = line.split()[4]
@@ -65,7 +66,7 @@ class Demo:
             for line in events:
                 message = json.loads(line[5:]) if line.startswith(b"data:") else {}
                 if message.get("msg") == "process_completed":
-                    return message["output"]
+                    return dict(message["output"])
         raise AssertionError("no answer")
 
     def files(self) -> set[str]:
@@ -204,6 +205,7 @@ def test_a_second_signal_or_some_seconds_end_it_at_once(
     (tmp_path / "folder").mkdir()
     command = [sys.executable, "-c", ENDLESS, str(tmp_path / "folder"), str(longest), state]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=ENV)
+    assert process.stdout
     assert process.stdout.readline() == b"ready\n"
     for number in signals:
         process.send_signal(number)

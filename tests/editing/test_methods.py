@@ -28,6 +28,7 @@ def styles_as_they_act(G: Generator, layers: slice) -> np.ndarray:
     units = torch.eye(G.w_dim, dtype=torch.float64)
     rows = []
     for layer in list(G.synthesis.layers)[layers]:
+        assert layer.style is not None
         style = layer.style.double()
         rows.append((style(units) - style(torch.zeros_like(units))).T)
         layer.style.float()

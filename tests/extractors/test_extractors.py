@@ -22,7 +22,7 @@ def pictures(n: int, *size: int, seed: int = 0) -> Tensor:
     """Random images with structure at every scale, in [-1, 1]."""
     generator = torch.Generator().manual_seed(seed)
     noise = [torch.randn(n, 3, s, s, generator=generator) for s in (2, 4, 8, 16)]
-    return sum(nn.functional.interpolate(x, size, mode="bilinear") for x in noise).tanh()
+    return torch.stack([nn.functional.interpolate(x, size, mode="bilinear") for x in noise]).sum(0).tanh()
 
 
 @pytest.fixture(scope="module", params=["random-conv", "st-lpips-alex", "st-lpips-vgg"])

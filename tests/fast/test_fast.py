@@ -50,8 +50,9 @@ PLAIN_ONLY: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(params=FAST_PATHS)
-def path(request: pytest.FixtureRequest) -> str:
-    return request.param
+def path(request: pytest.FixtureRequest) -> RenderPath:
+    path: RenderPath = request.param
+    return path
 
 
 @pytest.fixture
@@ -79,8 +80,13 @@ def on(G: Generator, path: RenderPath, ws: Tensor, **settings: Any) -> Tensor:
     return img
 
 
+def renderer_of(G: Generator) -> renderer.Renderer:
+    assert isinstance(G.synthesis.renderer, renderer.Renderer)
+    return G.synthesis.renderer
+
+
 def is_prepared(G: Generator) -> bool:
-    return G.synthesis.renderer._prepared is not None
+    return renderer_of(G)._prepared is not None
 
 
 def assert_same(given: Tensor, expected: Tensor, limit: float = 1e-5) -> None:
@@ -190,7 +196,7 @@ def test_a_new_network_is_exact_with_its_flat_constant(path: RenderPath) -> None
             # Divided by sqrt(epsilon), the rounding of the plain path's means alone is up to 1e-3 of a channel.
             assert_same(on(G, path, ws), on(G, "plain", ws), limit=1e-3)
             for layer in G.synthesis.layers:
-                layer.noise_strength.fill_(1e-3)
+                layer.get_parameter("noise_strength").fill_(1e-3)
 
 
 @pytest.mark.usefixtures("small_bands")
@@ -365,7 +371,7 @@ def test_threads_get_their_own_images(path: RenderPath) -> None:
 
 
 def buffer_bytes(G: Generator) -> int:
-    spaces = G.synthesis.renderer._workspaces._free
+    spaces = renderer_of(G)._workspaces._free
     return sum(flat.numel() * flat.element_size() for space in spaces for flat in space._flat.values())
 
 
@@ -427,6 +433,7 @@ def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels
 def capability(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each variant of the compiled kernels that this processor can run."""
     library = load_library()
+    assert library
     most = library.stylegan_use_capability(CAPABILITIES["avx512"])
     if CAPABILITIES[request.param] > most:
         pytest.skip("this processor has no such instructions")
@@ -494,7 +501,10 @@ def test_bfloat16_is_stored_where_it_cannot_be_convolved(
         "oneDNN takes no packed weights of torch.bfloat16 here: RuntimeError: mkldnn_reorder_conv2d_weight: bf16 path "
         "needs the cpu support avx512bw"
     ]
-    layer = G.synthesis.renderer._prepared.network.layers[3]
+    prepared = renderer_of(G)._prepared
+    assert prepared
+    layer = prepared.network.layers[3]
+    assert layer.convolution
     assert (layer.dtype, layer.convolution.dtype) == (torch.bfloat16, torch.float32)
     assert run.choose_dtype(TrainingConfig(dtype="auto"), torch.device("cpu")) == torch.float32
 

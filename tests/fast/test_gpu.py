@@ -24,7 +24,7 @@ from stylegan.runtime.cuda_graphs import MAX_GRAPHS
 
 from ..conftest import in_threads
 from ..runtime.captures import Again
-from .test_fast import OPTIONS, assert_same, generator, is_prepared, on
+from .test_fast import OPTIONS, assert_same, generator, is_prepared, on, renderer_of
 
 
 class Compiled(TorchKernels):
@@ -100,7 +100,7 @@ def test_given_noise_goes_into_a_graph_beside_the_networks_own(gpu: Again) -> No
             assert_same(G.synthesis(ws, **own), img)
     assert gpu.captured == 5
     with torch.no_grad():
-        G.synthesis.layers[5].noise_const.mul_(-1)
+        G.synthesis.layers[5].get_buffer("noise_const").mul_(-1)
     given = [G.synthesis(ws) for _ in range(3)]
     for img in given:
         assert_same(img, on(G, "plain", ws))
@@ -143,6 +143,13 @@ def test_threads_replay_one_after_the_other(gpu: Again) -> None:
     assert gpu.captured == 1
 
 
+def known_graphs(G: Generator) -> dict[Any, Any]:
+    prepared = renderer_of(G)._prepared
+    assert prepared
+    assert prepared.graphs
+    return prepared.graphs._cache._known
+
+
 def test_graphs_are_few_and_given_back(gpu: Again) -> None:
     G = generator()
     G.path = "fast"
@@ -150,7 +157,7 @@ def test_graphs_are_few_and_given_back(gpu: Again) -> None:
         for lod in range(3):
             for n in (1, 2, 3, 1, 2, 3):
                 G.synthesis(G.ws(range(n)), lod=lod)
-    known = G.synthesis.renderer._prepared.graphs._cache._known
+    known = known_graphs(G)
     assert gpu.captured > len(known) == MAX_GRAPHS
     G.release_memory()
     assert not known
@@ -354,7 +361,7 @@ def test_cuda_replays_equal_the_first_call(faces: Generator, path: RenderPath, d
     G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
     ws = G.ws(range(4))
     images = [G.synthesis(ws) for _ in range(4)]
-    assert all(G.synthesis.renderer._prepared.graphs._cache._known.values())
+    assert all(known_graphs(G).values())
     for img in images[1:]:
         assert_same(img, images[0], 1e-6)
     torch.testing.assert_close(images[2], images[3], rtol=0, atol=0)

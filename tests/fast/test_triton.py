@@ -14,7 +14,7 @@ from stylegan.fast.prepared import PreparedLayer
 from stylegan.fast.torch_kernels import TorchKernels
 
 from ..conftest import GOLDEN, load_golden
-from .test_fast import generator
+from .test_fast import generator, is_prepared
 
 pytest.importorskip("triton", reason="Triton is not installed: torch brings it along where it has CUDA")
 from stylegan.fast.triton_kernels import TritonKernels
@@ -150,7 +150,7 @@ def test_a_whole_network_equals_the_modules(options: dict[str, Any]) -> None:
     ws = G.ws(range(3), truncation_psi=1)
     G.path = "native"
     given = G.synthesis(ws)
-    assert G.synthesis.renderer._prepared is not None
+    assert is_prepared(G)
     G.path = "plain"
     expected = G.synthesis(ws)
     assert (given - expected).square().mean().sqrt() <= 1e-5 * expected.std()
@@ -165,7 +165,7 @@ def test_the_official_outputs() -> None:
     ws = G.truncate(G.broadcast(G.mapping(golden["z"].to(DEVICE), labels)), 0.7, 8)
     expected = golden["img_psi07_cut8"]
     error = G.synthesis(ws[: len(expected)]).cpu() - expected
-    assert G.synthesis.renderer._prepared is not None
+    assert is_prepared(G)
     assert error.abs().max() <= 1e-4
 
 

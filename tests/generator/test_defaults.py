@@ -217,10 +217,12 @@ def test_memory_that_compiled_code_does_not_expect_is_refused(wrong: Tensor) -> 
 @pytest.mark.parametrize("which", ["mean", "scale", "shift"])
 def test_vectors_of_another_type_are_refused(which: str) -> None:
     x, vectors = torch.ones(1, 4, 4, 8), {name: torch.ones(1, 8) for name in ("mean", "scale", "shift")}
-    native_kernels().normalize(x, **vectors, out=torch.empty_like(x))
+    kernels = native_kernels()
+    assert kernels
+    kernels.normalize(x, **vectors, out=torch.empty_like(x))
     for wrong in (torch.ones(1, 8, dtype=torch.float64), torch.ones(2, 8), torch.ones(8, 2).T[:1]):
         with pytest.raises(ValueError, match="compiled code takes"):
-            native_kernels().normalize(x, **vectors | {which: wrong}, out=torch.empty_like(x))
+            kernels.normalize(x, **vectors | {which: wrong}, out=torch.empty_like(x))
 
 
 # Devices without float64: Apple's MPS. Tensors without numbers stand in for those there.

@@ -57,7 +57,7 @@ def times(folder: Path) -> dict[str, int]:
 
 def members(path: Path) -> dict[str, bytes]:
     with tarfile.open(path) as archive:
-        return {entry.name: archive.extractfile(entry).read() for entry in archive}
+        return {entry.name: file.read() for entry in archive if (file := archive.extractfile(entry))}
 
 
 # Folders.

@@ -17,7 +17,7 @@ from ..references import import_reference
 def features(n: int, dim: int, *, seed: int, shift: float = 0.0) -> Tensor:
     """Correlated float32 features, positive as those behind a ReLU."""
     generator = torch.Generator().manual_seed(seed)
-    mixing = torch.randn(dim, dim, generator=generator) / dim**0.5
+    mixing: Tensor = torch.randn(dim, dim, generator=generator) / dim**0.5
     return (torch.randn(n, dim, generator=generator) @ mixing + shift).relu()
 
 
@@ -26,7 +26,8 @@ def gaussian(n: int, mean: Tensor, cov: Tensor, *, seed: int = 0) -> Tensor:
     x = torch.randn(n, len(mean), generator=torch.Generator().manual_seed(seed)).double()
     x -= x.mean(dim=0)
     white = torch.linalg.solve_triangular(torch.linalg.cholesky(x.mT @ x / (n - 1)), x.mT, upper=False).mT
-    return white @ torch.linalg.cholesky(cov.double()).mT + mean.double()
+    points: Tensor = white @ torch.linalg.cholesky(cov.double()).mT
+    return points + mean.double()
 
 
 @pytest.fixture(scope="module")

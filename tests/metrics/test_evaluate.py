@@ -149,6 +149,7 @@ def test_noise_is_not_drawn_as_z_is(G: Generator) -> None:
     images = Images(G)
     z, noise = images.z([3]), images.noise([3])
     assert noise
+    assert noise[0] is not None
     assert not torch.allclose(noise[0].flatten(), z.flatten()[:16])
 
 
@@ -185,6 +186,7 @@ def test_conditional_models_get_the_labels_of_the_data(tmp_path: Path, cache: Pa
     found = values(G, tiny_settings(data, cache, metrics="fid24,ppl_w100"))
     assert found.keys() == {"fid24", "ppl_w100"}
     drawn = labels_for(G, None, 1000, seed=0)
+    assert drawn is not None
     assert drawn.sum(dim=0).tolist() == pytest.approx([500, 500], abs=60)
     with pytest.raises(InputError, match=r"takes labels of 3 values, the data set .* has 2"):
         values(tiny_generator(label_dim=3), tiny_settings(data, cache, metrics="fid24"))

@@ -195,12 +195,13 @@ def test_weights_at_run_time(golden_t: Golden) -> None:
     dense: Any = golden_t.Gs.mapping.layers[0]
     conv: Any = G.layers[1].source
     up: Any = G.layers[2].source
+    style: Any = G.layers[1].style
     # Official layouts: dense [in, out], conv [kh, kw, in, out].
     for key, ours in {
         "Dense0/mul": dense.scaled_weight().T,
         "Dense0/mul_1": dense.scaled_bias(),
         "4x4/Conv/mul": conv.scaled_weight().permute(2, 3, 1, 0),
-        "4x4/Conv/StyleMod/mul": G.layers[1].style.scaled_weight().T,
+        "4x4/Conv/StyleMod/mul": style.scaled_weight().T,
         "8x8/Conv0_up/mul": up.scaled_weight().permute(2, 3, 1, 0),
         "ToRGB_lod0/mul": G.to_rgb["16"].scaled_weight().permute(2, 3, 1, 0),
     }.items():

@@ -188,8 +188,8 @@ def test_initial_weights(equalized_lr: bool) -> None:
     assert isinstance(conv, Conv2d)
     torch.testing.assert_close(conv.scaled_weight().std().item(), (2 / (64 * 9)) ** 0.5, rtol=0.05, atol=0)
     torch.testing.assert_close(conv.weight.std().item(), 1.0 if equalized_lr else (2 / 576) ** 0.5, rtol=0.05, atol=0)
-    assert (G.layers[0].source.const == 1).all()
-    assert (G.layers[0].noise_strength == 0).all()
+    assert (G.layers[0].source.get_parameter("const") == 1).all()
+    assert (G.layers[0].get_parameter("noise_strength") == 0).all()
     layer: Any = MappingNetwork(equalized_lr=equalized_lr).layers[0]
     torch.testing.assert_close(layer.scaled_weight().std().item(), (2 / 512) ** 0.5, rtol=0.05, atol=0)
 

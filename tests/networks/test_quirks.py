@@ -36,7 +36,8 @@ def generator(**synthesis: Any) -> Generator:
 
 
 def image(G: Generator) -> torch.Tensor:
-    return G.sample(seeds=[1], output_type="pt", noise_mode="random", noise_seed=2)
+    img: torch.Tensor = G.sample(seeds=[1], output_type="pt", noise_mode="random", noise_seed=2)
+    return img
 
 
 def discriminator(**options: Any) -> Discriminator:

@@ -16,7 +16,8 @@ class Blocks:
 
     def embed(self, images: Tensor) -> Tensor:
         small = F.avg_pool2d(images, 4)
-        return small.flatten(1) / small[0].numel() ** 0.5
+        vectors: Tensor = small.flatten(1) / small[0].numel() ** 0.5
+        return vectors
 
 
 @pytest.fixture(scope="session")

@@ -245,7 +245,7 @@ def test_augmentation_is_what_the_networks_learn_from() -> None:
 def test_a_skipped_step_does_not_count() -> None:
     config = tiny_config(augment="ada")
     s = new_state(config)
-    s.D.head.dense1.bias.data.fill_(float("nan"))
+    s.D.head.dense1.get_parameter("bias").data.fill_(float("nan"))
     img, _ = TinyImages().batch(list(range(8)))
     assert train_step(s, config, config.schedule().at(99), img, None).skipped
     assert (s.augment_p, s.real_signs) == (0, [])

@@ -50,7 +50,7 @@ def test_bfloat16_is_rounded_less_than_by_the_modules() -> None:
 
     def error(G: Generator) -> float:
         found = gradients(G, 3, dtype=torch.bfloat16)
-        return sum((found[name] - exact[name]).square().sum() for name in exact).item()
+        return sum((found[name] - exact[name]).square().sum().item() for name in exact)
 
     assert 0 < error(compiled(G)) < error(generator())
 

@@ -44,14 +44,14 @@ def test_a_step_with_nan_changes_no_weights(tmp_path: Path) -> None:
     s = new_state(config)
     phase = config.schedule().at(99)
     img, _ = TinyImages().batch(list(range(8)))
-    s.D.head.dense1.bias.data.fill_(float("nan"))
+    s.D.head.dense1.get_parameter("bias").data.fill_(float("nan"))
     before = {n: t.clone() for n, t in s.tensors().items()}
     report = train_step(s, config, phase, img, None)
     assert report.skipped
     assert (s.step, s.skipped, s.skipped_in_a_row) == (1, 1, 1)
     after = s.tensors()
     assert all(torch.equal(before[n], after[n]) for n in before if n != "D.head.dense1.bias")
-    s.D.head.dense1.bias.data.zero_()
+    s.D.head.dense1.get_parameter("bias").data.zero_()
     assert not train_step(s, config, phase, img, None).skipped
     assert (s.skipped, s.skipped_in_a_row) == (1, 0)
 
@@ -76,7 +76,9 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
         whole = last.read_bytes()
         last.write_bytes({"truncated": whole[: len(whole) // 2], "empty": b"", "text": b"<html>" * 99}[damage])
     s = new_state(tiny_config())
-    assert resume_state(s, tmp_path / "checkpoints").stem == "step-000000001"
+    resumed = resume_state(s, tmp_path / "checkpoints")
+    assert resumed
+    assert resumed.stem == "step-000000001"
     assert s.step == 1
     assert "trying the one before" in caplog.text
 
@@ -134,6 +136,8 @@ def start(out: Path, minutes: float = 10) -> subprocess.Popen[bytes]:
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": root},
     )
+    assert process.stdout
+    assert process.stderr
     assert process.stdout.readline() == b"ready\n", process.stderr.read().decode()
     return process
 
@@ -180,6 +184,8 @@ def test_sigkill_at_any_moment_leaves_a_checkpoint_that_loads(tmp_path: Path) ->
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment
     ) as parent:
+        assert parent.stdin
+        assert parent.stdout
         for _ in range(30):
             parent.stdin.write("next\n")
             child = int(parent.stdout.readline())
@@ -212,6 +218,7 @@ def test_a_file_is_whole_whenever_its_writer_is_killed(tmp_path: Path) -> None:
     for _ in range(5):
         code = WRITER.format(module=stylegan.runtime.atomic_files.__file__, path=str(path))
         process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert process.stdout
         process.stdout.readline()
         time.sleep(rng.uniform(0, 0.05))
         process.kill()

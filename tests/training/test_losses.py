@@ -98,8 +98,11 @@ def test_penalties_of_order_one_match_official(name: str, key: str, prepare: Cal
     G, D = golden.generator(), golden.discriminator()
     prepare(D)
     for official, factor in amplified.info["amplified"].items():
-        parameter = {"FromRGB_lod0/weight": next(iter(D.from_rgb.values())).conv, "4x4/Dense1/weight": D.head.dense1}
-        parameter[official].weight.data *= factor
+        layer: dict[str, Any] = {
+            "FromRGB_lod0/weight": next(iter(D.from_rgb.values())).conv,
+            "4x4/Dense1/weight": D.head.dense1,
+        }
+        layer[official].weight.data *= factor
     labels, reals = golden.labels("real_labels", 4), golden.tensor("reals")[:4]
     with torch.no_grad():
         fakes = G.synthesis(G.broadcast(G.mapping(golden.tensor("loss/z"), labels)))

@@ -39,7 +39,8 @@ def settings(**own: Any) -> TrainingConfig:
 
 def images(G: Generator) -> torch.Tensor:
     labels = [i % G.label_dim for i in range(4)] if G.label_dim else None
-    return G.sample(seeds=range(4), truncation_psi=1.0, labels=labels, output_type="pt")
+    img: torch.Tensor = G.sample(seeds=range(4), truncation_psi=1.0, labels=labels, output_type="pt")
+    return img
 
 
 def begin(source: Any, out: Any, *, resolution: Any = None, kimg: float = 0.008, **own: Any) -> Any:

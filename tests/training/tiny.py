@@ -87,7 +87,7 @@ def well_conditioned() -> Iterator[None]:
         for network in (state.G, state.Gs):
             network.synthesis.layers[0].source.get_parameter("const").data.copy_(draws)
             for layer in network.synthesis.layers:
-                layer.noise_strength.data.fill_(0.3)
+                layer.get_parameter("noise_strength").data.fill_(0.3)
         for optimizer in (state.G_optimizer, state.D_optimizer):
             optimizer.param_groups[0]["eps"] = 0.1
         return state

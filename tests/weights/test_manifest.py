@@ -98,7 +98,7 @@ def test_networks_of_the_package_by_their_servers() -> None:
     for resolution, prefix in {256: "0094da86", 1024: "850a7234"}.items():
         files = entries[f"mmgen-ffhq-{resolution}"].files
         assert {(file.source.host, file.sha256) for file in files} == {("download.openmmlab.com", prefix)}
-        assert files[0].source.filename.endswith(f"-{prefix}.pth")
+        assert str(files[0].source.filename).endswith(f"-{prefix}.pth")
     # Nothing that is not tried, official or easily had stands in the short list.
     assert {name.split("-")[0] for name, entry in entries.items() if entry.zoo} == {
         *("genforce", "gwern", "huggan", "rosinality", "wikiart")

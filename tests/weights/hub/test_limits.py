@@ -231,7 +231,7 @@ def test_a_transfer_is_left_when_less_comes_than_must() -> None:
         arrived += 10_001
         assert pace.problem(arrived) is None
     now += 61
-    assert pace.problem(arrived + 30_000).endswith(f"arrived for 60 s, after {pace.counted} bytes")
+    assert str(pace.problem(arrived + 30_000)).endswith(f"arrived for 60 s, after {pace.counted} bytes")
     quiet = Pace(Patience(silence=60), clock=lambda: now)
     now += 60
     assert quiet.problem(0) is None

@@ -227,7 +227,7 @@ def test_what_to_do_by_hand_for_every_model(access: Access, name: str) -> None:
     assert command[1] == name
     assert command[2].endswith(SUFFIXES)  # None that must be unpacked first.
     assert f"{command[2]} stands for" in by_hand
-    assert ("`unxz " in by_hand) == file.source.filename.endswith(".xz")
+    assert ("`unxz " in by_hand) == str(file.source.filename).endswith(".xz")
 
 
 # Without a network, and together.
