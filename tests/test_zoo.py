@@ -20,7 +20,7 @@ from .weights.ports.golden_sets import golden_set
 
 
 @pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, str, int]:
     """A manifest with a network that is there, under the beginning of its sha256, and one that is not."""
     HUB.reset()
     torch.save(ports.genforce_generator(golden_set("T").g), tmp_path / "cats.pth")
@@ -47,7 +47,9 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return path, digest, len(data)
 
 
-def test_what_was_tried_is_noted_as_a_patch(models: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_tried_is_noted_as_a_patch(
+    models: tuple[Path, str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path, digest, size = models
     before = path.read_text()
     assert zoo.main(["cats", "dogs", "--out", "out"], path=path) == 1

@@ -14,7 +14,7 @@ from ..conftest import ok, tiny_generator
 
 
 @pytest.fixture
-def models(run: Callable[..., Result]) -> Any:
+def models(run: Callable[..., Result]) -> Callable[..., Result]:
     """Two networks of one family and one of another size, in the folder of the test."""
     for name, bias, side in (("parent", 0.0, 16), ("child", 1.0, 16), ("other", 0.0, 32)):
         G = tiny_generator(img_resolution=side)
@@ -25,7 +25,7 @@ def models(run: Callable[..., Result]) -> Any:
     return run
 
 
-def test_blend_writes_the_blend_and_says_under_which_licences(models: Any) -> None:
+def test_blend_writes_the_blend_and_says_under_which_licences(models: Callable[..., Result]) -> None:
     arguments = ["blend", "parent.safetensors", "child.safetensors", "--from", 8, "--out", "new.safetensors"]
     text = ok(models(*arguments, "--metadata", "name=mixed"))
     assert "mixed: licence of parent and licence of child" in text
@@ -41,13 +41,13 @@ def test_blend_writes_the_blend_and_says_under_which_licences(models: Any) -> No
     assert again.weights_sha256 == A.blend(B, resolution=8, width=2, mapping="other").weights_sha256
 
 
-def test_a_folder_for_a_hub_and_half_precision(models: Any) -> None:
+def test_a_folder_for_a_hub_and_half_precision(models: Callable[..., Result]) -> None:
     ok(models("blend", "parent.safetensors", "child.safetensors", "--from", 8, "--out", "hub", "--dtype", "float16"))
     assert sorted(os.listdir("hub")) == ["config.json", "model.safetensors"]
     assert Generator.from_pretrained("hub").name == "parent+child"
 
 
-def test_average_writes_the_mean(models: Any) -> None:
+def test_average_writes_the_mean(models: Callable[..., Result]) -> None:
     text = ok(
         models("average", "parent.safetensors", "child.safetensors", "--weights", "1,3", "--out", "m.safetensors")
     )
@@ -67,7 +67,7 @@ def test_average_writes_the_mean(models: Any) -> None:
     ],
 )
 def test_what_cannot_be_combined_is_one_line_and_writes_nothing(
-    models: Any, arguments: list[Any], message: str
+    models: Callable[..., Result], arguments: list[Any], message: str
 ) -> None:
     before = sorted(os.listdir())
     result = models(*arguments, "--out", "new.safetensors")
@@ -76,12 +76,12 @@ def test_what_cannot_be_combined_is_one_line_and_writes_nothing(
     assert sorted(os.listdir()) == before
 
 
-def test_networks_of_no_common_origin_are_noted(models: Any) -> None:
+def test_networks_of_no_common_origin_are_noted(models: Callable[..., Result]) -> None:
     text = ok(models("blend", "faces-64", "avatars-64", "--out", "new.safetensors"))
     assert "note: faces-64 and avatars-64 do not say that they come from one network" in text
     assert "non-commercial research and CC BY 4.0" in text
 
 
-def test_a_target_that_is_no_weight_file_is_refused_first(models: Any) -> None:
+def test_a_target_that_is_no_weight_file_is_refused_first(models: Callable[..., Result]) -> None:
     result = models("blend", "gone", "gone", "--out", "new.png")
     assert "--out is new.png; expected a .safetensors file or a folder" in result.output

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from stylegan.cli import main
 from stylegan.training import TrainingConfig, loop
@@ -28,7 +28,7 @@ SMALL = [
 ]
 
 
-def invoke(*args: Any) -> Any:
+def invoke(*args: Any) -> Result:
     return CliRunner().invoke(main, ["train", *map(str, args)])
 
 

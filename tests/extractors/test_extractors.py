@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 
 from stylegan.errors import InputError, IntegrityError, NotFoundError, UnsafeFileError, WeightsError
 from stylegan.extractors import load_extractor
+from stylegan.extractors.base import Extractor
 from stylegan.extractors.inception import Inception2015, build_inception, resize_from_corners
 from stylegan.extractors.perceptual import PerceptualNetwork, unit_length
 from stylegan.weights import manifest
@@ -26,7 +26,7 @@ def pictures(n: int, *size: int, seed: int = 0) -> Tensor:
 
 
 @pytest.fixture(scope="module", params=["random-conv", "st-lpips-alex", "st-lpips-vgg"])
-def perceptual(request: pytest.FixtureRequest) -> Any:
+def perceptual(request: pytest.FixtureRequest) -> Extractor:
     if request.param.startswith("st-lpips"):
         pytest.importorskip("stlpips_pytorch")
     return load_extractor(request.param)
@@ -90,12 +90,12 @@ def test_resizing_takes_pixels_from_their_corners() -> None:
     assert resize_from_corners(x, 8)[0, 0, 0].tolist() == [0, 0.5, 1, 1.5, 2, 2.5, 3, 3]
 
 
-def test_equal_images_have_distance_zero(perceptual: Any) -> None:
+def test_equal_images_have_distance_zero(perceptual: Extractor) -> None:
     a = pictures(2, 64, 64)
     assert perceptual.distance(a, a).tolist() == [0, 0]
 
 
-def test_distance_is_symmetric_and_grows_with_the_change(perceptual: Any) -> None:
+def test_distance_is_symmetric_and_grows_with_the_change(perceptual: Extractor) -> None:
     a, b = pictures(2, 64, 64), pictures(2, 64, 64, seed=1)
     torch.testing.assert_close(perceptual.distance(a, b), perceptual.distance(b, a), rtol=1e-5, atol=0)
     near, far = perceptual.distance(a, a.lerp(b, 0.1)), perceptual.distance(a, b)
@@ -103,13 +103,13 @@ def test_distance_is_symmetric_and_grows_with_the_change(perceptual: Any) -> Non
     assert (far > near).all()
 
 
-def test_distance_and_features_do_not_depend_on_the_batch(perceptual: Any) -> None:
+def test_distance_and_features_do_not_depend_on_the_batch(perceptual: Extractor) -> None:
     a, b = pictures(3, 48, 48), pictures(3, 48, 48, seed=1)
     torch.testing.assert_close(perceptual.distance(a, b)[1:2], perceptual.distance(a[1:2], b[1:2]), rtol=1e-4, atol=0)
     torch.testing.assert_close(perceptual.features(a)[2:], perceptual.features(a[2:]), rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_are_finite_even_where_nothing_is_active(perceptual: Any) -> None:
+def test_gradients_are_finite_even_where_nothing_is_active(perceptual: Extractor) -> None:
     black = torch.full((1, 3, 32, 32), -1.0, requires_grad=True)
     b = pictures(1, 32, 32)
     (gradient,) = torch.autograd.grad(perceptual.distance(black, b).sum(), black)
@@ -120,7 +120,7 @@ def test_gradients_are_finite_even_where_nothing_is_active(perceptual: Any) -> N
 
 
 @pytest.mark.parametrize("size", [(4, 4), (7, 90), (16, 16)])
-def test_small_images_are_enlarged(perceptual: Any, size: tuple[int, int]) -> None:
+def test_small_images_are_enlarged(perceptual: Extractor, size: tuple[int, int]) -> None:
     assert perceptual.distance(pictures(1, *size), pictures(1, *size, seed=1)).item() > 0
     assert perceptual.features(pictures(2, *size)).shape[0] == 2
 
@@ -149,7 +149,7 @@ def test_random_conv_is_the_same_each_time() -> None:
     assert torch.equal(first.features(pictures(1, 16, 16)), second.features(pictures(1, 16, 16)))
 
 
-def test_extractors_are_fixed(perceptual: Any) -> None:
+def test_extractors_are_fixed(perceptual: Extractor) -> None:
     assert not perceptual.training
     assert not any(p.requires_grad for p in perceptual.parameters())
     assert len(perceptual.sha256) == 64

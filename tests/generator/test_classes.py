@@ -1,11 +1,10 @@
 """Classes of conditional models in commands: one for all images, or one for each, by index or by name."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from PIL import Image, ImageSequence
 
 from stylegan import Generator, cli
@@ -30,7 +29,7 @@ def animals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator:
     return Generator.from_pretrained("a.safetensors")
 
 
-def run(command: str) -> Any:
+def run(command: str) -> Result:
     return CliRunner().invoke(cli.main, [*command.split(), "--model", "a.safetensors"])
 
 

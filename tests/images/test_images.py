@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,17 +17,17 @@ from ..conftest import GOLDEN
 
 
 @pytest.fixture(scope="module")
-def misc() -> Any:
+def misc() -> dict[str, torch.Tensor]:
     with np.load(GOLDEN / "misc" / "io.npz") as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
 
 
-def test_uint8_conversion_is_the_official_one(misc: Any) -> None:
+def test_uint8_conversion_is_the_official_one(misc: dict[str, torch.Tensor]) -> None:
     assert torch.equal(images.to_uint8(misc["ramp"]), misc["ramp_to_uint8"])
     assert torch.equal(images.to_uint8(misc["shrink_in"], shrink=2), misc["shrink2_uint8"])
 
 
-def test_from_uint8_is_the_official_input_of_training(misc: Any) -> None:
+def test_from_uint8_is_the_official_input_of_training(misc: dict[str, torch.Tensor]) -> None:
     assert torch.equal(images.from_uint8(misc["reals_u8_16"]), misc["process_reals_16_lod0"])
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ FAMILY = Family(("mean-colour",), make=MeanColour)
 
 
 @pytest.fixture
-def new_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+def new_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Put a file into the folder of a package, for one test."""
     added = []
 
@@ -79,7 +79,7 @@ def new_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     forget()
 
 
-def test_a_metric_is_one_file(new_file: Any, tmp_path: Path) -> None:
+def test_a_metric_is_one_file(new_file: Callable[..., None], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="unknown metric"):
         parse_metric("mean_distance20")
     new_file(stylegan.metrics, "mean_distance", METRIC)
@@ -99,7 +99,7 @@ def test_a_metric_is_one_file(new_file: Any, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x").read_text())["metrics"].keys() == {"mean_distance20"}
 
 
-def test_an_extractor_is_one_file(new_file: Any, tmp_path: Path) -> None:
+def test_an_extractor_is_one_file(new_file: Callable[..., None], tmp_path: Path) -> None:
     new_file(stylegan.extractors, "mean_colour", EXTRACTOR)
     assert load_extractor("mean-colour").name == "mean-colour"
     with pytest.raises(NotFoundError, match="inception-2015, mean-colour, st-lpips-vgg"):

@@ -3,12 +3,13 @@
 import logging
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from safetensors.torch import load_file, save_file
 
 from stylegan.cli import main
@@ -24,12 +25,12 @@ from ..data.pictures import encoded, make_zip, noise
 from .tiny import TinyImages, run, tiny_config
 
 
-def pictures(seeds: Any = range(8), size: int = 16, channels: int = 3) -> dict[str, bytes]:
+def pictures(seeds: Iterable[int] = range(8), size: int = 16, channels: int = 3) -> dict[str, bytes]:
     mode = "RGB" if channels == 3 else "L"
     return {f"{i:02d}.png": encoded(noise(size, size, seed=seed).convert(mode)) for i, seed in enumerate(seeds)}
 
 
-def command(data: Any, out: Any, *options: Any) -> Any:
+def command(data: Path, out: Path, *options: object) -> Result:
     train = ["train", "--data", data, "--out", out, "--batch", 8, "--dtype", "float32", "--resolution", 16, *SMALL]
     result = CliRunner().invoke(main, [str(a) for a in [*train, "--set", "snapshot_images=4", *options]])
     assert "Traceback" not in result.output
@@ -37,7 +38,7 @@ def command(data: Any, out: Any, *options: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("begun")
     make_zip(folder / "data.zip", pictures())
     assert command(folder / "data.zip", folder / "run", "--kimg", 0.008).exit_code == 0
@@ -58,7 +59,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ],
 )
 def test_other_pictures_are_named_and_need_a_flag(
-    begun: Any, tmp_path: Path, files: dict[str, bytes], message: str
+    begun: Path, tmp_path: Path, files: dict[str, bytes], message: str
 ) -> None:
     shutil.copytree(begun / "run", tmp_path / "run")
     before = sorted((tmp_path / "run/checkpoints").iterdir())
@@ -79,7 +80,7 @@ def test_other_pictures_are_named_and_need_a_flag(
     assert result.exit_code == 1
 
 
-def test_the_same_pictures_elsewhere_are_the_same(begun: Any, tmp_path: Path) -> None:
+def test_the_same_pictures_elsewhere_are_the_same(begun: Path, tmp_path: Path) -> None:
     """Another name, another folder, no zip: what counts is the content."""
     with zipfile.ZipFile(begun / "data.zip") as archive:
         archive.extractall(tmp_path / "unpacked/deep")

@@ -28,8 +28,12 @@ def write_pictures(pictures: torch.Tensor, folder: Path) -> Path:
     return folder
 
 
+# A run, its data set, one held out, and the pictures of that.
+Trained = tuple[Path, Path, Path, torch.Tensor]
+
+
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """A tiny run: 8x8 until 1 kimg, then fading for two; and two data sets: learnt from, and held out."""
     folder = tmp_path_factory.mktemp("progress")
     pictures = TinyImages().pictures
@@ -47,7 +51,7 @@ def measure(run: Path, held_out: Path, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "progress.jsonl").read_text().splitlines()]
 
 
-def test_each_snapshot_has_its_distance_in_two_pictures(trained: Any) -> None:
+def test_each_snapshot_has_its_distance_in_two_pictures(trained: Trained) -> None:
     run, training, held_out, pictures = trained
     entries = measure(run, held_out, "--images", "8", "--training", str(training))
     assert [(e["kimg"], e["resolution"], round(e["lod"], 1)) for e in entries] == [
@@ -73,7 +77,7 @@ def test_each_snapshot_has_its_distance_in_two_pictures(trained: Any) -> None:
     assert [e["generated"] for e in more[5:]] == [9] * 5
 
 
-def test_a_folder_without_snapshots_is_refused(trained: Any, tmp_path: Path) -> None:
+def test_a_folder_without_snapshots_is_refused(trained: Trained, tmp_path: Path) -> None:
     main = runpy.run_path(str(ROOT / "models/progress.py"))["main"]
     result = CliRunner().invoke(main, [str(tmp_path), str(trained[2])])
     assert result.exit_code == 2

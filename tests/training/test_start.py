@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from stylegan.discriminator import Discriminator
 from stylegan.errors import InputError, NotFoundError
 from stylegan.generator import Generator
-from stylegan.training import new_state, train
+from stylegan.training import TrainingState, new_state, train
 from stylegan.training.checkpoints import load_state
 from stylegan.training.start import start_from
 
@@ -22,7 +22,7 @@ from .tiny import TinyImages, assert_same, tiny_config
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrainingState]:
     """A run at 8x8."""
     out = tmp_path_factory.mktemp("trained")
     config = tiny_config(resolution=8, snapshot_kimg=1000)
@@ -33,7 +33,7 @@ def assert_same_weights(a: Any, b: Any) -> None:
     assert_same(a.state_dict(), b.state_dict())
 
 
-def test_a_new_run_begins_with_the_weights_of_another(trained: Any, tmp_path: Path) -> None:
+def test_a_new_run_begins_with_the_weights_of_another(trained: tuple[Path, TrainingState], tmp_path: Path) -> None:
     source, before = trained
     config = tiny_config(resolution=8, start_from=str(source), kimg=0.008)
     train(config, tmp_path, dataset=TinyImages(8), progress=False)
@@ -45,14 +45,16 @@ def test_a_new_run_begins_with_the_weights_of_another(trained: Any, tmp_path: Pa
     assert Generator.from_pretrained(tmp_path / "network.safetensors").metadata["start_from"] == source.name
 
 
-def test_one_checkpoint_of_a_run_will_do(trained: Any) -> None:
+def test_one_checkpoint_of_a_run_will_do(trained: tuple[Path, TrainingState]) -> None:
     source, _ = trained
     state = new_state(tiny_config(resolution=8))
     start_from(state, source / "checkpoints/step-000000000.safetensors")
     assert_same_weights(state.G, new_state(tiny_config(resolution=8)).G)
 
 
-def test_the_discriminator_of_a_run_is_kept_for_the_package(trained: Any, tmp_path: Path) -> None:
+def test_the_discriminator_of_a_run_is_kept_for_the_package(
+    trained: tuple[Path, TrainingState], tmp_path: Path
+) -> None:
     source, before = trained
     main = runpy.run_path(str(ROOT / "models/discriminator.py"))["main"]
     out = tmp_path / "discriminator-tiny.safetensors"
@@ -64,7 +66,7 @@ def test_the_discriminator_of_a_run_is_kept_for_the_package(trained: Any, tmp_pa
         torch.testing.assert_close(tensor, before.D.state_dict()[key], rtol=1e-3, atol=1e-6)
 
 
-def test_resuming_does_not_start_again(trained: Any, tmp_path: Path) -> None:
+def test_resuming_does_not_start_again(trained: tuple[Path, TrainingState], tmp_path: Path) -> None:
     source, _ = trained
     config = tiny_config(resolution=8, start_from=str(source), kimg=0.008)
     first = train(config, tmp_path, dataset=TinyImages(8), progress=False).state
@@ -73,7 +75,7 @@ def test_resuming_does_not_start_again(trained: Any, tmp_path: Path) -> None:
     assert_same_weights(again.G, first.G)
 
 
-def test_a_grown_model_shows_at_first_what_it_showed(trained: Any) -> None:
+def test_a_grown_model_shows_at_first_what_it_showed(trained: tuple[Path, TrainingState]) -> None:
     source, before = trained
     state = new_state(tiny_config(resolution=16))
     fresh = {name: {k: v.clone() for k, v in net.state_dict().items()} for name, net in state.networks().items()}
@@ -93,7 +95,7 @@ def test_a_grown_model_shows_at_first_what_it_showed(trained: Any) -> None:
 
 
 def test_a_generator_alone_gets_a_new_discriminator_with_a_note(
-    trained: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: tuple[Path, TrainingState], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, before = trained
     before.Gs.save(tmp_path / "model.safetensors")
@@ -107,7 +109,9 @@ def test_a_generator_alone_gets_a_new_discriminator_with_a_note(
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "Cats.PT", "cats.safetensors"])
-def test_a_folder_with_one_weight_file_is_a_model_as_everywhere(trained: Any, tmp_path: Path, name: str) -> None:
+def test_a_folder_with_one_weight_file_is_a_model_as_everywhere(
+    trained: tuple[Path, TrainingState], tmp_path: Path, name: str
+) -> None:
     _, before = trained
     (tmp_path / "cats").mkdir()
     before.Gs.save(tmp_path / "cats" / name)
@@ -116,7 +120,7 @@ def test_a_folder_with_one_weight_file_is_a_model_as_everywhere(trained: Any, tm
     assert_same_weights(state.G, before.Gs)
 
 
-def test_other_settings_are_an_error_that_names_them(trained: Any) -> None:
+def test_other_settings_are_an_error_that_names_them(trained: tuple[Path, TrainingState]) -> None:
     source, _ = trained
     message = r"made with other settings: it has hidden_dim 8, fmap_max 8; got hidden_dim 4, fmap_max 2. Write "
     message += "--set hidden_dim=8 --set fmap_max=8, or leave them out"
@@ -134,7 +138,7 @@ def test_other_settings_are_an_error_that_names_them(trained: Any) -> None:
         start_from(new_state(tiny_config(resolution=8, conditional=True), label_dim=5), source)
 
 
-def test_settings_that_make_the_same_networks_are_the_same(trained: Any) -> None:
+def test_settings_that_make_the_same_networks_are_the_same(trained: tuple[Path, TrainingState]) -> None:
     """Feature maps are compared as numbers of them, and E and F are the same networks."""
     source, before = trained
     state = new_state(tiny_config(resolution=16, fmap_base=128, fmap_max=8, preset="E", mbstd_group_size=2))
@@ -144,7 +148,7 @@ def test_settings_that_make_the_same_networks_are_the_same(trained: Any) -> None
     torch.testing.assert_close(shown, before.Gs.synthesis(before.Gs.ws([1])), rtol=0, atol=0)
 
 
-def test_what_is_no_model_is_an_error(tmp_path: Path, trained: Any) -> None:
+def test_what_is_no_model_is_an_error(tmp_path: Path, trained: tuple[Path, TrainingState]) -> None:
     state = new_state(tiny_config(resolution=8))
     with pytest.raises(NotFoundError, match="no weights in this folder"):
         start_from(state, tmp_path)

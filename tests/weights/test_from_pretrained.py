@@ -215,7 +215,7 @@ def test_a_failed_download_never_gives_initial_weights(server: HubServer, publis
 
 
 @pytest.fixture
-def named(server: HubServer, published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Any:
+def named(server: HubServer, published: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A manifest with the model my-cats: on a hub and at a URL, non-commercial, with a content box."""
     data = published["model.safetensors"]
     server.plain["cats.safetensors"] = data
@@ -245,7 +245,7 @@ def named(server: HubServer, published: dict[str, bytes], monkeypatch: pytest.Mo
     return entry
 
 
-def test_a_named_model_tells_its_licence_once(server: HubServer, named: Any, tiny: Generator) -> None:
+def test_a_named_model_tells_its_licence_once(server: HubServer, named: dict[str, Any], tiny: Generator) -> None:
     with pytest.warns(LicenseWarning, match=r"my-cats: CC BY-NC 4\.0 \(https://creativecommons") as told:
         G = Generator.from_pretrained("my-cats")
     assert told[0].filename == __file__
@@ -263,13 +263,17 @@ def test_a_named_model_tells_its_licence_once(server: HubServer, named: Any, tin
 
 
 @pytest.mark.filterwarnings("ignore::stylegan.errors.LicenseWarning")
-def test_the_second_place_is_used_where_the_first_fails(server: HubServer, named: Any, tiny: Generator) -> None:
+def test_the_second_place_is_used_where_the_first_fails(
+    server: HubServer, named: dict[str, Any], tiny: Generator
+) -> None:
     server.fault("HEAD", "", answer(404, {"X-Error-Code": "RepoNotFound"}), times=99)
     assert same(Generator.from_pretrained("my-cats"), tiny)
     assert server.count("GET", "/plain/") == 1
 
 
-def test_a_named_model_whose_file_changed(server: HubServer, named: Any, published: dict[str, bytes]) -> None:
+def test_a_named_model_whose_file_changed(
+    server: HubServer, named: dict[str, Any], published: dict[str, bytes]
+) -> None:
     other = published["model.safetensors"][::-1]
     server.commit("user/tiny", published | {"model.safetensors": other})
     server.plain["cats.safetensors"] = other
@@ -348,7 +352,7 @@ def run(server: HubServer) -> Callable[..., Any]:
     return lambda *arguments: CliRunner().invoke(cli.main, [str(a) for a in arguments])
 
 
-def test_download_list_and_info(run: Callable[..., Result], server: HubServer, named: Any) -> None:
+def test_download_list_and_info(run: Callable[..., Result], server: HubServer, named: dict[str, Any]) -> None:
     assert re.search(r"my-cats +16x16 .* to download +known +CC BY-NC 4.0", ok(run("list")))
     text = ok(run("download", "my-cats"))
     assert "note: my-cats: CC BY-NC 4.0" in text

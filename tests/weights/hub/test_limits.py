@@ -42,7 +42,7 @@ ENDLESS = {
 
 
 @pytest.fixture
-def impatient(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> Any:
+def impatient(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
     """The local hub, and nobody who waits for half a second."""
     monkeypatch.setattr(patience, "PATIENCE", replace(FAST, answer=0.4, silence=0.4, attempts=1))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
@@ -51,7 +51,7 @@ def impatient(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
 def test_a_server_that_never_comes_to_an_end_is_left(
-    source: Source, impatient: Any, access: Access, fault: Callable[..., Any]
+    source: Source, impatient: HubServer, access: Access, fault: Callable[..., Any]
 ) -> None:
     impatient.fault("GET", path_of(source), fault, times=99)
     with pytest.raises(DownloadError, match=NAME):
@@ -61,7 +61,7 @@ def test_a_server_that_never_comes_to_an_end_is_left(
 
 @pytest.mark.parametrize("fault", [fault for name, fault in ENDLESS.items() if "body" not in name])
 def test_a_hub_that_never_answers_the_first_question_is_left(
-    impatient: Any, access: Access, fault: Callable[..., Any]
+    impatient: HubServer, access: Access, fault: Callable[..., Any]
 ) -> None:
     impatient.commit("user/repo", {NAME: DATA})
     impatient.fault("HEAD", NAME, fault, times=99)
@@ -70,7 +70,9 @@ def test_a_hub_that_never_answers_the_first_question_is_left(
 
 
 @pytest.mark.parametrize("fault", ENDLESS.values(), ids=ENDLESS)
-def test_a_list_of_files_that_never_ends_is_left(impatient: Any, access: Access, fault: Callable[..., Any]) -> None:
+def test_a_list_of_files_that_never_ends_is_left(
+    impatient: HubServer, access: Access, fault: Callable[..., Any]
+) -> None:
     impatient.commit("user/repo", {"a.pkl": DATA})
     impatient.fault("GET", "/tree/", fault, times=99)
     with pytest.raises(DownloadError, match="user/repo"):
@@ -78,7 +80,7 @@ def test_a_list_of_files_that_never_ends_is_left(impatient: Any, access: Access,
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirects_in_a_circle_are_left(source: Source, impatient: Any, access: Access, status: int) -> None:
+def test_redirects_in_a_circle_are_left(source: Source, impatient: HubServer, access: Access, status: int) -> None:
     for method in ("HEAD", "GET"):
         for part in ("/resolve/", "/plain/", "/uc", "/download"):
             impatient.fault(method, part, answer(status, {"Location": "?again"}), times=999)
