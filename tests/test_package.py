@@ -159,6 +159,12 @@ def test_a_file_above_300_lines_says_why(path: Path) -> None:
     assert text.count("\n") <= 300 or re.search(r"Above 300 lines, as .+\.", opening)
 
 
+def test_names_of_tests_are_below_60_characters() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        long = [name for name in re.findall(r"def (test_\w+)", path.read_text()) if len(name) >= 60]
+        assert not long, path
+
+
 def test_the_source_never_unpickles_or_evaluates() -> None:
     forbidden_calls = {"eval", "exec", "compile", "__import__"}
     forbidden_attributes = {

@@ -109,7 +109,7 @@ def line(G: Generator) -> Callable[[Tensor], Tensor]:
     return lambda times: times.float()[:, None, None].expand(-1, G.num_ws, G.w_dim)
 
 
-def test_a_walk_is_faster_where_it_is_louder_and_ends_at_its_end(G: Generator) -> None:
+def test_a_walk_is_faster_where_louder_and_ends_at_its_end(G: Generator) -> None:
     walk = dance(G, line(G), music_of([0, 1], []), stops=1, loop=False)
     coarse, fine = positions(walk, torch.linspace(0, 1, 5).double())
     torch.testing.assert_close(coarse, torch.tensor([0, 0.15 / 2.3, 0.3 / 2.3, 1.3 / 2.3, 1]))

@@ -300,7 +300,7 @@ def test_layers_that_hold_no_layer_are_refused(run: Callable[..., Result]) -> No
     assert "'4:4' holds no layer" in run("mix", "--layers", "4:4").output
 
 
-def test_evaluate_looks_at_the_data_before_it_fetches_an_extractor(run: Callable[..., Result]) -> None:
+def test_evaluate_looks_at_the_data_before_any_download(run: Callable[..., Result]) -> None:
     result = run("evaluate", "faces-64", "--data", "gone.zip", "--metrics", "fid10", "--extractor", "gone.pt")
     assert "gone.zip" in result.output
     assert "gone.pt" not in result.output

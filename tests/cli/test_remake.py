@@ -77,7 +77,7 @@ def remade(run: Run, picture: str, *options: object) -> str:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_picture_of_every_command_is_made_again_to_the_bit(here: Run, name: str) -> None:
+def test_every_commands_pictures_are_made_again_to_the_bit(here: Run, name: str) -> None:
     ok(here(*COMMANDS[name], "--out", "first.png"))
     assert "the same pixels, bit for bit" in remade(here, "first.png") or "the same file" in remade(here, "first.png")
     first, again = (np.asarray(Image.open(f"{stem}.png")) for stem in ("first", "first-remade"))
@@ -150,7 +150,7 @@ def test_pictures_of_projections_need_the_latents_and_no_more(here: Run) -> None
         assert "does not tell how it was made" in here("remake", picture).output
 
 
-def test_the_grid_of_a_training_run_names_weights_that_are_in_no_file(here: Run) -> None:
+def test_the_grid_of_a_training_run_names_weights_in_no_file(here: Run) -> None:
     G = Generator.from_pretrained("tiny.safetensors")
     save_fakes(G, Path("fakes.png"), n=4, lod=0.0, labels=None)
     assert "bit for bit" in remade(here, "fakes.png")

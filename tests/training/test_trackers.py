@@ -76,9 +76,7 @@ class Broken(Notebook):
         raise ConnectionError("no network")
 
 
-def test_a_tracker_that_fails_gives_one_warning_and_the_run_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_tracker_that_fails_gives_one_warning_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     broken, notebook = Broken("on_log", "on_stop"), Notebook()
     assert run(tmp_path, broken, notebook).reason == "finished"
     assert broken.events.count(("failed",)) == 4
