@@ -80,7 +80,7 @@ def test_a_wish_that_the_right_file_cannot_meet_deletes_nothing(unverified: HubS
     assert [name for name in left(access) if "/files/" in name]
 
 
-def test_a_revision_is_that_of_the_hub_and_nothing_stands_in_for_it(unverified: HubServer, access: Access) -> None:
+def test_a_revision_is_the_hubs_and_nothing_stands_in_for_it(unverified: HubServer, access: Access) -> None:
     data = saved(generator=GENERATOR)
     send(unverified, data, last=data)
     commit = unverified.branches["user/cats"]["main"]
