@@ -1,5 +1,6 @@
 """Weight files to download: from the first source of a model that works, a repository, or a URL."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from .hub import patience
 from .hub.sources import Source
 from .manifest import Entry, File
 from .ports import is_port_safetensors
+
+logger = logging.getLogger(__name__)
 
 
 def fetch_first(
@@ -46,6 +49,8 @@ def fetch_first(
             return _checked(fetched, file.source, access, entry, check)
         except (DownloadError, IntegrityError, UnsafeFileError) as error:
             failures.append((file, error))
+            if file is not files[-1] and not isinstance(error, OfflineError):
+                logger.warning("%s; trying the next source", _line(error))
             # A network that is not there costs some seconds for each source.
             offline = all(isinstance(failure, OfflineError) for _, failure in failures)
             if offline and time.monotonic() - start > patience.PATIENCE.offline:
@@ -79,7 +84,7 @@ def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str)
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else DownloadError
     # Without a network, all say the same.
-    lines = [" ".join(str(error).split()) for error in (errors[:1] if kind is OfflineError else errors)]
+    lines = [_line(error) for error in (errors[:1] if kind is OfflineError else errors)]
     if len(lines) > 1:
         lines = [f"{entry.name}: none of its {len(lines)} sources gave the file:", *(f"  {line}" for line in lines)]
     # A missing page does not help.
@@ -90,6 +95,10 @@ def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str)
     unpack = "" if name == saved else f", unpack it (`unxz {saved}`)"
     by_hand = f"by hand: open {file.source.page} in a browser and save {saved}{known}{unpack}; then {name} stands for"
     return kind("\n".join([*lines, f"{by_hand} {entry.name}, as in `{use} ./{name}`"]))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def fetch_source(source: Source, access: hub.Access, typed: str) -> WeightFile:

@@ -90,13 +90,16 @@ def break_it(server: HubServer, source: str, failure: str) -> None:
 @pytest.mark.parametrize("failure", FAILURES)
 @pytest.mark.parametrize(("source", "following"), [("drive", "/releases/"), ("release", "/plain/")])
 def test_a_source_that_fails_leads_to_the_next(
-    named: HubServer, access: Access, source: str, following: str, failure: str
+    named: HubServer, access: Access, caplog: pytest.LogCaptureFixture, source: str, following: str, failure: str
 ) -> None:
     if source == "release":
         named.fault("GET", PATHS["drive"], quota(), times=99)
     break_it(named, source, failure)
     file = get(access)
     assert following in file.source
+    told = [message for message in caplog.messages if message.endswith("; trying the next source")]
+    assert re.search(FAILURES[failure][2], told[-1])
+    assert len(told) == (2 if source == "release" else 1)
     assert len(left(access)) == 1
     named.requests.clear()
     assert get(access).source == file.source  # From the cache, though another source goes before.
