@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .networks.mapping import MappingNetwork
     from .networks.synthesis import SynthesisNetwork
     from .projection import project
+    from .weights.manifest import list_models
 
 __all__ = [
     "Discriminator",
@@ -33,6 +34,7 @@ __all__ = [
     "SynthesisNetwork",
     "__version__",
     "grid",
+    "list_models",
     "mix_styles",
     "project",
     "truncate",
@@ -46,6 +48,7 @@ _HOMES = {
     "StyleGANError": "errors",
     "SynthesisNetwork": "networks.synthesis",
     "grid": "images.grids",
+    "list_models": "weights.manifest",
     "mix_styles": "latents.styles",
     "project": "projection",
     "truncate": "latents.styles",

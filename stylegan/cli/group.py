@@ -11,12 +11,24 @@ from typing import Any
 
 import click
 
+from stylegan.cli.neighbours import our_arguments, our_command
 from stylegan.errors import DatasetError, DownloadError, IntegrityError, LicenseWarning, StyleGANError
 from stylegan.runtime.atomic_files import FULL, why_not_written
 
 
 class Group(click.Group):
-    """Shows the errors of the library as one line and exit code 1."""
+    """Shows the errors of the library as one line and exit code 1, and the commands in the order of use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """As they were added."""
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """With our words in the place of those of other programs."""
+        name, command, rest = super().resolve_command(ctx, [our_command(args[0]), *args[1:]])
+        return name, command, rest if command is None else our_arguments(command, rest)
 
     def invoke(self, ctx: click.Context) -> Any:
         def show(message: Warning | str, *rest: Any, **named: Any) -> None:

@@ -1,5 +1,6 @@
 """Ranges of seeds, which are never expanded: many seeds cost no more than a few."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain, pairwise
@@ -24,8 +25,11 @@ class SeedRanges(Sequence[int]):
 
     @classmethod
     def parse(cls, text: str) -> "SeedRanges":
-        """Read numbers and ranges, both ends included, such as 0-15,42. Raises InputError for anything else."""
-        return cls(_range(part.strip()) for part in text.split(","))
+        """Read numbers and ranges, both ends included, such as 0-15,42, also written 0..15 42.
+
+        Raises InputError for anything else.
+        """
+        return cls(_range(part) for part in re.split(r"\s*,\s*|\s+", text.strip()))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -66,7 +70,13 @@ class SeedRanges(Sequence[int]):
 
 
 def _range(text: str) -> range:
-    first, dash, last = text.partition("-")
+    if match := re.fullmatch(r"(\d+):(\d+)", text):
+        begin, end = map(int, match.groups())
+        raise InputError(
+            f"{text!r} could be read in two ways; write seeds like 0-15,42, both ends included: {begin}-{end}, or "
+            f"{begin}-{max(begin, end - 1)} without the last"
+        )
+    first, dash, last = text.replace("..", "-", 1).partition("-")
     if not _is_number(first) or (dash and not _is_number(last)):
         raise InputError(f"{text!r} is not a seed or range; write seeds like 0-15,42")
     low, high = int(first), int(last or first)

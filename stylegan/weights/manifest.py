@@ -9,6 +9,7 @@ network.
 """
 
 import difflib
+import fnmatch
 import functools
 import hashlib
 import os
@@ -98,6 +99,16 @@ def entries() -> dict[str, Entry]:
     """All models by name: those of STYLEGAN_MANIFEST, if it is set, after the package's."""
     extra = os.environ.get("STYLEGAN_MANIFEST")
     return _packaged()[1] | (read_manifest(extra) if extra else {})
+
+
+def list_models(filter: str = "*", *, include_zoo: bool = False) -> list[str]:
+    """The names of models that `Generator.from_pretrained` takes, those of the package first.
+
+    filter: a pattern such as "faces-*". include_zoo: also the networks that others trained and nobody here has tried.
+    """
+    return [
+        name for name, entry in entries().items() if (include_zoo or not entry.zoo) and fnmatch.fnmatch(name, filter)
+    ]
 
 
 def extractors() -> dict[str, Entry]:
