@@ -114,7 +114,7 @@ def test_list(run: Callable[..., Result]) -> None:
     assert "genforce-ffhq-256" not in text
     everything = ok(run("list", "--all"))
     assert re.search(r"genforce-ffhq-256 +256x256 +unknown +to download +unverified +MIT", everything)
-    (further,) = map(int, re.findall(r"^(\d+) further networks", text, re.MULTILINE))
+    (further,) = map(int, re.findall(r"^(\d+) more networks", text, re.MULTILINE))
     assert len(everything.splitlines()) == len(text.splitlines()) + further - 1
 
 

@@ -33,7 +33,7 @@ def test_the_official_scripts_words_make_the_same_picture(run: Run) -> None:
     assert np.array_equal(np.asarray(Image.open("theirs.png")), np.asarray(Image.open("ours.png")))
 
 
-def test_mix_takes_their_columns_and_styles_and_says_whose_they_are(run: Run) -> None:
+def test_mix_takes_their_columns_and_styles(run: Run) -> None:
     model = ["--model", "faces-64", "--rows", "2"]
     text = ok(run("mix", *model, "--cols", "1", "--styles", "0-3", "--out", "theirs.png"))
     assert "note: --styles is called --layers here; here they are those of the rows" in text
