@@ -1,6 +1,10 @@
 """Networks and golden files that several tests use."""
 
 import os
+import re
+import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -158,3 +162,22 @@ def tiny_generator(**options: Any) -> Generator:
 @pytest.fixture(scope="session")
 def tiny() -> Generator:
     return tiny_generator()
+
+
+@pytest.fixture
+def space_address(tmp_path: Path) -> Iterator[str]:
+    """The Space on this computer alone, with no folder but its own."""
+    pytest.importorskip("gradio", reason="needs the extra demo")
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
+    env |= {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": "0"}
+    shutil.copytree(ROOT / "examples" / "space", tmp_path / "space")
+    server = subprocess.Popen(
+        [sys.executable, "app.py"], cwd=tmp_path / "space", env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    line = server.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+", line)
+    assert found, line
+    yield found[0]
+    server.terminate()
+    server.wait(20)

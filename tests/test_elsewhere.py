@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,25 +17,6 @@ from stylegan.weights.manifest import DEFAULT_MODEL
 from .conftest import ROOT
 
 SPACE = ROOT / "examples" / "space"
-
-
-@pytest.fixture
-def space_address(tmp_path: Path) -> Iterator[str]:
-    """The Space on this computer alone, with no folder but its own."""
-    pytest.importorskip("gradio", reason="needs the extra demo")
-    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-    env |= {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": "0"}
-    shutil.copytree(SPACE, tmp_path / "space")
-    server = subprocess.Popen(
-        [sys.executable, "app.py"], cwd=tmp_path / "space", env=env, stdout=subprocess.PIPE, text=True
-    )
-    assert server.stdout is not None
-    line = server.stdout.readline()
-    found = re.search(r"http://127\.0\.0\.1:\d+", line)
-    assert found, line
-    yield found[0]
-    server.terminate()
-    server.wait(20)
 
 
 def test_the_space_shows_the_demo_with_the_bundled_models(space_address: str) -> None:

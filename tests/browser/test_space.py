@@ -1,0 +1,15 @@
+"""The Space in a browser: it opens with a face of the default model, and makes another."""
+
+import pytest
+
+from .conftest import Browser
+from .test_demo import source
+
+pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
+
+
+def test_the_space_opens_with_a_face_and_makes_another(browser: Browser, space_address: str) -> None:
+    browser.open(space_address)
+    first = browser.wait("first face", lambda: source(browser))
+    browser.click("#new-face")
+    browser.wait("another face", lambda: source(browser) not in (None, first))
