@@ -78,7 +78,7 @@ def candidates(path: RenderPath, network: SynthesisNetwork, inputs: list[Tensor]
 
 
 def takes_fast_path(network: SynthesisNetwork, inputs: list[Tensor]) -> bool:
-    """Whether a call needs nothing but the numbers, of a network in evaluation mode that the fast paths know."""
+    """Whether the fast paths support a call: evaluation mode, known options, no gradients, hooks or tracing."""
     device = inputs[0].device
     if network.training or network.dtype not in _TYPES.get(device.type, ()) or not _is_ordinary_call(inputs):
         return False

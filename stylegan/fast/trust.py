@@ -108,7 +108,7 @@ def _compare(kernels: Kernels, network: SynthesisNetwork, ws: Tensor, render: Re
     with torch.no_grad():
         [expected] = exact.images(ws.float(), maps, [network.img_resolution])
     difference, deviation = (given - expected).square().mean().sqrt().item(), expected.std().item()
-    # Weights or ws that are no finite numbers say nothing of the kernels.
+    # NaN or infinite weights or ws say nothing about the kernels.
     if isnan(deviation) or difference <= ERROR_LIMITS[ws.dtype] * deviation:
         return None
     return f"its images differ from the modules' by {difference / max(deviation, 1e-30):.2g} of their deviation"

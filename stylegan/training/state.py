@@ -32,7 +32,7 @@ class TrainingState:
     images: int = 0  # Real images shown so far.
     resolution: int = 0  # That the optimizers' moments belong to; 0 = none yet.
     seconds: float = 0.0  # Time spent so far, over all parts of the run.
-    skipped: int = 0  # Steps that changed nothing because a loss or gradient was no finite number,
+    skipped: int = 0  # Steps skipped because a loss or gradient was NaN or infinite,
     skipped_in_a_row: int = 0  # and how many of them came last.
     augment_p: float = 0.0  # Probability of each change by ADA,
     real_signs: list[float] = field(default_factory=list)  # and what it follows: see `augment.adapt`.

@@ -33,7 +33,7 @@ class StepReport:
     """What happened in a step; the losses are means over the whole batch, still on the device."""
 
     losses: dict[str, Tensor]
-    skipped: bool = False  # A loss or gradient was no finite number.
+    skipped: bool = False  # A loss or gradient was NaN or infinite.
 
 
 def generator_for(seed: int, step: int, purpose: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -110,8 +110,8 @@ def train_step(
     """Train on one batch of real images and advance the state.
 
     img: uint8 [N, C, R, R] at the resolution of the phase, labels: [N, label_dim] or None; this process's share of the
-    batch, in the order of `World.samples`. graphs: of earlier steps, on a GPU. A step whose losses or gradients are
-    no finite numbers changes no weights.
+    batch, in the order of `World.samples`. graphs: of earlier steps, on a GPU. A step with NaN or infinite losses or
+    gradients changes no weights.
     """
     world, device = world or World(), state.G.device
     samples = world.samples(phase.batch, state.D.head.mbstd_group_size)
