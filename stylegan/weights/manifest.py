@@ -102,9 +102,9 @@ def entries() -> dict[str, Entry]:
 
 
 def list_models(filter: str = "*", *, include_zoo: bool = False) -> list[str]:
-    """The names of models that `Generator.from_pretrained` takes, those of the package first.
+    """The names of models that `Generator.from_pretrained` takes, bundled ones first.
 
-    filter: a pattern such as "faces-*". include_zoo: also the networks that others trained and nobody here has tried.
+    filter: a pattern such as `faces-*`. include_zoo: also networks that others trained, which are not tried.
     """
     return [
         name for name, entry in entries().items() if (include_zoo or not entry.zoo) and fnmatch.fnmatch(name, filter)
