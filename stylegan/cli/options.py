@@ -48,24 +48,20 @@ def output_option(default: str, help: str) -> Callable[[CommandT], CommandT]:
     return click.option("--out", type=path, default=default, show_default=True, metavar="PATH", help=help)
 
 
-def truncation_cutoff_option(command: CommandT) -> CommandT:
-    """--truncation-cutoff."""
-    return click.option(
-        "--truncation-cutoff",
-        type=int,
-        metavar="LAYER",
-        help="Truncate only the layers below this one.  [default: all]",
-    )(command)
+truncation_cutoff_option = click.option(
+    "--truncation-cutoff",
+    type=int,
+    metavar="LAYER",
+    help="Truncate only the layers below this one.  [default: all]",
+)
 
 
-def truncation_psi_option(command: CommandT) -> CommandT:
-    """--truncation-psi."""
-    return click.option(
-        "--truncation-psi",
-        type=float,
-        metavar="PSI",
-        help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for --latents]",
-    )(command)
+truncation_psi_option = click.option(
+    "--truncation-psi",
+    type=float,
+    metavar="PSI",
+    help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for --latents]",
+)
 
 
 def size_option(default: str = "the model's, and 256 at least") -> Callable[[CommandT], CommandT]:
@@ -78,14 +74,12 @@ def size_option(default: str = "the model's, and 256 at least") -> Callable[[Com
     )
 
 
-def resolution_option(command: CommandT) -> CommandT:
-    """--resolution."""
-    return click.option(
-        "--resolution",
-        type=int,
-        metavar="PIXELS",
-        help="Resolution of the network, for files without it (rosinality, huangzh13).  [default: from the file]",
-    )(command)
+resolution_option = click.option(
+    "--resolution",
+    type=int,
+    metavar="PIXELS",
+    help="Resolution of the network, for files without it (rosinality, huangzh13).  [default: from the file]",
+)
 
 
 def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:

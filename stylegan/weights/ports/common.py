@@ -63,6 +63,16 @@ def refused(name: str, recognise: Callable[[Parts], bool], reason: str) -> Layou
     return Layout(name, recognise, convert)
 
 
+def holds(*names: str) -> Callable[[Tensors], bool]:
+    """A test of one part of a file: whether it has all tensors of these names."""
+    return lambda tensors: all(name in tensors for name in names)
+
+
+def any_part(*tests: Callable[[Tensors], bool]) -> Callable[[Parts], bool]:
+    """A test of a file: whether one of its parts passes one of these tests."""
+    return lambda parts: any(test(tensors) for tensors in parts.values() for test in tests)
+
+
 def count_names(tensors: Tensors, pattern: str) -> int:
     """How many names there are of the form `pattern.format(0)`, `pattern.format(1)`..."""
     n = 0

@@ -7,19 +7,14 @@ not tell whether layers below 128x128 were trained to enlarge by a transposed co
 from ...errors import WeightsError
 from ..checkpoint import Checkpoint
 from .checkpoints import Converted, make_discriminator, make_generator
-from .common import Layout, Parts, Request, Source, Tensors, choose_part, is_zero, up_kernel
+from .common import Layout, Parts, Request, Source, Tensors, any_part, choose_part, holds, is_zero, up_kernel
 
 
 def _is_generator(tensors: Tensors) -> bool:
     return "synthesis.layer0.const" in tensors or "synthesis.layer0.style.weight" in tensors
 
 
-def _is_discriminator(tensors: Tensors) -> bool:
-    return "input0.weight" in tensors and "layer0.weight" in tensors
-
-
-def _recognise(parts: Parts) -> bool:
-    return any(_is_generator(tensors) or _is_discriminator(tensors) for tensors in parts.values())
+_is_discriminator = holds("input0.weight", "layer0.weight")
 
 
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
@@ -108,4 +103,4 @@ def _named(part: str, network: str) -> str:
     return f"{part or network} (genforce layout)"
 
 
-LAYOUT = Layout("genforce", _recognise, _convert)
+LAYOUT = Layout("genforce", any_part(_is_generator, _is_discriminator), _convert)

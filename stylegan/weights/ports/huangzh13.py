@@ -19,24 +19,17 @@ from .common import (
     Request,
     Source,
     Tensors,
+    any_part,
     count_names,
     count_trained,
+    holds,
     is_zero,
     settle_resolution,
     up_kernel,
 )
 
-
-def _is_generator(tensors: Tensors) -> bool:
-    return "g_mapping.map.dense0.weight" in tensors and "g_synthesis.init_block.conv.weight" in tensors
-
-
-def _is_discriminator(tensors: Tensors) -> bool:
-    return "final_block.conv.weight" in tensors and "from_rgb.0.weight" in tensors
-
-
-def _recognise(parts: Parts) -> bool:
-    return any(_is_generator(tensors) or _is_discriminator(tensors) for tensors in parts.values())
+_is_generator = holds("g_mapping.map.dense0.weight", "g_synthesis.init_block.conv.weight")
+_is_discriminator = holds("final_block.conv.weight", "from_rgb.0.weight")
 
 
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
@@ -157,4 +150,4 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     )
 
 
-LAYOUT = Layout("huangzh13", _recognise, _convert)
+LAYOUT = Layout("huangzh13", any_part(_is_generator, _is_discriminator), _convert)

@@ -7,20 +7,11 @@ import re
 
 from ..checkpoint import Checkpoint
 from .checkpoints import Converted, make_discriminator, make_generator
-from .common import Layout, Parts, Request, Source, Tensors, up_kernel
+from .common import Layout, Parts, Request, Source, Tensors, any_part, holds, up_kernel
 from .huangzh13 import take_epilogues
 
-
-def _is_generator(tensors: Tensors) -> bool:
-    return "g_synthesis.blocks.4x4.conv.weight" in tensors and "g_synthesis.torgb.weight" in tensors
-
-
-def _is_discriminator(tensors: Tensors) -> bool:
-    return "fromrgb.weight" in tensors and "4x4.dense0.weight" in tensors
-
-
-def _recognise(parts: Parts) -> bool:
-    return any(_is_generator(tensors) or _is_discriminator(tensors) for tensors in parts.values())
+_is_generator = holds("g_synthesis.blocks.4x4.conv.weight", "g_synthesis.torgb.weight")
+_is_discriminator = holds("fromrgb.weight", "4x4.dense0.weight")
 
 
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
@@ -77,4 +68,4 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     return make_discriminator(out, request, source="discriminator (lernapparat layout)")
 
 
-LAYOUT = Layout("lernapparat", _recognise, _convert)
+LAYOUT = Layout("lernapparat", any_part(_is_generator, _is_discriminator), _convert)

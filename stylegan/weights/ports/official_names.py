@@ -12,19 +12,10 @@ from ...errors import WeightsError
 from ..checkpoint import Checkpoint
 from ..formats.official import discriminator_key, mapping_key, synthesis_key
 from .checkpoints import Converted, make_discriminator, make_generator
-from .common import Layout, Parts, Request, Tensors, choose_part, finite, up_kernel
+from .common import Layout, Parts, Request, Tensors, any_part, choose_part, finite, holds, up_kernel
 
-
-def _is_generator(tensors: Tensors) -> bool:
-    return "G_synthesis/4x4/Conv/weight" in tensors and "G_mapping/Dense0/weight" in tensors
-
-
-def _is_discriminator(tensors: Tensors) -> bool:
-    return "4x4/Dense0/weight" in tensors and "4x4/Dense1/weight" in tensors
-
-
-def _recognise(parts: Parts) -> bool:
-    return any(_is_generator(tensors) or _is_discriminator(tensors) for tensors in parts.values())
+_is_generator = holds("G_synthesis/4x4/Conv/weight", "G_mapping/Dense0/weight")
+_is_discriminator = holds("4x4/Dense0/weight", "4x4/Dense1/weight")
 
 
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
@@ -78,4 +69,4 @@ def _tensor(name: str, value: Tensor, request: Request) -> Tensor:
     return finite(name, value.float(), request)
 
 
-LAYOUT = Layout("official names", _recognise, _convert)
+LAYOUT = Layout("official names", any_part(_is_generator, _is_discriminator), _convert)
