@@ -12,7 +12,7 @@ from stylegan.generator import Generator
 from .conftest import ROOT
 
 MODE = '''
-def per_channel(network: "SynthesisNetwork", draw: Draw) -> Maps:
+def per_channel(network: NoisyNetwork, draw: Draw) -> Maps:
     """A map for each feature of each layer."""
     sizes = zip(network.layers, network.noise_shapes, strict=True)
     return [draw(layer.bias.numel(), h, w) for layer, (h, w) in sizes]

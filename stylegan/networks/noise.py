@@ -6,7 +6,7 @@ the layer, or one for each.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, get_args
+from typing import Protocol, get_args
 
 import numpy as np
 import torch
@@ -16,38 +16,48 @@ from ..errors import InputError
 from ..runtime.checks import check_choice, shown
 from ..runtime.choices import NoiseMode
 from ..runtime.tensors import check_tensor
-
-if TYPE_CHECKING:
-    from .synthesis import SynthesisNetwork
+from .layers import SynthesisLayer
 
 # Channels, height, width -> normal values for each image, [N, C, H, W]; of seeds or fresh, as the caller has chosen.
 Draw = Callable[[int, int, int], Tensor]
 Maps = list[Tensor | None]
 
 
-def const(network: "SynthesisNetwork", draw: Draw) -> Maps:
+class NoisyNetwork(Protocol):
+    """What a mode asks of a synthesis network."""
+
+    layers: Sequence[SynthesisLayer]
+    num_layers: int
+
+    @property
+    def noise_shapes(self) -> list[tuple[int, int]]:
+        """Height and width of each layer's map."""
+        ...
+
+
+def const(network: NoisyNetwork, draw: Draw) -> Maps:
     """The stored maps, the same for every image."""
     return [layer.noise_const for layer in network.layers]
 
 
-def random(network: "SynthesisNetwork", draw: Draw) -> Maps:
+def random(network: NoisyNetwork, draw: Draw) -> Maps:
     """Maps of its own for every image."""
     return [draw(1, h, w) for h, w in network.noise_shapes]
 
 
-def none(network: "SynthesisNetwork", draw: Draw) -> Maps:
+def none(network: NoisyNetwork, draw: Draw) -> Maps:
     """No noise."""
     return [None] * network.num_layers
 
 
-NOISE_MODES: Mapping[NoiseMode, Callable[["SynthesisNetwork", Draw], Maps]] = {
+NOISE_MODES: Mapping[NoiseMode, Callable[[NoisyNetwork, Draw], Maps]] = {
     "const": const,
     "random": random,
     "none": none,
 }
 
 
-def noise_maps(network: "SynthesisNetwork", mode: NoiseMode, draw: Draw) -> Maps:
+def noise_maps(network: NoisyNetwork, mode: NoiseMode, draw: Draw) -> Maps:
     """The maps of a mode, for each layer. Raises InputError for an unknown mode."""
     check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
     return NOISE_MODES[mode](network, draw)
