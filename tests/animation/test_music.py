@@ -155,6 +155,8 @@ def test_the_command_writes_a_film_with_the_sound_of_the_song(
         for beat in (beat for beat in BEATS if beat < seconds):
             assert (heard.onsets - beat).abs().min() < 0.06, beat
     assert recall(tmp_path / "video.mp4")["music"] == "song.wav"
+    again = ok(CliRunner().invoke(cli.main, ["remake", "video.mp4", "--model", "tiny.safetensors", "--file", str(wav)]))
+    assert "bit for bit" in again
 
 
 def test_the_same_seeds_and_song_give_the_same_frames(G: Generator, wav: Path) -> None:
