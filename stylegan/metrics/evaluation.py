@@ -18,11 +18,11 @@ from ..generator import Generator
 from ..runtime.distributed import World
 from ..runtime.precision import no_autocast
 from ..version import __version__
-from .metric import Metric, Values
+from .metric import Values
 from .names import definitions, parse_metrics
 from .path_length import EPSILON
 from .run import Run
-from .settings import Settings
+from .settings import Metric, Settings
 
 FORMAT = 1
 

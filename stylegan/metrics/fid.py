@@ -6,8 +6,9 @@ from torch import Tensor
 from ..runtime.checks import typed
 from ..runtime.device import to_float64
 from .features import check_features
-from .metric import Definition, Finish, Metric
+from .metric import Definition, Finish
 from .run import Run
+from .settings import Metric
 
 
 @typed

@@ -7,8 +7,9 @@ from torch import Tensor
 from ..runtime.checks import check_integer, check_integers, typed
 from ..runtime.device import to_float64
 from .features import check_features
-from .metric import Definition, Finish, Metric, Values
+from .metric import Definition, Finish, Values
 from .run import Run
+from .settings import Metric
 
 
 @typed

@@ -12,9 +12,9 @@ from ..errors import InputError
 from ..extractors import load_classifier
 from ..runtime.checks import typed
 from ..runtime.tensors import check_tensor
-from .metric import Definition, Finish, Metric, Values
+from .metric import Definition, Finish, Values
 from .run import Run
-from .settings import Classifier
+from .settings import Classifier, Metric
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .run import Run
+from .run import Run
+from .settings import Metric
 
 # What is found, by the names that results have: a "value", what it was measured on, and more if there is more to say.
 Values = dict[str, dict[str, Any]]
@@ -14,24 +14,11 @@ Finish = Callable[[], Values]
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One metric to compute."""
-
-    kind: str  # The name of its definition.
-    count: int  # Of images; of paths, for path lengths.
-
-    @property
-    def suffix(self) -> str:
-        """The number of images as it is written in names."""
-        return f"{self.count // 1000}k" if self.count % 1000 == 0 else str(self.count)
-
-
-@dataclass(frozen=True)
 class Definition:
     """How a metric is named and measured."""
 
     name: str  # What it is asked for by; a number of images may stand behind it, as in fid10k.
-    measure: Callable[["Run", Metric], Finish]  # Called in all processes; what it returns, in the first one.
+    measure: Callable[[Run, Metric], Finish]  # Called in all processes; what it returns, in the first one.
     count: int = 50_000  # The number of images of its paper.
     least: int = 4  # The least number.
     needs_data: bool = False  # Whether it compares with real images.

@@ -5,7 +5,8 @@ import re
 
 from ..errors import InputError
 from ..runtime.discovery import offered
-from .metric import Definition, Metric
+from .metric import Definition
+from .settings import Metric
 
 
 @functools.cache

@@ -19,8 +19,9 @@ from ..images.convert import as_rgb
 from ..networks import ops
 from ..runtime.device import FLOAT32_CPU, to_float64
 from .images import Images
-from .metric import Definition, Finish, Metric
+from .metric import Definition, Finish
 from .run import Run
+from .settings import Metric
 
 Space = Literal["z", "w"]
 

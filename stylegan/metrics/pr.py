@@ -9,8 +9,9 @@ from ..errors import InputError
 from ..runtime.checks import typed
 from ..runtime.device import to_float64
 from .features import check_features
-from .metric import Definition, Finish, Metric, Values
+from .metric import Definition, Finish, Values
 from .run import Run
+from .settings import Metric
 
 # Rows whose distances to all others are held at once: 1,024 x 50,000 float32 are 200 MB.
 _ROWS = 1024

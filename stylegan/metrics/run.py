@@ -17,9 +17,8 @@ from ..runtime.distributed import World
 from ..weights.hub.cache import Cache
 from .features import RealFeatures, check_finite
 from .images import Images, labels_for
-from .metric import Metric
 from .processes import rows_of_all
-from .settings import Settings
+from .settings import Metric, Settings
 
 
 class Run:

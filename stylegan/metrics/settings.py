@@ -18,7 +18,19 @@ from ..runtime.choices import (
     DEFAULT_METRICS,
     NoiseMode,
 )
-from .metric import Metric
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric to compute."""
+
+    kind: str  # The name of its definition.
+    count: int  # Of images; of paths, for path lengths.
+
+    @property
+    def suffix(self) -> str:
+        """The number of images as it is written in names."""
+        return f"{self.count // 1000}k" if self.count % 1000 == 0 else str(self.count)
 
 
 class Classifier(Protocol):

@@ -21,8 +21,8 @@ from stylegan.extractors import load_extractor
 from stylegan.images.convert import from_uint8, to_uint8
 from stylegan.metrics import Settings, evaluate, features, frechet_distance
 from stylegan.metrics.images import Images, labels_for
-from stylegan.metrics.metric import Metric
 from stylegan.metrics.names import parse_metric, parse_metrics
+from stylegan.metrics.settings import Metric
 from stylegan.weights.hub.cache import Cache
 
 from ..conftest import ROOT, tiny_generator
