@@ -126,6 +126,29 @@ def imported_units(path: Path) -> set[str]:
     return units
 
 
+def imported_files(path: Path) -> set[Path]:
+    """The files of the package that a file names in its imports, those for types alone included."""
+    files = set()
+    package = path.relative_to(ROOT).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        base = ROOT.joinpath(*package[: len(package) - node.level + 1]) if node.level else ROOT
+        module = base.joinpath(*(node.module or "").split(".")) if node.module else base
+        for name in [module, *(module / alias.name for alias in node.names)]:
+            files |= {file for file in (name.with_suffix(".py"), name / "__init__.py") if file.is_file()}
+    return files & set(SOURCES) - {path, path.parent / "__init__.py"}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    left = {path: imported_files(path) for path in SOURCES if path.name != "__init__.py"}
+    left = {path: {file for file in others if file in left} for path, others in left.items()}
+    while free := [path for path, others in left.items() if not others & left.keys()]:
+        for path in free:
+            del left[path]
+    assert not left, f"these files, or those that import them, are a circle: {sorted(map(str, left))}"
+
+
 def unit_of(path: Path) -> str:
     """The room of a file; an entry point stands above all else, in whatever folder it is."""
     return path.stem if path.stem == "__main__" else path.relative_to(ROOT / "stylegan").parts[0].removesuffix(".py")
