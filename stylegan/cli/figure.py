@@ -97,9 +97,11 @@ def _figure(
 @_figure(
     "style-mixing",
     seeds_option("1-5", "--sources-a", help="Seeds across the top, which give all other styles."),
-    seeds_option("7-9", "--coarse", help="Seeds down the left that give their coarse styles; '' = none."),
-    seeds_option("10,11", "--middle", help="The same for the middle styles."),
-    seeds_option("12", "--fine", help="The same for the fine styles."),
+    seeds_option(
+        "7-9", "--coarse", help="Seeds down the left that give their coarse styles; '' = none.", may_be_empty=True
+    ),
+    seeds_option("10,11", "--middle", help="The same for the middle styles.", may_be_empty=True),
+    seeds_option("12", "--fine", help="The same for the fine styles.", may_be_empty=True),
     _psi_option(1.0),
     truncation_cutoff_option,
 )

@@ -35,11 +35,12 @@ def noise_mode_option(default: NoiseMode) -> Callable[[CommandT], CommandT]:
     return choice_option("--noise-mode", choices=NoiseMode, default=default)
 
 
-def seeds_option(default: str, *names: str, help: str) -> Callable[[CommandT], CommandT]:
+def seeds_option(default: str, *names: str, help: str, may_be_empty: bool = False) -> Callable[[CommandT], CommandT]:
     """An option that takes seeds; --seeds may also be written --seed."""
     if "--seeds" in names:
         names = (*names, "--seed")
-    return click.option(*names, type=SeedsType(), default=default, show_default=True, metavar="SEEDS", help=help)
+    kind = SeedsType(may_be_empty=may_be_empty)
+    return click.option(*names, type=kind, default=default, show_default=True, metavar="SEEDS", help=help)
 
 
 def output_option(default: str, help: str) -> Callable[[CommandT], CommandT]:

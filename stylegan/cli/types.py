@@ -19,11 +19,18 @@ class SeedsType(click.ParamType):
 
     name = "seeds"
 
+    def __init__(self, *, may_be_empty: bool = False):
+        self.may_be_empty = may_be_empty
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> SeedRanges:
         if isinstance(value, SeedRanges):
             return value
+        if not value.strip():
+            if self.may_be_empty:
+                return SeedRanges([])
+            self.fail("it is empty; give seeds such as 0-9,12", param, ctx)
         try:
-            return SeedRanges.parse(value) if value else SeedRanges([])
+            return SeedRanges.parse(value)
         except InputError as error:
             self.fail(str(error), param, ctx)
 

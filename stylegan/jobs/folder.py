@@ -56,7 +56,7 @@ def write_folder(
         raise InputError("random noise without a noise_seed is different in every run: there is nothing to resume")
     folder.mkdir(parents=True, exist_ok=True)
     if batch_size is None:
-        batch_size = job.G.default_batch_size(len(seeds))
+        batch_size = job.G.default_batch_size(max(1, len(seeds)))  # Some shards of few seeds have none.
     # What files of this job have in common, as text; a model's name may be that of another one, too.
     common = job.settings() | {"weights_sha256": job.G.weights_sha256}
 

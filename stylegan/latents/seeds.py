@@ -59,6 +59,8 @@ def choose_seeds(n: Any, seeds: Seeds | None, image_bytes: int) -> list[int]:
     check_integer(n, what="n", low=0, high=2**32)
     check_room(n if seeds is None or is_index(seeds) else length_hint(seeds), image_bytes)
     checked = list(range(n)) if seeds is None else check_seeds(seeds)
+    if seeds is not None and not checked:
+        raise InputError("seeds is empty; give one seed or more, such as seeds=[0, 1, 2]")
     if not checked or (seeds is not None and n not in (1, len(checked))):
         given = f"n={n}" if seeds is None else f"n={n} and {len(checked)} seeds"
         raise InputError(f"ask for one image or more, by n or by seeds; got {given}")

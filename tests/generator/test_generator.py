@@ -285,6 +285,8 @@ def test_settings_that_do_not_fit_are_refused(faces: Generator, settings: dict[s
 def test_rendering_nothing_is_refused(faces: Generator) -> None:
     with pytest.raises(InputError, match="nothing to render"):
         faces.render(faces.ws([0])[:0])
+    with pytest.raises(InputError, match="seeds is empty"):
+        faces.sample(seeds=range(0))
 
 
 def test_generators_can_be_copied_and_sent_to_other_processes(tiny: Generator) -> None:
