@@ -86,6 +86,8 @@ def train(
         click.echo(yaml.safe_dump(dataclasses.asdict(chosen), sort_keys=False), nl=False)
         return
     if not chosen.data:
+        if resume and not saved.exists():
+            raise InputError(f"{out}: there is no run to resume; check --out, or give --data to begin one")
         raise InputError("no data set; give one with --data, `stylegan dataset` makes one from any images")
     outcome = train(chosen, out, resume=resume, allow_data_change=allow_data_change, minutes=minutes)
     if os.environ.get("RANK", "0") == "0":  # Only the first process prints.

@@ -64,6 +64,7 @@ def test_trains_and_resumes_with_the_settings_of_the_run(tmp_path: Path, monkeyp
 def test_mistakes_are_told_in_one_line(tmp_path: Path) -> None:
     for args, message in (
         ([], "no data set; give one with --data"),
+        (["--resume"], "run: there is no run to resume; check --out, or give --data to begin one"),
         (["--set", "fmap_maxx=3"], "unknown setting 'fmap_maxx'; did you mean 'fmap_max'?"),
         (["--set", "fmap_max"], "expected NAME=VALUE"),
         (["--data", tmp_path / "nothing.zip"], "nothing.zip"),
