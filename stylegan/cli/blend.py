@@ -1,11 +1,13 @@
 """stylegan blend: the coarse layers of one network with the fine ones of another."""
 
+import re
 from pathlib import Path
 
 import click
 
 from stylegan.cli.options import resolution_option
 from stylegan.cli.write import network_options, write_network
+from stylegan.errors import InputError
 
 
 @click.command()
@@ -66,6 +68,9 @@ def blend(
 
     def make() -> Generator:
         G, other = (Generator.from_pretrained(model, resolution=resolution) for model in (a, b))
-        return G.blend(other, resolution=first, width=width, mapping="own" if mapping.upper() == "A" else "other")
+        try:
+            return G.blend(other, resolution=first, width=width, mapping="own" if mapping.upper() == "A" else "other")
+        except InputError as error:  # The argument has another name here, where --resolution is that of the files.
+            raise InputError(re.sub("^resolution must", "--from must", str(error))) from error
 
     write_network(make, out, dtype=dtype, metadata=metadata, force=force)

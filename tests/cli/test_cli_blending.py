@@ -60,7 +60,11 @@ def test_average_writes_the_mean(models: Callable[..., Result]) -> None:
     ("arguments", "message"),
     [
         (["blend", "parent.safetensors", "other.safetensors"], "img_resolution 16, against img_resolution 32"),
-        (["blend", "parent.safetensors", "child.safetensors", "--from", 32], "from 4 to 16, got 32"),
+        (
+            ["blend", "parent.safetensors", "child.safetensors", "--from", 32],
+            "--from must be an integer from 4 to 16, got 32",
+        ),
+        (["blend", "parent.safetensors", "child.safetensors", "--from", 12], "--from must be a power of two"),
         (["blend", "parent.safetensors", "gone.safetensors"], "no such file"),
         (["average", "parent.safetensors"], "expected two or more networks, got only parent.safetensors"),
         (["average", "parent.safetensors", "child.safetensors", "--weights", "1"], "one for each of 2 networks, got 1"),
