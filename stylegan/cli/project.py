@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stylegan.generator import Generator
     from stylegan.images.decoding import Crop
+    from stylegan.projection.faces import Face
 
 
 class IntegersType(click.ParamType):
@@ -196,7 +197,7 @@ def cut_out(
                     err=True,
                 )
         if detect:
-            face = projection.detect_face(photo)
+            face = _face_of(photo)
             if not faces.fills(face, photo):
                 return projection.cut_face(photo, size, face=face), f"the face of {face}"
             return projection.to_square(photo, size), "all of it, which is a face"
@@ -204,6 +205,16 @@ def cut_out(
         return square, "as it is" if photo.size == square.size else "the largest square in its centre"
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _face_of(photo: "Image.Image") -> "Face":
+    from stylegan import projection
+
+    try:
+        return projection.detect_face(photo)
+    except InputError:
+        message = "no frontal face found; give --crop or --points, or --no-detect for the centre of the photo"
+        raise InputError(message) from None
 
 
 def settings_of(G: "Generator", result: Any) -> dict[str, object]:

@@ -48,6 +48,8 @@ class Picture:
 
 def open_picture(data: bytes) -> Image.Image:
     """Read the header of a picture. Raises DatasetError if it is none, too large, or a PNG with a bad checksum."""
+    if not data:
+        raise DatasetError("an empty file")
     with _as_dataset_error():
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -284,7 +286,8 @@ def _as_dataset_error() -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DatasetError(f"more than {MAX_PIXELS:,} pixels; make it smaller") from error
     except Exception as error:
-        raise DatasetError(f"damaged: {error}") from error
+        is_cut = "truncated" in str(error).lower()
+        raise DatasetError("damaged: the file is cut off" if is_cut else f"damaged: {error}") from error
 
 
 @contextmanager

@@ -88,8 +88,7 @@ def detect_face(photo: Image.Image) -> Face:
             near = [f for f in faces if np.hypot(f.x - largest.x, f.y - largest.y) < largest.width / 3]
             return _square(max(near, key=lambda face: face.often))
     raise InputError(
-        "no frontal face found; give its crop or five points (--crop, --points), or take the centre of the photo "
-        "(--no-detect)"
+        "no frontal face found; align the photo by five points (`align`), or cut out a crop or its centre (`to_square`)"
     )
 
 

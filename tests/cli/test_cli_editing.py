@@ -244,7 +244,7 @@ def test_a_photo_without_a_face_is_refused(run: Callable[..., Result]) -> None:
     Image.new("RGB", (80, 80), "tan").save("flat.png")
     result = run("project", "flat.png", "--detect", "--out", "run")
     assert result.exit_code == 1
-    assert "flat.png: no frontal face found" in result.output
+    assert "flat.png: no frontal face found; give --crop or --points, or --no-detect" in result.output
 
 
 def test_faces_are_cropped_by_themselves_and_turned_upright(run: Callable[..., Result]) -> None:

@@ -386,7 +386,8 @@ WHY = {
     "postscript.png": "no intact",
     "small.png": "too small",
     "crc.png": "damaged|no intact",
-    "truncated.jpg": "damaged",
+    "truncated.jpg": "damaged: the file is cut off",
+    "empty.png": "an empty file",
 }
 
 
