@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from types import FrameType
 from typing import Any
 
@@ -39,6 +40,12 @@ class Group(click.Group):
                 warnings.showwarning = show
                 warnings.simplefilter("always", LicenseWarning)
                 return super().invoke(ctx)
+        except click.NoSuchOption as error:
+            if not error.possibilities:
+                raise
+            nearest = get_close_matches(error.option_name, error.possibilities, n=1, cutoff=0)[0]
+            message = f"no such option {error.option_name}; did you mean {nearest}?"
+            raise click.UsageError(message, error.ctx) from error
         except BrokenPipeError:  # The reader, such as `head`, has closed the pipe: click exits silently.
             raise
         except (StyleGANError, OSError) as error:

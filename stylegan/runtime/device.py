@@ -69,5 +69,8 @@ def check_device(device: str | int | torch.device | None) -> torch.device:
     try:
         torch.empty(0, device=checked, dtype=torch.float32)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise InputError(f"no device {str(device)!r} here: {str(error).splitlines()[0][:200]}") from None
+        why = str(error).splitlines()[0][:200]
+        if checked.type == "cuda" and not torch.backends.cuda.is_built():
+            why = "this PyTorch has no CUDA; install one that has, from pytorch.org, or leave the device at cpu"
+        raise InputError(f"no device {str(device)!r} here: {why}") from None
     return checked

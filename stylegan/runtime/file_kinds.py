@@ -126,7 +126,7 @@ def _ends(path: Path) -> tuple[bytes, bytes, int]:
 
 def _foreign(path: Path, head: bytes, tail: bytes, size: int) -> str | None:
     if not size:
-        return f"an empty file; {_AGAIN}"
+        return "an empty file; write, copy or download it again"
     if not head.strip(b"\0"):
         return f"begins with nothing but zeros, an incomplete download? {_AGAIN}"
     if tail.endswith(_TENSORFLOW_INDEX) or re.search(r"\.data-\d{5}-of-\d{5}$", path.name):

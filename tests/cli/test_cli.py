@@ -187,36 +187,6 @@ def test_usage_errors_exit_2(run: Callable[..., Result], arguments: list[str]) -
     assert "Traceback" not in result.output
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["sample", "--seeds"],
-        ["sample", "--out", "faces/", "--seeds"],
-        ["sample", "--out", "faces/", "--format", "tar", "--seeds"],
-        ["edit", "--seeds"],
-        ["mix", "--rows"],
-        ["mix", "--columns"],
-        ["truncate", "--seeds"],
-        ["video", "--seeds"],
-        ["video", "--base-seeds"],
-        ["figure", "uncurated", "--seeds"],
-        ["figure", "style-mixing", "--sources-a"],
-    ],
-)
-@pytest.mark.parametrize("nothing", ["", " "])
-def test_no_seeds_are_a_usage_error_of_every_command(
-    run: Callable[..., Result], command: list[str], nothing: str
-) -> None:
-    result = run(*command, nothing)
-    assert result.exit_code == 2
-    assert re.search(rf"Invalid value for '{command[-1]}'.*: it is empty; give seeds such as 0-9,12", result.output)
-    assert not os.listdir()
-
-
-def test_a_shard_of_a_folder_may_have_no_seeds(run: Callable[..., Result]) -> None:
-    assert "wrote 0 images" in ok(run("sample", "--seeds", "0-1", "--shard", "0/4", "--out", "faces/"))
-
-
 def test_every_command_has_help_with_an_example(run: Callable[..., Result]) -> None:
     for name in cli.main.commands:
         text = ok(run(name, "--help"))

@@ -69,7 +69,7 @@ def saved(function: Any, *values: Any) -> bytes:
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 325000000\n"
 FOREIGN = {
-    "nothing": (b"", "an empty file; fetch it again"),
+    "nothing": (b"", "an empty file; write, copy or download it again"),
     "zeros": (bytes(10_000), "nothing but zeros"),
     "html": (b"<!DOCTYPE html><html><title>Google Drive - Quota exceeded</title>", r"a web page \(HTML\)"),
     "html after blanks": (b"\xef\xbb\xbf\n  <!-- a -->\n<HTML lang=en>", "a web page"),
