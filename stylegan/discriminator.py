@@ -5,6 +5,7 @@ import os
 import torch
 
 from .networks.discriminator import DiscriminatorNetwork
+from .runtime.hints import OF_FILES, hinted
 from .weights.hub import Access
 from .weights.pretrained import Pretrained
 
@@ -13,6 +14,7 @@ class Discriminator(DiscriminatorNetwork, Pretrained):
     """A discriminator network that can be loaded and saved; its arguments and `forward` are those of the network."""
 
     @classmethod
+    @hinted(**OF_FILES)
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
     def from_pretrained(
         cls,

@@ -1,5 +1,7 @@
 """The generator: seeds -> z -> w -> ws -> img, and the methods that users call.
 
+Above 300 lines, as its docstrings are the reference of the API.
+
     G = Generator.from_pretrained()
     G.sample(seeds=[5])[0].save("face.png")
 
@@ -24,6 +26,7 @@ from .networks.noise import draw_from_seeds, noise_maps
 from .runtime.batching import rounded
 from .runtime.choices import NoiseMode, OutputType, RenderPath
 from .runtime.device import check_dtype
+from .runtime.hints import OF_FILES, OF_SAMPLES, hinted
 from .runtime.precision import no_autocast
 from .weights.blending import Blendable
 from .weights.hub import Access
@@ -35,6 +38,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     """A generator: its networks, built from the same arguments, their weight files, and the methods that users call."""
 
     @classmethod
+    @hinted(**OF_FILES)
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
     def from_pretrained(
         cls,
@@ -141,15 +145,17 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     def edit(
         self,
         ws: Tensor,
-        direction: "latents.Direction",
+        direction: "latents.Direction | str",
         strength: float | Sequence[float] | Tensor,
         layers: Layers | None = None,
     ) -> Tensor:
         """Move ws [N, num_ws, w_dim] along a direction of this model, in standard deviations. See `direction.edit`.
 
-        Raises InputError also for a direction of another model.
+        direction: or the name of one that ships with the model, such as "age". Raises InputError also for a direction
+        of another model.
         """
         self.synthesis.check_ws(ws)
+        direction = latents.named_direction(self, direction) if isinstance(direction, str) else direction
         latents.check_direction(direction, self.w_avg)
         return latents.edit(ws, direction, strength, layers)
 
@@ -186,6 +192,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
     # Pictures.
 
+    @hinted(**OF_SAMPLES)
     def sample(
         self,
         n: int = 1,
@@ -199,6 +206,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         batch_size: int | None = None,
         output_type: OutputType = "pil",
         progress: bool | None = None,
+        generator: torch.Generator | None = None,
     ) -> Any:
         """Make images from seeds.
 
@@ -214,6 +222,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         output_type: "pil" = a list of PIL images, which store these settings (`images.recall`): grey, grey with
             alpha, RGB or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor
             [n, C, H, W], nominally in [-1, 1], on the device of the network.
+        generator: draws the seeds, n of them, which PIL images remember; None = the seeds are given, or 0 to n - 1.
         progress: show a bar; None = for more than one batch, on a terminal.
 
         A seed gives the same image whatever else is in the batch: bit for bit on every run with the same batch size,
@@ -222,7 +231,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         """
         psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
         latents.check_cutoff(truncation_cutoff, self.num_ws)
-        numbers = choose_seeds(n, seeds, self.img_channels * self.img_resolution**2)
+        numbers = choose_seeds(n, seeds, generator, self.img_channels * self.img_resolution**2)
         vectors = self.label_vectors(labels, len(numbers))
 
         def ws(i: slice) -> Tensor:

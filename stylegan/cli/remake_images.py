@@ -147,11 +147,11 @@ def _ws(G: "Generator", source: Source, columns: dict[str, list[Any]], batch_siz
     for start in range(0, len(seeds), batch_size):
         some = slice(start, start + batch_size)
         own: Any = labels and labels[some]
-        own = torch.tensor(own, dtype=torch.float32) if own and isinstance(own[0], list) else own
+        own = torch.tensor(own, dtype=torch.float32, device="cpu") if own and isinstance(own[0], list) else own
         parts.append(G.ws(seeds[some], labels=own, truncation_psi=1.0))
     ws = torch.cat(parts)
     psi = [one if isinstance(one, list) else [one] * G.num_ws for one in columns["truncation_psi"]]
-    ws = G.truncate(ws, torch.tensor(psi, dtype=torch.float32), source.number("truncation_cutoff"))
+    ws = G.truncate(ws, torch.tensor(psi, dtype=torch.float32, device="cpu"), source.number("truncation_cutoff"))
     for key, strength in source.text.items():
         if key.startswith("direction "):  # Of the demo.
             ws = G.edit(ws, find_direction(G, key.removeprefix("direction ")), float(strength))

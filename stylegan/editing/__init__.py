@@ -3,12 +3,13 @@
 May import: errors, runtime, images, weights, latents, generator.
 """
 
+from ..latents.bundled import bundled_directions
 from ..latents.directions import Direction, load_directions, save_directions
 from .attributes import attribute_directions
 from .boundaries import boundary, orthogonalize
 from .components import pca
 from .factorization import sefa
-from .find import bundled_directions, directions_in, find_direction
+from .find import directions_in, find_direction
 from .gradients import COLOURS, gradient_directions
 
 __all__ = [

@@ -2,44 +2,20 @@
 
 import difflib
 import os
-import re
-from importlib import resources
 from pathlib import Path
 
 from torch import Tensor
 
 from ..errors import InputError
 from ..generator import Generator
+from ..latents.bundled import bundled_directions
 from ..latents.directions import Direction, load_directions
 from ..latents.samples import sample_w
-from ..latents.styles import same_average
 from ..runtime.checks import typed
 from ..weights.formats.arrays import is_array_file, read_arrays
 from .components import pca
 from .factorization import sefa
 from .space import layer_range, make_direction
-
-_PACKAGE = resources.files("stylegan") / "assets"
-
-
-@typed
-def bundled_directions(G: Generator) -> dict[str, Direction]:
-    """The bundled directions of this model, by name; empty for other models.
-
-    Those of a model that this one was made from count, if it has kept the average w: a blend has.
-    """
-    lineage = G.metadata.get("lineage")
-    origins = [known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)]
-    for model in dict.fromkeys([G.name, *map(str, origins)]):
-        file = _PACKAGE / f"directions-{model}.safetensors"
-        if not re.fullmatch(r"[\w.-]+", model) or not file.is_file():
-            continue
-        with resources.as_file(file) as path:
-            directions = load_directions(path)
-        # A model of that name may be another one.
-        if found := {name: d for name, d in directions.items() if same_average(G.w_avg, d.w_avg)}:
-            return found
-    return {}
 
 
 @typed

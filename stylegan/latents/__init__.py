@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..runtime.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .bundled import bundled_directions, named_direction
     from .directions import Direction, check_direction, edit
     from .seeds import Seeds, check_seeds, noise_from_seeds, z_from_seeds
     from .styles import (
@@ -31,6 +32,7 @@ __all__ = [
     "Seeds",
     "as_numbers",
     "broadcast",
+    "bundled_directions",
     "check_cutoff",
     "check_direction",
     "check_psi",
@@ -38,6 +40,7 @@ __all__ = [
     "check_seeds",
     "edit",
     "mix_styles",
+    "named_direction",
     "noise_from_seeds",
     "same_average",
     "slerp",
@@ -47,7 +50,8 @@ __all__ = [
 
 __getattr__, __dir__ = lazy_names(
     __name__,
-    dict.fromkeys(("Direction", "check_direction", "edit"), "directions")
+    dict.fromkeys(("bundled_directions", "named_direction"), "bundled")
+    | dict.fromkeys(("Direction", "check_direction", "edit"), "directions")
     | dict.fromkeys(("Seeds", "check_seeds", "noise_from_seeds", "z_from_seeds"), "seeds")
     | dict.fromkeys((*_STYLES, "slerp", "truncate"), "styles"),
 )

@@ -17,6 +17,7 @@ class Generator(Protocol):
     w_dim: int
     num_ws: int
     label_dim: int
+    metadata: dict[str, Any]
     synthesis: SynthesisNetwork
 
     @property

@@ -52,11 +52,16 @@ def check_seeds(seeds: Seeds) -> list[int]:
     return check_integers(seeds, what="a seed", limit=2**32)
 
 
-def choose_seeds(n: Any, seeds: Seeds | None, image_bytes: int) -> list[int]:
+def choose_seeds(n: Any, seeds: Seeds | None, generator: torch.Generator | None, image_bytes: int) -> list[int]:
     """The seeds given by n or seeds: at least one, and no more than their images fit into memory."""
     if isinstance(n, Iterable) and not is_index(n):
         raise InputError(f"n must be the number of images, got {shown(n)}; for these seeds write seeds={shown(n)}")
     check_integer(n, what="n", low=0, high=2**32)
+    if generator is not None:
+        if seeds is not None or not isinstance(generator, torch.Generator):
+            raise InputError(f"generator draws the seeds: a torch.Generator, without seeds; got {shown(generator)}")
+        check_room(n, image_bytes)
+        seeds = torch.randint(2**32, (n,), generator=generator, device=generator.device).tolist()
     check_room(n if seeds is None or is_index(seeds) else length_hint(seeds), image_bytes)
     checked = list(range(n)) if seeds is None else check_seeds(seeds)
     if seeds is not None and not checked:

@@ -11,6 +11,7 @@ from ..runtime.batching import default_batch_size
 from ..runtime.checks import check_integer
 from ..runtime.deprecated import KeptSetting
 from ..runtime.device import new_weight
+from ..runtime.hints import OF_NETWORKS, hinted
 from .config import check_config, check_nested
 from .layers import initialize
 from .mapping import MappingNetwork
@@ -22,6 +23,7 @@ class GeneratorNetwork(nn.Module):
 
     w_avg: Tensor  # [w_dim]
 
+    @hinted(**OF_NETWORKS)
     def __init__(
         self,
         *,

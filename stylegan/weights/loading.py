@@ -66,7 +66,7 @@ def read_weights(
 
     with fetch(name_or_path, network=network, revision=revision, access=access, check=check) as file:
         if file.terms:
-            warnings.warn(file.terms, LicenseWarning, stacklevel=5)  # Whoever called from_pretrained.
+            warnings.warn(file.terms, LicenseWarning, stacklevel=6)  # Whoever called from_pretrained.
         checkpoint = checked[file.path] if file.path in checked else read(file, wanted, access)
         return Loaded(checkpoint, file.source, file.facts)
 

@@ -375,7 +375,10 @@ def test_the_makers_truncation_cannot_be_set_in_vain(faces: Generator) -> None:
             lambda G: grid(cast(Any, torch.zeros(2, 3, 8, 8))),
             r"images must be a sequence of Image, got tensor \[2, 3, 8, 8\]",
         ),
-        (lambda G: G.edit(G.ws(1), "age", 1.0), "direction must be a Direction, as `editing.find_direction` gives it"),
+        (
+            lambda G: G.edit(G.ws(1), cast(Any, 2), 1.0),
+            "direction must be a Direction, as `editing.find_direction` gives it",
+        ),
     ],
 )
 def test_common_mistakes_are_named(tiny: Generator, call: Callable[..., Any], message: str) -> None:

@@ -27,6 +27,7 @@ from . import (
     official_names,
     podgorskiy,
     rosinality,
+    state_dict,
     stylegan_zoo,
 )
 from .common import Layout, Parts, Request, Tensors, average_apart
@@ -45,6 +46,7 @@ LAYOUTS = [
     stylegan_zoo.LAYOUT,
     mmgeneration.LAYOUT,
     official_names.LAYOUT,
+    state_dict.LAYOUT,
 ]
 
 
@@ -137,4 +139,5 @@ def is_port_safetensors(path: Path) -> bool:
     parts: Parts = {"": dict.fromkeys(names, torch.empty(0, **FLOAT32_CPU))}
     if foreign := name_foreign(parts):
         raise WeightsError(f"{path}: {foreign}")
-    return any(layout.recognise(parts) for layout in LAYOUTS)
+    # Bare tensors of ours have their config beside them.
+    return any(layout.recognise(parts) for layout in LAYOUTS if layout is not state_dict.LAYOUT)

@@ -1,0 +1,43 @@
+"""The directions that ship inside the package, by the models that they are of."""
+
+import re
+from importlib import resources
+
+from ..errors import InputError
+from ..runtime.checks import typed
+from .directions import Direction, load_directions
+from .protocol import Generator
+from .styles import same_average
+
+_PACKAGE = resources.files("stylegan") / "assets"
+
+
+@typed
+def bundled_directions(G: Generator) -> dict[str, Direction]:
+    """The bundled directions of this model, by name; empty for other models.
+
+    Those of a model that this one was made from count, if it has kept the average w: a blend has.
+    """
+    lineage = G.metadata.get("lineage")
+    origins = [known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)]
+    for model in dict.fromkeys([G.name, *map(str, origins)]):
+        file = _PACKAGE / f"directions-{model}.safetensors"
+        if not re.fullmatch(r"[\w.-]+", model) or not file.is_file():
+            continue
+        with resources.as_file(file) as path:
+            directions = load_directions(path)
+        # A model of that name may be another one.
+        if found := {name: d for name, d in directions.items() if same_average(G.w_avg, d.w_avg)}:
+            return found
+    return {}
+
+
+def named_direction(G: Generator, name: str) -> Direction:
+    """The direction of that name that ships with the model. Raises InputError, with those that there are."""
+    known = bundled_directions(G)
+    if name not in known:
+        raise InputError(
+            f"no direction {name!r} ships with {G.name}; it has {', '.join(known) or 'none'}. "
+            "`editing.find_direction` computes sefa:N and pca:N, and reads files"
+        )
+    return known[name]

@@ -1,0 +1,33 @@
+"""The state dict of our own networks without their config: `torch.save(G.state_dict(), path)`.
+
+Sizes follow from the tensors. What they do not tell (the filter, how far the network was grown, the paths that other
+ports compute) is as the official code has it, and noted: `G.save` writes a file that tells all.
+"""
+
+from ..checkpoint import Checkpoint
+from .checkpoints import Converted, make_discriminator, make_generator
+from .common import Layout, Parts, Request, Tensors
+
+_GENERATOR, _DISCRIMINATOR = "synthesis.layers.0.bias", "head.dense1.weight"
+_NOTE = "a state dict tells no config: filter, options and level of detail are taken to be the defaults; use G.save"
+
+
+def _recognise(parts: Parts) -> bool:
+    return any(_GENERATOR in tensors or _DISCRIMINATOR in tensors for tensors in parts.values())
+
+
+def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
+    found = []
+    for tensors in parts.values():
+        if _GENERATOR in tensors:
+            found.append(make_generator(_own(tensors), request, source="state dict of a Generator"))
+        elif _DISCRIMINATOR in tensors:
+            found.append(make_discriminator(_own(tensors), request, source="state dict of a Discriminator"))
+    return found
+
+
+def _own(tensors: Tensors) -> Converted:
+    return Converted(dict(tensors), [_NOTE])
+
+
+LAYOUT = Layout("state_dict", _recognise, _convert)
