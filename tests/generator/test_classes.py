@@ -58,7 +58,7 @@ def test_a_folder_has_the_class_of_each_seed_and_is_resumed(animals: Generator) 
     assert "wrote 2 images" in ok(run("sample --seeds 3-6 --label cat,dog,cat,fox --out faces --resume"))
     told = [recall(f"faces/seed000{seed}.png")["label"].index("1") // 5 for seed in range(3, 7)]
     assert told == [0, 1, 0, 2]
-    assert "seed 3 is there twice" in run("sample --seeds 3,3 --label cat,dog --out faces").output
+    assert "seed 3 appears twice" in run("sample --seeds 3,3 --label cat,dog --out faces").output
     assert "tar makes images of one class" in run("sample --seeds 3,4 --label 0,1 --out t --format tar").output
 
 
