@@ -70,3 +70,10 @@ def test_empty_files_are_called_empty(run: Callable[..., Result]) -> None:
         assert result.exit_code == 1
         assert f"{command[-1] if command[0] != 'project' else 'a.jpg'}: an empty file" in result.output
         assert "fetch" not in result.output
+
+
+@pytest.mark.parametrize("command", [["sample"], ["truncate"], ["edit"], ["figure", "uncurated"]])
+def test_pictures_are_replaced_without_asking(run: Callable[..., Result], command: list[str]) -> None:
+    Path("a.png").write_bytes(b"older")
+    ok(run(*command, "--model", "faces-64", "--seeds", 1, "--out", "a.png"))
+    assert Path("a.png").read_bytes()[:4] == b"\x89PNG"
