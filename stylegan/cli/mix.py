@@ -89,8 +89,10 @@ def mix(
         ],
         padding=max(2, G.img_resolution // 32),
     )
-    settings = b.settings | {"rows": b.names, "columns": a.names, "layers": layers} | recorded()
-    settings.pop("seeds", None)  # Names tell them apart.
+    # Seeds as --columns and --rows take them, or the names in a file.
+    sources = {key: faces.settings.get("seeds", faces.names) for key, faces in (("rows", b), ("columns", a))}
+    settings = b.settings | sources | {"layers": layers} | recorded()
+    settings.pop("seeds", None)
     if column_latents is not None:
         settings |= {f"column_{key}": value for key, value in latents_settings(column_latents).items()}
     images.save(images.remember(grid, settings), out)

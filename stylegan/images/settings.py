@@ -40,7 +40,7 @@ def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
 
 @typed
 def recall(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; empty for other files.
+    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; {} if it has none, as a photo.
 
     Raises InputError if the file does not exist, is neither an image nor an MP4, or is an MP4 and PyAV is not
     installed.

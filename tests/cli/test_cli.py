@@ -15,7 +15,7 @@ from click.testing import Result
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from stylegan import Generator, cli
+from stylegan import Generator, cli, images
 from stylegan.cli.types import LayersType, SeedsType
 
 from ..conftest import GOLDEN, ROOT, ok
@@ -79,6 +79,9 @@ def test_mix_takes_layers_of_the_row_and_the_rest_of_the_column(run: Callable[..
     for label in (sources[0][:-side], sources[1][:, :-side]):  # Their seeds, as black text on white.
         assert label.min() < 128
         assert label.max() == 255
+    told = images.recall("mix.png")
+    assert (told["columns"], told["rows"], told["layers"]) == ("1,2", "3", "coarse")
+    assert "seeds" not in told
 
 
 def test_truncate_sweeps_from_left_to_right(run: Callable[..., Result], default: Generator) -> None:
