@@ -12,13 +12,13 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..images.convert import opaque
 from ..images.decoding import MODES
 from ..runtime.atomic_files import new_file
 from ..runtime.checks import typed
+from ..runtime.progress import is_hidden, progress_bar
 from .gif import GIFWriter
 from .mp4 import MP4Writer
 from .pyav import require_av
@@ -76,11 +76,13 @@ def save_video(
     if max(first.size) > MAX_SIDE:
         raise InputError(f"frames of a video may have {MAX_SIDE} pixels on a side, got {first.size}; make them smaller")
     settings = {key: value for key, value in first.info.items() if isinstance(value, str)}
-    hidden = None if progress is None else not progress
+    hidden = is_hidden(progress)
     with new_file(path) as file:
         make = WRITERS[path.suffix.lower()] if audio is None else partial(MP4Writer, audio=Path(audio))
         writer = make(file, first.size, rate, json.dumps(settings))
-        for image in tqdm(chain([first], images), total=length_hint(frames) or None, unit="frame", disable=hidden):
+        for image in progress_bar(
+            chain([first], images), total=length_hint(frames) or None, unit="frame", hidden=hidden
+        ):
             if image.size != first.size:
                 raise InputError(f"frames of a video must have one size, got {first.size} and {image.size}")
             writer.add(opaque(image).convert("RGB"))

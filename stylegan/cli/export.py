@@ -37,7 +37,8 @@ def export(model: str, form: str, out: Path, noise: "NoiseForm", resolution: int
     from stylegan.generator import Generator
 
     G = Generator.from_pretrained(model, resolution=resolution)
-    paths = export_onnx(G, out, noise=noise, overwrite=force)
     click.echo(f"{G.name}: {G.metadata.get('license', 'licence unknown')}", err=True)
+    click.echo("exporting; this may take a minute", err=True)
+    paths = export_onnx(G, out, noise=noise, overwrite=force)
     for path in paths:
         click.echo(f"wrote {path.resolve()} ({path.stat().st_size / 1e6:.1f} MB)")

@@ -15,6 +15,7 @@ import click
 from stylegan.cli.neighbours import our_arguments, our_command
 from stylegan.errors import DatasetError, DownloadError, IntegrityError, LicenseWarning, StyleGANError
 from stylegan.runtime.atomic_files import FULL, why_not_written
+from stylegan.runtime.progress import in_lines
 
 
 class Group(click.Group):
@@ -36,7 +37,7 @@ class Group(click.Group):
             click.echo(f"note: {message}", err=True)
 
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), in_lines():
                 warnings.showwarning = show
                 warnings.simplefilter("always", LicenseWarning)
                 return super().invoke(ctx)

@@ -129,16 +129,21 @@ def project(
     for photo, (_, place) in zip(photos, cut, strict=True):
         click.echo(f"{photo}: {place}; see {out / 'crop.png'}")
     start = time.perf_counter()
-    result = projection.project(
-        pictures,
-        G,
-        names=names,
-        extractor=perceptual,
-        label=options.label,
-        batch_size=options.batch_size,
-        checkpoint=checkpoint,
-        **settings,
-    )
+    try:
+        result = projection.project(
+            pictures,
+            G,
+            names=names,
+            extractor=perceptual,
+            label=options.label,
+            batch_size=options.batch_size,
+            checkpoint=checkpoint,
+            **settings,
+        )
+    except (KeyboardInterrupt, SystemExit):
+        if checkpoint.exists():
+            click.echo(f"\nstopped; the same command with --resume continues from {checkpoint}", err=True)
+        raise
     seconds = time.perf_counter() - start
 
     result.latents.save(out / "latents.safetensors")

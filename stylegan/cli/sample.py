@@ -109,9 +109,8 @@ def sample(
       stylegan sample --latents run/latents.safetensors
       stylegan sample --model animals.safetensors --seeds 5,5,6 --label cat,dog,dog
     """
-    from tqdm import tqdm
-
     from stylegan.jobs import WHOLE, Job, write_folder
+    from stylegan.runtime.progress import progress_bar
 
     format = chosen or ("grid" if out.suffix and not out.is_dir() else "folder")
     given: dict[str, object] = {"--shard": shard, "--samples-per-tar": samples_per_tar}
@@ -160,7 +159,7 @@ def sample(
             check_picture(out, columns=across, rows=-(-len(seeds) // across), tile=job.width)
             batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
             tiles: dict[int, Image.Image] = {}
-            with tqdm(total=len(seeds), unit="img", disable=None) as bar:
+            with progress_bar(total=len(seeds), unit="img", hidden=None) as bar:
                 for own, some, places in _by_class(job, seeds, slice(None), options.label):
                     for i, (_, image) in zip(places, own.render(some, batch_size), strict=True):
                         tiles[i] = image

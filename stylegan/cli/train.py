@@ -12,6 +12,9 @@ from stylegan.errors import InputError
 from stylegan.runtime.json_yaml import parse_yaml
 from stylegan.training.presets import PRESETS
 
+# Why training stopped, in words for a terminal.
+REASONS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "time": "out of time"}
+
 
 @click.command()
 @click.option("--data", metavar="PATH", help="Data set made by `stylegan dataset`: a zip or folder.")
@@ -91,5 +94,6 @@ def train(
         raise InputError("no data set; give one with --data, `stylegan dataset` makes one from any images")
     outcome = train(chosen, out, resume=resume, allow_data_change=allow_data_change, minutes=minutes)
     if os.environ.get("RANK", "0") == "0":  # Only the first process prints.
-        click.echo(f"{outcome.reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
+        reason = REASONS.get(outcome.reason, outcome.reason)
+        click.echo(f"{reason} at {outcome.state.kimg:.1f} kimg; saved in {out.resolve()}")
     ctx.exit(outcome.exit_code)

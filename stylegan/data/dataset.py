@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..errors import DatasetError, InputError
 from ..images.decoding import decode_plain, open_plain, quiet_pillow
 from ..runtime.checks import is_power_of_two
+from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.threads import default_threads, map_in_order
 from . import labels as _labels
 from .sources import Source, list_files, printable
@@ -74,7 +74,7 @@ class ImageDataset:
         self.classes = labels.classes if labels else None
         self._label_tensor = labels.tensor() if labels else None
 
-        hidden = None if progress is None else not progress
+        hidden = is_hidden(progress)
         with quiet_pillow():
             if len(self) * self.img_channels * self.resolution**2 <= memory_limit:
                 self._images: np.ndarray | None = self._decode_all(hidden)
@@ -190,7 +190,9 @@ class ImageDataset:
 
         chunks = [range(i, min(i + _CHUNK, len(self))) for i in range(0, len(self), _CHUNK)]
         bad = []
-        with tqdm(total=len(self), desc=f"loading {self.path.name}", unit="img", disable=hidden, leave=False) as bar:
+        with progress_bar(
+            total=len(self), desc=f"loading {self.path.name}", unit="img", hidden=hidden, leave=False
+        ) as bar:
             for chunk, found in zip(chunks, map_in_order(decode, chunks, threads=self._threads), strict=True):
                 bad += found
                 bar.update(len(chunk))
@@ -209,12 +211,12 @@ class ImageDataset:
                 return str(error)
             return None
 
-        results = tqdm(
+        results = progress_bar(
             map_in_order(check, self.names, threads=self._threads),
             total=len(self),
             desc=f"checking {self.path.name}",
             unit="img",
-            disable=hidden,
+            hidden=hidden,
             leave=False,
         )
         bad = [(name, reason) for name, reason in zip(self.names, results, strict=True) if reason]

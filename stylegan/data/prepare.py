@@ -10,8 +10,6 @@ from math import ceil
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
-from tqdm import tqdm
-
 from ..errors import DatasetError, InputError
 from ..images.decoding import (
     MODES,
@@ -26,6 +24,7 @@ from ..images.decoding import (
 )
 from ..images.encoding import encode
 from ..runtime.atomic_files import new_file, remove_strays
+from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.threads import map_in_order
 from .dataset import MIN_RESOLUTION, is_resolution
 from .labels import LABELS_FILE, LABELS_FILES, Label, Labels, labels_json
@@ -139,7 +138,7 @@ def prepare(
         resolution, crop, fit, format, channels, bit_depth, max_images, max_bad, labels, label_field, animated
     )
     _check_out(source, out, overwrite)
-    hidden = None if progress is None else not progress
+    hidden = is_hidden(progress)
     with Source(source) as src, quiet_pillow():
         names, is_ffhq = choose_names(src, split, test_every, max_images)
         table = choose_labels(src, labels, label_field, is_ffhq)
@@ -150,7 +149,9 @@ def prepare(
         results = map_in_order(partial(_process, src.read, recipe), names, threads=threads)
         remove_strays(out)
         with new_file(out) as file:
-            bar = tqdm(results, total=len(names), desc=f"preparing {out.name}", unit="img", disable=hidden, leave=False)
+            bar = progress_bar(
+                results, total=len(names), desc=f"preparing {out.name}", unit="img", hidden=hidden, leave=False
+            )
             written = _write(file, zip(names, bar, strict=True), recipe, src, table)
             _check_bad(src, written, len(names), ceil(round(max_bad * len(names), 6)) if skip_bad else None)
     return Report(

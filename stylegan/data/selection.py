@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
-from tqdm import tqdm
-
 from ..errors import DatasetError, InputError
 from ..images.decoding import Crop, Fit, open_picture, side_for, upright_size
+from ..runtime.progress import progress_bar
 from ..runtime.threads import map_in_order
 from .dataset import MIN_RESOLUTION
 from .labels import Labels, labels_from_folders, read_labels
@@ -92,7 +91,9 @@ def default_resolution(
             return None  # Listed with the other bad files later on.
 
     sizes = map_in_order(side, names, threads=threads)
-    bar = tqdm(sizes, total=len(names), desc=f"measuring {src.path.name}", unit="img", disable=hidden, leave=False)
+    bar = progress_bar(
+        sizes, total=len(names), desc=f"measuring {src.path.name}", unit="img", hidden=hidden, leave=False
+    )
     known = [(size, name) for size, name in zip(bar, names, strict=True) if size is not None]
     if not known:
         return MIN_RESOLUTION, None

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..generator import Generator
 from ..images.convert import as_rgb
@@ -14,6 +13,7 @@ from ..latents.samples import sample_w
 from ..runtime.checks import typed
 from ..runtime.choices import SAMPLES
 from ..runtime.precision import no_autocast
+from ..runtime.progress import is_hidden, progress_bar
 from .boundaries import boundary, orthogonalize
 
 
@@ -58,7 +58,7 @@ def score_images(
     """The scores of classifiers for the images of w [N, w_dim]: [N] each, on the CPU."""
     scores: dict[str, list[Tensor]] = {name: [] for name in classifiers}
     batch_size = 100
-    with torch.no_grad(), tqdm(total=len(w), unit="img", disable=None if progress is None else not progress) as bar:
+    with torch.no_grad(), progress_bar(total=len(w), unit="img", hidden=is_hidden(progress)) as bar:
         for part in w.to(G.device).split(batch_size):
             ws = G.truncate(G.broadcast(part), truncation_psi)
             img = G.render(ws, output_type="pt", progress=False)

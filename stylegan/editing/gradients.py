@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..generator import Generator
@@ -16,6 +15,7 @@ from ..latents.samples import sample_w
 from ..runtime.checks import typed
 from ..runtime.choices import GRADIENT_SAMPLES
 from ..runtime.precision import no_autocast
+from ..runtime.progress import is_hidden, progress_bar
 from .space import layer_range, make_direction
 
 # The mean of each channel: what a classifier makes of light and tint is not the attribute.
@@ -105,7 +105,7 @@ def _gradients(
     """By attribute, the gradients of its score by w in these layers, in deviations: float64 [N, w_dim], on the CPU."""
     scores: dict[str, list[Tensor]] = {name: [] for name in functions}
     gradients: dict[str, list[Tensor]] = {name: [] for name in functions}
-    with torch.enable_grad(), tqdm(total=len(w), unit="img", disable=None if progress is None else not progress) as bar:
+    with torch.enable_grad(), progress_bar(total=len(w), unit="img", hidden=is_hidden(progress)) as bar:
         for part in w.to(G.device).split(50):
             ws = G.truncate(G.broadcast(part), truncation_psi).detach().requires_grad_()
             img = as_rgb(G.synthesis(ws))

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from .. import images
 from ..errors import DatasetError, InputError, StorageError
 from ..images.decoding import open_picture
+from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.threads import map_in_order
 from .job import Job
 
@@ -67,7 +67,7 @@ def write_folder(
         seed, image = rendered
         images.save(images.remember(image, {"pixels_sha256": _pixels_sha256(image)}), path(seed))
 
-    with tqdm(total=len(seeds), unit="img", disable=None if progress is None else not progress) as bar:
+    with progress_bar(total=len(seeds), unit="img", hidden=is_hidden(progress)) as bar:
 
         def missing() -> Iterator[int]:
             for seed in seeds:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from PIL import Image
-from tqdm import tqdm
 
 from ..errors import InputError
 from ..images.encoding import encode
@@ -28,6 +27,7 @@ from ..runtime.atomic_files import new_file, remove_strays, write_atomically
 from ..runtime.batching import steady_batch_size
 from ..runtime.choices import DEFAULT_SAMPLES_PER_TAR, ImageFormat
 from ..runtime.json_yaml import check_object, read_json
+from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.threads import map_in_order
 from ..weights.hub.cache import sha256_of
 from .folder import check_no_folder
@@ -106,7 +106,7 @@ def write_tars(
         return seeds[number * samples_per_tar : (number + 1) * samples_per_tar]
 
     total = sum(len(part(number)) for number in numbers)
-    with tqdm(total=total, unit="img", disable=None if progress is None else not progress) as bar:
+    with progress_bar(total=total, unit="img", hidden=is_hidden(progress)) as bar:
 
         def rendered() -> Iterator[tuple[int, int, Image.Image]]:
             for number in numbers:
@@ -155,7 +155,7 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"samples-{number:06d}.tar"
 
 
-def _write_tar(path: Path, samples: Iterable[_Sample], image_format: ImageFormat, bar: tqdm) -> None:
+def _write_tar(path: Path, samples: Iterable[_Sample], image_format: ImageFormat, bar: Any) -> None:
     """Nothing in the tar depends on time, user or machine."""
     with new_file(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for sample in samples:

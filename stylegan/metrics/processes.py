@@ -5,10 +5,10 @@ from collections.abc import Callable
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from tqdm import tqdm
 
 from ..runtime.device import FLOAT32_CPU
 from ..runtime.distributed import World
+from ..runtime.progress import is_hidden, progress_bar
 
 
 def rows_of_all(
@@ -28,8 +28,8 @@ def rows_of_all(
     """
     rows: Tensor | None = None
     starts = range(0, n, batch_size)
-    hidden = True if not world.is_first else None if progress is None else not progress
-    with tqdm(total=n, desc=what, unit="img", disable=hidden, leave=False) as bar:
+    hidden = True if not world.is_first else is_hidden(progress)
+    with progress_bar(total=n, desc=what, unit="img", hidden=hidden, leave=False) as bar:
         for k, start in enumerate(starts):
             batch = range(start, min(start + batch_size, n))
             if k % world.size == world.rank or rows is None:  # The first one tells every process the width.

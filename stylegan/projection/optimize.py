@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from .. import images as _images
 from ..errors import InputError
@@ -19,11 +19,14 @@ from ..images.decoding import MODES
 from ..latents.files import Latents
 from ..runtime.checks import check_integer, shown
 from ..runtime.precision import no_autocast
+from ..runtime.progress import is_hidden, progress_bar
 from .photos import to_square
 from .projector import Projector, Settings, Space, frame_steps
 from .start import compare_with_samples
 
 logger = logging.getLogger(__name__)
+
+SAVE_SECONDS = 30.0  # After so many, the state is saved before its 50 steps are done.
 
 
 class Perceptual(Protocol):
@@ -104,8 +107,8 @@ def project(
         class.
     names: a short text for each picture; None = 0, 1, 2...
     batch_size: pictures per batch, to limit memory; None = all.
-    checkpoint: a .safetensors file for the state, saved every 50 steps; if it exists, the projection continues from it
-        exactly. Delete it to start again.
+    checkpoint: a .safetensors file for the state, saved every 50 steps or 30 seconds; if it exists, the projection
+        continues from it exactly. Delete it to start again.
     progress: show a bar; None = on a terminal.
 
     The result of a picture does not depend on the rest of the batch, up to rounding. The loss is the perceptual
@@ -140,10 +143,28 @@ def project(
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
         raise InputError(f"expected a name for each of {len(target)} pictures, got {len(names)}")
-    projector = Projector(G, target, perceptual.embed, settings, batch_size=batch_size)
-    if checkpoint is not None and os.path.exists(checkpoint):
-        projector.load(checkpoint)
-    nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed, label=label)
+    # Shown before the preparation, which takes a while.
+    with progress_bar(total=settings.all_steps, unit="step", hidden=is_hidden(progress)) as bar:
+        projector = Projector(G, target, perceptual.embed, settings, batch_size=batch_size)
+        if checkpoint is not None and os.path.exists(checkpoint):
+            projector.load(checkpoint)
+        nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed, label=label)
+        _warn_if_far(G, names, nearest, between)
+        bar.n = bar.initial = projector.step
+        bar.unpause()
+        saved_at = time.monotonic()
+        while projector.step < settings.all_steps:
+            distance = projector.advance()
+            bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
+            bar.update()
+            is_due = projector.step % 50 == 0 or projector.step >= steps or time.monotonic() - saved_at > SAVE_SECONDS
+            if checkpoint is not None and is_due:
+                projector.save(checkpoint)
+                saved_at = time.monotonic()
+    return _result(projector, names, nearest, between)
+
+
+def _warn_if_far(G: Generator, names: list[str], nearest: Tensor, between: float) -> None:
     for name, is_far, distance in zip(names, far(nearest, between), nearest.tolist(), strict=True):
         if is_far:
             logger.warning(
@@ -151,19 +172,6 @@ def project(
                 "crop it like the model's data",
                 *(name, G.name, distance, between),
             )
-    with tqdm(
-        total=settings.all_steps,
-        initial=projector.step,
-        unit="step",
-        disable=None if progress is None else not progress,
-    ) as bar:
-        while projector.step < settings.all_steps:
-            distance = projector.advance()
-            bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
-            bar.update()
-            if checkpoint is not None and (projector.step % 50 == 0 or projector.step >= steps):
-                projector.save(checkpoint)
-    return _result(projector, names, nearest, between)
 
 
 def _result(projector: Projector, names: list[str], nearest: Tensor, between: float) -> Projection:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from ..errors import InputError
-from .checks import check_flag, check_integer
+from .checks import check_integer
 from .memory import free_host_memory, free_memory
+from .progress import is_hidden, progress_bar
 
 # While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.
 _LIVE_TENSORS = 8
@@ -40,7 +40,7 @@ def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
     """Slices of at most batch_size covering range(n), with a progress bar over the images."""
     batch_size = check_batch_size(batch_size)
     hidden = is_hidden(progress) if progress is not None or n > batch_size else True
-    with tqdm(total=n, unit="img", disable=hidden) as bar:
+    with progress_bar(total=n, unit="img", hidden=hidden) as bar:
         for start in range(0, n, batch_size):
             stop = min(start + batch_size, n)
             yield slice(start, stop)
@@ -50,11 +50,6 @@ def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
 def check_batch_size(batch_size: int) -> int:
     """Return batch_size as an int if it is one, of 1 or more, else raise InputError."""
     return check_integer(batch_size, what="batch_size", low=1, high=2**31)
-
-
-def is_hidden(progress: bool | None) -> bool | None:
-    """An argument `progress` as tqdm's `disable`; None = hidden where there is no terminal."""
-    return None if progress is None else not check_flag(progress, what="progress, if not None,")
 
 
 def check_room(n: int, image_bytes: int) -> None:

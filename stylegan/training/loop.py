@@ -100,7 +100,7 @@ def train(
         # Agreed on before the first process writes anything.
         if world.any(not resume and bool(list_checkpoints(out / "checkpoints")), device):
             raise InputError(f"{out} holds a run already; --resume goes on with it, or name another folder")
-        with StopSignals() as signals, _timed_convolutions(device):
+        with StopSignals(says=world.is_first) as signals, _timed_convolutions(device):
             run = Run(config, out, dataset, device, world, progress, all_trackers)
             run.start(resume, allow_data_change)
             try:

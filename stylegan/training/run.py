@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..data.dataset import shuffled_indices
 from ..errors import CheckpointError, DivergenceError
@@ -18,6 +17,7 @@ from ..fast import has_fast_bfloat16
 from ..runtime.cuda_graphs import CudaCapture
 from ..runtime.device import check_dtype
 from ..runtime.distributed import World
+from ..runtime.progress import is_hidden, progress_bar
 from .checkpoints import resume_state, save_state
 from .config import TrainingConfig
 from .freezing import frozen_layers
@@ -60,10 +60,10 @@ class Run:
         self.labels = first_labels(dataset, config.snapshot_images) if label_dim else None
         self.losses: dict[str, list[Tensor]] = {}
         self.trackers = trackers if world.is_first else Trackers()
-        self.bar = tqdm(
+        self.bar = progress_bar(
             total=config.kimg,
             unit="kimg",
-            disable=True if not world.is_first else None if progress is None else not progress,
+            hidden=True if not world.is_first else is_hidden(progress),
             bar_format="{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]",
         )
 
@@ -199,7 +199,8 @@ class Run:
         append_log(self.out / "log.jsonl", entry)
         self.trackers.tell("on_log", entry, state.images)
         self.bar.set_postfix_str(
-            f"{phase.resolution}px, {speed:.0f} img/s, D {means.get('D_loss', 0):.2f}, G {means.get('G_loss', 0):.2f}"
+            f"{phase.resolution}px, {speed:.0f} img/s, D {means.get('D_loss', 0):.2f}, G {means.get('G_loss', 0):.2f}",
+            refresh=False,
         )
         self.losses.clear()
         self.logged_at, self.logged_images = now, state.images

@@ -1,5 +1,7 @@
-"""Requests to stop, SIGTERM and Ctrl-C: recorded, and obeyed at the end of a step."""
+"""Requests to stop, SIGTERM and Ctrl-C: acknowledged at once, and obeyed at the end of a step."""
 
+import contextlib
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -7,9 +9,13 @@ from typing import Any
 
 
 class StopSignals:
-    """In the context, SIGTERM and the first SIGINT are recorded in `received`; a second SIGINT interrupts."""
+    """In the context, SIGTERM and the first SIGINT are recorded in `received`; a second SIGINT interrupts.
 
-    def __init__(self) -> None:
+    says: acknowledge them on standard error.
+    """
+
+    def __init__(self, *, says: bool = True) -> None:
+        self.says = says
         self.received: signal.Signals | None = None
         self._previous: dict[signal.Signals, Any] = {}
 
@@ -28,3 +34,7 @@ class StopSignals:
         if self.received is signal.SIGINT and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
+        again = "; Ctrl-C again stops without saving" if number == signal.SIGINT else ""
+        if self.says:
+            with contextlib.suppress(OSError):  # sys.stderr cannot be used by a handler that interrupts a write to it.
+                os.write(2, f"\nstopping after this step, then saving{again}\n".encode())

@@ -147,6 +147,8 @@ def test_signals_save_and_exit(tmp_path: Path, number: signal.Signals, code: int
     process = start(tmp_path)
     process.send_signal(number)
     assert process.wait(60) == code
+    assert process.stderr
+    assert b"stopping after this step, then saving" in process.stderr.read()
     last = list_checkpoints(tmp_path / "checkpoints")[-1]
     assert int(last.stem.split("-")[1]) >= 3
     load_state(new_state(tiny_config()), last)

@@ -1,0 +1,57 @@
+"""Progress bars: tqdm's on a terminal; in the log of a command, a line every half a minute."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from .checks import check_flag
+
+LINE_SECONDS = 30.0
+
+_in_lines = False
+
+
+def progress_bar(iterable: Any = None, *, hidden: bool | None, **options: Any) -> Any:
+    """tqdm's bar. hidden: None = where there is no terminal, unless `in_lines` asks for lines there."""
+    if hidden is None and _in_lines and not sys.stderr.isatty():
+        return _Lines(iterable, mininterval=LINE_SECONDS, delay=LINE_SECONDS, miniters=0, **options)
+    return tqdm(iterable, disable=hidden, **options)
+
+
+def is_hidden(progress: bool | None) -> bool | None:
+    """An argument `progress` as `hidden`; None = on a terminal only."""
+    return None if progress is None else not check_flag(progress, what="progress, if not None,")
+
+
+@contextmanager
+def in_lines() -> Iterator[None]:
+    """In the context, bars that have no terminal are lines: a log of a long command shows that it works."""
+    global _in_lines
+    before, _in_lines = _in_lines, True
+    try:
+        yield
+    finally:
+        _in_lines = before
+
+
+class _Lines(tqdm):  # type: ignore[misc]  # tqdm has no types.
+    """A line for each state that tqdm would draw over the last one; what took less than the delay leaves none."""
+
+    @staticmethod
+    def status_printer(file: TextIO) -> Callable[[str], None]:
+        def write(text: str) -> None:
+            file.write(f"{text}\n")
+            file.flush()
+
+        return write
+
+    def moveto(self, n: int) -> None:
+        pass
+
+    def close(self) -> None:
+        if not self.disable:
+            self.disable: bool = True
+            self._decr_instances(self)
