@@ -20,9 +20,7 @@ def run(clock: list[float], seconds: int) -> None:
             bar.update()
 
 
-def test_a_command_without_a_terminal_says_a_line_every_half_minute(
-    clock: list[float], capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_command_without_a_terminal_writes_lines(clock: list[float], capfd: pytest.CaptureFixture[str]) -> None:
     with in_lines():
         run(clock, 95)
     said = capfd.readouterr().err
