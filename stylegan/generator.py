@@ -286,7 +286,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
             mode=noise_mode,
             seed=noise_seed,
             given=noise,
-            shapes=self.synthesis.noise_shapes,
+            check=self.synthesis.check_noise,
             remembered=output_type == "pil",
         )
 

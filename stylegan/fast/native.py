@@ -149,7 +149,8 @@ class NativeKernels(NativeGradients):
         return autograd.blur(self, x, kernel) if _takes(x) and kernel.shape[-1] == 3 else ops.blur(x, kernel)
 
     def epilogue(self, layer: SynthesisLayer, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
-        if not _takes(x) or not is_stable(layer):
+        # The kernels add one map to all features of a layer.
+        if not _takes(x) or not is_stable(layer) or (noise is not None and noise.shape[1] > 1):
             return epilogue(layer, x, w, noise)
         return autograd.epilogue(self, layer, x, w, noise)
 

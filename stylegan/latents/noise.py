@@ -6,7 +6,6 @@ from typing import get_args
 from torch import Tensor
 
 from ..errors import InputError
-from ..networks.noise import check_noise
 from ..runtime.checks import check_choice
 from ..runtime.choices import DRAWN_NOISE, NoiseMode
 from .seeds import Seeds, choose_noise_seeds, fresh_noise_seeds
@@ -22,7 +21,7 @@ def choose_noise(
     mode: NoiseMode,
     seed: int | Sequence[int] | None,
     given: Maps,  # In place of a mode.
-    shapes: Sequence[tuple[int, int]],  # Of the maps.
+    check: Callable[[Sequence[Tensor | None], int], None],  # Of given maps, for n images.
     remembered: bool,  # Whether the images remember the seeds of fresh noise.
 ) -> tuple[list[int], Callable[[slice], Maps]]:
     """The noise seed of each of n images, if they have any, and the maps of some of the images.
@@ -33,7 +32,7 @@ def choose_noise(
     if given is not None:
         if (mode, seed) != ("const", None):
             raise InputError(f"noise goes in place of noise_mode and noise_seed, got {mode!r}, {seed!r}")
-        check_noise(given, n, shapes)
+        check(given, n)
         return [], lambda i: [m if m is None or len(m) == 1 else m[i] for m in given]
     if mode in DRAWN_NOISE and seed is None and remembered:
         seed = fresh_noise_seeds(n)

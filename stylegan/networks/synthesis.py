@@ -228,8 +228,12 @@ class SynthesisNetwork(nn.Module):
             noise = self.share_noise(noise_maps(self, mode, draw_fresh(n, generator, device)))
         else:
             check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
-            check_noise(noise, n, self.noise_shapes, [layer.bias.numel() for layer in self.layers])
+            self.check_noise(noise, n)
         return [None if given is None else given.to(device, dtype) for given in noise]
+
+    def check_noise(self, noise: Sequence[Tensor | None], n: int) -> None:
+        """Raise InputError unless noise has what each layer takes for n images: [n or 1, 1 or C, R, R], or None."""
+        check_noise(noise, n, self.noise_shapes, [layer.bias.numel() for layer in self.layers])
 
     def share_noise(self, maps: Sequence[MapT]) -> list[MapT]:
         """One noise map for each layer -> the same, or the first of each resolution twice (noise_per_resolution)."""

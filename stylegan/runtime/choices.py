@@ -3,8 +3,10 @@
 from typing import Literal
 
 RenderPath = Literal["auto", "plain", "fast", "native"]  # How images are computed; see `Generator.path`.
-NoiseMode = Literal["const", "random", "none"]  # See `SynthesisNetwork.forward`. All commands take their choices here.
-DRAWN_NOISE: tuple[NoiseMode, ...] = ("random",)  # Those whose maps are drawn from a seed, or fresh for each call.
+# See `networks.noise`. All commands take their choices here.
+NoiseMode = Literal["const", "random", "none"]
+# Those whose maps are drawn from a seed, or fresh for each call.
+DRAWN_NOISE: tuple[NoiseMode, ...] = ("random",)
 OutputType = Literal["pil", "np", "pt"]  # See `Generator.sample`.
 ImageFormat = Literal["png", "jpg"]  # Of the pictures in tars; see `jobs.write_tars`.
 
