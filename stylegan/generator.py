@@ -1,7 +1,5 @@
 """The generator: seeds -> z -> w -> ws -> img, and the methods that users call.
 
-Above 300 lines, as its docstrings are the reference of the API.
-
     G = Generator.from_pretrained()
     G.sample(seeds=[5])[0].save("face.png")
 
@@ -115,10 +113,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         return latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
 
     def noise(self, seeds: Seeds, *, noise_mode: NoiseMode = "random") -> list[Tensor]:
-        """Draw noise maps from seeds, the same on every device: for each layer [N, 1, R, R]; for `synthesis`.
-
-        noise_mode: the kind of maps; a mode without random draws returns its own.
-        """
+        """Noise maps of seeds, the same on every device: for each layer [N or 1, 1 or C, R, R]; for `synthesis`."""
         self.check_weights()
         maps = noise_maps(self.synthesis, noise_mode, draw_from_seeds(latents.check_seeds(seeds)))
         maps = [noise if noise is None else noise.to(self.device, non_blocking=True) for noise in maps]
@@ -149,10 +144,9 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         strength: float | Sequence[float] | Tensor,
         layers: Layers | None = None,
     ) -> Tensor:
-        """Move ws [N, num_ws, w_dim] along a direction of this model, in standard deviations. See `direction.edit`.
+        """Move ws [N, num_ws, w_dim] along a direction of this model, in standard deviations. See `latents.edit`.
 
-        direction: or the name of one that ships with the model, such as "age". Raises InputError also for a direction
-        of another model.
+        direction: or the name of one that ships with the model, such as "age". Raises InputError for another model's.
         """
         self.synthesis.check_ws(ws)
         direction = latents.named_direction(self, direction) if isinstance(direction, str) else direction
@@ -210,14 +204,11 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> Any:
         """Make images from seeds.
 
-        n: number of images, of seeds 0 to n - 1. seeds: explicit seeds instead; n may then be omitted or be their
-            number.
+        n: number of images, of seeds 0 to n - 1. seeds: explicit seeds instead; n may then be omitted.
         truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
-        noise_seed: seed of the "random" noise, one for all images or one for each; None = new noise each time;
-            PIL images store its seeds.
-        labels: for conditional models: the index of a class or its name (`metadata["classes"]`), one for each image, or
-            a tensor [label_dim] or [n, label_dim].
+        noise_seed: of noise that is drawn, one for all images or one for each; None = new ones, which PIL images store.
+        labels: for conditional models: a class, by index or name, or one for each; or a tensor [(n,) label_dim].
         batch_size: images per batch; None = by resolution and free memory. It changes memory and time, not the images.
         output_type: "pil" = a list of PIL images, which store these settings (`images.recall`): grey, grey with
             alpha, RGB or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor
@@ -259,7 +250,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> Any:
         """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`.
 
-        noise: a map for each layer, [N or 1, 1, R, R], instead of noise_mode; see `SynthesisNetwork.forward`.
+        noise: a map for each layer, [N or 1, 1 or C, R, R], instead of noise_mode; see `SynthesisNetwork.forward`.
         """
         self.synthesis.check_ws(ws)
         settings: list[dict[str, Any]] = [{} for _ in range(len(ws))]

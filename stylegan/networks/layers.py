@@ -227,7 +227,7 @@ class SynthesisLayer(nn.Module):
             _draw(self.noise_const, 1.0, generator)
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None, kernels: LayerKernels) -> Tensor:
-        """x: [N, C_in, H, W], or w itself for an input; w: [N, w_dim]; noise: [N or 1, 1, R, R] or None."""
+        """x: [N, C_in, H, W], or w itself for an input; w: [N, w_dim]; noise: [N or 1, 1 or C, R, R] or None."""
         x = self.source(x)  # [N, C, R, R]
         if self.blur_kernel is not None:
             if self.quirks.activate_before_blur:

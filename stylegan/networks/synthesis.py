@@ -148,8 +148,8 @@ class SynthesisNetwork(nn.Module):
         ws: [N, num_ws, w_dim], one w for each layer.
         noise_mode: "const" = the stored noise maps, the same for every image; "random" = new normal noise for every
             image; "none" = no noise.
-        noise: one map for each layer, [N or 1, 1, R, R] with R = 2^(layer // 2 + 2), instead of noise_mode; None in the
-            list = no noise in that layer. `G.noise(seeds)` draws such maps.
+        noise: one map for each layer, [N or 1, 1 or C, R, R] with R = 2^(layer // 2 + 2), instead of noise_mode; None
+            in the list = no noise in that layer. `G.noise(seeds)` draws such maps.
         generator: source of the "random" noise; None = a new one, seeded by the operating system.
         lod: level of detail; None = the network's own (0 unless it was saved while growing).
         enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = omit this last step.
@@ -180,7 +180,7 @@ class SynthesisNetwork(nn.Module):
     def images(self, ws: Tensor, noise: Sequence[Tensor | None], resolutions: Sequence[int]) -> list[Tensor]:
         """The images at these resolutions, computed by the modules: the definition that every path follows.
 
-        ws: [N, num_ws, w_dim], in the type of the network; noise: for each layer [N or 1, 1, R, R] or None.
+        ws: [N, num_ws, w_dim], in the type of the network; noise: for each layer [N or 1, 1 or C, R, R] or None.
         resolutions: ascending. Returns for each [N, img_channels, R, R], float32. Nothing is checked.
         """
         images = []

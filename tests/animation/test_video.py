@@ -125,6 +125,7 @@ def test_a_video_tells_its_model_and_all_its_settings(
     arguments += f" --noise smooth --noise-seed 3 --noise-turns 2 --columns 1 --size 32 --out a.{suffix}"
     ok(CliRunner().invoke(cli.main, arguments.split()))
     told = recall(f"a.{suffix}")
+    assert "--breathe-to=-1.0" in json.loads(told.pop("arguments"))
     G = Generator.from_pretrained("tiny.safetensors")
     known = G.provenance() | {"command": "video", "num_frames": "4", "fps": "4.0", "seeds": "[[1, 5], [2, 6]]"}
     known |= {"space": "w", "easing": "linear", "loop": "False", "layers": "2:4", "base_seeds": "[8]"}
@@ -293,6 +294,7 @@ def test_options_of_the_command_reach_the_walk(run: Callable[..., Result], tmp_p
     )
     with Image.open("video.webp") as image:
         stored = json.loads(image.getexif()[0x010E])
+    assert "--space=z" in json.loads(stored.pop("arguments"))
     expected.settings |= {"command": "video", "fps": 6.0}
     assert stored == {key: str(value) for key, value in expected.settings.items()}
     for frame, made in zip(decoded(tmp_path / "video.webp"), expected, strict=True):
