@@ -8,7 +8,6 @@ import torch
 from ..errors import InputError
 from .checks import check_integer
 from .memory import free_host_memory, free_memory
-from .progress import is_hidden, progress_bar
 
 # While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.
 _LIVE_TENSORS = 8
@@ -38,6 +37,8 @@ def default_batch_size(n: int, img_resolution: int, device: torch.device, layer_
 
 def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
     """Slices of at most batch_size covering range(n), with a progress bar over the images."""
+    from .progress import is_hidden, progress_bar  # Needed only by a call, as tqdm is.
+
     batch_size = check_batch_size(batch_size)
     hidden = is_hidden(progress) if progress is not None or n > batch_size else True
     with progress_bar(total=n, unit="img", hidden=hidden) as bar:

@@ -377,7 +377,7 @@ def test_command_tells_what_it_did(pictures: Path, out: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "wrote 6 images of 8x8 to" in result.output
     assert "converted: 1 grey" in result.output
-    assert "bad.png: no intact PNG" in result.output
+    assert "bad.png: an empty file" in result.output
     assert "notes.txt" in result.output
     assert "warning: " in result.output
     assert ImageDataset(out).resolution == 8

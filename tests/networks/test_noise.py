@@ -16,7 +16,7 @@ def test_every_mode_that_is_named_is_made() -> None:
     assert set(NOISE_MODES) == set(get_args(NoiseMode)) >= set(DRAWN_NOISE)
 
 
-def test_maps_with_a_channel_for_each_feature_are_added_by_every_path() -> None:
+def test_maps_of_many_channels_are_added_by_every_path() -> None:
     G = tiny_generator()
     for name, parameter in G.named_parameters():
         if name.endswith("noise_strength"):

@@ -156,6 +156,7 @@ def named_port() -> bytes:
 
 
 def test_the_average_w_of_a_local_file_is_computed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "cats.pth"
     variables = golden_set("T").g
     torch.save(ports.lernapparat_generator(variables), path)

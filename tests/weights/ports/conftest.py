@@ -1,4 +1,4 @@
-"""A reader of what torch.save wrote."""
+"""A reader of what torch.save wrote; each test has a cache of its own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,12 @@ import torch
 
 from stylegan.weights.checkpoint import Checkpoint
 from stylegan.weights.ports import read_port_file
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some tests average few w, which others must not find."""
+    monkeypatch.setenv("STYLEGAN_CACHE", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
 
 
 @pytest.fixture
