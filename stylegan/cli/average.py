@@ -1,6 +1,6 @@
 """stylegan average: the mean of several networks."""
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,10 +24,7 @@ def average(
     models: tuple[str, ...],
     weights: list[float] | None,
     resolution: int | None,
-    out: Path,
-    dtype: str,
-    metadata: tuple[str, ...],
-    force: bool,
+    **target: Any,
 ) -> None:
     """Average the weights of related networks: snapshots of a run, or runs from one start. All licences apply.
 
@@ -44,4 +41,4 @@ def average(
 
     if len(models) < 2:
         raise InputError(f"expected two or more networks, got only {models[0]}")
-    write_network(make, out, dtype=dtype, metadata=metadata, force=force)
+    write_network(make, **target)

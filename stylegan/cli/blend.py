@@ -1,7 +1,7 @@
 """stylegan blend: the coarse layers of one network with the fine ones of another."""
 
 import re
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,10 +46,7 @@ def blend(
     width: float,
     mapping: str,
     resolution: int | None,
-    out: Path,
-    dtype: str,
-    metadata: tuple[str, ...],
-    force: bool,
+    **target: Any,
 ) -> None:
     """Blend two related networks: the layers of A below a resolution, those of B from there on (layer swapping).
 
@@ -73,4 +70,4 @@ def blend(
         except InputError as error:  # The argument has another name here, where --resolution is that of the files.
             raise InputError(re.sub("^resolution must", "--from must", str(error))) from error
 
-    write_network(make, out, dtype=dtype, metadata=metadata, force=force)
+    write_network(make, **target)

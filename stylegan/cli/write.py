@@ -29,7 +29,7 @@ def metadata_option(what: str) -> Callable[[CommandT], CommandT]:
 
 
 def network_options(command: CommandT) -> CommandT:
-    """--out, --dtype, --metadata and --force of a command that makes a network."""
+    """--out, --dtype, --metadata and --force of a command that makes a network: the arguments of `write_network`."""
     out = click.option(
         "--out",
         type=click.Path(path_type=Path),

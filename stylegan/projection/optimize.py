@@ -112,10 +112,9 @@ def project(
     progress: show a bar; None = on a terminal.
 
     The result of a picture does not depend on the rest of the batch, up to rounding. The loss is the perceptual
-    distance,
-    the mean over the model's size (256x256 at most) and its halves down to 32x32, plus the weighted other terms. w is
-    optimized in coordinates along its principal components, each in its own deviations, and explored with noise in the
-    first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
+    distance, the mean over the model's size (256x256 at most) and its halves down to 32x32, plus the weighted other
+    terms. w is optimized in coordinates along its principal components, each in its own deviations, and explored with
+    noise in the first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
     Logs a warning for pictures that are unlike anything that the model makes, such as photos not cropped like its data:
     their latents are unusual even if the distance is small. `Projection.is_far` marks them. Raises InputError for
     pictures, settings or a checkpoint that do not match.

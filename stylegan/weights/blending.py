@@ -17,7 +17,7 @@ from ..errors import InputError
 from ..networks.generator import whole_config
 from ..networks.quirks import Quirks, as_quirks
 from ..networks.shapes import resolution_of
-from ..runtime.checks import check_choice, check_integer, check_number, shown
+from ..runtime.checks import check_choice, check_integer, check_number, is_power_of_two, shown
 from .pretrained import Pretrained
 
 MappingOf = Literal["own", "other"]
@@ -55,7 +55,7 @@ class Blendable(Pretrained):
         """
         self._check_other(other)
         side = int(self.config["img_resolution"])
-        if check_integer(resolution, what="resolution", low=4, high=side) & (resolution - 1):
+        if not is_power_of_two(check_integer(resolution, what="resolution", low=4, high=side)):
             raise InputError(f"resolution must be a power of two from 4 to {side}, got {resolution}")
         check_number(width, what="width", low=0, high=16)
         check_choice(mapping, what="mapping", choices=("own", "other"))
