@@ -27,6 +27,7 @@ from stylegan import Generator
 from stylegan.animation.frames import Animation
 from stylegan.cli import main
 from stylegan.demo.words import NOISE
+from stylegan.fast import native_kernels
 from stylegan.jobs import Job
 from stylegan.metrics.images import Images
 
@@ -39,7 +40,7 @@ first = sample(noise_mode="per_channel", noise_seed=3)
 assert torch.equal(first, sample(noise_mode="per_channel", noise_seed=3))
 assert not torch.equal(first, sample(noise_mode="random", noise_seed=3))
 assert not torch.equal(first, sample(noise_mode="per_channel"))
-for path in ("plain", "fast", "native"):
+for path in ("plain", "fast", "native")[: 3 if native_kernels() else 2]:
     G.path = path
     assert torch.equal(first, sample(noise_mode="per_channel", noise_seed=3)), path
 G.path = "auto"

@@ -1,7 +1,4 @@
-"""Rendering on a GPU: what surrounds the kernels is shown on the CPU, with a capture that stands in for CUDA graphs.
-
-The tests at the end need a GPU.
-"""
+"""What surrounds the kernels on a GPU, shown on the CPU with a capture that stands in for CUDA graphs."""
 
 import copy
 import sys
@@ -19,12 +16,11 @@ from stylegan.fast.graphs import Graphs
 from stylegan.fast.prepared import Fingerprint, prepare
 from stylegan.fast.torch_kernels import TorchKernels
 from stylegan.fast.workspace import Workspace
-from stylegan.runtime.choices import RenderPath
 from stylegan.runtime.cuda_graphs import MAX_GRAPHS
 
 from ..conftest import in_threads
 from ..runtime.captures import Again
-from .test_fast import OPTIONS, assert_same, generator, is_prepared, on, renderer_of
+from .tiny import OPTIONS, assert_same, generator, is_prepared, known_graphs, on
 
 
 class Compiled(TorchKernels):
@@ -49,11 +45,12 @@ class Failing(Compiled):
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Again:
-    """The CPU passes for a GPU: whole images, proofs and graphs."""
+    """The CPU passes for a GPU, with or without a C compiler: whole images, proofs and graphs."""
     capture = Again()
     monkeypatch.setattr(bands, "on_gpu", lambda x: True)
     monkeypatch.setattr(renderer, "_graphs_for", lambda network, device: Graphs(capture))
     monkeypatch.setattr(renderer, "GPU_GROUP_PIXELS", 3 * 32**2)
+    monkeypatch.setattr(choice, "native_kernels", Compiled)
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: Compiled())
     return capture
 
@@ -141,13 +138,6 @@ def test_threads_replay_one_after_the_other(gpu: Again) -> None:
     in_threads(render, 4)
     assert not wrong
     assert gpu.captured == 1
-
-
-def known_graphs(G: Generator) -> dict[Any, Any]:
-    prepared = renderer_of(G)._prepared
-    assert prepared
-    assert prepared.graphs
-    return prepared.graphs._cache._known
 
 
 def test_graphs_are_few_and_given_back(gpu: Again) -> None:
@@ -336,86 +326,3 @@ def test_unchanged_parameters_are_told_without_reading_the_gpu() -> None:
     assert fingerprint.fits(tensors)
     tensors[0].mul_(2)
     assert not fingerprint.fits(tensors)
-
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-CUDA_PATHS = ["plain", "fast", "native"]
-
-
-@needs_gpu
-@pytest.mark.parametrize("path", CUDA_PATHS)
-@pytest.mark.parametrize("name", OPTIONS)
-def test_cuda_gives_the_images_of_the_cpu_on_every_path(path: RenderPath, name: str) -> None:
-    G = generator(**OPTIONS[name])
-    ws = G.ws(range(5), truncation_psi=1)
-    expected = on(G, "plain", ws)
-    G.to("cuda")
-    for _ in range(3):
-        assert_same(on(G, path, ws.cuda()).cpu(), expected, 1e-4)
-
-
-@needs_gpu
-@pytest.mark.parametrize("path", CUDA_PATHS[1:])
-@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-4), ("float16", 0.01), ("bfloat16", 0.03)])
-def test_cuda_replays_equal_the_first_call(faces: Generator, path: RenderPath, dtype: str, limit: float) -> None:
-    G = Generator.from_pretrained("faces-64", device="cuda", dtype=dtype, path=path)
-    ws = G.ws(range(4))
-    images = [G.synthesis(ws) for _ in range(4)]
-    assert all(known_graphs(G).values())
-    for img in images[1:]:
-        assert_same(img, images[0], 1e-6)
-    torch.testing.assert_close(images[2], images[3], rtol=0, atol=0)
-    assert_same(images[0].cpu(), faces.synthesis(ws.cpu()), limit)
-
-
-@needs_gpu
-@pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_threads_on_their_own_streams_get_their_own_images(path: RenderPath) -> None:
-    G = generator().to("cuda")
-    ws = [G.ws([seed]) for seed in range(4)]
-    expected = [on(G, "plain", w).cpu() for w in ws]
-    G.path = path
-    torch.cuda.synchronize()
-    wrong = []
-
-    def render(i: int) -> None:
-        with torch.cuda.stream(torch.cuda.Stream()):
-            for _ in range(20):
-                if (G.synthesis(ws[i]).cpu() - expected[i]).abs().max() > 1e-2:
-                    wrong.append(i)
-
-    in_threads(render, 4)
-    assert not wrong
-
-
-@needs_gpu
-@pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_notices_changed_weights_and_gives_memory_back(path: RenderPath) -> None:
-    G = generator().to("cuda")
-    G.path = path
-    ws = G.ws([1])
-    for _ in range(3):
-        G.synthesis(ws)
-    with torch.no_grad():
-        G.synthesis.layers[3].source.get_parameter("weight").mul_(-2)
-    after = [G.synthesis(ws) for _ in range(3)]
-    held = torch.cuda.memory_allocated()
-    G.release_memory()
-    assert torch.cuda.memory_allocated() < held
-    for img in after:
-        assert_same(img, on(G, "plain", ws), 1e-4)
-
-
-@needs_gpu
-@pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_is_never_waited_for_within_a_call(path: RenderPath) -> None:
-    G = generator().to("cuda")
-    G.path = path
-    ws = G.ws([1])
-    for _ in range(3):
-        G.synthesis(ws)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        G.synthesis(ws)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

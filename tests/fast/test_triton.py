@@ -14,7 +14,7 @@ from stylegan.fast.prepared import PreparedLayer
 from stylegan.fast.torch_kernels import TorchKernels
 
 from ..conftest import GOLDEN, load_golden
-from .test_fast import generator, is_prepared
+from .tiny import generator, is_prepared
 
 pytest.importorskip("triton", reason="Triton is not installed: torch brings it along where it has CUDA")
 from stylegan.fast.triton_kernels import TritonKernels
@@ -139,6 +139,7 @@ def test_the_sums_of_an_image_do_not_depend_on_the_batch() -> None:
 @pytest.fixture
 def by_triton(monkeypatch: pytest.MonkeyPatch) -> None:
     """Path "native" is Triton's, on whole images as on a GPU."""
+    monkeypatch.setattr(choice, "native_kernels", TritonKernels)
     monkeypatch.setattr(choice, "compiled_kernels", lambda device: TritonKernels())
     monkeypatch.setattr(bands, "BAND_BYTES", 2**40)
 

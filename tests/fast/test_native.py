@@ -1,0 +1,78 @@
+"""The compiled kernels: every variant of their instructions, and what limits them."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from stylegan.fast.convolution import Convolution
+from stylegan.fast.library import CAPABILITIES, _capability, load_library
+from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
+from stylegan.fast.workspace import Workspace
+from stylegan.networks import ops
+
+from .tiny import assert_same, generator, on
+
+
+@pytest.mark.parametrize("up", [False, True])
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(32, 32), (48, 80)])
+@pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
+def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    kernel = torch.randn(out_channels, in_channels, 3, 3, generator=generator)
+    convolution = Convolution(kernel, 0.1, 32, torch.float32, up)
+    assert pays_by_winograd(convolution)
+    # Odd numbers of rows and columns leave half tiles; rows of x beyond the border are zero, as the renderer's are.
+    x = torch.randn(2, 5, 7, in_channels, generator=generator)
+    x[:, 0] = x[:, -1] = 0
+    kernels = native_kernels()
+    assert kernels
+    given = NativeKernels.convolve(kernels, convolution, x, Workspace())
+    img = x[:, 1:-1].permute(0, 3, 1, 2).double()
+    kernel = kernel.double() * convolution.gain
+    if up:
+        blocks = given.view(2, 4, 8, 2, 2, out_channels).permute(0, 5, 1, 3, 2, 4).reshape(2, out_channels, 8, 16)
+        given, expected = blocks[..., 1:-1, 1:-1], ops.conv2d(ops.upscale(img), kernel)
+    else:
+        given, expected = given.permute(0, 3, 1, 2), ops.conv2d(img, kernel)
+    torch.testing.assert_close(given.double(), expected, rtol=0, atol=3e-6 * expected.std().item())
+
+
+@pytest.fixture(params=CAPABILITIES)
+def capability(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each variant of the compiled kernels that this processor can run."""
+    library = load_library()
+    assert library
+    most = library.stylegan_use_capability(CAPABILITIES["avx512"])
+    if CAPABILITIES[request.param] > most:
+        pytest.skip("this processor has no such instructions")
+    library.stylegan_use_capability(CAPABILITIES[request.param])
+    yield request.param
+    library.stylegan_use_capability(_capability())
+
+
+@pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("fmap_max", [16, 13])
+def test_every_variant_of_the_kernels_computes_the_same(capability: str, dtype: torch.dtype, fmap_max: int) -> None:
+    G = generator(fmap_max=fmap_max)
+    ws = G.ws(range(3), truncation_psi=1)
+    expected = on(G, "plain", ws)
+    G.synthesis.to(dtype)
+    assert_same(on(G, "native", ws), expected, limit=1e-5 if dtype == torch.float32 else 0.1)
+
+
+def test_the_environment_limits_the_instructions_of_the_kernels(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("STYLEGAN_CPU_CAPABILITY", raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert _capability() == 1
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    assert _capability() == 0
+    for name, level in {"avx512": 2, "AVX2": 1, "default": 0}.items():
+        monkeypatch.setenv("STYLEGAN_CPU_CAPABILITY", name)
+        assert _capability() == level
+    monkeypatch.setenv("STYLEGAN_CPU_CAPABILITY", "mmx")
+    assert _capability() == 0
+    assert "expected one of default, avx2, avx512" in caplog.text
