@@ -8,7 +8,7 @@ The underlying steps: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -133,8 +133,8 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         self.synthesis.check_ws(ws)
         return latents.truncate(ws, self.w_avg, truncation_psi, truncation_cutoff)
 
-    def mix_styles(self, ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
-        """Take the styles of `layers` from ws_b and the others from ws_a. See `latents.mix_styles`."""
+    def mix_styles(self, ws_a: Tensor, ws_b: Tensor | Mapping[Any, Tensor], layers: Layers | None = None) -> Tensor:
+        """Take the styles of `layers` from ws_b, or {layers: ws}, the others from ws_a. See `latents.mix_styles`."""
         return latents.mix_styles(ws_a, ws_b, layers)
 
     def edit(

@@ -13,12 +13,15 @@ from stylegan.cli.types import LayersType, SeedsType
 from stylegan.latents.ranges import SeedRanges
 
 
-def recorded() -> dict[str, object]:
-    """The command, all of its options but --out, and the sha256 of its files, which are called by their names alone."""
+def recorded(**used: object) -> dict[str, object]:
+    """The command, all of its options but --out, and the sha256 of its files, which are called by their names alone.
+
+    used: values that the command took in the place of those of some options; None = it used none.
+    """
     from stylegan.weights.hub.cache import sha256_of
 
     context = click.get_current_context()
-    values = [(option, context.params[str(option.name)]) for option in context.command.params]
+    values = [(option, (context.params | used)[str(option.name)]) for option in context.command.params]
     given = [(option, value) for option, value in values if value is not None and "--out" not in option.opts]
     files = {value.name: sha256_of(value) for _, value in given if isinstance(value, Path)}
     if files:  # Which may stand in the place of seeds or names that were not given.
@@ -61,8 +64,8 @@ def _text(value: Any) -> str:
 
     if isinstance(value, SeedRanges | slice):
         return setting_text(value)
-    if isinstance(value, list):
-        return ",".join(map(str, value))
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
     # Whoever gets the picture need not know the folders of this computer.
     is_file = isinstance(value, Path) or (isinstance(value, str) and os.path.exists(value))
     return os.path.basename(os.path.abspath(value)) if is_file else str(value)

@@ -1,12 +1,14 @@
-"""stylegan mix: the paper's style-mixing grid for one choice of layers."""
+"""stylegan mix: the paper's style-mixing grid for one choice of layers, or images of three and more sources."""
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import click
 
 from stylegan.cli.arguments import recorded
-from stylegan.cli.faces import choose_faces, latents_settings
+from stylegan.cli.faces import choose_faces, is_default, latents_settings
+from stylegan.cli.mix_sources import Shares, picture
 from stylegan.cli.options import (
     ModelOptions,
     latents_option,
@@ -17,8 +19,9 @@ from stylegan.cli.options import (
     truncation_psi_option,
 )
 from stylegan.cli.output import check_output, check_picture
-from stylegan.cli.types import LayersType
-from stylegan.latents.bands import Layers
+from stylegan.cli.types import SeedsType, SharesType
+from stylegan.errors import InputError
+from stylegan.latents.bands import BAND_NAMES
 from stylegan.latents.ranges import SeedRanges
 
 
@@ -28,11 +31,20 @@ from stylegan.latents.ranges import SeedRanges
 @latents_option("--column-latents", help="Sources A of this file instead of --columns.")
 @latents_option("--latents", help="Sources B of this file instead of --rows.")
 @click.option(
+    "--seeds",
+    "--seed",
+    type=SeedsType(),
+    multiple=True,
+    metavar="SEEDS",
+    help="Instead of a grid, one image with the styles of all of these, 1,2,3; repeat the option for further images.",
+)
+@click.option(
     "--layers",
-    type=LayersType(),
+    type=SharesType(),
     default="coarse",
-    show_default=True,
-    help="Which styles come from B: coarse (4-8), middle (16-32), fine (64 up), a crossover (6), 4:8 or 0,3,5.",
+    show_default="coarse; for three --seeds coarse,middle,fine",
+    help="Which styles come from B: coarse (4-8), middle (16-32), fine (64 up), a crossover (6), 4:8 or 0,3,5. "
+    "For --seeds the layers of each, 0-3,4-7,8-11, or where the next takes over, 4,8.",
 )
 @truncation_psi_option
 @truncation_cutoff_option
@@ -43,7 +55,8 @@ def mix(
     rows: SeedRanges,
     column_latents: Path | None,
     latents: Path | None,
-    layers: Layers,
+    seeds: tuple[SeedRanges, ...],
+    layers: Any,  # Layers, or a tuple of those of each source.
     truncation_psi: float | None,
     truncation_cutoff: int | None,
     out: Path,
@@ -51,12 +64,16 @@ def mix(
 ) -> None:
     """Mix the styles of two sets of faces: each cell takes --layers from its row, all others from its column.
 
+    With --seeds, mix two or more faces into one: coarse styles of the first, middle of the second, fine of the third.
+
     \b
     Examples:
       stylegan mix
       stylegan mix --columns 0-7 --rows 20-23 --layers middle --out middle.png
       stylegan mix --layers 4:8
       stylegan mix --latents run/latents.safetensors
+      stylegan mix --seeds 62,19,1 --out three.png
+      stylegan mix --seeds 1,2,3,4 --seeds 5,6,7,8 --layers 0-1,2-3,4-7,8-11 --out four.png
     """
     import torch
 
@@ -64,10 +81,24 @@ def mix(
     from stylegan.figures.layout import column, row, text, text_size, upright
 
     check_output(out)
+    if seeds:
+        layers = _check_seeds(seeds, layers)
+    elif isinstance(layers, tuple):
+        raise InputError(f"--layers names those of {len(layers)} sources: name the sources by --seeds 1,2,3")
     G = options.load(out)
     choose = functools.partial(
         choose_faces, G, label=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
     )
+    if seeds:
+        check_picture(out, columns=len(seeds[0]) + 1, rows=len(seeds), tile=G.img_resolution)
+        rows_of_faces = [choose(own, None) for own in seeds]
+        made = picture(G, rows_of_faces, layers, options.batch_size)
+        known = rows_of_faces[0].settings | recorded(layers=layers, columns=None, rows=None)
+        if len(seeds) > 1:
+            known["seeds"] = [list(own) for own in seeds]
+        images.save(images.remember(made, known), out)
+        click.echo(f"wrote a grid of {len(seeds)} x {len(seeds[0])} sources and their mixes to {out.resolve()}")
+        return
     across_count, down_count = (1 if file else len(own) for own, file in ((columns, column_latents), (rows, latents)))
     check_picture(out, columns=across_count + 1, rows=down_count + 1, tile=G.img_resolution)
     a = choose(columns, column_latents, option="columns")
@@ -97,3 +128,20 @@ def mix(
         settings |= {f"column_{key}": value for key, value in latents_settings(column_latents).items()}
     images.save(images.remember(grid, settings), out)
     click.echo(f"wrote a grid of {len(b.ws)} x {len(a.ws)} mixed images to {out.resolve()}")
+
+
+def _check_seeds(seeds: tuple[SeedRanges, ...], layers: Shares) -> Shares:
+    """The --layers of these --seeds. Raises InputError for seeds that do not go together, or with other options."""
+    for name in ("columns", "rows", "column_latents", "latents"):
+        if not is_default(name):
+            raise InputError(f"--seeds and --{name.replace('_', '-')} both choose the sources; give one of them")
+    counts = {len(own) for own in seeds}
+    if len(counts) > 1 or min(counts) < 2:
+        raise InputError(
+            f"--seeds must name two sources or more, and each time as many; got {', '.join(map(str, sorted(counts)))}"
+        )
+    if not is_default("layers"):
+        return layers
+    if counts != {len(BAND_NAMES)}:
+        raise InputError(f"{counts.pop()} --seeds need --layers, the layers of each: --layers 0-5,6-11")
+    return BAND_NAMES

@@ -1,8 +1,12 @@
 """The words of neighbours, the official scripts above all: understood, with a note of ours."""
 
-from collections.abc import Sequence
+import re
+import shlex
+from collections.abc import Collection, Sequence
 
 import click
+
+from stylegan.cli.types import LabelType, LayersType, NumbersType, SeedsType
 
 # Options of other programs, and ours. --trunc and --network are of StyleGAN2-ADA and 3, --psi of many ports.
 OPTIONS = {
@@ -18,6 +22,10 @@ OPTIONS = {
     "--class": "--label",
 }
 COMMANDS = {"generate": "sample", "style-mixing": "mix", "style_mixing": "mix", "projector": "project"}
+
+# Types of options that take several values, separated by commas.
+LISTS = (SeedsType, NumbersType, LayersType, LabelType)
+_ITEM = re.compile(r"-?\.?\d[\w.,:-]*|[a-z]+,?")  # No name of a file.
 
 _MEANS = {"--styles": "; here they are those of the rows, put into the images of the columns"}
 
@@ -35,7 +43,10 @@ def our_arguments(command: click.Command, arguments: Sequence[str]) -> list[str]
     if isinstance(command, click.Group) and arguments:
         inner = command.commands.get(arguments[0], command)
     own = {name for option in inner.params for name in option.opts}
-    return [_ours(argument, own) for argument in arguments]
+    ours = [_ours(argument, own) for argument in arguments]
+    if any(isinstance(param, click.Argument) for param in inner.params):  # What follows a list may be one of them.
+        return ours
+    return _joined(ours, {name for param in inner.params if isinstance(param.type, LISTS) for name in param.opts})
 
 
 def _ours(argument: str, own: set[str]) -> str:
@@ -45,6 +56,22 @@ def _ours(argument: str, own: set[str]) -> str:
         return argument
     _note(name, ours)
     return f"{ours}{equals}{value}"
+
+
+def _joined(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
+    """With lists that are written as several arguments, --seeds 1 2 3, as one: --seeds 1,2,3."""
+    joined: list[str] = []
+    in_list = False
+    for argument in arguments:
+        if in_list and joined[-1] not in lists and _ITEM.fullmatch(argument):
+            joined[-1] = f"{joined[-1].rstrip(',')},{argument}"
+            continue
+        is_value = in_list and joined[-1] in lists and not argument.startswith("--")
+        in_list = is_value or argument.partition("=")[0] in lists
+        joined.append(argument)
+    if len(joined) < len(arguments):
+        click.echo(f"note: read as {shlex.join(joined)}", err=True)
+    return joined
 
 
 def _note(given: str, ours: str) -> None:

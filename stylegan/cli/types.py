@@ -71,6 +71,16 @@ class LayersType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class SharesType(LayersType):
+    """Layers, or the layers of each of several sources: coarse,middle,fine or 0-3,4-7,8-11, as a tuple."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        kinds = value.split(",") if isinstance(value, str) else []
+        if len(kinds) < 2 or all(kind.strip(" -").isdecimal() or not kind for kind in kinds):
+            return super().convert(value, param, ctx)
+        return tuple(super(SharesType, self).convert(kind, param, ctx) for kind in kinds)
+
+
 class LabelType(click.ParamType):
     """A class by index or name, or several, separated by commas."""
 

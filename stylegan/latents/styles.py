@@ -3,7 +3,7 @@
 Shapes: z [N, z_dim]; w [N, w_dim]; ws [N, num_ws, w_dim], one w for each synthesis layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,28 +114,38 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     return torch.where(torch.sin(angle) > 1e-4, on_arc, torch.lerp(a, b, t))
 
 
-def mix_styles(ws_a: Tensor, ws_b: Tensor, layers: Layers) -> Tensor:
+def mix_styles(ws_a: Tensor, ws_b: Tensor | Mapping[Any, Tensor], layers: Layers | None = None) -> Tensor:
     """Take the styles of some layers from ws_b and the others from ws_a (Karras et al. 2019, section 3.1).
 
     ws_a, ws_b: [..., num_ws, w_dim]; the leading dimensions broadcast: [A, 1, ...] with [1, B, ...] mixes all pairs.
     layers: an integer is a crossover: layers before it come from a, the others from b. "coarse" (4x4 to 8x8),
         "middle" (16x16 to 32x32), "fine" (64x64 up; for smaller networks see `bands.bands`), a slice, a range or a
         list of layer indices name the layers of b, and so does their text: "4:8", "4-7", "0,3,5". In slices and lists
-        -1 is the last layer. With no layers ([]), the result is ws_a. For several crossovers, call it again.
+        -1 is the last layer. With no layers ([]), the result is ws_a.
+
+    For three or more sources, ws_b is a dictionary of layers and their ws, {"middle": ws_b, "fine": ws_c} or
+    {4: ws_b, 8: ws_c}, and `layers` is left out; where layers are named twice, the last holds.
 
     Returns ws: [..., num_ws, w_dim]. Raises InputError for layers that do not exist or shapes that do not fit.
 
-    >>> a, b = torch.zeros(1, 10, 512), torch.ones(1, 10, 512)
+    >>> a, b, c = (torch.full((1, 10, 512), value) for value in (0.0, 1.0, 2.0))
     >>> mix_styles(a, b, "coarse")[0, :, 0].tolist()
     [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    >>> mix_styles(a, {"middle": b, "fine": c})[0, :, 0].tolist()
+    [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0]
     """
+    if isinstance(ws_b, Mapping) and layers is not None:
+        raise InputError(f"a dictionary of sources names the layers itself; leave out layers={shown(layers)}")
+    sources: Iterable[tuple[Any, Tensor]] = ws_b.items() if isinstance(ws_b, Mapping) else [(layers, ws_b)]
     check_tensor(ws_a, ("...", "num_ws", "w_dim"), what="ws_a")
-    check_tensor(ws_b, ("...", *ws_a.shape[-2:]), what="ws_b", device=ws_a.device)
-    _check_broadcast(ws_a=ws_a, ws_b=ws_b)
-    num_ws = ws_a.shape[-2]
-    from_b = torch.zeros(num_ws, 1, dtype=torch.bool, device="cpu")
-    from_b[layer_indices(layers, num_ws)] = True
-    return torch.where(from_b.to(ws_a.device), ws_b, ws_a)
+    ws, num_ws = ws_a, ws_a.shape[-2]
+    for own_layers, own in sources:
+        check_tensor(own, ("...", *ws.shape[-2:]), what="ws_b", device=ws.device)
+        _check_broadcast(ws_a=ws, ws_b=own)
+        replaced = torch.zeros(num_ws, 1, dtype=torch.bool, device="cpu")
+        replaced[layer_indices(own_layers, num_ws)] = True
+        ws = torch.where(replaced.to(ws.device), own, ws)
+    return ws
 
 
 def cross_over(latents: Sequence[Tensor], crossovers: Tensor, num_ws: int) -> Tensor:

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import torch
 from click.testing import Result
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
@@ -36,6 +37,43 @@ def test_sample_to_a_folder_writes_one_picture_for_each_seed(run: Callable[..., 
     assert sorted(os.listdir("faces")) == ["seed0003.png", "seed0007.png", "seed0008.png", "seed0009.png"]
     text = PngImageFile("faces/seed0007.png").text
     assert (text["seed"], text["truncation_psi"]) == ("7", "0.5")
+
+
+@pytest.mark.parametrize("layers", [[], ["--layers", "4,8"], ["--layers", "0-3,4-7,8:"]])
+def test_three_seeds_are_mixed_into_one(run: Callable[..., Result], default: Generator, layers: list[str]) -> None:
+    ok(run("mix", "--seeds", "4,1,6", "--seeds", "2,9,5", *layers))
+    grid, side = np.asarray(Image.open("mix.png")).astype(int), default.img_resolution
+    a, b, c = default.ws([2, 9, 5]).split(1)
+    made = default.render(torch.cat([a, b, c, default.mix_styles(a, {"middle": b, "fine": c})]), output_type="np")
+    for i, picture in enumerate(made):
+        left = grid.shape[1] - (4 - i) * side - (3 - i) * (side // 32)
+        assert abs(grid[-side:, left : left + side] - picture).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            "--seeds 1,2,3 --layers 0-3,4-7",
+            "to one of 3 seeds, .* as 0-3,4-7,8-11 does, or .* as 4,8 does",
+        ),
+        ("--seeds 1,2,3 --layers 0-3,4-8,8-11", "the network's 12 layers to one of 3 seeds"),
+        ("--seeds 1,2,3 --layers 8,4", "the network's 12 layers to one of 3 seeds"),
+        ("--seeds 1,2,3 --layers 4,12", "the network's 12 layers to one of 3 seeds"),
+        ("--seeds 1,2 --layers coarse", "the network's 12 layers to one of 2 seeds"),
+        ("--seeds 1,2", "2 --seeds need --layers, the layers of each: --layers 0-5,6-11"),
+        ("--seeds 1", "two sources or more, and each time as many; got 1"),
+        ("--seeds 1-3 --seeds 1-4", "each time as many; got 3, 4"),
+        ("--seeds 1-3 --rows 4", "--seeds and --rows both choose the sources"),
+        ("--layers coarse,4-7", "name the sources by --seeds"),
+        ("--seeds 1-3 --layers coarse,fines,fine", "'fines' names no layers"),
+    ],
+)
+def test_sources_without_their_layers_are_refused(run: Callable[..., Result], options: str, message: str) -> None:
+    result = run("mix", *options.split())
+    assert result.exit_code in (1, 2)
+    assert re.search(message, result.output)
+    assert not os.listdir()
 
 
 def test_sample_options(run: Callable[..., Result], default: Generator) -> None:

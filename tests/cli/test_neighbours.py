@@ -11,7 +11,7 @@ from PIL import Image
 
 import stylegan
 from stylegan import cli
-from stylegan.cli.neighbours import COMMANDS, OPTIONS
+from stylegan.cli.neighbours import COMMANDS, OPTIONS, our_arguments
 from stylegan.errors import InputError
 from stylegan.latents.ranges import SeedRanges
 
@@ -39,6 +39,30 @@ def test_mix_takes_their_columns_and_styles(run: Run) -> None:
     assert "note: --styles is called --layers here; here they are those of the rows" in text
     ok(run("mix", *model, "--columns", "1", "--layers", "0:4", "--out", "ours.png"))
     assert np.array_equal(np.asarray(Image.open("theirs.png")), np.asarray(Image.open("ours.png")))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("sample --seeds 1 2 3", "sample --seeds 1,2,3"),
+        ("sample --seed=1 2..3 5, 6 --size 64", "sample --seed=1,2..3,5,6 --size 64"),
+        ("mix --rows 1, 2 --cols 3 4 --out a.png", "mix --rows 1,2 --columns 3,4 --out a.png"),
+        ("mix --seeds 1 2 3 --layers coarse middle fine", "mix --seeds 1,2,3 --layers coarse,middle,fine"),
+        ("video --seeds 1 2 --seeds 3 4 --no-loop", "video --seeds 1,2 --seeds 3,4 --no-loop"),
+        ("edit --seed 1 --strengths -2 0 .5", "edit --seed 1 --strengths -2,0,.5"),
+        ("sample --seeds 1 2 --label cat dog", "sample --seeds 1,2 --label cat,dog"),
+        ("figure uncurated --seeds 1 2", "figure uncurated --seeds 1,2"),
+        # What is no list is left alone.
+        ("sample --seeds 1 a.png", "sample --seeds 1 a.png"),
+        ("sample --seeds --out 2", "sample --seeds --out 2"),
+        ("sample --seeds 1 --size 64 2", "sample --seeds 1 --size 64 2"),
+        ("evaluate --seeds 1 faces-64", "evaluate --seeds 1 faces-64"),
+    ],
+)
+def test_lists_may_be_several_words(capsys: pytest.CaptureFixture[str], theirs: str, ours: str) -> None:
+    name, *arguments = theirs.split()
+    assert [name, *our_arguments(cli.main.commands[name], arguments)] == ours.split()
+    assert ("note: read as" in capsys.readouterr().err) == (len(theirs.split()) > len(ours.split()))
 
 
 def test_commands_within_commands_know_them_too(run: Run) -> None:

@@ -39,6 +39,7 @@ def here(run: Run) -> Run:
 
 
 TINY = ("--model", "tiny.safetensors")
+MANY = ("--seeds", "1,2,3", "--layers", "2,4")
 COMMANDS = {
     "sample grid": ["sample", *TINY, "--seeds", "0-4", "--columns", "3"],
     "sample one": ["sample", *TINY, "--seeds", "7"],
@@ -58,6 +59,10 @@ COMMANDS = {
     "mix a range": ["mix", *TINY, "--columns", "1", "--rows", "4,5", "--layers", "1:3", "--truncation-cutoff", "3"],
     "mix latents": ["mix", *TINY, "--latents", "people.safetensors", "--column-latents", "plain.safetensors"],
     "mix classes": ["mix", "--model", "classes.safetensors", "--columns", "1,2", "--rows", "3", "--label", "fox"],
+    "mix two into one": ["mix", *TINY, "--seeds", "1,2", "--layers", "1"],
+    "mix three into one": ["mix", *TINY, "--seeds", "1,2,3", "--layers", "0-1,2-3,4-5"],
+    "mix three into one, twice": ["mix", *TINY, "--seeds", "1-3", "--seeds", "4-6", "--layers", "coarse,2-3,4:"],
+    "mix classes into one": ["mix", "--model", "classes.safetensors", *MANY, "--label", "fox,cat,dog"],
     "truncate": ["truncate", *TINY, "--seeds", "1,2", "--truncation-psi", "1,0,-1"],
     "truncate latents": ["truncate", *TINY, "--latents", "people.safetensors", "--truncation-psi", "0.5"],
     "edit": ["edit", *TINY, "--seed", "1", "--direction", "sefa:0", "--direction", "pca:1", "--strengths", "-2:2:3"],
@@ -88,7 +93,7 @@ def test_every_commands_pictures_are_made_again_to_the_bit(here: Run, name: str)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
-@pytest.mark.parametrize("name", ["sample grid", "mix", "figure truncation", "edit"])
+@pytest.mark.parametrize("name", ["sample grid", "mix", "mix three into one", "figure truncation", "edit"])
 def test_jpeg_and_webp_carry_the_text_too(here: Run, name: str, suffix: str) -> None:
     ok(here(*COMMANDS[name], "--out", f"first{suffix}"))
     assert "bit for bit" in remade(here, f"first{suffix}")

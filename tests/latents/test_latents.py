@@ -137,6 +137,24 @@ def test_mixing_broadcasts_and_can_be_repeated() -> None:
     assert twice[0, :, 0].tolist() == [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]
 
 
+@pytest.mark.parametrize("sources", [("middle", "fine"), ("4-7", "8:"), (4, 8), (range(4, 8), (8, 9))])
+def test_mixing_takes_the_layers_of_several_sources(sources: tuple[Any, Any]) -> None:
+    middle, fine = sources
+    mixed = mix_styles(A, {middle: B, fine: (B + 1).expand(3, -1, -1)})
+    assert mixed.shape == (3, 10, 4)
+    assert mixed[2, :, 3].tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
+    assert torch.equal(mix_styles(A, {}), A)
+
+
+def test_sources_with_their_own_layers_have_no_others() -> None:
+    with pytest.raises(InputError, match="leave out layers='fine'"):
+        mix_styles(A, {"middle": B}, "fine")
+    with pytest.raises(InputError, match="layers must be"):
+        mix_styles(A, B)
+    with pytest.raises(InputError, match=r"ws_b must be \[..., 10, 4\]"):
+        mix_styles(A, {"middle": B, "fine": B[:, :8]})
+
+
 @pytest.mark.parametrize(
     "layers",
     [
