@@ -71,9 +71,7 @@ def recognise(parts: Parts, name: str = "the file") -> Layout:
     keys = [f"{part}/{key}"[:60].lstrip("/") for part, tensors in parts.items() for key in tensors]
     if foreign := name_foreign(parts):
         raise WeightsError(f"{name}: {foreign}")
-    supported = ", ".join(
-        layout.name for layout in LAYOUTS if layout not in (rosinality.OLDER_LAYOUT, alae.OTHER_LAYOUT)
-    )
+    supported = ", ".join(layout.name for layout in LAYOUTS if layout.is_supported)
     raise WeightsError(
         f"{name}: no known layout of StyleGAN weights; its first tensors are {', '.join(keys[:5]) or 'none'}; "
         f"supported are {supported}"
@@ -114,11 +112,12 @@ def unwrap(data: Any, name: str = "the file") -> dict[str, Tensors]:
 
 
 def _state_dict(value: dict[Any, Any]) -> Tensors:
+    integers = {key for layout in LAYOUTS for key in layout.integers}
     return {
-        key.removeprefix("module."): tensor.float() if key in mmgeneration.INTEGERS else tensor
+        key.removeprefix("module."): tensor.float() if key in integers else tensor
         for key, tensor in value.items()
         if isinstance(key, str) and isinstance(tensor, Tensor)
-        if tensor.is_floating_point() or key in mmgeneration.INTEGERS
+        if tensor.is_floating_point() or key in integers
     }
 
 
@@ -139,5 +138,4 @@ def is_port_safetensors(path: Path) -> bool:
     parts: Parts = {"": dict.fromkeys(names, torch.empty(0, **FLOAT32_CPU))}
     if foreign := name_foreign(parts):
         raise WeightsError(f"{path}: {foreign}")
-    # Bare tensors of ours have their config beside them.
-    return any(layout.recognise(parts) for layout in LAYOUTS if layout is not state_dict.LAYOUT)
+    return any(layout.recognise(parts) for layout in LAYOUTS if not layout.is_ours)

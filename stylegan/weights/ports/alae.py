@@ -4,9 +4,9 @@ A file is {"models": {generator_s, mapping_fl_s, dlatent_avg, ...}, "auxiliary":
 """
 
 from ..checkpoint import Checkpoint
-from .checkpoints import Converted, make_generator
-from .common import Layout, Parts, Request, Source, choose_part, mean_row, refused
-from .podgorskiy import CONV, take_decoder, take_mapping, with_resolution
+from .checkpoints import make_generator
+from .common import Layout, Parts, Request, Source, mean_row, refused
+from .podgorskiy import CONV, choose_decoder, take_decoder, take_mapping
 
 _GENERATORS, _MAPPINGS = ("generator_s", "generator"), ("mapping_fl_s", "mapping_fl")
 
@@ -22,12 +22,8 @@ def _has_decoder(parts: Parts) -> bool:
 def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     pairs = dict(zip(_GENERATORS, _MAPPINGS, strict=True))
     found = {name: parts[name] for name in _GENERATORS if CONV in parts.get(name, {})}
-    both = {name: tensors for name, tensors in found.items() if pairs[name] in parts}
-    name, notes = choose_part(both or found, request, averaged="generator_s", trained="generator")
-    request = with_resolution(request, found[name])
-    generator = Source(found[name], request)
+    name, generator, out = choose_decoder(found, [name for name in found if pairs[name] in parts], request)
     mapping = Source(parts.get(pairs[name], {}), request)
-    out = Converted(notes=list(notes))
     take_mapping(mapping, out, "map_blocks.{}.fc", first=0, multiplied=True, lr=0.1)
     take_decoder(generator, out, prefix="", multiplied=True)
     if "buff" in parts.get("dlatent_avg", {}):
@@ -35,7 +31,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     mapping.finish()
     generator.finish(ignore=r"decode_block\.\d+\.blur\.weight")
     out.notes.append("the encoder is left out: StyleGAN has none")
-    return [make_generator(out, request, source=f"{name} (ALAE layout)", lr_multiplier=0.1)]
+    return [make_generator(out, generator.request, source=f"{name} (ALAE layout)", lr_multiplier=0.1)]
 
 
 LAYOUT = Layout("alae", lambda parts: _is_alae(parts) and _has_decoder(parts), _convert)

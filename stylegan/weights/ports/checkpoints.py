@@ -16,7 +16,7 @@ from ...networks.mapping import MappingNetwork
 from ...networks.shapes import feature_maps, resolution_of
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
-from .common import Request, Tensors, finite, is_zero
+from .common import Request, Source, Tensors, finite, is_zero
 
 MAX_RESOLUTION = 4096
 NUM_W_AVG = 10_000
@@ -32,6 +32,16 @@ class Converted:
     def layer(self, i: int, key: str, tensor: Tensor) -> None:
         """Set a tensor of synthesis layer i."""
         self.state[f"synthesis.layers.{i}.{key}"] = tensor
+
+    def copy(self, port: Source, theirs: str, ours: str) -> None:
+        """Take the weight and the bias of a layer as they are."""
+        for key in ("weight", "bias"):
+            self.state[f"{ours}.{key}"] = port.take(f"{theirs}.{key}")
+
+    def copy_mapping(self, port: Source, pattern: str) -> None:
+        """Take the mapping layers `pattern.format(0)`, `pattern.format(1)`... as they are."""
+        for i in range(port.count(f"{pattern}.weight")):
+            self.copy(port, pattern.format(i), f"mapping.layers.{i}")
 
 
 def make_generator(

@@ -52,15 +52,18 @@ class Layout:
     name: str
     recognise: Callable[[Parts], bool]  # By keys alone.
     convert: Callable[[Parts, Request], list[Checkpoint]]  # The generator first, then the discriminator if any.
+    is_supported: bool = True  # False = files of this layout are recognized, and refused with the reason.
+    is_ours: bool = False  # Whether its keys are ours: in a safetensors file, config.json beside it has the config.
+    integers: tuple[str, ...] = ()  # Keys of integer tensors that `convert` needs; others are dropped.
 
 
 def refused(name: str, recognise: Callable[[Parts], bool], reason: str) -> Layout:
-    """A layout that is known and cannot be read, with the reason."""
+    """A layout that is recognized but cannot be converted, and the reason."""
 
     def convert(parts: Parts, request: Request) -> list[Checkpoint]:
         raise WeightsError(f"{request.path}: {reason}")
 
-    return Layout(name, recognise, convert)
+    return Layout(name, recognise, convert, is_supported=False)
 
 
 def holds(*names: str) -> Callable[[Tensors], bool]:

@@ -35,9 +35,7 @@ def _generator(part: str, generators: Parts, request: Request, notes: tuple[str,
     if request.fused_from == 128:
         out.notes.append("fused_scale is taken for 'auto': the file does not tell it (stylegan convert --fused-scale)")
 
-    for i in range(port.count("mapping.dense{}.weight")):
-        state[f"mapping.layers.{i}.weight"] = port.take(f"mapping.dense{i}.weight")
-        state[f"mapping.layers.{i}.bias"] = port.take(f"mapping.dense{i}.bias")
+    out.copy_mapping(port, "mapping.dense{}")
     if "mapping.label_weight" in port:
         state["mapping.embed.weight"] = port.take("mapping.label_weight", 2).T
     if "truncation.w_avg" in port:
@@ -74,8 +72,7 @@ def _generator(part: str, generators: Parts, request: Request, notes: tuple[str,
                 )
             out.layer(i, "noise_const", noise)
     for i in range(port.count("synthesis.output{}.weight")):
-        state[f"synthesis.to_rgb.{4 << i}.weight"] = port.take(f"synthesis.output{i}.weight")
-        state[f"synthesis.to_rgb.{4 << i}.bias"] = port.take(f"synthesis.output{i}.bias")
+        out.copy(port, f"synthesis.output{i}", f"synthesis.to_rgb.{4 << i}")
     lod = port.take("synthesis.lod", 0).item() if "synthesis.lod" in port else 0.0
     port.finish(ignore=r"synthesis\.layer\d+\.blur\.kernel")
     return make_generator(out, request, source=_named(part, "generator"), lod=lod)
@@ -83,17 +80,14 @@ def _generator(part: str, generators: Parts, request: Request, notes: tuple[str,
 
 def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
     port, out = Source(tensors, request), Converted()
-    state = out.state
     steps = port.count("input{}.weight")
     for i in range(steps):
-        resolution = 4 << (steps - 1 - i)
-        state[f"from_rgb.{resolution}.conv.weight"] = port.take(f"input{i}.weight")
-        state[f"from_rgb.{resolution}.conv.bias"] = port.take(f"input{i}.bias")
+        out.copy(port, f"input{i}", f"from_rgb.{4 << (steps - 1 - i)}.conv")
     names = {2 * (steps - 1) + i: f"head.{name}" for i, name in enumerate(("conv", "dense0", "dense1"))}
     for i in range(2 * (steps - 1)):
         names[i] = f"blocks.{4 << (steps - 1 - i // 2)}.conv{i % 2}"
     for i, ours in names.items():
-        state[f"{ours}.weight"], state[f"{ours}.bias"] = port.take(f"layer{i}.weight"), port.take(f"layer{i}.bias")
+        out.copy(port, f"layer{i}", ours)
     lod = port.take("lod", 0).item() if "lod" in port else 0.0
     port.finish(ignore=r"layer\d+\.blur\.kernel")
     return make_discriminator(out, request, source=_named(part, "discriminator"), lod=lod)

@@ -67,28 +67,15 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
             f"{request.path}: a network whose input is no learned constant has a bias for each pixel in this port, "
             "which StyleGAN has not; it cannot be converted"
         )
-    for i in range(port.count("g_mapping.map.dense{}.weight")):
-        state[f"mapping.layers.{i}.weight"] = port.take(f"g_mapping.map.dense{i}.weight")
-        state[f"mapping.layers.{i}.bias"] = port.take(f"g_mapping.map.dense{i}.bias")
+    out.copy_mapping(port, "g_mapping.map.dense{}")
     if "class_embedding.weight" in port:
         state["mapping.embed.weight"] = port.take("class_embedding.weight", 2).T
     if "truncation.avg_latent" in port:
         state["w_avg"] = port.take("truncation.avg_latent")
 
-    blocks = port.count("g_synthesis.blocks.{}.conv1.weight")
-    for block in range(blocks + 1):
-        i, resolution = 2 * block, 4 << block
-        name = f"g_synthesis.blocks.{block - 1}" if block else "g_synthesis.init_block"
-        if block:
-            out.layer(i, "source.weight", up_kernel(port.take(f"{name}.conv0_up.weight", 4), resolution))
-            out.layer(i, "bias", port.take(f"{name}.conv0_up.bias"))
-        else:
-            out.layer(0, "source.const", port.take(f"{name}.const"))
-            out.layer(0, "bias", port.take(f"{name}.bias"))
-        second = f"{name}.conv1" if block else f"{name}.conv"
-        out.layer(i + 1, "source.weight", port.take(f"{second}.weight"))
-        out.layer(i + 1, "bias", port.take(f"{second}.bias"))
-        take_epilogues(port, out, i, name)
+    blocks = [f"g_synthesis.blocks.{i}" for i in range(port.count("g_synthesis.blocks.{}.conv1.weight"))]
+    for i, name in enumerate(["g_synthesis.init_block", *blocks]):
+        take_block(port, out, name, resolution=4 << i, i=2 * i)
     # Their converter fills the last RGB layer alone: the others are then untouched, with biases of 0.
     last = port.count("g_synthesis.to_rgb.{}.weight") - 1
     biases = [port.take(f"g_synthesis.to_rgb.{i}.bias") for i in range(last + 1)]
@@ -106,8 +93,17 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
     )
 
 
-def take_epilogues(port: Source, out: Converted, i: int, name: str) -> None:
-    """Noise and styles of layers i and i + 1, as this port and lernapparat name them in a block."""
+def take_block(port: Source, out: Converted, name: str, *, resolution: int, i: int) -> None:
+    """Layers i and i + 1: the block of a resolution, as this port and lernapparat name its tensors."""
+    if i:
+        out.layer(i, "source.weight", up_kernel(port.take(f"{name}.conv0_up.weight", 4), resolution))
+        out.layer(i, "bias", port.take(f"{name}.conv0_up.bias"))
+    else:
+        out.layer(0, "source.const", port.take(f"{name}.const"))
+        out.layer(0, "bias", port.take(f"{name}.bias"))
+    second = f"{name}.conv1" if i else f"{name}.conv"
+    out.layer(i + 1, "source.weight", port.take(f"{second}.weight"))
+    out.layer(i + 1, "bias", port.take(f"{second}.bias"))
     for k in (0, 1):
         if f"{name}.epi{k + 1}.top_epi.noise.weight" in port:
             out.layer(i + k, "noise_strength", port.take(f"{name}.epi{k + 1}.top_epi.noise.weight"))
@@ -127,7 +123,6 @@ def _blur_taps(port: Source, name: str) -> list[float] | None:
 
 def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     port, out = Source(tensors, request), Converted()
-    state = out.state
     if "embeddings.0.weight" in port:
         raise WeightsError(
             f"{request.path}: a discriminator of this port takes labels as a picture beside the image, which is not "
@@ -142,7 +137,7 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
             names[f"blocks.{i}.conv0"] = f"blocks.{resolution}.conv0"
             names[f"blocks.{i}.conv1_down"] = f"blocks.{resolution}.conv1"
     for theirs, ours in names.items():
-        state[f"{ours}.weight"], state[f"{ours}.bias"] = port.take(f"{theirs}.weight"), port.take(f"{theirs}.bias")
+        out.copy(port, theirs, ours)
     taps = _blur_taps(port, "blocks.0.blur.kernel")
     port.finish(ignore=r"blocks\.\d+\.(blur|conv1_down\.downscale\.blur)\.kernel")
     return make_discriminator(

@@ -7,8 +7,8 @@ import re
 
 from ..checkpoint import Checkpoint
 from .checkpoints import Converted, make_discriminator, make_generator
-from .common import Layout, Parts, Request, Source, Tensors, any_part, holds, up_kernel
-from .huangzh13 import take_epilogues
+from .common import Layout, Parts, Request, Source, Tensors, any_part, holds
+from .huangzh13 import take_block
 
 _is_generator = holds("g_synthesis.blocks.4x4.conv.weight", "g_synthesis.torgb.weight")
 _is_discriminator = holds("fromrgb.weight", "4x4.dense0.weight")
@@ -26,28 +26,14 @@ def _resolutions(tensors: Tensors, pattern: str) -> list[int]:
 
 def _generator(tensors: Tensors, request: Request) -> Checkpoint:
     port, out = Source(tensors, request), Converted()
-    state = out.state
-    for i in range(port.count("g_mapping.dense{}.weight")):
-        state[f"mapping.layers.{i}.weight"] = port.take(f"g_mapping.dense{i}.weight")
-        state[f"mapping.layers.{i}.bias"] = port.take(f"g_mapping.dense{i}.bias")
+    out.copy_mapping(port, "g_mapping.dense{}")
     if "truncation.avg_latent" in port:
-        state["w_avg"] = port.take("truncation.avg_latent")
+        out.state["w_avg"] = port.take("truncation.avg_latent")
 
     resolutions = _resolutions(tensors, r"g_synthesis\.blocks\.(\d{1,4})x\1\.")
     for i, resolution in zip(range(0, 100, 2), resolutions, strict=False):
-        name = f"g_synthesis.blocks.{resolution}x{resolution}"
-        if i:
-            out.layer(i, "source.weight", up_kernel(port.take(f"{name}.conv0_up.weight", 4), resolution))
-            out.layer(i, "bias", port.take(f"{name}.conv0_up.bias"))
-        else:
-            out.layer(0, "source.const", port.take(f"{name}.const"))
-            out.layer(0, "bias", port.take(f"{name}.bias"))
-        second = f"{name}.conv1" if i else f"{name}.conv"
-        out.layer(i + 1, "source.weight", port.take(f"{second}.weight"))
-        out.layer(i + 1, "bias", port.take(f"{second}.bias"))
-        take_epilogues(port, out, i, name)
-    for key in ("weight", "bias"):
-        state[f"synthesis.to_rgb.{resolutions[-1]}.{key}"] = port.take(f"g_synthesis.torgb.{key}")
+        take_block(port, out, f"g_synthesis.blocks.{resolution}x{resolution}", resolution=resolution, i=i)
+    out.copy(port, "g_synthesis.torgb", f"synthesis.to_rgb.{resolutions[-1]}")
     port.finish(ignore=r"g_synthesis\.blocks\.\d+x\d+\.conv0_up\.intermediate\.kernel")
     return make_generator(
         out, request, source="generator (lernapparat and ganspace layout)", quirks={"instance_norm_epsilon": 1e-5}
@@ -56,14 +42,13 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
 
 def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     port, out = Source(tensors, request), Converted()
-    state = out.state
     resolutions = _resolutions(tensors, r"(\d{1,4})x\1\.")
     names = {f"4x4.{name}": f"head.{name}" for name in ("conv", "dense0", "dense1")}
     names["fromrgb"] = f"from_rgb.{resolutions[-1]}.conv"
     for r in resolutions[1:]:
         names |= {f"{r}x{r}.conv0": f"blocks.{r}.conv0", f"{r}x{r}.conv1_down": f"blocks.{r}.conv1"}
     for theirs, ours in names.items():
-        state[f"{ours}.weight"], state[f"{ours}.bias"] = port.take(f"{theirs}.weight"), port.take(f"{theirs}.bias")
+        out.copy(port, theirs, ours)
     port.finish(ignore=r"\d+x\d+\.(blur|conv1_down\.downscale\.blur)\.kernel")
     return make_discriminator(out, request, source="discriminator (lernapparat layout)")
 

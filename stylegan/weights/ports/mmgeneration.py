@@ -20,9 +20,6 @@ from .common import Layout, Parts, Request, Source, Tensors, choose_part
 
 _AVERAGED, _TRAINED, _DISCRIMINATOR = "generator_ema", "generator", "discriminator"
 
-# Tensors of whole numbers that are needed: the resolutions at which the file was stored, and is stored next.
-INTEGERS = ("_curr_scale_int", "_next_scale_int")
-
 
 def _is_generator(tensors: Tensors) -> bool:
     names = ("convs.0.conv1.input", "convs.0.adain1.affine.weight_orig", "style_mapping.1.linear.weight_orig")
@@ -162,4 +159,5 @@ def _discriminator(part: str, tensors: Tensors, request: Request, parts: Parts) 
     )
 
 
-LAYOUT = Layout("mmgeneration", _recognise, _convert)
+# The integers are the resolutions at which the file was stored, and is stored next.
+LAYOUT = Layout("mmgeneration", _recognise, _convert, integers=("_curr_scale_int", "_next_scale_int"))

@@ -8,6 +8,7 @@ their standard deviations do, by a wide margin.
 """
 
 import re
+from collections.abc import Container
 from math import log, sqrt
 
 from torch import Tensor
@@ -111,6 +112,16 @@ def with_resolution(request: Request, tensors: Tensors) -> Request:
     )
 
 
+def choose_decoder(generators: Parts, complete: Container[str], request: Request) -> tuple[str, Source, Converted]:
+    """The generator that is asked for: its key, its tensors, and what was decided.
+
+    complete: keys of those whose mapping network the file has too; the others are for a file without such a pair.
+    """
+    best = {name: tensors for name, tensors in generators.items() if name in complete} or generators
+    name, notes = choose_part(best, request, averaged="generator_s", trained="generator")
+    return name, Source(best[name], with_resolution(request, best[name])), Converted(notes=list(notes))
+
+
 def _is_generator(tensors: Tensors) -> bool:
     return CONV in tensors and "const" in tensors
 
@@ -128,20 +139,16 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     generators = {name: tensors for name, tensors in parts.items() if _is_generator(tensors)}
     mappings = {name: tensors for name, tensors in parts.items() if is_mapping(tensors)}
     # The average of both networks, or both as trained.
-    both = {name: tensors for name, tensors in generators.items() if name.replace("generator", "mapping") in mappings}
-    name, notes = choose_part(both or generators, request, averaged="generator_s", trained="generator")
-    request = with_resolution(request, generators[name])
-    generator = Source(generators[name], request)
+    complete = {name.replace("mapping", "generator") for name in mappings}
+    name, generator, out = choose_decoder(generators, complete, request)
+    request = generator.request
     own = name.replace("generator", "mapping")
     mapping = Source(mappings[own if own in mappings else next(iter(mappings))], request)
 
     convolutions = [(tensor, 1.0) for key, tensor in generator.tensors.items() if key.endswith(".conv_2.weight")]
     denses = [(tensor, 0.01) for key, tensor in mapping.tensors.items() if key.endswith(".fc.weight")]
     multiplied = is_multiplied(convolutions + denses)
-    out = Converted(notes=list(notes))
-    out.notes.append(
-        f"told by their standard deviation, the file's weights are {'' if multiplied else 'not '}multiplied"
-    )
+    out.notes.append(f"by their standard deviation, the file's weights are {'' if multiplied else 'not '}multiplied")
     take_mapping(mapping, out, "block_{}.fc", first=1, multiplied=multiplied, lr=0.01)
     take_decoder(generator, out, prefix="", multiplied=multiplied)
     if "buff" in parts.get("dlatent_avg", {}):

@@ -31,6 +31,8 @@ from .common import (
     settle_resolution,
 )
 
+_QUIRKS = {"instance_norm_epsilon": 1e-5, "bias_before_blur": True, "noise_per_resolution": True}
+
 _UP = "generator.progression.1.conv1.1.conv.weight_orig"
 _DOWN = "progression.0.conv1.0.conv.weight_orig"
 
@@ -149,13 +151,8 @@ def _generator(part: str, tensors: Tensors, request: Request, notes: tuple[str, 
         state[f"synthesis.to_rgb.{resolution}.bias"] = port.take(f"generator.to_rgb.{block}.conv.bias")
     # The blur kernels, constants: behind the convolution, which is one module or two.
     port.finish(ignore=r"generator\.progression\.\d+\.conv1\.[12]\.weight(_flip)?")
-    return make_generator(
-        out,
-        request,
-        source=f"{part or 'generator'} (rosinality layout)",
-        truncation_cutoff=None,
-        quirks={"instance_norm_epsilon": 1e-5, "bias_before_blur": True, "noise_per_resolution": True},
-    )
+    source = f"{part or 'generator'} (rosinality layout)"
+    return make_generator(out, request, source=source, truncation_cutoff=None, quirks=_QUIRKS)
 
 
 def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:

@@ -30,4 +30,4 @@ def _own(tensors: Tensors) -> Converted:
     return Converted(dict(tensors), [_NOTE])
 
 
-LAYOUT = Layout("state_dict", _recognise, _convert)
+LAYOUT = Layout("state_dict", _recognise, _convert, is_ours=True)
