@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from stylegan.cli.models import build
-from stylegan.cli.options import resolution_option
+from stylegan.cli.options import choice_option, resolution_option
 from stylegan.cli.write import add_metadata, check_target, force_option, metadata_option, stored_dtype_option
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ _FUSED_FROM = {"auto": 128, "true": 8, "false": 2**16}
     "  [default: Gs, or the only one]",
 )
 @resolution_option
-@click.option(
+@choice_option(
     "--fused-scale",
-    type=click.Choice(list(_FUSED_FROM)),
-    default="auto",
-    show_default=True,
-    help="genforce's option of that name, which its files omit: auto = from 128x128 on.",
+    list(_FUSED_FROM),
+    "auto",
+    "genforce's option of that name, which its files omit: auto = from 128x128 on.",
 )
 @stored_dtype_option
 @metadata_option("What to record: name, dataset, license...")

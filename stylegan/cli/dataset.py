@@ -2,14 +2,15 @@
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from stylegan.cli.options import choice_option
+
 if TYPE_CHECKING:  # Training is not loaded for the other commands.
     from stylegan.data.prepare import Report
-    from stylegan.data.selection import LabelOrigin, Split
-    from stylegan.images.decoding import Crop, Fit, OutputFormat
+    from stylegan.images.decoding import Crop
 
 
 class CropType(click.ParamType):
@@ -42,20 +43,18 @@ class CropType(click.ParamType):
     metavar="X,Y,W,H",
     help="Part of each picture to use.  [default: all]",
 )
-@click.option(
+@choice_option(
     "--fit",
-    type=click.Choice(["crop", "pad", "stretch"]),
-    default="crop",
-    show_default=True,
-    help="How to make squares: crop to the centre, pad with black bars, or stretch.",
+    ["crop", "pad", "stretch"],
+    "crop",
+    "How to make squares: crop to the centre, pad with black bars, or stretch.",
 )
-@click.option("--format", type=click.Choice(["png", "jpeg"]), default="png", show_default=True, help="Image format.")
-@click.option(
+@choice_option("--format", ["png", "jpeg"], "png", "Image format.")
+@choice_option(
     "--channels",
-    type=click.Choice(["1", "2", "3", "4"]),
-    default="3",
-    show_default=True,
-    help="1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.",
+    ["1", "2", "3", "4"],
+    "3",
+    "1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.",
 )
 @click.option(
     "--bit-depth",
@@ -63,32 +62,21 @@ class CropType(click.ParamType):
     metavar="BITS",
     help="Bits used in 16-bit images, such as 12 of a camera.  [default: from the files, else 16]",
 )
-@click.option(
-    "--split",
-    type=click.Choice(["all", "train", "test"]),
-    default="all",
-    show_default=True,
-    help="Part of the images; in FFHQ, the first 60,000 and the last 10,000.",
+@choice_option(
+    "--split", ["all", "train", "test"], "all", "Part of the images; in FFHQ, the first 60,000 and the last 10,000."
 )
 @click.option("--test-every", type=int, metavar="N", help="In other data, every N-th image belongs to the test split.")
 @click.option("--max-images", type=click.IntRange(min=1), metavar="N", help="Use only the first N images.")
-@click.option(
+@choice_option(
     "--labels",
-    type=click.Choice(["auto", "file", "folders", "none"]),
-    default="auto",
-    show_default=True,
-    help="From SOURCE's labels.json or dataset.json, a class for each sub-folder, or none; auto = file, if there.",
+    ["auto", "file", "folders", "none"],
+    "auto",
+    "From SOURCE's labels.json or dataset.json, a class for each sub-folder, or none; auto = file, if there.",
 )
 @click.option(
     "--label-field", metavar="NAME", help="Field of the records in SOURCE's labels.json that holds the class."
 )
-@click.option(
-    "--animated",
-    type=click.Choice(["reject", "first"]),
-    default="reject",
-    show_default=True,
-    help="Treat animations as bad files, or use their first frame.",
-)
+@choice_option("--animated", ["reject", "first"], "reject", "Treat animations as bad files, or use their first frame.")
 @click.option(
     "--allow-upscale", is_flag=True, help="Enlarge images that are too small, instead of treating them as bad files."
 )
@@ -103,27 +91,7 @@ class CropType(click.ParamType):
 )
 @click.option("--threads", type=click.IntRange(min=1), help="Threads that decode and encode.  [default: one per CPU]")
 @click.option("--force", is_flag=True, help="Overwrite OUT.")
-def dataset(
-    source: Path,
-    out: Path,
-    resolution: int | None,
-    crop: "Crop | None",
-    fit: "Fit",
-    format: "OutputFormat",
-    channels: str,
-    bit_depth: int | None,
-    split: "Split",
-    test_every: int | None,
-    max_images: int | None,
-    labels: "LabelOrigin",
-    label_field: str | None,
-    animated: Literal["reject", "first"],
-    allow_upscale: bool,
-    skip_bad: bool,
-    max_bad: float,
-    threads: int | None,
-    force: bool,
-) -> None:
+def dataset(source: Path, out: Path, *, channels: str, force: bool, **settings: Any) -> None:
     """Prepare a data set for training.
 
     SOURCE is a folder (with its sub-folders), a zip or a tar of images of any size, or TFRecords of an official data
@@ -145,27 +113,7 @@ def dataset(
     from stylegan.data.prepare import prepare
 
     with warnings.catch_warnings(record=True) as caught:
-        report = prepare(
-            source,
-            out,
-            resolution=resolution,
-            crop=crop,
-            fit=fit,
-            format=format,
-            channels=int(channels),
-            bit_depth=bit_depth,
-            split=split,
-            test_every=test_every,
-            max_images=max_images,
-            labels=labels,
-            label_field=label_field,
-            animated=animated,
-            allow_upscale=allow_upscale,
-            skip_bad=skip_bad,
-            max_bad=max_bad,
-            overwrite=force,
-            threads=threads,
-        )
+        report = prepare(source, out, channels=int(channels), overwrite=force, **settings)
     for warning in caught:
         click.echo(f"warning: {warning.message}", err=True)
     tell(report, out)

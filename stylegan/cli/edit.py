@@ -6,15 +6,7 @@ import click
 
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, is_default
-from stylegan.cli.options import (
-    ModelOptions,
-    latents_option,
-    model_options,
-    output_option,
-    seeds_option,
-    truncation_cutoff_option,
-    truncation_psi_option,
-)
+from stylegan.cli.options import ModelOptions, latents_option, picture_options, seeds_option, truncation_psi_option
 from stylegan.cli.output import check_output, check_picture
 from stylegan.cli.types import LayersType, NumbersType
 from stylegan.latents.bands import Layers
@@ -51,9 +43,7 @@ from stylegan.latents.ranges import SeedRanges
 )
 @click.option("--layers", type=LayersType(), help="Layers to move: a band, 6, 4:8.  [default: the direction's]")
 @truncation_psi_option
-@truncation_cutoff_option
-@output_option("strip.png", help="The picture file to write.")
-@model_options
+@picture_options("strip.png")
 def edit(
     seeds: SeedRanges,
     latents: Path | None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stylegan.cli.options import resolution_option
+from stylegan.cli.options import choice_option, resolution_option
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
 @click.option("--format", "form", type=click.Choice(["onnx"]), default="onnx", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default="onnx", show_default=True, metavar="FOLDER")
-@click.option(
+@choice_option(
     "--noise",
-    type=click.Choice(["const", "input"]),
-    default="const",
-    show_default=True,
-    help="const: the network contains the stored noise; input: it takes one map per layer.",
+    ["const", "input"],
+    "const",
+    "const: the network contains the stored noise; input: it takes one map per layer.",
 )
 @resolution_option
 @click.option("--force", is_flag=True, help="Overwrite existing files.")

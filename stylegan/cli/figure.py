@@ -13,12 +13,12 @@ from stylegan.cli.options import (
     apply_options,
     model_options,
     output_option,
+    psis_option,
     seeds_option,
     size_option,
     truncation_cutoff_option,
 )
 from stylegan.cli.output import check_output, check_picture
-from stylegan.cli.types import NumbersType
 from stylegan.latents.ranges import SeedRanges
 
 if TYPE_CHECKING:
@@ -149,14 +149,7 @@ def noise_layers(G: "Generator", *, batch_size: int | None, **settings: Any) -> 
 @_figure(
     "truncation",
     seeds_option("1,2,4", "--seeds", help="Seeds of the images, one row each."),
-    click.option(
-        "--truncation-psi",
-        type=NumbersType(),
-        default="1,0.7,0.5,0,-0.5,-1",
-        show_default=True,
-        metavar="PSI,PSI...",
-        help="The columns. The default is the paper's.",
-    ),
+    psis_option("The columns. The default is the paper's."),
     truncation_cutoff_option,
 )
 def truncation(G: "Generator", **settings: Any) -> "Image.Image":

@@ -9,15 +9,7 @@ import click
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, is_default, latents_settings
 from stylegan.cli.mix_sources import Shares, picture
-from stylegan.cli.options import (
-    ModelOptions,
-    latents_option,
-    model_options,
-    output_option,
-    seeds_option,
-    truncation_cutoff_option,
-    truncation_psi_option,
-)
+from stylegan.cli.options import ModelOptions, latents_option, picture_options, seeds_option, truncation_psi_option
 from stylegan.cli.output import check_output, check_picture
 from stylegan.cli.types import SeedsType, SharesType
 from stylegan.errors import InputError
@@ -47,9 +39,7 @@ from stylegan.latents.ranges import SeedRanges
     "For --seeds the layers of each, 0-3,4-7,8-11, or where the next takes over, 4,8.",
 )
 @truncation_psi_option
-@truncation_cutoff_option
-@output_option("mix.png", help="The picture file to write.")
-@model_options
+@picture_options("mix.png")
 def mix(
     columns: SeedRanges,
     rows: SeedRanges,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from stylegan.cli.types import Label, LabelType, SeedsType
+from stylegan.cli.types import Label, LabelType, NumbersType, SeedsType
 from stylegan.errors import InputError
 from stylegan.runtime.choices import NoiseMode, RenderPath
 from stylegan.weights.manifest import DEFAULT_MODEL
@@ -23,16 +23,16 @@ DTYPES = ("float32", "float16", "bfloat16")
 
 
 def choice_option(
-    *names: str, choices: Sequence[str] | Any, default: str, help: str | None = None
+    name: str, choices: Sequence[str] | Any, default: str, help: str | None = None
 ) -> Callable[[CommandT], CommandT]:
     """An option with given choices, or those of a Literal."""
     words = get_args(choices) or choices
-    return click.option(*names, type=click.Choice(words), default=default, show_default=True, help=help)
+    return click.option(name, type=click.Choice(words), default=default, show_default=True, help=help)
 
 
 def noise_mode_option(default: NoiseMode) -> Callable[[CommandT], CommandT]:
     """--noise-mode."""
-    return choice_option("--noise-mode", choices=NoiseMode, default=default)
+    return choice_option("--noise-mode", NoiseMode, default)
 
 
 def seeds_option(default: str, *names: str, help: str, may_be_empty: bool = False) -> Callable[[CommandT], CommandT]:
@@ -63,6 +63,14 @@ truncation_psi_option = click.option(
     metavar="PSI",
     help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for --latents]",
 )
+
+
+def psis_option(help: str) -> Callable[[CommandT], CommandT]:
+    """--truncation-psi of a sweep; the default is that of the paper's figure 8."""
+    psis = "1,0.7,0.5,0,-0.5,-1"
+    return click.option(
+        "--truncation-psi", type=NumbersType(), default=psis, show_default=True, metavar="PSI,PSI...", help=help
+    )
 
 
 def size_option(default: str = "the model's, and 256 at least") -> Callable[[CommandT], CommandT]:
@@ -153,13 +161,8 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         help="Index or name of the class, for conditional models, or one for each seed: 0,1,2 or cat,dog,cat.",
     )
     @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
-    @choice_option("--dtype", choices=DTYPES, default="float32", help="Data type of the synthesis network.")
-    @choice_option(
-        "--path",
-        choices=RenderPath,
-        default="auto",
-        help="How images are computed; results differ only by rounding.",
-    )
+    @choice_option("--dtype", DTYPES, "float32", "Data type of the synthesis network.")
+    @choice_option("--path", RenderPath, "auto", "How images are computed; results differ only by rounding.")
     @click.option(
         "--batch-size",
         type=click.IntRange(min=1),
@@ -179,3 +182,10 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
         command(options=ModelOptions(model, resolution, label, device, dtype, path, batch_size), **rest)
 
     return wrapper
+
+
+def picture_options(default: str) -> Callable[[CommandT], CommandT]:
+    """--truncation-cutoff, --out and the options of ModelOptions, for a command that writes one picture."""
+    return apply_options(
+        [truncation_cutoff_option, output_option(default, "The picture file to write."), model_options]
+    )

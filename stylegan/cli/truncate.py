@@ -6,33 +6,16 @@ import click
 
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces
-from stylegan.cli.options import (
-    ModelOptions,
-    latents_option,
-    model_options,
-    output_option,
-    seeds_option,
-    truncation_cutoff_option,
-)
+from stylegan.cli.options import ModelOptions, latents_option, picture_options, psis_option, seeds_option
 from stylegan.cli.output import check_output, check_picture
-from stylegan.cli.types import NumbersType
 from stylegan.latents.ranges import SeedRanges
 
 
 @click.command()
 @seeds_option("1-4", "--seeds", help="Seeds of the images, one row each.")
 @latents_option("--latents", help="Faces of this file instead of seeds.")
-@click.option(
-    "--truncation-psi",
-    type=NumbersType(),
-    default="1,0.7,0.5,0,-0.5,-1",
-    show_default=True,
-    metavar="PSI,PSI...",
-    help="The columns: 1 = full variety, 0 = the average image, below 0 the opposite.",
-)
-@truncation_cutoff_option
-@output_option("truncate.png", "The picture file to write.")
-@model_options
+@psis_option("The columns: 1 = full variety, 0 = the average image, below 0 the opposite.")
+@picture_options("truncate.png")
 def truncate(
     seeds: SeedRanges,
     latents: Path | None,

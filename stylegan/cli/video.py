@@ -1,16 +1,15 @@
 """stylegan video: walks between seeds as MP4, GIF or WebP."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import latents_settings, load_latents
 from stylegan.cli.options import (
-    CommandT,
     ModelOptions,
+    choice_option,
     latents_option,
     model_options,
     size_option,
@@ -19,13 +18,8 @@ from stylegan.cli.options import (
 )
 from stylegan.cli.output import check_writable
 from stylegan.cli.types import LayersType, SeedsType
-from stylegan.latents.bands import Layers
 from stylegan.latents.ranges import SeedRanges
 from stylegan.runtime.choices import Easing, NoiseKind, Space
-
-
-def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[CommandT], CommandT]:
-    return click.option(name, type=click.Choice(get_args(choices)), default=default, show_default=True, help=help)
 
 
 @click.command()
@@ -48,8 +42,8 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[Comma
 )
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Length.  [default: 12, or the song's]")
 @click.option("--fps", type=float, default=30.0, show_default=True, help="Frames per second.")
-@_choice("--space", Space, "w", "Straight lines in w, or great circles in z.")
-@_choice("--easing", Easing, "smooth", "Slower near each seed, equal times between seeds, or constant speed.")
+@choice_option("--space", Space, "w", "Straight lines in w, or great circles in z.")
+@choice_option("--easing", Easing, "smooth", "Slower near each seed, equal times between seeds, or constant speed.")
 @click.option("--loop/--no-loop", default=True, show_default=True, help="Return seamlessly to the first seed.")
 @click.option("--layers", type=LayersType(), help="Only these layers walk: a band, 6, 4:8 or 0,3,5.  [default: all]")
 @click.option("--base-seeds", type=SeedsType(), help="Seeds between which the other layers walk.  [default: stay]")
@@ -57,7 +51,7 @@ def _choice(name: str, choices: Any, default: str, help: str) -> Callable[[Comma
 @truncation_cutoff_option
 @click.option("--breathe-to", type=float, metavar="PSI", help="Swing from --truncation-psi to this and back.")
 @click.option("--breaths", type=click.IntRange(min=1), default=1, show_default=True, help="Number of swings.")
-@_choice("--noise", NoiseKind, "const", "The model's own, smoothly changing, or none.")
+@choice_option("--noise", NoiseKind, "const", "The model's own, smoothly changing, or none.")
 @click.option(
     "--noise-seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the smooth noise."
 )
@@ -79,22 +73,11 @@ def video(
     audio: Path | None,
     seconds: float | None,
     fps: float,
-    space: Space,
-    easing: Easing,
-    loop: bool,
-    layers: Layers | None,
     base_seeds: SeedRanges | None,
     truncation_psi: float | None,
-    truncation_cutoff: int | None,
-    breathe_to: float | None,
-    breaths: int,
-    noise: NoiseKind,
-    noise_seed: int,
-    noise_turns: int,
-    columns: int | None,
-    size: int | None,
     out: Path | None,
     options: ModelOptions,
+    **walk: Any,
 ) -> None:
     """Write a video that walks from seed to seed in a loop.
 
@@ -130,23 +113,12 @@ def video(
         None if ws is not None else seeds,
         ws=ws,
         num_frames=max(1, round(seconds * fps)),
-        space=space,
-        loop=loop,
-        easing=easing,
-        layers=layers,
         base_seeds=None if base_seeds is None else list(base_seeds),
         truncation_psi=truncation_psi,
-        breathe_to=breathe_to,
-        breaths=breaths,
-        truncation_cutoff=truncation_cutoff,
-        noise=noise,
-        noise_seed=noise_seed,
-        noise_turns=noise_turns,
         music=music,
         labels=options.label,
-        columns=columns,
-        size=size,
         batch_size=options.batch_size,
+        **walk,
     )
     frames.settings |= {"fps": fps, **recorded()}
     if latents is not None:

@@ -6,19 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stylegan.cli.options import CommandT, apply_options
+from stylegan.cli.options import CommandT, apply_options, choice_option
 from stylegan.cli.output import check_writable
 from stylegan.errors import InputError
 
 if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
     from stylegan.generator import Generator
 
-stored_dtype_option = click.option(
-    "--dtype",
-    type=click.Choice(["float32", "float16"]),
-    default="float32",
-    show_default=True,
-    help="Data type in the file; float16 halves its size.",
+stored_dtype_option = choice_option(
+    "--dtype", ["float32", "float16"], "float32", "Data type in the file; float16 halves its size."
 )
 force_option = click.option("--force", is_flag=True, help="Overwrite existing files.")
 

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..errors import InputError
 from ..images.convert import opaque
 from .config import TrainingConfig
-from .trackers import Tracker
+from .trackers import Tracker, import_extra
 
 
 class TensorBoard(Tracker):
@@ -20,13 +19,10 @@ class TensorBoard(Tracker):
     """
 
     def __init__(self) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter  # It imports the package tensorboard.
-        except ImportError as error:
-            raise InputError(
-                f"tensorboard=true needs TensorBoard ({error}): pip install stylegan[tensorboard], or leave it false"
-            ) from error
-        self._open: Any = SummaryWriter
+        # It imports the package tensorboard.
+        self._open: Any = import_extra(
+            "torch.utils.tensorboard", title="TensorBoard", extra="tensorboard"
+        ).SummaryWriter
 
     def on_start(self, config: TrainingConfig, out: Path, images: int) -> None:
         """Open the files; what an earlier part of the run wrote later is hidden."""

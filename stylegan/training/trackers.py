@@ -1,9 +1,12 @@
 """Who else is told how a run goes: TensorBoard, Weights & Biases, and what a user hands to `train`."""
 
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
 
 if TYPE_CHECKING:
     from .config import TrainingConfig
@@ -40,6 +43,15 @@ class Tracker:
 
     def on_stop(self) -> None:
         """After the last step, however the run ended."""
+
+
+def import_extra(module: str, *, title: str, extra: str) -> Any:
+    """A module that an extra of this package installs. Raises InputError if it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        hint = f"pip install stylegan[{extra}], or leave it false"
+        raise InputError(f"{extra}=true needs {title} ({error}): {hint}") from error
 
 
 class Trackers:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
 from ..runtime.atomic_files import write_atomically
 from .config import TrainingConfig
-from .trackers import Tracker
+from .trackers import Tracker, import_extra
 
 
 class WeightsAndBiases(Tracker):
@@ -22,13 +21,7 @@ class WeightsAndBiases(Tracker):
     """
 
     def __init__(self) -> None:
-        try:
-            import wandb
-        except ImportError as error:
-            raise InputError(
-                f"wandb=true needs Weights & Biases ({error}): pip install stylegan[wandb], or leave it false"
-            ) from error
-        self._wandb: Any = wandb
+        self._wandb: Any = import_extra("wandb", title="Weights & Biases", extra="wandb")
 
     def on_start(self, config: TrainingConfig, out: Path, images: int) -> None:
         """Begin a run there, or go on with it."""

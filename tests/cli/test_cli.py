@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -174,35 +175,35 @@ def test_convert(run: Callable[..., Result], target: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sample", "--model", "faces-6"], "did you mean 'faces-64'?"),
-        (["sample", "--model", "gone.pkl"], "no such file"),
-        (["sample", "--out", "faces.txt"], "use .png, .jpg or .webp"),
-        (["sample", "--device", "cuda:77"], "no device 'cuda:77'"),
-        (["sample", "--device", "gpu"], "no device 'gpu' is known; expected cpu, cuda, cuda:1, mps"),
-        (["sample", "--model", ""], "--model is empty"),
-        (["sample", "--truncation-cutoff", "99"], "must be an integer from 0 to 12, got 99"),
-        (["sample", "--truncation-cutoff", "-3"], "must be an integer from 0 to 12, got -3"),
+        ("sample --model faces-6", "did you mean 'faces-64'?"),
+        ("sample --model gone.pkl", "no such file"),
+        ("sample --out faces.txt", "use .png, .jpg or .webp"),
+        ("sample --device cuda:77", "no device 'cuda:77'"),
+        ("sample --device gpu", "no device 'gpu' is known; expected cpu, cuda, cuda:1, mps"),
+        ("sample --model ''", "--model is empty"),
+        ("sample --truncation-cutoff 99", "must be an integer from 0 to 12, got 99"),
+        ("sample --truncation-cutoff -3", "must be an integer from 0 to 12, got -3"),
         (
-            ["sample", "--seeds", "0-99999999", "--out", "c.png"],
+            "sample --seeds 0-99999999 --out c.png",
             "too large for one picture; `stylegan sample --out faces/`",
         ),
-        (["mix", "--columns", "0-99999999"], "too large for one picture"),
-        (["truncate", "--seeds", "0-99999999"], "too large for one picture"),
-        (["sample", "--out", "/proc/x.png"], "--out /proc/x.png: cannot write into /proc"),
-        (["mix", "--layers", "4:99"], "this network has 12 layers, 0 to 11; got the range 4:99"),
-        (["sample", "--label", "1"], "unconditional"),
-        (["sample", "--noise-seed", "1"], "noise_mode 'random'"),
-        (["sample", "--out", "file/faces.png"], "cannot write"),
-        (["mix", "--model", "faces-64", "--layers", "11"], "crossover must be from 0 to 10"),
-        (["mix", "--model", "faces-64", "--layers", "3,12"], "layers 0 to 9"),
-        (["info", "."], "config.json and model.safetensors"),
-        (["convert", "faces-64", "out.txt"], "expected a .safetensors file or a folder"),
-        (["convert", "faces-64", "o.safetensors", "--metadata", "x"], "expected KEY=VALUE"),
+        ("mix --columns 0-99999999", "too large for one picture"),
+        ("truncate --seeds 0-99999999", "too large for one picture"),
+        ("sample --out /proc/x.png", "--out /proc/x.png: cannot write into /proc"),
+        ("mix --layers 4:99", "this network has 12 layers, 0 to 11; got the range 4:99"),
+        ("sample --label 1", "unconditional"),
+        ("sample --noise-seed 1", "noise_mode 'random'"),
+        ("sample --out file/faces.png", "cannot write"),
+        ("mix --model faces-64 --layers 11", "crossover must be from 0 to 10"),
+        ("mix --model faces-64 --layers 3,12", "layers 0 to 9"),
+        ("info .", "config.json and model.safetensors"),
+        ("convert faces-64 out.txt", "expected a .safetensors file or a folder"),
+        ("convert faces-64 o.safetensors --metadata x", "expected KEY=VALUE"),
     ],
 )
-def test_user_errors_are_one_line_and_exit_1(run: Callable[..., Result], arguments: list[str], message: str) -> None:
+def test_user_errors_are_one_line_and_exit_1(run: Callable[..., Result], arguments: str, message: str) -> None:
     Path("file").touch()
-    result = run(*arguments)
+    result = run(*shlex.split(arguments))
     assert result.exit_code == 1
     assert "Traceback" not in result.output
     assert message in result.output.strip().splitlines()[-1]
@@ -212,18 +213,26 @@ def test_user_errors_are_one_line_and_exit_1(run: Callable[..., Result], argumen
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["sample", "--seeds", "5-3"],
-        ["sample", "--seeds", "a"],
-        ["sample", "--seeds", "0-4294967296"],
-        ["sample", "--batch-size", "0"],
-        ["sample", "--dtype", "int8"],
-        ["mix", "--layers", "rough"],
-        ["truncate", "--truncation-psi", "1,x"],
-        ["smaple"],
+        "sample --seeds 5-3",
+        "sample --seeds a",
+        "sample --seeds 0-4294967296",
+        "sample --batch-size 0",
+        "sample --dtype int8",
+        "mix --layers rough",
+        "truncate --truncation-psi 1,x",
+        "edit --strengths 1:2",
+        "edit --strengths a",
+        "directions --method lda",
+        "project --out run",
+        "project a.jpg",
+        "project a.jpg --out run --points 1,2",
+        "project a.jpg --out run --crop 1,2,3,x",
+        "project a.jpg --out run --steps 0",
+        "smaple",
     ],
 )
-def test_usage_errors_exit_2(run: Callable[..., Result], arguments: list[str]) -> None:
-    result = run(*arguments)
+def test_usage_errors_exit_2(run: Callable[..., Result], arguments: str) -> None:
+    result = run(*shlex.split(arguments))
     assert result.exit_code == 2
     assert "Traceback" not in result.output
 

@@ -318,25 +318,6 @@ def test_latents_and_directions_of_another_model_are_refused(run: Callable[..., 
     assert f"'sefa:0' of {DEFAULT_MODEL} belongs to another model" in result.output
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["edit", "--strengths", "1:2"],
-        ["edit", "--strengths", "a"],
-        ["directions", "--method", "lda"],
-        ["project", "--out", "run"],
-        ["project", "a.jpg"],
-        ["project", "a.jpg", "--out", "run", "--points", "1,2"],
-        ["project", "a.jpg", "--out", "run", "--crop", "1,2,3,x"],
-        ["project", "a.jpg", "--out", "run", "--steps", "0"],
-    ],
-)
-def test_usage_errors_exit_2(run: Callable[..., Result], arguments: list[str]) -> None:
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert "Traceback" not in result.output
-
-
 def test_a_direction_is_one_line_and_says_which_way_it_leads(default: Generator) -> None:
     directions = bundled_directions(default)
     for name, way in (("age", "older"), ("gender", "female")):

@@ -5,8 +5,8 @@ A file is {"models": {generator_s, mapping_fl_s, dlatent_avg, ...}, "auxiliary":
 
 from ..checkpoint import Checkpoint
 from .checkpoints import make_generator
-from .common import Layout, Parts, Request, Source, mean_row, refused
-from .podgorskiy import CONV, choose_decoder, take_decoder, take_mapping
+from .common import Layout, Parts, Request, Source, refused
+from .podgorskiy import CONV, choose_decoder, take_networks
 
 _GENERATORS, _MAPPINGS = ("generator_s", "generator"), ("mapping_fl_s", "mapping_fl")
 
@@ -24,12 +24,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     found = {name: parts[name] for name in _GENERATORS if CONV in parts.get(name, {})}
     name, generator, out = choose_decoder(found, [name for name in found if pairs[name] in parts], request)
     mapping = Source(parts.get(pairs[name], {}), request)
-    take_mapping(mapping, out, "map_blocks.{}.fc", first=0, multiplied=True, lr=0.1)
-    take_decoder(generator, out, prefix="", multiplied=True)
-    if "buff" in parts.get("dlatent_avg", {}):
-        out.state["w_avg"] = mean_row(parts["dlatent_avg"]["buff"].float(), out.notes)
-    mapping.finish()
-    generator.finish(ignore=r"decode_block\.\d+\.blur\.weight")
+    take_networks(generator, mapping, out, parts, pattern="map_blocks.{}.fc", first=0, multiplied=True, lr=0.1)
     out.notes.append("the encoder is left out: StyleGAN has none")
     return [make_generator(out, generator.request, source=f"{name} (ALAE layout)", lr_multiplier=0.1)]
 

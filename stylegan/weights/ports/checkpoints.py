@@ -44,6 +44,25 @@ class Converted:
             self.copy(port, pattern.format(i), f"mapping.layers.{i}")
 
 
+def from_highest(steps: int) -> list[tuple[int, int]]:
+    """The steps of a discriminator with their resolutions: (0, that of the image), ... (steps - 1, 4)."""
+    return [(i, 4 << (steps - 1 - i)) for i in range(steps)]
+
+
+def discriminator_names(steps: int, *, rgb: str, first: str, second: str) -> dict[str, str]:
+    """Our names of a discriminator's layers below its head, by those of a port that numbers steps as `from_highest`.
+
+    rgb, first, second: names of the layers of a step, with {} for its number.
+    """
+    names = {}
+    for i, resolution in from_highest(steps):
+        names[rgb.format(i)] = f"from_rgb.{resolution}.conv"
+        if resolution > 4:
+            names[first.format(i)] = f"blocks.{resolution}.conv0"
+            names[second.format(i)] = f"blocks.{resolution}.conv1"
+    return names
+
+
 def make_generator(
     converted: Converted,
     request: Request,

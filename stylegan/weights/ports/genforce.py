@@ -6,7 +6,7 @@ not tell whether layers below 128x128 were trained to enlarge by a transposed co
 
 from ...errors import WeightsError
 from ..checkpoint import Checkpoint
-from .checkpoints import Converted, make_discriminator, make_generator
+from .checkpoints import Converted, from_highest, make_discriminator, make_generator
 from .common import Layout, Parts, Request, Source, Tensors, any_part, choose_part, holds, is_zero, up_kernel
 
 
@@ -81,8 +81,8 @@ def _generator(part: str, generators: Parts, request: Request, notes: tuple[str,
 def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
     port, out = Source(tensors, request), Converted()
     steps = port.count("input{}.weight")
-    for i in range(steps):
-        out.copy(port, f"input{i}", f"from_rgb.{4 << (steps - 1 - i)}.conv")
+    for i, resolution in from_highest(steps):
+        out.copy(port, f"input{i}", f"from_rgb.{resolution}.conv")
     names = {2 * (steps - 1) + i: f"head.{name}" for i, name in enumerate(("conv", "dense0", "dense1"))}
     for i in range(2 * (steps - 1)):
         names[i] = f"blocks.{4 << (steps - 1 - i // 2)}.conv{i % 2}"

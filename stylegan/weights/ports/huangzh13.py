@@ -12,7 +12,7 @@ from torch import Tensor
 from ...errors import WeightsError
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
-from .checkpoints import Converted, make_discriminator, make_generator
+from .checkpoints import Converted, discriminator_names, make_discriminator, make_generator
 from .common import (
     Layout,
     Parts,
@@ -130,12 +130,7 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
         )
     steps = port.count("from_rgb.{}.weight")
     names = {f"final_block.{name}": f"head.{name}" for name in ("conv", "dense0", "dense1")}
-    for i in range(steps):
-        resolution = 4 << (steps - 1 - i)
-        names[f"from_rgb.{i}"] = f"from_rgb.{resolution}.conv"
-        if resolution > 4:
-            names[f"blocks.{i}.conv0"] = f"blocks.{resolution}.conv0"
-            names[f"blocks.{i}.conv1_down"] = f"blocks.{resolution}.conv1"
+    names |= discriminator_names(steps, rgb="from_rgb.{}", first="blocks.{}.conv0", second="blocks.{}.conv1_down")
     for theirs, ours in names.items():
         out.copy(port, theirs, ours)
     taps = _blur_taps(port, "blocks.0.blur.kernel")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
-from .checkpoints import Converted, make_discriminator, make_generator
+from .checkpoints import Converted, discriminator_names, make_discriminator, make_generator
 from .common import Layout, Parts, Request, Source, Tensors, choose_part
 
 _AVERAGED, _TRAINED, _DISCRIMINATOR = "generator_ema", "generator", "discriminator"
@@ -137,13 +137,11 @@ def _discriminator(part: str, tensors: Tensors, request: Request, parts: Parts) 
         out.state[f"{ours}.weight"] = port.take(f"{theirs}.weight_orig")
         out.state[f"{ours}.bias"] = port.take(f"{theirs}.bias")
 
-    for i in range(blocks):
-        resolution = 4 << (blocks - 1 - i)
-        copy(f"from_rgb.{resolution}.conv", f"from_rgb.{i}.conv")
-        out.state[f"from_rgb.{resolution}.conv.weight"] = out.state[f"from_rgb.{resolution}.conv.weight"].flip(1)
-        if resolution > 4:
-            copy(f"blocks.{resolution}.conv0", f"convs.{i}.0.conv")
-            copy(f"blocks.{resolution}.conv1", f"convs.{i}.2.conv")
+    names = discriminator_names(blocks, rgb="from_rgb.{}.conv", first="convs.{}.0.conv", second="convs.{}.2.conv")
+    for theirs, ours in names.items():
+        copy(ours, theirs)
+        if ours.startswith("from_rgb"):
+            out.state[f"{ours}.weight"] = out.state[f"{ours}.weight"].flip(1)
     copy("head.conv", f"convs.{blocks - 1}.0.conv")
     copy("head.dense0", f"convs.{blocks - 1}.1.conv")
     out.state["head.dense0.weight"] = out.state["head.dense0.weight"].flatten(1)

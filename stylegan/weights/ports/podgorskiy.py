@@ -14,7 +14,7 @@ from math import log, sqrt
 from torch import Tensor
 
 from ..checkpoint import Checkpoint
-from .checkpoints import Converted, make_discriminator, make_generator
+from .checkpoints import Converted, discriminator_names, make_discriminator, make_generator
 from .common import (
     Layout,
     Parts,
@@ -95,6 +95,26 @@ def take_mapping(port: Source, out: Converted, pattern: str, *, first: int, mult
         i += 1
 
 
+def take_networks(
+    generator: Source,
+    mapping: Source,
+    out: Converted,
+    parts: Parts,
+    *,
+    pattern: str,
+    first: int,
+    multiplied: bool,
+    lr: float,
+) -> None:
+    """Both networks and the average w of a file that keeps each in a part of its own. The names: see `take_mapping`."""
+    take_mapping(mapping, out, pattern, first=first, multiplied=multiplied, lr=lr)
+    take_decoder(generator, out, prefix="", multiplied=multiplied)
+    if "buff" in parts.get("dlatent_avg", {}):
+        out.state["w_avg"] = mean_row(parts["dlatent_avg"]["buff"].float(), out.notes)
+    mapping.finish()
+    generator.finish(ignore=r"decode_block\.\d+\.blur\.weight")
+
+
 def with_resolution(request: Request, tensors: Tensors) -> Request:
     """The request with the resolution that a decoder was trained to, or that its name tells (_lod5: blocks 0 to 5)."""
     last = count_names(tensors, "decode_block.{}.conv_2.weight") - 1
@@ -149,12 +169,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     denses = [(tensor, 0.01) for key, tensor in mapping.tensors.items() if key.endswith(".fc.weight")]
     multiplied = is_multiplied(convolutions + denses)
     out.notes.append(f"by their standard deviation, the file's weights are {'' if multiplied else 'not '}multiplied")
-    take_mapping(mapping, out, "block_{}.fc", first=1, multiplied=multiplied, lr=0.01)
-    take_decoder(generator, out, prefix="", multiplied=multiplied)
-    if "buff" in parts.get("dlatent_avg", {}):
-        out.state["w_avg"] = mean_row(parts["dlatent_avg"]["buff"].float(), out.notes)
-    mapping.finish()
-    generator.finish(ignore=r"decode_block\.\d+\.blur\.weight")
+    take_networks(generator, mapping, out, parts, pattern="block_{}.fc", first=1, multiplied=multiplied, lr=0.01)
     checkpoints = [make_generator(out, request, source=f"{name} (podgorskiy layout)")]
     discriminator = parts.get("discriminator", {})
     if "encode_block.0.conv_1.weight" in discriminator and "fc2.weight" in discriminator:
@@ -169,12 +184,8 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     steps = port.count("encode_block.{}.conv_1.weight")
     last = f"encode_block.{steps - 1}"
     names = {f"{last}.conv_1": "head.conv", f"{last}.dense": "head.dense0", "fc2": "head.dense1"}
-    for i in range(steps):
-        resolution = 4 << (steps - 1 - i)
-        names[f"from_rgb.{i}.from_rgb"] = f"from_rgb.{resolution}.conv"
-        if resolution > 4:
-            names[f"encode_block.{i}.conv_1"] = f"blocks.{resolution}.conv0"
-            names[f"encode_block.{i}.conv_2"] = f"blocks.{resolution}.conv1"
+    block = "encode_block.{}"
+    names |= discriminator_names(steps, rgb="from_rgb.{}.from_rgb", first=f"{block}.conv_1", second=f"{block}.conv_2")
     for theirs, ours in names.items():
         block, _, part = theirs.rpartition(".")
         bias = f"{block}.bias_{part[-1]}" if part.startswith("conv_") else f"{theirs}.bias"

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...errors import WeightsError
 from ...runtime.device import FLOAT32_CPU
 from ..checkpoint import Checkpoint
-from .checkpoints import Converted, make_discriminator, make_generator
+from .checkpoints import Converted, from_highest, make_discriminator, make_generator
 from .common import (
     Layout,
     Parts,
@@ -166,8 +166,7 @@ def _discriminator(part: str, tensors: Tensors, request: Request) -> Checkpoint:
         state[f"{ours}.weight"] = port.take(weight) * gain
         state[f"{ours}.bias"] = port.take(f"{theirs}.bias")
 
-    for i in range(blocks):
-        resolution = 4 << (blocks - 1 - i)
+    for i, resolution in from_highest(blocks):
         copy(f"from_rgb.{resolution}.conv", f"from_rgb.{i}.0.conv" if activated else f"from_rgb.{i}.conv")
         if resolution > 4:
             copy(f"blocks.{resolution}.conv0", f"progression.{i}.conv1.0.conv")

@@ -4,16 +4,35 @@ import os
 import pickle
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from ...conftest import ROOT
+
 
 def calls(function: Any, *args: Any) -> object:
     """An object whose unpickling calls a function."""
     return type("Hostile", (), {"__reduce__": lambda self: (function, args)})()
+
+
+def check_harmless(module: str, folder: Path, *, setup: str = "", least: int) -> None:
+    """Call `run_hostile_files` of a test module in a process of its own: all of at least so many files are refused."""
+    sentinel = folder / "sentinel"
+    script = f"import sys; sys.path[:0] = [sys.argv[1]]\nimport {module} as t\n{setup}\nt.run_hostile_files()"
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(ROOT)],
+        env=os.environ | {"SENTINEL": str(sentinel)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    assert int(result.stdout.split()[-1]) > least
+    assert not sentinel.exists()
 
 
 def payloads() -> dict[str, object]:

@@ -40,14 +40,20 @@ def num_mapping(g: Variables) -> int:
     return sum(f"Dense{i}/weight" in g for i in range(20))
 
 
+def mapping(g: Variables, pattern: str) -> dict[str, Tensor]:
+    """The mapping network with its layers named `pattern.format(0)`, `pattern.format(1)`..."""
+    out: dict[str, Tensor] = {}
+    for i in range(num_mapping(g)):
+        name = pattern.format(i)
+        out |= {f"{name}.weight": g[f"Dense{i}/weight"].T.contiguous(), f"{name}.bias": g[f"Dense{i}/bias"]}
+    return out
+
+
 # genforce, sefa, interfacegan
 
 
 def genforce_generator(g: Variables) -> dict[str, Tensor]:
-    out, r = {}, resolution_of(g)
-    for i in range(num_mapping(g)):
-        out[f"mapping.dense{i}.weight"] = g[f"Dense{i}/weight"].T.contiguous()
-        out[f"mapping.dense{i}.bias"] = g[f"Dense{i}/bias"]
+    out, r = mapping(g, "mapping.dense{}"), resolution_of(g)
     if "LabelConcat/weight" in g:
         out["mapping.label_weight"] = g["LabelConcat/weight"]
     out["truncation.w_avg"] = g["dlatent_avg"]
@@ -240,10 +246,7 @@ def _block(out: dict[str, Any], g: Variables, name: str, pair: list[str]) -> Non
 
 def huangzh13_generator(g: Variables, *, converted: bool = False) -> dict[str, Tensor]:
     """`converted`: as their converter leaves it, only the last RGB layer filled."""
-    out, r = {}, resolution_of(g)
-    for i in range(num_mapping(g)):
-        out[f"g_mapping.map.dense{i}.weight"] = g[f"Dense{i}/weight"].T.contiguous()
-        out[f"g_mapping.map.dense{i}.bias"] = g[f"Dense{i}/bias"]
+    out, r = mapping(g, "g_mapping.map.dense{}"), resolution_of(g)
     if "LabelConcat/weight" in g:
         out["class_embedding.weight"] = g["LabelConcat/weight"]
     names = scopes(r)
@@ -261,18 +264,26 @@ def huangzh13_generator(g: Variables, *, converted: bool = False) -> dict[str, T
 
 
 def huangzh13_discriminator(d: Variables) -> dict[str, Tensor]:
-    out, r, j, device = {}, resolution_of(d), 0, d["lod"].device
+    out: dict[str, Tensor] = {}
+    r, j = resolution_of(d), 0
     while r >= 4:
         if r > 4:
-            for theirs, official in (("conv0", "Conv0"), ("conv1_down", "Conv1_down")):
-                out[f"blocks.{j}.{theirs}.weight"] = conv(d[f"{r}x{r}/{official}/weight"])
-                out[f"blocks.{j}.{theirs}.bias"] = d[f"{r}x{r}/{official}/bias"]
-            out[f"blocks.{j}.blur.kernel"] = blur(1, device)
-            out[f"blocks.{j}.conv1_down.downscale.blur.kernel"] = torch.full((1, 1, 2, 2), 0.25, device=device)
+            out |= _down_block(d, r, f"blocks.{j}")
         out[f"from_rgb.{j}.weight"] = conv(d[f"FromRGB_lod{j}/weight"])
         out[f"from_rgb.{j}.bias"] = d[f"FromRGB_lod{j}/bias"]
         r, j = r // 2, j + 1
     _head(out, d, "final_block.")
+    return out
+
+
+def _down_block(d: Variables, r: int, name: str) -> dict[str, Tensor]:
+    """A block of a discriminator, as huangzh13 and lernapparat name its tensors."""
+    out, device = {}, d["lod"].device
+    for theirs, official in (("conv0", "Conv0"), ("conv1_down", "Conv1_down")):
+        out[f"{name}.{theirs}.weight"] = conv(d[f"{r}x{r}/{official}/weight"])
+        out[f"{name}.{theirs}.bias"] = d[f"{r}x{r}/{official}/bias"]
+    out[f"{name}.blur.kernel"] = blur(1, device)
+    out[f"{name}.conv1_down.downscale.blur.kernel"] = torch.full((1, 1, 2, 2), 0.25, device=device)
     return out
 
 
@@ -284,10 +295,7 @@ def _head(out: dict[str, Any], d: Variables, prefix: str) -> None:
 
 
 def lernapparat_generator(g: Variables) -> dict[str, Tensor]:
-    out, r = {}, resolution_of(g)
-    for i in range(num_mapping(g)):
-        out[f"g_mapping.dense{i}.weight"] = g[f"Dense{i}/weight"].T.contiguous()
-        out[f"g_mapping.dense{i}.bias"] = g[f"Dense{i}/bias"]
+    out, r = mapping(g, "g_mapping.dense{}"), resolution_of(g)
     out["g_synthesis.torgb.weight"] = conv(g["ToRGB_lod0/weight"])
     out["g_synthesis.torgb.bias"] = g["ToRGB_lod0/bias"]
     names = scopes(r)
@@ -298,14 +306,10 @@ def lernapparat_generator(g: Variables) -> dict[str, Tensor]:
 
 
 def lernapparat_discriminator(d: Variables) -> dict[str, Tensor]:
-    r, device = resolution_of(d), d["lod"].device
+    r = resolution_of(d)
     out = {"fromrgb.weight": conv(d["FromRGB_lod0/weight"]), "fromrgb.bias": d["FromRGB_lod0/bias"]}
     while r > 4:
-        for theirs, official in (("conv0", "Conv0"), ("conv1_down", "Conv1_down")):
-            out[f"{r}x{r}.{theirs}.weight"] = conv(d[f"{r}x{r}/{official}/weight"])
-            out[f"{r}x{r}.{theirs}.bias"] = d[f"{r}x{r}/{official}/bias"]
-        out[f"{r}x{r}.blur.kernel"] = blur(1, device)
-        out[f"{r}x{r}.conv1_down.downscale.blur.kernel"] = torch.full((1, 1, 2, 2), 0.25, device=device)
+        out |= _down_block(d, r, f"{r}x{r}")
         r //= 2
     _head(out, d, "4x4.")
     return out
