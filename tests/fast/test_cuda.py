@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import Tensor
 
 from stylegan import Generator
 from stylegan.runtime.choices import RenderPath
@@ -56,13 +57,19 @@ def test_cuda_threads_on_their_own_streams_get_their_own_images(path: RenderPath
     assert not wrong
 
 
-@pytest.mark.parametrize("path", CUDA_PATHS[1:])
-def test_cuda_notices_changed_weights_and_gives_memory_back(path: RenderPath) -> None:
+def captured(path: RenderPath) -> tuple[Generator, Tensor]:
+    """A network on the GPU whose graphs have been captured for these ws."""
     G = generator().to("cuda")
     G.path = path
     ws = G.ws([1])
     for _ in range(3):
         G.synthesis(ws)
+    return G, ws
+
+
+@pytest.mark.parametrize("path", CUDA_PATHS[1:])
+def test_cuda_notices_changed_weights_and_gives_memory_back(path: RenderPath) -> None:
+    G, ws = captured(path)
     with torch.no_grad():
         G.synthesis.layers[3].source.get_parameter("weight").mul_(-2)
     after = [G.synthesis(ws) for _ in range(3)]
@@ -75,11 +82,7 @@ def test_cuda_notices_changed_weights_and_gives_memory_back(path: RenderPath) ->
 
 @pytest.mark.parametrize("path", CUDA_PATHS[1:])
 def test_cuda_is_never_waited_for_within_a_call(path: RenderPath) -> None:
-    G = generator().to("cuda")
-    G.path = path
-    ws = G.ws([1])
-    for _ in range(3):
-        G.synthesis(ws)
+    G, ws = captured(path)
     torch.cuda.set_sync_debug_mode("error")
     try:
         G.synthesis(ws)
