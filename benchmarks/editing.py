@@ -18,6 +18,7 @@ from stylegan import Generator
 from stylegan.editing import Direction, find_direction
 from stylegan.extractors import load_classifier, load_extractor
 from stylegan.extractors.base import Extractor
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 FIRST_SEED = 50_000  # Beyond those that directions are found with.
 
@@ -61,14 +62,14 @@ def changes(
     found: dict[str, float] = {}
     for name in classifiers:
         moved = (after[name] - before[name]) / spread[name]
-        found[name], found[f"{name}, absolute"] = moved.mean().item(), moved.abs().mean().item()
+        found[name], found[f"{name}, size"] = moved.mean().item(), moved.abs().mean().item()
     with torch.no_grad():
         distances = [network.distance(a, b) for a, b in zip(img_before.split(20), img_after.split(20), strict=True)]
     return found | {"distance": torch.cat(distances).mean().item()}
 
 
 @click.command()
-@click.option("--model", default="faces-64", show_default=True)
+@click.option("--model", default=DEFAULT_MODEL, show_default=True)
 @click.option("--directions", "file", help="A file of directions.  [default: those of the package]")
 @click.option("--attributes", default="age,gender", show_default=True)
 @click.option("--samples", default=200, show_default=True)
@@ -100,29 +101,40 @@ def main(
     ws = G.ws(range(FIRST_SEED, FIRST_SEED + samples))
     spread = {name: value.std().item() for name, value in answers(G, classifiers, ws)[0].items()}
     click.echo(f"{samples} faces; {extractor}, torch {torch.__version__}\n")
-    columns = [column for name in classifiers for column in (name, f"{name}, absolute")] + ["distance"]
-    click.echo("| moved along | rises at every step | " + " | ".join(columns) + " |")
-    click.echo("|---" * (len(columns) + 2) + "|")
+    told: list[str] = []
+    columns = [column for name in names for column in (name, f"{name}, size")] + ["distance"]
+    click.echo(f"| {' | '.join(['moved along', 'each way', 'rises at every step', 'judge says', *columns])} |")
+    click.echo("|---" * (len(columns) + 4) + "|")
     for name in names:
-        direction = find_direction(G, name, path=file)
+        direction, judge = find_direction(G, name, path=file), f"{name} (judge)"
         most = direction.strengths[1] if strength is None else strength
-        looking = [classifiers[key] for key in (name, f"{name} (judge)") if key in classifiers]
-        shares = [monotonic_share(G, classifier, ws, direction, most) for classifier in looking]
+        looking = [classifiers[key] for key in (name, judge) if key in classifiers]
+        shares = [f"{monotonic_share(G, classifier, ws, direction, most):.1%}" for classifier in looking]
         ends = G.edit(ws, direction, -most), G.edit(ws, direction, most)
-        rises = ", judge ".join(f"{share:.1%}" for share in shares)
-        row(f"{name}, {most:g} each way", rises, changes(G, classifiers, network, ends, spread), columns)
-        for what, offset in (
-            ("as far towards another face", offsets_to_others(G, ws, direction)),
-            ("as far in random components", random_offsets(ws, direction)),
+        what = f"{name}, whole range" if strength is None else f"{name}, from {-most:g} to {most:g}"
+        found = changes(G, classifiers, network, ends, spread)
+        row(what, [f"{most:.2f}", *shares][:3], found, columns)
+        for where, offset in (
+            ("towards another face", offsets_to_others(G, ws, direction)),
+            ("in random components", random_offsets(ws, direction)),
         ):
             moved = torch.zeros_like(ws)
             moved[:, slice(*direction.layers)] = offset * most
-            row(what, "", changes(G, classifiers, network, (ws - moved, ws + moved), spread), columns)
+            row(
+                f"{what}: as far {where}",
+                [],
+                changes(G, classifiers, network, (ws - moved, ws + moved), spread),
+                columns,
+            )
+        if judge in found:
+            told.append(f"The judge sees {found[judge] / found[name]:.0%} of the change of {name}.")
+    click.echo("\n".join(["", *told]))
 
 
-def row(name: str, share: str, found: dict[str, float], columns: list[str]) -> None:
+def row(name: str, first: list[str], found: dict[str, float], columns: list[str]) -> None:
     """One row of the table."""
-    click.echo(f"| {name} | {share} | " + " | ".join(f"{found[column]:.3f}" for column in columns) + " |")
+    padded = first + [""] * (3 - len(first))
+    click.echo(f"| {' | '.join([name, *padded, *(f'{found[column]:.3f}' for column in columns)])} |")
 
 
 if __name__ == "__main__":

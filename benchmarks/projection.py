@@ -25,6 +25,7 @@ from stylegan.networks import ops
 from stylegan.projection import cut_face, load_photo
 from stylegan.projection.objective import embed_images, perceptual_distance
 from stylegan.projection.optimize import Perceptual
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 
 @torch.no_grad()
@@ -77,7 +78,7 @@ def read_photos(paths: tuple[str, ...], data: str | None, count: int, resolution
     "--data", help="A folder or zip of further pictures, used whole: better of faces that the model did not learn from."
 )
 @click.option("--count", default=4, show_default=True, help="Of them, and of images of the model's own.")
-@click.option("--model", default="faces-64", show_default=True)
+@click.option("--model", default=DEFAULT_MODEL, show_default=True)
 @click.option("--steps", default="50,100,200,500", show_default=True)
 @click.option("--recovery-steps", default=200, show_default=True, help="For images of the model's own, in w.")
 @click.option("--samples", default=1000, show_default=True)
@@ -102,33 +103,34 @@ def main(
     network = judges[0]
     photos = read_photos(paths, data, count, G.img_resolution)
     click.echo(f"{len(photos)} photos, {extractor}, torch {torch.__version__}, {torch.get_num_threads()} threads")
-    at_64 = " | ".join(f"{name}, 64x64" for name in (extractor, judge))
-    click.echo(f"{platform.machine()}\n\n| | distance of each photo | mean | {at_64} | CPU s a photo |\n{'|---' * 6}|")
-    rows, headings = [photos], ["photo"]
+    click.echo(f"{platform.machine()}\n")
+    headings = ["model", "least", "mean", "most", *(f"{name}, 64x64" for name in (extractor, judge)), "CPU s a photo"]
+    click.echo(f"| {' | '.join(headings)} |\n{'|---' * len(headings)}|")
+    rows, made = [photos], ["photo"]
     for number in map(int, steps.split(",")):
         begun = time.process_time()
         found = project(photos, G, steps=number, extractor=network)
         seconds = (time.process_time() - begun) / len(photos)
         small = [judged(one, found.img, found.target) for one in judges]
-        show(f"{number} steps", found.distances.tolist(), *small, f"{seconds:.0f}")
+        show(f"{model}, {number} steps", found.distances.tolist(), *small, f"{seconds:.0f}")
         rows.append(images.to_pil(found.img))
-        headings.append(f"{number} steps")
+        made.append(f"{number} steps")
         if out is not None:
             tiles = [image for row in rows for image in row]
-            images.save(images.grid(tiles, columns=len(photos), row_headings=headings, padding=2), out)
+            images.save(images.grid(tiles, columns=len(photos), row_headings=made, padding=2), out)
     least, between = best_of_samples(G, network, found.target, samples)
-    show(f"best of {samples} samples", least, "", "", "")
-    click.echo(f"| two random samples | | {between:.3f} | | | |\n")
+    show(f"{model}, best of {samples:,} samples", least, "", "", "")
+    click.echo(f"| {model}, two random samples | | {between:.3f} | | | | |\n")
+    click.echo("| own images | error of w | perceptual distance |\n|---|---|---|")
     for refine in (0, 8):
         w, image = recovery(G, network, count=count, steps=recovery_steps, refine=refine)
-        own = f"{count} images of the model, {recovery_steps} steps in w and {refine} of refinement"
-        click.echo(f"{own}: w error {w:.4f}, distance {image:.2g}, in parts of two random ones'")
+        click.echo(f"| {model}, {recovery_steps} steps, --refine {refine} | {w:.2g} | {image:.2g} |")
 
 
 def show(name: str, distances: list[float], *more: str) -> None:
     """One row of the table."""
-    each = " ".join(f"{distance:.3f}" for distance in distances)
-    click.echo(" | ".join([f"| {name}", each, f"{statistics.mean(distances):.3f}", *more]) + " |")
+    spread = (min(distances), statistics.mean(distances), max(distances))
+    click.echo(f"| {' | '.join([name, *(f'{distance:.3f}' for distance in spread), *more])} |")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import ray.data
 from stylegan import Generator
 from stylegan.jobs import Job, Shard, write_tars
 from stylegan.latents.ranges import SeedRanges
+from stylegan.weights.manifest import DEFAULT_MODEL
 
 
 class Worker:
@@ -43,7 +44,7 @@ class Worker:
 @click.command()
 @click.option("--seeds", default="0-9999", show_default=True)
 @click.option("--out", default="faces", show_default=True, help="A folder that all workers see.")
-@click.option("--model", default="faces-64", show_default=True)
+@click.option("--model", default=DEFAULT_MODEL, show_default=True)
 @click.option("--samples-per-tar", default=1000, show_default=True)
 @click.option("--image-format", type=click.Choice(["png", "jpg"]), default="png", show_default=True)
 @click.option("--cpus", default=2, show_default=True, help="Of each worker; one worker for each GPU, if there are any.")

@@ -1,6 +1,6 @@
-// Puts everything that the page needs into dist/, which any web server can show: npm run build [FOLDER OF THE MODEL]
+// Puts everything that the page needs into dist/, which any web server can show: npm run build [FOLDER OF A MODEL...]
 
-import { cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 const PAGE = ['index.html', 'style.css', 'main.js', 'generator.js', 'random.js', 'latents.js'];
@@ -17,23 +17,34 @@ const RUNTIME = [
 
 const here = import.meta.dirname ?? new URL('.', import.meta.url).pathname;
 const dist = join(here, 'dist');
-const model = process.argv[2] ?? join(here, 'model');
+const folders = process.argv.length > 2 ? process.argv.slice(2) : [join(here, 'model')];
 
-const described = await readFile(join(model, 'model.json'), 'utf8').catch(() => {
-  console.error(`${model} holds no model.json; run: stylegan export --noise input --out ${model}`);
-  process.exit(1);
-});
-if (JSON.parse(described).noise !== 'input') {
-  console.error(`${model} was exported without noise inputs; run: stylegan export --noise input --out ${model} --force`);
-  process.exit(1);
+/** The name of an exported model, as a name of a folder. */
+async function nameOf(folder) {
+  const described = await readFile(join(folder, 'model.json'), 'utf8').catch(() => {
+    console.error(`${folder} holds no model.json; run: stylegan export --noise input --out ${folder}`);
+    process.exit(1);
+  });
+  const { name, noise } = JSON.parse(described);
+  if (noise !== 'input') {
+    console.error(`${folder} was exported without noise inputs; run: stylegan export --noise input --out ${folder} --force`);
+    process.exit(1);
+  }
+  return name.replace(/[^\w.-]/g, '-');
 }
 
+const models = new Map();
+for (const folder of folders) models.set(await nameOf(folder), folder);
+
 await rm(dist, { recursive: true, force: true });
-await mkdir(join(dist, 'model'), { recursive: true });
+for (const name of models.keys()) await mkdir(join(dist, 'models', name), { recursive: true });
 await mkdir(join(dist, 'runtime'));
+await writeFile(join(dist, 'models.json'), JSON.stringify([...models.keys()]));
 const copies = [
   ...PAGE.map((name) => [join(here, name), join(dist, name)]),
-  ...MODEL.map((name) => [join(model, name), join(dist, 'model', name)]),
+  ...[...models].flatMap(([model, folder]) =>
+    MODEL.map((name) => [join(folder, name), join(dist, 'models', model, name)]),
+  ),
   ...RUNTIME.map((name) => [
     join(here, 'node_modules/onnxruntime-web/dist', name),
     join(dist, 'runtime', name),

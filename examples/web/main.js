@@ -148,9 +148,23 @@ function save() {
   });
 }
 
+/** The model that the address names, or the first; the others can be chosen, which opens the page anew. */
+async function chosenModel(address) {
+  const names = await (await fetch('models.json')).json();
+  const wanted = address.searchParams.get('model');
+  const name = names.includes(wanted) ? wanted : names[0];
+  at('model').replaceChildren(...names.map((other) => new Option(other, other, false, other === name)));
+  at('model').hidden = names.length < 2;
+  at('model').addEventListener('change', () => {
+    address.searchParams.set('model', at('model').value);
+    location.assign(address);
+  });
+  return name;
+}
+
 try {
-  const wanted = new URLSearchParams(location.search).get('backend');
-  G = await Generator.load('model', wanted);
+  const address = new URL(location.href);
+  G = await Generator.load(`models/${await chosenModel(address)}`, address.searchParams.get('backend'));
   layOut();
   update();
 } catch (error) {

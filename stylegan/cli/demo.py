@@ -38,7 +38,7 @@ def demo(models: tuple[str, ...], resolution: int | None, host: str, port: int, 
     \b
     Examples:
       stylegan demo
-      stylegan demo --model faces-64 --model runs/photos/network.safetensors --port 8000
+      stylegan demo --model avatars-64 --model runs/photos/network.safetensors --port 8000
     """
     from stylegan.demo import Studio, serve
 

@@ -30,7 +30,7 @@ def export(model: str, form: str, out: Path, noise: "NoiseForm", resolution: int
     \b
     Examples:
       stylegan export
-      stylegan export faces-64 --format onnx --out faces/ --noise input
+      stylegan export avatars-64 --format onnx --out avatars/ --noise input
     """
     from stylegan.export import export_onnx
     from stylegan.generator import Generator

@@ -269,10 +269,12 @@ def web_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     installed = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=folder, capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(f"npm cannot install onnxruntime-web: {installed.stderr.strip().splitlines()[-1]}")
-    export = [sys.executable, "-m", "stylegan", "export", DEFAULT_MODEL, "--noise", "input", "--out", "model"]
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    subprocess.run(export, cwd=folder, env=env, check=True, capture_output=True)
-    subprocess.run([npm, "run", "--silent", "build"], cwd=folder, check=True, capture_output=True)
+    models = [DEFAULT_MODEL, "avatars-64"]
+    for model in models:
+        export = [sys.executable, "-m", "stylegan", "export", model, "--noise", "input", "--out", model]
+        subprocess.run(export, cwd=folder, env=env, check=True, capture_output=True)
+    subprocess.run([npm, "run", "--silent", "build", *models], cwd=folder, check=True, capture_output=True)
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *arguments: Any) -> None:

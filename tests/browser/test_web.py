@@ -79,6 +79,17 @@ def test_every_control_does_what_the_library_does(page: Browser, default: Genera
         check_same(pixels(page, selector), (img * 127.5 + 128).clamp(0, 255).byte()[0].permute(1, 2, 0).numpy())
 
 
+def test_another_model_can_be_chosen(page: Browser) -> None:
+    names = "return [...document.querySelectorAll('#model option')].map((option) => option.value)"
+    assert page.run(names) == ["faces-128", "avatars-64"]
+    page.run("document.body.dataset.state = 'old'")
+    page.run("const m = document.querySelector('#model'); m.value = 'avatars-64'; m.dispatchEvent(new Event('change'))")
+    ready(page)
+    heads = Generator.from_pretrained("avatars-64").sample(seeds=[5], output_type="np")
+    check_same(pixels(page, "#picture-a"), heads[0])
+    assert page.run("return document.querySelector('#about').innerText").startswith("avatars-64")
+
+
 def test_new_face_shows_another_face(page: Browser) -> None:
     before = pixels(page, "#picture")
     page.click("#new-a")

@@ -15,6 +15,8 @@ def test_every_number_of_steps_has_a_row(tmp_path: Path, faces: Generator) -> No
     for seed in (1, 2):
         faces.sample(seeds=[seed])[0].save(folder / f"{seed}.png")
     options = [
+        "--model",
+        "faces-64",
         "--extractor",
         "random-conv",
         "--judge",
@@ -30,6 +32,7 @@ def test_every_number_of_steps_has_a_row(tmp_path: Path, faces: Generator) -> No
     ]
     result = CliRunner().invoke(main, ["--data", str(folder), "--out", str(tmp_path / "p.png"), *options])
     assert result.exit_code == 0, result.output
-    for row in ("| 1 steps | ", "| 2 steps | ", "| best of 20 samples | ", "w error "):
+    for name in ("1 steps", "2 steps", "best of 20 samples", "2 steps, --refine 8"):
+        row = f"| faces-64, {name} | "
         assert re.search(re.escape(row) + r"\d+\.\d+", result.output)
     assert (tmp_path / "p.png").is_file()

@@ -1,0 +1,328 @@
+"""Make everything again that follows from a bundled model: assets, directions, pictures, screenshots, numbers.
+
+    python models/remake.py                      # of all bundled models, what is out of date
+    python models/remake.py faces-128 --run runs/faces-128 --data faces.zip --held-out faces-test.zip
+    python models/remake.py --only pictures --list
+
+Steps run in this order; each is done when made.json says so of the same model, directions and command, so an
+interrupted call continues where it stopped. --only takes groups, or single steps as --list names them.
+The file is long because it is one list: all that follows from a model.
+
+    weights      from --run: stylegan/assets, the entry in weights_manifest.json, config, log and grid beside the card
+    curve        from --run and --held-out: the distance to held-out images beside the card (models/progress.py)
+    directions   the bundled editing directions of a model that has them
+    pictures     every picture of docs/images that a page shows beside the command that makes it
+    screenshots  of `stylegan demo` and examples/web, by tests/browser
+    numbers      the tables of docs/measured-*.md; prints what changed, and which sentences quote it
+    checks       the tests that know the bundled models
+"""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+from PIL import Image
+
+from stylegan import Generator, grid, images
+from stylegan.runtime.atomic_files import write_atomically
+from stylegan.weights import manifest
+from stylegan.weights.manifest import DEFAULT_MODEL
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs/images"
+ASSETS = ROOT / "stylegan/assets"
+MADE = ROOT / "models/made.json"
+WORK = ROOT / "build/remake"  # What may be deleted: results, judges, photos.
+
+# In backticks, perhaps over several lines, or on a line of its own.
+COMMAND = re.compile(
+    r"`((?:stylegan|python) [^`]+ --out [\w.-]+\.webp)`|^((?:stylegan|python) .+ --out [\w.-]+\.webp)$", re.MULTILINE
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the person who calls it has."""
+
+    run: Path | None = None
+    data: Path | None = None
+    held_out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that follows from a model."""
+
+    group: str
+    what: str
+    model: str
+    command: str  # How it is made, for the state; a changed command is made again.
+    make: Callable[[], object]
+    needs: tuple[str, ...] = ()  # Fields of Given that must be there.
+    of_run: bool = False  # Whether it depends on the run, not on the bundled files.
+
+    @property
+    def name(self) -> str:
+        """As made.json and --only have it."""
+        return f"{self.group}/{self.what}"
+
+
+def files_of(model: str) -> list[Path]:
+    """The bundled files that decide what a model shows: its weights and its directions."""
+    paths = [ASSETS / f"{model}.safetensors", ASSETS / f"directions-{model}.safetensors"]
+    return [path for path in paths if path.exists()]
+
+
+def fingerprint(step: Step, given: Given) -> str:
+    """What decides whether a step is up to date: its command, and the sha256 of its model or run."""
+    paths = [given.run / "network.safetensors"] if step.of_run and given.run else files_of(step.model)
+    if step.group == "directions":
+        paths = paths[:1]  # Which it makes itself.
+    total = hashlib.sha256(step.command.encode())
+    for path in paths:
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+def call(*words: object, folder: Path = ROOT, **environment: str) -> None:
+    """Run a command of this Python: stylegan, python or pytest."""
+    first, *rest = map(str, words)
+    start = {"python": [sys.executable], "pytest": [sys.executable, "-m", "pytest"]}
+    command = [*start.get(first, [sys.executable, "-m", first]), *rest]
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    subprocess.run(command, cwd=folder, check=True, env=os.environ | {"PYTHONPATH": paths} | environment)
+
+
+# Weights.
+
+
+def measure_run(model: str, run: Path, held_out: Path, data: Path | None) -> None:
+    """The curve of a run, beside its card."""
+    training = ["--training", data.resolve()] if data else []
+    call("python", "models/progress.py", run.resolve(), held_out.resolve(), *training)
+    for name in ("progress.jsonl", "progress.png"):
+        write_atomically(ROOT / "models" / model / name, (run / name).read_bytes())
+    with Image.open(run / "progress-fakes.webp") as grown:
+        grown.save(ROOT / "models" / model / "progress-fakes.webp", quality=90, method=6)
+
+
+# Pictures.
+
+
+def commands(pages: Sequence[Path]) -> dict[str, list[str]]:
+    """The command of each picture that a page shows beside it, by the picture's name."""
+    found = {}
+    for page in pages:
+        for match in COMMAND.finditer(page.read_text(encoding="utf-8")):
+            words = shlex.split(match[1] or match[2])
+            found[words[-1]] = words
+    return found
+
+
+def model_of(words: Sequence[str]) -> str:
+    """The model that a command takes."""
+    return words[words.index("--model") + 1] if "--model" in words else DEFAULT_MODEL
+
+
+def make_picture(words: Sequence[str]) -> None:
+    """Run the command of a picture in the folder of pictures; one of a script is written as from the top."""
+    script = [str(ROOT / words[1])] if words[0] == "python" else [words[1]]
+    call(words[0], *script, *words[2:], folder=IMAGES)
+
+
+def make_faces() -> None:
+    """The picture of README.md's first lines of Python."""
+    faces = Generator.from_pretrained().sample(seeds=range(32), truncation_psi=0.7)
+    images.save(grid(faces, columns=8), IMAGES / "faces.webp")
+
+
+def photos() -> list[Path]:
+    """Two photos in the public domain, which scikit-image and matplotlib bring."""
+    from matplotlib import cbook
+    from skimage import data
+
+    paths = [WORK / "eileen.png", WORK / "grace.jpg"]
+    Image.fromarray(data.astronaut()).save(paths[0])
+    paths[1].write_bytes(Path(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).read_bytes())
+    return paths
+
+
+def make_projection() -> None:
+    """The steps from the average face to the photos."""
+    call("stylegan", "project", *photos(), "--steps", 200, "--out", WORK / "projection")
+    with Image.open(WORK / "projection/way.png") as way:
+        way.convert("RGB").save(IMAGES / "projection.webp", quality=90, method=6)
+
+
+def make_screenshots() -> None:
+    """What the browser's tests see of the demo and of the static page."""
+    kept = "opens_with_a_face or mixing_board or stays_in_view_on_a_phone or phone_shows_everything"
+    call("pytest", "tests/browser/test_demo.py", "tests/browser/test_web.py", "-k", kept, SCREENSHOTS=str(IMAGES))
+
+
+# Numbers.
+
+
+def put(table: str, page: str, *further: str) -> None:
+    """Put the numbers of a table into a page, and print what changed; see tables.py."""
+    command = [sys.executable, "models/tables.py", f"docs/{page}", *further]
+    subprocess.run(command, cwd=ROOT, input=table, text=True, check=True)
+
+
+def benchmark(page: str, model: str, *words: object) -> None:
+    """Run a benchmark, and put its tables into a page."""
+    command = [sys.executable, "-m", *map(str, words), "--model", model]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    click.echo(done.stdout)
+    put(done.stdout, page, f"models/{model}/README.md", "README.md")
+
+
+def evaluate(model: str, metrics: str, *words: object) -> None:
+    """Measure a model, and put the values into the page of metrics."""
+    out = WORK / f"{model}-{metrics.replace(',', '-')}.json"
+    call("stylegan", "evaluate", model, "--metrics", metrics, *words, "--out", out)
+    found = json.loads(out.read_text())["metrics"]
+    lines = [f"| {name} | {short(entry['value'])} |" for name, entry in found.items()]
+    table = "\n".join([f"| metric | {model} |", "|---|---|", *lines])
+    put(table, "measured-metrics.md", f"models/{model}/README.md", "README.md")
+
+
+def short(number: float) -> str:
+    """Two digits of small numbers, two decimals of others."""
+    mantissa, exponent = f"{number:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}" if number < 0.01 else f"{number:.3f}" if number < 1 else f"{number:.2f}"
+
+
+def measure_directions(model: str, data: Path) -> None:
+    """What the directions change, for classifiers that had no part in finding them: they are trained first."""
+    judges = WORK / "judges"
+    judges.mkdir(exist_ok=True)
+    for name in ("age", "gender"):
+        if not (judge := judges / f"{name}.safetensors").exists():
+            call("python", "models/attributes/train.py", name, "--data", data.resolve(), "--seed", 1, "--out", judge)
+    for strength in ([], ["--strength", 1]):
+        benchmark("measured-editing.md", model, "benchmarks.editing", "--judges", judges, *strength)
+
+
+def measure_projection(model: str, held_out: Path) -> None:
+    """How close photos come."""
+    words = ("--data", held_out.resolve(), "--count", 8, "--steps", 200)
+    benchmark("measured-projection.md", model, "benchmarks.projection", *photos(), *words)
+
+
+# All steps.
+
+
+def steps(model: str, given: Given) -> Iterator[Step]:
+    """Everything that follows from a model, in order."""
+    run, data, held_out = given.run, given.data, given.held_out
+    if run:
+        make: Callable[[], object] = partial(call, "python", "models/bundle.py", run.resolve(), model)
+        yield Step("weights", model, model, "models/bundle.py", make, of_run=True)
+    if run and held_out:
+        make = partial(measure_run, model, run, held_out, data)
+        yield Step("curve", model, model, "models/progress.py", make, of_run=True)
+    directed = (ASSETS / f"directions-{model}.safetensors").exists()
+    if directed:
+        words = f"stylegan directions {model} --method sefa --method pca --method gradient -n 3".split()
+        make = partial(call, *words, "--out", ASSETS / f"directions-{model}.safetensors")
+        yield Step("directions", model, model, shlex.join(words), make)
+    shown = {path.name for path in IMAGES.iterdir()}
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for name, picture in sorted(commands(pages).items()):
+        if model_of(picture) == model and name in shown:
+            yield Step("pictures", name, model, shlex.join(picture), partial(make_picture, picture))
+    if model == DEFAULT_MODEL:
+        yield Step("pictures", "faces.webp", model, "README.md", make_faces)
+        yield Step("pictures", "projection.webp", model, "stylegan project --steps 200", make_projection)
+        yield Step("screenshots", "pages", model, "tests/browser", make_screenshots)
+    yield from numbers(model, directed, data, held_out)
+    files = ["tests/weights/test_checkpoint.py", "tests/weights/test_manifest.py", "tests/editing/test_bundled.py"]
+    yield Step("checks", model, model, " ".join(files), partial(call, "pytest", *files))
+
+
+def numbers(model: str, directed: bool, data: Path | None, held_out: Path | None) -> Iterator[Step]:
+    """The measurements of a model. Faces have classifiers, directions and photos to project."""
+    measured = {
+        "distances": ("fid50k,kid50k,pr50k", ("--data", data, "--extractor", "st-lpips-alex")),
+        "paths": ("ppl_z1k,ppl_w1k,ppl_zend1k,ppl_wend1k", () if directed else ("--no-face-crop",)),
+        "separability": ("ls10k", ()),
+    }
+    for name, (metrics, words) in measured.items():
+        make: Callable[[], object] = partial(evaluate, model, metrics, *words)
+        if directed or name != "separability":
+            needs = ("data",) if name == "distances" else ()
+            yield Step("numbers", f"{name} {model}", model, metrics, make, needs)
+    if model == DEFAULT_MODEL:
+        make = partial(measure_directions, model, data or Path())
+        yield Step("numbers", f"directions {model}", model, "benchmarks.editing", make, ("data",))
+    if directed:
+        make = partial(measure_projection, model, held_out or Path())
+        yield Step("numbers", f"projection {model}", model, "benchmarks.projection", make, ("held_out",))
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--run", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Its training run.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="All pictures that it is compared with.")
+@click.option("--held-out", type=click.Path(exists=True, path_type=Path), help="Pictures that it has not seen.")
+@click.option("--only", multiple=True, metavar="GROUP|STEP", help="Only these. Repeatable.")
+@click.option("--force", is_flag=True, help="Also what is up to date.")
+@click.option("--list", "only_list", is_flag=True, help="Show the steps and their state, and make nothing.")
+def main(
+    model: str | None,
+    run: Path | None,
+    data: Path | None,
+    held_out: Path | None,
+    only: tuple[str, ...],
+    force: bool,
+    only_list: bool,
+) -> None:
+    """Make again what follows from MODEL, or from every bundled model."""
+    bundled = [name for name, entry in manifest.entries().items() if entry.is_bundled]
+    if model is not None and model not in bundled:
+        raise click.UsageError(f"{model!r} is not a bundled model ({', '.join(bundled)}); first add it to the manifest")
+    if run is not None and model is None:
+        raise click.UsageError("--run needs MODEL: which model the run is of")
+    WORK.mkdir(parents=True, exist_ok=True)
+    given = Given(run, data, held_out)
+    planned = [step for name in ([model] if model else bundled) for step in steps(name, given)]
+    chosen = [step for step in planned if not only or {step.group, step.name} & set(only)]
+    if unknown := set(only) - {word for step in planned for word in (step.group, step.name)}:
+        raise click.UsageError(f"no step {sorted(unknown)[0]!r}; --list shows them")
+    work_off(chosen, given, force=force, only_list=only_list)
+
+
+def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bool) -> None:
+    """Make what is out of date, one step after another; the state is kept after each."""
+    for i, step in enumerate(chosen, start=1):
+        made = json.loads(MADE.read_text()) if MADE.exists() else {}
+        current = made.get(step.name) == fingerprint(step, given)
+        missing = [name for name in step.needs if getattr(given, name) is None]
+        state = "up to date" if current and not force else f"needs --{missing[0]}".replace("_", "-") if missing else ""
+        if only_list or state:
+            click.echo(f"[{i}/{len(chosen)}] {step.name}: {state or 'to be made'}")
+            continue
+        click.echo(f"[{i}/{len(chosen)}] {step.name}: {step.command}")
+        begun = time.monotonic()
+        try:
+            step.make()
+        except subprocess.CalledProcessError as error:
+            raise click.ClickException(f"{step.name} failed; what was made before it is kept: {error}") from error
+        made[step.name] = fingerprint(step, given)
+        write_atomically(MADE, (json.dumps(dict(sorted(made.items())), indent=2) + "\n").encode())
+        click.echo(f"    done in {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
