@@ -1,11 +1,4 @@
-"""The generator: seeds -> z -> w -> ws -> img, and the methods that users call.
-
-    G = Generator.from_pretrained()
-    G.sample(seeds=[5])[0].save("face.png")
-
-The underlying steps: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer its ws;
-`G.truncate(ws)` moves them towards the average; `G.synthesis(ws)` makes the image.
-"""
+"""The generator: seeds -> z -> w -> ws -> img, and the methods that users call."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +26,13 @@ from .weights.publishing import Publishable
 
 
 class Generator(GeneratorNetwork, Publishable, Blendable):
-    """A generator: its networks, built from the same arguments, their weight files, and the methods that users call."""
+    """A generator: its networks, built from the same arguments, their weight files, and the methods that users call.
+
+    The steps of `sample`, in order: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer
+    its ws; `G.truncate(ws)` moves them towards the average; `G.synthesis(ws)` makes the image. `G.ws(seeds)` is all
+    but the last. Between them `mix_styles` and `edit` change ws, and `render` makes pictures of them. `blend`,
+    `average` and `save` make further networks and files.
+    """
 
     @classmethod
     @hinted(**OF_FILES)

@@ -23,7 +23,7 @@ class GeneratorNetwork(nn.Module):
 
     w_avg: Tensor  # [w_dim]
 
-    @hinted(**OF_NETWORKS)
+    @hinted(nameless="write img_resolution=64 for a new network, from_pretrained({}) for a trained one", **OF_NETWORKS)
     def __init__(
         self,
         *,

@@ -5,49 +5,59 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from ..errors import InputError
+from .checks import shown
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Words of diffusers, transformers and others.
+# Words of diffusers, transformers and others; {} is what was given.
 OF_FILES = {
-    "torch_dtype": 'write dtype="float16"',
+    "torch_dtype": "write dtype={}",
     "device_map": 'write device="cuda"',
-    "map_location": 'write device="cuda"',
-    "use_auth_token": "write token=...",
+    "map_location": "write device={}",
+    "use_auth_token": "write token={}",
+    "pretrained_model_name_or_path": "give it first, without a name",
     "subfolder": 'name the file in the repository: "hf:user/repo/folder/file.safetensors"',
     "variant": 'name the file in the repository: "hf:user/repo/model.fp16.safetensors"',
     "use_safetensors": "no file is unpickled, whatever its format: leave it out",
     "trust_remote_code": "no code of a repository is run: leave it out",
 }
 OF_SAMPLES = {
-    "seed": "write seeds=[5]",
-    "psi": "write truncation_psi=0.7",
-    "trunc": "write truncation_psi=0.7",
-    "num_images_per_prompt": "write n=4",
-    "num_images": "write n=4",
-    "class_labels": "write labels=...",
-    "label": "write labels=...",
+    "seed": "write seeds=[{}]",
+    "psi": "write truncation_psi={}",
+    "trunc": "write truncation_psi={}",
+    "truncation": "write truncation_psi={}",
+    "num_images_per_prompt": "write n={}",
+    "num_images": "write n={}",
+    "num_samples": "write n={}",
+    "class_labels": "write labels={}",
+    "class_idx": "write labels={}",
+    "label": "write labels={}",
     "return_dict": 'output_type is "pil", "np" or "pt"',
 }
 OF_NETWORKS = {
-    "resolution": "write img_resolution=64",
-    "size": "write img_resolution=64",
-    "image_size": "write img_resolution=64",
-    "channels": "write img_channels=3",
-    "c_dim": "write label_dim=10",
-    "num_classes": "write label_dim=10",
+    "resolution": "write img_resolution={}",
+    "size": "write img_resolution={}",
+    "image_size": "write img_resolution={}",
+    "channels": "write img_channels={}",
+    "c_dim": "write label_dim={}",
+    "num_classes": "write label_dim={}",
 }
 
 
-def hinted(**ours: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Have a function raise InputError for these words of others; ours: what to write in their place."""
+def hinted(*, nameless: str = "", **ours: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Have a function raise InputError for these words of others; ours: what to write in their place.
+
+    nameless: of a method that takes only arguments by name, what to write in the place of others; {} is the first.
+    """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             for word in kwargs.keys() & ours.keys():
-                raise InputError(f"there is no argument {word}; {ours[word]}")
+                raise InputError(f"there is no argument {word}; {ours[word].format(shown(kwargs[word]))}")
+            if nameless and len(args) > 1:
+                raise InputError(f"arguments have names here; {nameless.format(shown(args[1]))}")
             return function(*args, **kwargs)
 
         return checked

@@ -8,7 +8,7 @@ import torch
 
 from stylegan import Discriminator, Generator
 from stylegan.editing import find_direction
-from stylegan.errors import InputError
+from stylegan.errors import InputError, UnsafeFileError
 from stylegan.images import recall, save
 from stylegan.networks.generator import whole_config
 
@@ -18,7 +18,7 @@ from ..conftest import tiny_generator
 @pytest.mark.parametrize(
     ("arguments", "ours"),
     [
-        ({"torch_dtype": torch.float16}, 'there is no argument torch_dtype; write dtype="float16"'),
+        ({"torch_dtype": torch.float16}, "there is no argument torch_dtype; write dtype=torch.float16"),
         ({"subfolder": "a"}, "name the file in the repository"),
         ({"variant": "fp16"}, "name the file in the repository"),
         ({"device_map": "auto"}, 'write device="cuda"'),
@@ -34,8 +34,11 @@ def test_words_for_networks_and_samples_too(tiny: Generator) -> None:
     arguments: dict[str, Any] = {"resolution": 64}
     with pytest.raises(InputError, match="there is no argument resolution; write img_resolution=64"):
         Generator(**arguments)
+    make: Any = Generator
+    with pytest.raises(InputError, match=r"arguments have names here; .*from_pretrained\('faces-64'\)"):
+        make("faces-64")
     arguments = {"psi": 0.5}
-    with pytest.raises(InputError, match=r"there is no argument psi; write truncation_psi=0.7"):
+    with pytest.raises(InputError, match=r"there is no argument psi; write truncation_psi=0.5"):
         tiny.sample(**arguments)
     arguments = {"colour": 1}
     with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
@@ -82,6 +85,12 @@ def test_state_dicts_of_ours_are_read_back(tmp_path: Path) -> None:
     torch.save(D.state_dict(), tmp_path / "D.pt")
     img = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     assert torch.equal(Discriminator.from_pretrained(tmp_path / "D.pt")(img), D(img))
+
+
+def test_a_pickled_generator_is_answered_with_save(tmp_path: Path, tiny: Generator) -> None:
+    torch.save(tiny, tmp_path / "G.pt")
+    with pytest.raises(UnsafeFileError, match=r'pickled with its code; G.save\("model.safetensors"\)'):
+        Generator.from_pretrained(tmp_path / "G.pt")
 
 
 @pytest.mark.parametrize("place", ["cpu", "meta"])

@@ -191,6 +191,7 @@ _PROGRAMS = {
     "torch_utils.persistence": "a network of StyleGAN2-ADA or StyleGAN3 in PyTorch; this library reads StyleGAN 1",
     "tfutil": "a Progressive GAN; this library reads StyleGAN 1",
     "torch.nn": "a whole module, pickled with its code; torch.save(model.state_dict(), ...) saves the weights alone",
+    "stylegan.generator": 'a Generator, pickled with its code; G.save("model.safetensors") saves what it is',
     "__main__": "an object of a program; torch.save(model.state_dict(), ...) saves the weights alone",
 }
 
