@@ -97,18 +97,18 @@ def load_tensors(
         raise InputError(f"{path}: holds no {kind}; expected a file of {kind} written by this library")
     if version != FORMAT_VERSION:
         raise InputError(f"{path}: format {version[:20]!r} of {kind}, expected {FORMAT_VERSION!r}; update stylegan")
-    for name, tensor in tensors.items():
-        check_finite(tensor, f"{path}: {name!r}", error=InputError)
+    check_finite(tensors, f"{path}:", error=InputError)
     where = f"{path}: the description of its {kind} is damaged"
     description = parse_json(header.get(kind, ""), where=where, error=InputError)
     return tensors, check_object(description, fields, where=where, error=InputError)
 
 
-def check_finite(tensor: Tensor, what: str, *, error: Error = WeightsError) -> None:
-    """Raise `error`, which begins with `what`, unless all values are finite numbers."""
-    # The sum is finite only if every number is; it is ten times faster than looking at each.
-    if not tensor.sum().isfinite() and not tensor.isfinite().all():
-        raise error(f"{what} holds NaN or infinity")
+def check_finite(tensors: Mapping[str, Tensor], what: str, *, error: Error = WeightsError) -> None:
+    """Raise `error` unless all values are finite numbers; its message is `what`, the tensor's name and the fault."""
+    for name, tensor in tensors.items():
+        # The sum is finite only if every number is; it is ten times faster than looking at each.
+        if not tensor.sum().isfinite() and not tensor.isfinite().all():
+            raise error(f"{what} {name!r} holds NaN or infinity")
 
 
 @contextmanager

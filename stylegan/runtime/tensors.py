@@ -1,6 +1,6 @@
 """Tensors at the public edge: kind, shape and place, checked in one way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import gcd
 from typing import Any
 
@@ -44,11 +44,14 @@ def check_device_of(value: Tensor, device: torch.device, *, what: str) -> None:
         raise InputError(f"{what} is on {value.device}, expected on {device}; move it with .to({str(device)!r})")
 
 
-def weighted_sums(value: Tensor) -> Tensor:
-    """Sums [S] over parts of a tensor, with a weight for each place: whatever changes or moves its values changes them.
+def weighted_sums(tensors: Iterable[Tensor]) -> Tensor:
+    """Weighted sums [S] over parts of tensors, one weight for each place: values that change or move change the sums.
 
-    But for rounding, they tell as much as a sha256, in a small part of its time and on the device of the tensor.
+    Apart from rounding, they tell as much as a sha256, in a fraction of its time and on the device of the tensors.
     """
-    part = gcd(value.numel(), 4096)
-    weights = torch.arange(1, part + 1, device=value.device, dtype=torch.float32) / part
-    return value.detach().reshape(-1, part).float() @ weights
+    sums = []
+    for tensor in tensors:
+        part = gcd(tensor.numel(), 4096)
+        weights = torch.arange(1, part + 1, device=tensor.device, dtype=torch.float32) / part
+        sums.append(tensor.detach().reshape(-1, part).float() @ weights)
+    return torch.cat(sums)

@@ -31,8 +31,3 @@ def frozen_layers(D: Discriminator, count: int, resolution: int) -> tuple[str, .
             "the layers at 4x4 always learn"
         )
     return tuple(layers[:count])
-
-
-def is_frozen(parameter: str, layers: tuple[str, ...]) -> bool:
-    """Whether a parameter of that name is in one of these layers."""
-    return parameter.startswith(tuple(f"{layer}." for layer in layers))

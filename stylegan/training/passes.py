@@ -15,7 +15,6 @@ from ..discriminator import Discriminator
 from ..generator import Generator
 from ..latents.styles import cross_over
 from .augment import Augment, keep
-from .freezing import is_frozen
 from .losses import find_loss, gradient_penalty, squared_gradient
 from .reals import process_reals
 
@@ -88,8 +87,10 @@ class Passes:
     def discriminator(self, inputs: Inputs) -> DiscriminatorPass:
         """Make fakes and score them and the reals."""
         self.G.requires_grad_(True)
-        for name, parameter in self.D.named_parameters():
-            parameter.requires_grad_(not is_frozen(name, self.frozen))
+        self.D.requires_grad_(True)
+        for name, layer in self.D.named_modules():
+            if name in self.frozen:
+                layer.requires_grad_(False)
         lod, fade = self.lod, inputs.fade
         reals = process_reals(inputs.img, lod, mirror=inputs.mirror, enlarge=False, fade=fade)
         with torch.set_grad_enabled(self.share_fakes):

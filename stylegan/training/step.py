@@ -15,7 +15,6 @@ from .averages import ema_beta, update_ema, update_w_avg
 from .config import TrainingConfig
 from .freezing import frozen_layers
 from .graphs import StepGraphs
-from .mixing import draw_crossovers
 from .optim import next_loss_scale
 from .passes import Draws, Inputs, Passes
 from .schedule import Phase
@@ -40,6 +39,20 @@ def generator_for(seed: int, step: int, purpose: int, device: torch.device | str
     """The source of the random numbers of one purpose in one step."""
     state = np.random.SeedSequence([seed, step, purpose]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0]) >> 1)
+
+
+def draw_crossovers(
+    n: int, num_ws: int, lod: float, *, probability: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draw for each of n images the layer from which the second latent takes over: [n], integers from 1 to num_ws.
+
+    Mixing regularization (Karras et al. 2019, section 3.1); see `latents.cross_over`.
+    With `probability` it is one of the layers that the level of detail shows, all alike; else num_ws: no mixing.
+    """
+    shown = num_ws - 2 * int(lod)
+    mixed = torch.rand(n, generator=generator, **FLOAT32_CPU) < probability
+    crossovers = 1 + (torch.rand(n, generator=generator, **FLOAT32_CPU) * (shown - 1)).long()
+    return torch.where(mixed & (shown > 1), crossovers.clamp(max=max(shown - 1, 1)), num_ws)
 
 
 def draw(config: TrainingConfig, G: Generator, phase: Phase, step: int, purpose: int, samples: Tensor) -> Draws:

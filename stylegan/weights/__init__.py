@@ -1,8 +1,8 @@
 """Weight files: the manifest, our checkpoint, the readers of others' formats; networks blended from several.
 
+    loading.py      a name, a place or a path -> a network, in three steps:
     fetching.py     a name, a place or a path -> a file; downloads.py: one that is not on this computer
-    reading.py      a file -> a checkpoint; conversion.py: one in another format
-    loading.py      a checkpoint -> a network
+    conversion.py   a file in another format -> a checkpoint
     checkpoint.py   our format
     pretrained.py   what networks have of this; publishing.py, blending.py: what generators have
 

@@ -82,7 +82,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None =
             raise WeightsError(
                 f"{path}: tensor {name!r} is {tensor.dtype}; weights are floating point, 16 bits or more"
             )
-        check_finite(tensor, f"{path}: tensor {name!r}")
+    check_finite(state_dict, f"{path}: tensor")
     described.state_dict = state_dict
     return described
 

@@ -1,12 +1,13 @@
-"""Weights by name, location or path -> a checkpoint -> a network: fetch, read, build.
+"""A name, a location or a path -> a file -> a checkpoint -> a network: fetch, read, build.
 
-The class of the network is given; nothing here imports one.
+A file's format is recognized by its content: ours, the official code's or another port's. The class of the network is
+given; nothing here imports one.
 """
 
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,11 +16,12 @@ from torch import Tensor, nn
 from ..errors import LicenseWarning, WeightsError
 from ..runtime.checks import check_integer
 from ..runtime.device import without_memory
-from .checkpoint import Checkpoint, NetworkName
+from ..runtime.file_kinds import kind_of
+from .checkpoint import Checkpoint, NetworkName, config_from_json, has_our_header, load_checkpoint
 from .fetching import fetch
 from .files import Wanted, WeightFile
+from .folders import UNNAMED
 from .hub import Access
-from .reading import read
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
@@ -60,15 +62,48 @@ def read_weights(
 
     def check(file: WeightFile) -> None:
         try:
-            checked[file.path] = read(file, wanted, access)
+            checked[file.path] = _read(file, wanted, access)
         except WeightsError:
-            read(file, Wanted(network=None), access)  # If this works, the file is right, and the wish cannot be met.
+            _read(file, Wanted(network=None), access)  # If this works, the file is right, and the wish cannot be met.
 
     with fetch(name_or_path, network=network, revision=revision, access=access, check=check) as file:
         if file.terms:
             warnings.warn(file.terms, LicenseWarning, stacklevel=6)  # Whoever called from_pretrained.
-        checkpoint = checked[file.path] if file.path in checked else read(file, wanted, access)
+        checkpoint = checked[file.path] if file.path in checked else _read(file, wanted, access)
         return Loaded(checkpoint, file.source, file.facts)
+
+
+def _read(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
+    """The checkpoint of a file that was fetched. access: its cache keeps what was downloaded and had to be converted.
+
+    Raises WeightsError if the file is not what it should be, or holds another network or resolution than is wanted.
+    """
+    asked = wanted if file.entry is None else replace(wanted, resolution=wanted.resolution or file.entry.resolution)
+    if _is_native(file.path):
+        config = None if file.config is None else config_from_json(file.config)
+        checkpoint = asked.check(load_checkpoint(file.path, config=config), file)
+    else:
+        from .conversion import convert_file  # Files of our own need none of its readers.
+
+        checkpoint = convert_file(file, asked, access)
+    if file.model and checkpoint.metadata.get("name") in UNNAMED:
+        checkpoint.metadata["name"] = file.model
+    if file.entry is not None:
+        checkpoint.metadata = checkpoint.metadata | file.entry.facts
+        if checkpoint.network == "Generator":
+            checkpoint.config = checkpoint.config | file.entry.options
+    return checkpoint
+
+
+def _is_native(path: Path) -> bool:
+    """Whether a file is in our format: with our header, or described by a config.json beside it."""
+    if kind_of(path) != "safetensors":
+        return False
+    if has_our_header(path):
+        return True
+    from .ports import is_port_safetensors
+
+    return not is_port_safetensors(path)
 
 
 def build_network(cls: type[NetworkT], loaded: Loaded) -> NetworkT:

@@ -99,7 +99,7 @@ class Pretrained(nn.Module):
         tensors = list(self.state_dict().values())
         # Changes in place count up the version, but for those by `.data`, by numpy and by recorded steps of training.
         state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]
-        key = (state, self.config, torch.cat([weighted_sums(t) for t in tensors]).tolist())
+        key = (state, self.config, weighted_sums(tensors).tolist())
         if self._digest is None or self._digest[0] != key:
             self._digest = key, self.checkpoint().sha256()
         return self._digest[1]

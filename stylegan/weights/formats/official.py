@@ -191,7 +191,7 @@ def _tensor(name: str, value: np.ndarray) -> Tensor:
         value = value.transpose(3, 2, 0, 1) if value.ndim == 4 else value.T
     with np.errstate(over="ignore"):
         tensor = torch.from_numpy(np.array(value, dtype=np.float32, order="C"))
-    check_finite(tensor, f"variable {name!r}")
+    check_finite({name: tensor}, "variable")
     return tensor
 
 

@@ -194,7 +194,7 @@ def settle_resolution(request: Request, *, trained: int | None, named: int | Non
 
 def finite(name: str, tensor: Tensor, request: Request) -> Tensor:
     """A tensor whose values are finite numbers. Raises WeightsError, which names it, for others."""
-    check_finite(tensor, f"{request.path}: tensor {name!r}")
+    check_finite({name: tensor}, f"{request.path}: tensor")
     return tensor
 
 
