@@ -2,19 +2,20 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Literal, Unpack, cast, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from . import fast, images, latents
+from .latents.arguments import Rendering, Sampling
 from .latents.bands import Layers
 from .latents.labels import Labels, label_vectors
 from .latents.noise import choose_noise
 from .latents.seeds import Seeds, choose_seeds
 from .networks.generator import GeneratorNetwork
 from .networks.noise import draw_from_seeds, noise_maps
-from .runtime.batching import rounded
 from .runtime.choices import NoiseMode, OutputType, RenderPath
 from .runtime.device import check_dtype
 from .runtime.hints import OF_FILES, OF_SAMPLES, hinted
@@ -23,6 +24,9 @@ from .weights.blending import Blendable
 from .weights.hub import Access
 from .weights.manifest import DEFAULT_MODEL
 from .weights.publishing import Publishable
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Generator(GeneratorNetwork, Publishable, Blendable):
@@ -80,13 +84,12 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
     @property
     def path(self) -> RenderPath:
-        """How images are computed where no gradient is needed: "auto", "plain", "fast" or "native".
+        """How images are computed: "auto", "plain", "fast" or "native"; see docs/speed.md.
 
-        "plain" runs the modules; the others differ only by rounding and are several times as fast: "fast" with
-        operations of torch, "native" with C kernels, or Triton on a GPU. "auto" = the fastest that works. Calls that
-        they do not support, such as those that need gradients, take the plain path (see docs/speed.md).
-        Setting it raises InputError for an unknown path, or "native" where nothing was compiled; a path named
-        explicitly raises RenderError if it fails.
+        "plain" runs the modules. "fast" uses operations of torch, "native" C kernels, or Triton on a GPU; both differ
+        from "plain" only by rounding and are several times as fast. "auto" = the fastest that works. Calls that need
+        gradients take the plain path. Setting it raises InputError for an unknown path, or "native" where nothing was
+        compiled. A path named explicitly raises RenderError if it fails.
         """
         return "plain" if self.synthesis.renderer is None else self.synthesis.renderer.path
 
@@ -99,10 +102,6 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     def new_renderer(self) -> "fast.Renderer":
         """The fast paths of one network."""
         return fast.Renderer()
-
-    def release_memory(self) -> None:
-        """Free the prepared weights and buffers of the fast paths; the next call prepares them again."""
-        self.synthesis.release_memory()
 
     # The steps: seeds -> z -> w -> ws -> img.
 
@@ -148,7 +147,8 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         direction: or the name of one that ships with the model, such as "age". Raises InputError for another model's.
         """
         self.synthesis.check_ws(ws)
-        direction = latents.named_direction(self, direction) if isinstance(direction, str) else direction
+        if isinstance(direction, str):
+            direction = latents.named_direction(self, direction)
         latents.check_direction(direction, self.w_avg)
         return latents.edit(ws, direction, strength, layers)
 
@@ -162,11 +162,15 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         truncation_cutoff: int | None = None,
     ) -> Tensor:
         """Seeds -> z -> w -> truncated ws [N, num_ws, w_dim], in one call. The arguments are those of `sample`."""
-        with torch.no_grad():
-            z = self.z(seeds)
-            w = self.mapping(z, self.label_vectors(labels, len(z)))
-            cutoff = latents.check_cutoff(truncation_cutoff, self.num_ws)
-            return self.truncate(self.broadcast(w), truncation_psi, cutoff)
+        self.check_weights()
+        numbers = latents.check_seeds(seeds)
+        cutoff = latents.check_cutoff(truncation_cutoff, self.num_ws)
+        return self._ws(numbers, self.label_vectors(labels, len(numbers)), truncation_psi, cutoff)
+
+    @torch.no_grad()
+    def _ws(self, seeds: list[int], labels: Tensor | None, psi: Any, cutoff: int | None) -> Tensor:
+        z = latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
+        return latents.truncate(self.broadcast(self.mapping(z, labels)), self.w_avg, psi, cutoff)
 
     def forward(
         self,
@@ -183,8 +187,12 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         ws = self.truncate(self.broadcast(self.mapping(z, labels)), truncation_psi, truncation_cutoff)
         return self.synthesis(ws, noise_mode=noise_mode, noise=noise, generator=generator)
 
-    # Pictures.
-
+    @overload
+    def sample(self, n: int = 1, *, output_type: Literal["pil"] = "pil", **_: Unpack[Sampling]) -> "list[Image]": ...
+    @overload
+    def sample(self, n: int = 1, *, output_type: Literal["np"], **_: Unpack[Sampling]) -> np.ndarray: ...
+    @overload
+    def sample(self, n: int = 1, *, output_type: Literal["pt"], **_: Unpack[Sampling]) -> Tensor: ...
     @hinted(**OF_SAMPLES)
     def sample(
         self,
@@ -220,22 +228,22 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         Raises InputError for settings that do not fit the model.
         """
         psi = latents.check_psi(truncation_psi, [(), (self.num_ws,)])
-        latents.check_cutoff(truncation_cutoff, self.num_ws)
+        cutoff = latents.check_cutoff(truncation_cutoff, self.num_ws)
         numbers = choose_seeds(n, seeds, generator, self.img_channels * self.img_resolution**2)
         vectors = self.label_vectors(labels, len(numbers))
 
         def ws(i: slice) -> Tensor:
-            own = None if vectors is None else vectors[i]
-            return self.ws(numbers[i], labels=own, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
+            return self._ws(numbers[i], None if vectors is None else vectors[i], psi, cutoff)
 
-        truncation = {"truncation_psi": rounded(psi.tolist())}
-        if truncation_cutoff is not None:
-            truncation["truncation_cutoff"] = truncation_cutoff
-        settings = [{"seed": seed} | truncation for seed in numbers]
-        if vectors is not None:
-            settings = [own | {"label": v} for own, v in zip(settings, vectors.tolist(), strict=True)]
+        settings = images.sample_settings(numbers, psi=psi, cutoff=cutoff, labels=vectors)
         return self._render(settings, ws, noise_mode, noise_seed, batch_size, output_type, progress)
 
+    @overload
+    def render(self, ws: Tensor, *, output_type: Literal["pil"] = "pil", **_: Unpack[Rendering]) -> "list[Image]": ...
+    @overload
+    def render(self, ws: Tensor, *, output_type: Literal["np"], **_: Unpack[Rendering]) -> np.ndarray: ...
+    @overload
+    def render(self, ws: Tensor, *, output_type: Literal["pt"], **_: Unpack[Rendering]) -> Tensor: ...
     def render(
         self,
         ws: Tensor,
@@ -270,22 +278,15 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         n = len(settings)
         self.check_weights()
         images.check_output(output_type, n, self.img_channels)
-        seeds, maps = choose_noise(
-            lambda seeds: self.noise(seeds, noise_mode=noise_mode),
-            n,
-            mode=noise_mode,
-            seed=noise_seed,
-            given=noise,
-            check=self.synthesis.check_noise,
-            remembered=output_type == "pil",
-        )
+        remembered = output_type == "pil"
+        seeds, maps = choose_noise(self, n, mode=noise_mode, seed=noise_seed, given=noise, remembered=remembered)
 
         def batch(i: slice) -> Tensor:
             return self.synthesis(ws(i), noise_mode=noise_mode, noise=maps(i))
 
         batch_size = self.default_batch_size(n) if batch_size is None else batch_size
         results = images.render(batch, n, batch_size=batch_size, output_type=output_type, progress=progress)
-        if output_type == "pil":
+        if remembered:
             known = self.provenance()
             for j, (image, own) in enumerate(zip(results, settings, strict=True)):
                 own["noise_mode"] = noise_mode if noise is None else "given"

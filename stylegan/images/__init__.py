@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .encoding import encode, format_of, save
     from .grids import display_size, grid, resize
     from .rendering import check_output, render
-    from .settings import recall, remember, setting_text, settings_of
+    from .settings import recall, remember, sample_settings, setting_text, settings_of
 
 __all__ = [
     "as_rgb",
@@ -28,6 +28,7 @@ __all__ = [
     "remember",
     "render",
     "resize",
+    "sample_settings",
     "save",
     "setting_text",
     "settings_of",
@@ -42,5 +43,5 @@ __getattr__, __dir__ = lazy_names(
     | dict.fromkeys(("encode", "format_of", "save"), "encoding")
     | dict.fromkeys(("display_size", "grid", "resize"), "grids")
     | dict.fromkeys(("check_output", "render"), "rendering")
-    | dict.fromkeys(("recall", "remember", "setting_text", "settings_of"), "settings"),
+    | dict.fromkeys(("recall", "remember", "sample_settings", "setting_text", "settings_of"), "settings"),
 )

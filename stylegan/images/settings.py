@@ -3,7 +3,8 @@
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -85,6 +86,22 @@ def _comment_of_mp4(path: str | os.PathLike[str]) -> str:
 def settings_of(image: Image.Image) -> dict[str, str]:
     """The settings that are attached to an image."""
     return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+
+
+def sample_settings(
+    seeds: Sequence[int], *, psi: Tensor, cutoff: int | None, labels: Tensor | None
+) -> list[dict[str, Any]]:
+    """What the images of `Generator.sample` remember, except noise. psi: [] or [num_ws]; labels: [N, label_dim]."""
+    truncation: dict[str, Any] = {"truncation_psi": _rounded(psi.tolist())}
+    if cutoff is not None:
+        truncation["truncation_cutoff"] = cutoff
+    classes = [{}] * len(seeds) if labels is None else [{"label": vector} for vector in labels.tolist()]
+    return [{"seed": seed, **truncation, **label} for seed, label in zip(seeds, classes, strict=True)]
+
+
+def _rounded(psi: Any) -> Any:
+    """Numbers that went through float32, as they were written."""
+    return [_rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)
 
 
 def setting_text(value: object) -> str:

@@ -28,7 +28,7 @@ class Latents:
     """The latents of some images of a model."""
 
     ws: Tensor  # [N, num_ws, w_dim]
-    noise: list[Tensor] | None  # A map for each layer, [N, 1, R, R]; None = the noise stored in the model.
+    noise: list[Tensor] | None  # A map for each layer, [N, 1 or C, R, R]; None = the noise stored in the model.
     names: list[str]  # N short texts, for headings and file names.
     w_avg: Tensor  # [w_dim], the average w of the model, by which it is recognised.
     model: str  # The name of the model, for people.
@@ -60,10 +60,10 @@ class Latents:
         G.synthesis.check_ws(self.ws)
         if len(self.names) != len(self.ws) or not self.names:
             raise InputError(f"latents need a name for each of {len(self.ws)} rows, got {len(self.names)}")
-        shapes = [(len(self.ws), 1, h, w) for h, w in G.synthesis.noise_shapes]
-        if self.noise is not None and [tuple(noise.shape) for noise in self.noise] != shapes:
-            given = [list(noise.shape) for noise in self.noise]
-            raise InputError(f"the noise of latents must be one map for each layer, {shapes}; got {given}")
+        if self.noise is not None:
+            G.synthesis.check_noise(self.noise, len(self.ws))
+            if any(noise is None or len(noise) != len(self.ws) for noise in self.noise):
+                raise InputError(f"the noise of latents must be one map for each layer and each of {len(self.ws)} rows")
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write one .safetensors file, complete or not at all."""

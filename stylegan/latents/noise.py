@@ -8,20 +8,20 @@ from torch import Tensor
 from ..errors import InputError
 from ..runtime.checks import check_choice
 from ..runtime.choices import DRAWN_NOISE, NoiseMode
-from .seeds import Seeds, choose_noise_seeds, fresh_noise_seeds
+from .protocol import Generator
+from .seeds import choose_noise_seeds, fresh_noise_seeds
 
 # One map for each layer; None = as the noise mode says.
 Maps = Sequence[Tensor | None] | None
 
 
 def choose_noise(
-    draw: Callable[[Seeds], list[Tensor]],  # Seeds -> a map for each layer, [N, 1, R, R].
+    G: Generator,
     n: int,
     *,
     mode: NoiseMode,
     seed: int | Sequence[int] | None,
-    given: Maps,  # In place of a mode.
-    check: Callable[[Sequence[Tensor | None], int], None],  # Of given maps, for n images.
+    given: Maps,  # Instead of a mode.
     remembered: bool,  # Whether the images remember the seeds of fresh noise.
 ) -> tuple[list[int], Callable[[slice], Maps]]:
     """The noise seed of each of n images, if they have any, and the maps of some of the images.
@@ -32,12 +32,12 @@ def choose_noise(
     if given is not None:
         if (mode, seed) != ("const", None):
             raise InputError(f"noise goes in place of noise_mode and noise_seed, got {mode!r}, {seed!r}")
-        check(given, n)
+        G.synthesis.check_noise(given, n)
         return [], lambda i: [m if m is None or len(m) == 1 else m[i] for m in given]
     if mode in DRAWN_NOISE and seed is None and remembered:
         seed = fresh_noise_seeds(n)
     seeds = choose_noise_seeds(seed, mode, n)
     if len(set(seeds)) == 1:
-        shared = draw(seeds[0])
+        shared = G.noise(seeds[0], noise_mode=mode)
         return seeds, lambda i: shared
-    return seeds, lambda i: draw(seeds[i]) if seeds else None
+    return seeds, lambda i: G.noise(seeds[i], noise_mode=mode) if seeds else None

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..networks.synthesis import SynthesisNetwork
+from ..runtime.choices import NoiseMode
 from .seeds import Seeds
 
 
@@ -27,6 +28,9 @@ class Generator(Protocol):
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
+
+    def noise(self, seeds: Seeds, *, noise_mode: NoiseMode = "random") -> list[Tensor]:
+        """Noise maps of seeds, for each layer [N or 1, 1 or C, R, R]."""
 
     def ws(self, seeds: Seeds, *, labels: Any = None, truncation_psi: Any = 0.7) -> Tensor:
         """Latents of seeds, [N, num_ws, w_dim]."""

@@ -98,11 +98,15 @@ class GeneratorNetwork(nn.Module):
         """The data type of the synthesis network."""
         return self.synthesis.dtype
 
+    def release_memory(self) -> None:
+        """Free the prepared weights and buffers of the fast paths; the next call prepares them again."""
+        self.synthesis.release_memory()
+
     def default_batch_size(self, n: int) -> int:
         """The batch size for n images if batch_size is None: by resolution and free memory."""
         if check_integer(n, what="n", low=1, high=2**63) == 1:
             return 1
-        return default_batch_size(n, self.img_resolution, self.device, self.synthesis.layer_bytes)
+        return default_batch_size(n, self.img_resolution, self.device, self.synthesis.image_bytes)
 
 
 def whole_config(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ from .noise import check_noise, draw_fresh, noise_maps
 from .quirks import Quirks, as_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_lod, feature_maps
 
+# Of the size of a layer's features, about this many tensors are alive while it runs: 5 to 8 for each image, on a CPU.
+_LIVE_TENSORS = 8
+
 MapT = TypeVar("MapT", Tensor, Tensor | None)
 
 
@@ -210,10 +213,11 @@ class SynthesisNetwork(nn.Module):
         return next(self.parameters()).dtype
 
     @property
-    def layer_bytes(self) -> int:
-        """The size of one image's features at the largest layer."""
-        sizes = (layer.bias.numel() * h * w for layer, (h, w) in zip(self.layers, self.noise_shapes, strict=True))
-        return max(sizes) * self.dtype.itemsize
+    def image_bytes(self) -> int:
+        """About how much memory an image takes while it is computed: features of the largest layer, and noise maps."""
+        pixels = [h * w for h, w in self.noise_shapes]
+        largest = max(layer.bias.numel() * area for layer, area in zip(self.layers, pixels, strict=True))
+        return (_LIVE_TENSORS * largest + sum(pixels)) * self.dtype.itemsize
 
     @property
     def noise_shapes(self) -> list[tuple[int, int]]:

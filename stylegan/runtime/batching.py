@@ -1,16 +1,12 @@
 """What `Generator.sample` decides before it renders: which seeds, which noise, how many images at once."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
 from ..errors import InputError
 from .checks import check_integer
 from .memory import free_host_memory, free_memory
-
-# While a layer runs, about this many tensors of its size are alive: 5 to 8 for each image of a batch, on a CPU.
-_LIVE_TENSORS = 8
 
 
 def steady_batch_size(img_resolution: int, device: torch.device) -> int:
@@ -22,16 +18,16 @@ def steady_batch_size(img_resolution: int, device: torch.device) -> int:
     return min(32, max(1, pixels // img_resolution**2))
 
 
-def default_batch_size(n: int, img_resolution: int, device: torch.device, layer_bytes: int) -> int:
+def default_batch_size(n: int, img_resolution: int, device: torch.device, image_bytes: int) -> int:
     """How many of n images are computed together: fast, and in at most half of the memory that is free now.
 
-    layer_bytes: size of the features of one image at the largest layer.
+    image_bytes: memory that one image takes while it is computed.
     """
     wanted = min(n, 32 if device.type == "cuda" else steady_batch_size(img_resolution, device))
     free = free_memory(device) if wanted > 1 else None
     if free is None:
         return wanted
-    fitting = free // 2 // (layer_bytes * _LIVE_TENSORS)
+    fitting = free // 2 // image_bytes
     return min(wanted, 1 << (max(1, fitting).bit_length() - 1))
 
 
@@ -61,8 +57,3 @@ def check_room(n: int, image_bytes: int) -> None:
     if n * image_bytes > (2**44 if free is None else free):
         size = f"{n * image_bytes / 2**30:,.0f} GiB"
         raise InputError(f"{n:,} images at once take {size}, more than there is; make parts, or write them to a folder")
-
-
-def rounded(psi: Any) -> Any:
-    """Numbers that went through float32, as they were written."""
-    return [rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)

@@ -66,7 +66,12 @@ def test_more_channels_give_arrays_and_pil_says_why_it_cannot(monkeypatch: pytes
     G = tiny_generator(img_channels=5)
     assert G.sample(2, output_type="np").shape == (2, 16, 16, 5)
     monkeypatch.setattr(G.synthesis, "forward", None)  # It is said before anything is computed.
-    for call in (lambda: G.sample(2), lambda: G.render(G.ws([1, 2])), lambda: images.to_pil(torch.zeros(1, 5, 8, 8))):
+    calls: list[Callable[[], object]] = [
+        lambda: G.sample(2),
+        lambda: G.render(G.ws([1, 2])),
+        lambda: images.to_pil(torch.zeros(1, 5, 8, 8)),
+    ]
+    for call in calls:
         with pytest.raises(InputError, match=r"images of 5 channels are none to PIL.*'np' or 'pt'"):
             call()
 

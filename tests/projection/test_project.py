@@ -327,6 +327,19 @@ def test_latents_survive_a_file(tiny: Generator, blocks: Blocks, pictures: torch
     assert (loaded.names, loaded.facts, loaded.model) == (latents.names, latents.facts, "unnamed")
 
 
+def test_latents_keep_noise_with_a_channel_for_each_feature(tiny: Generator, tmp_path: Path) -> None:
+    ws, path = tiny.ws([1, 2]), tmp_path / "l.safetensors"
+    channels = [layer.bias.numel() for layer in tiny.synthesis.layers]
+    maps = [noise.repeat(1, c, 1, 1) for noise, c in zip(tiny.noise([1, 2]), channels, strict=True)]
+    Latents.of(tiny, ws, noise=maps).save(path)
+    noise = Latents.load(path, tiny).noise
+    assert noise
+    assert torch.equal(tiny.render(ws, noise=noise, output_type="pt"), tiny.render(ws, noise=maps, output_type="pt"))
+    maps[0] = maps[0][:, :2]
+    with pytest.raises(InputError, match="noise of layer 0"):
+        Latents.of(tiny, ws, noise=maps)
+
+
 def test_latents_that_do_not_fit_the_model_are_refused(tiny: Generator, tmp_path: Path) -> None:
     path = tmp_path / "l.safetensors"
     Latents.of(tiny, tiny.ws([1, 2]), noise=tiny.noise([1, 2])).save(path)
@@ -340,7 +353,7 @@ def test_latents_that_do_not_fit_the_model_are_refused(tiny: Generator, tmp_path
         Latents.load(path, tiny_generator(img_resolution=32))
     ws = tiny.ws([1, 2])
     for options in ({"names": ["a"]}, {"noise": tiny.noise([1])}, {"noise": tiny.noise([1, 2])[:3]}):
-        with pytest.raises(InputError, match=r"a name for each of 2 rows|one map for each layer"):
+        with pytest.raises(InputError, match=r"a name for each of 2 rows|one map for each"):
             Latents.of(tiny, ws, **options)
     tiny.save(path)
     with pytest.raises(InputError, match="holds no latents"):

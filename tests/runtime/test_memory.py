@@ -79,8 +79,10 @@ def test_this_machine_tells_a_plausible_number() -> None:
 
 def test_a_batch_takes_at_most_half_of_the_free_memory(tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     largest = 16 * 16 * 16 * 4  # The last layer's features, in float32.
+    noise = 2 * (4 * 4 + 8 * 8 + 16 * 16) * 4  # A map for each layer.
+    image = 8 * largest + noise
     assert tiny.default_batch_size(100) == 32
-    for free, expected in [(2 * 8 * largest * 5, 4), (2 * 8 * largest, 1), (0, 1)]:
+    for free, expected in [(2 * image * 5, 4), (2 * image * 2 - 1, 1), (2 * image, 1), (0, 1)]:
         monkeypatch.setattr(sampling, "free_memory", lambda device, free=free: free)
         assert tiny.default_batch_size(100) == expected
     monkeypatch.setattr(sampling, "free_memory", lambda device: None)
