@@ -34,9 +34,9 @@ from stylegan.latents.ranges import SeedRanges
     "--layers",
     type=SharesType(),
     default="coarse",
-    show_default="coarse; for three --seeds coarse,middle,fine",
     help="Which styles come from B: coarse (4-8), middle (16-32), fine (64 up), a crossover (6), 4:8 or 0,3,5. "
-    "For --seeds the layers of each, 0-3,4-7,8-11, or where the next takes over, 4,8.",
+    "For --seeds the layers of each, 0-3,4-7,8-11, or where the next takes over, 4,8.  [default: coarse; for three "
+    "--seeds coarse,middle,fine]",
 )
 @truncation_psi_option
 @picture_options("mix.png")

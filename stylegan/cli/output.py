@@ -21,6 +21,8 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
 
 def check_output(path: Path) -> None:
     """Fail in advance if a picture could not be written there."""
+    if not path.suffix:
+        raise InputError(f"--out {path} has no suffix of a picture; write --out {path}.png")
     if path.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"--out {path}: no picture format has the suffix {path.suffix!r}; use .png, .jpg or .webp")
     check_writable(path)
