@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from . import fast, images, latents
-from .latents.arguments import Rendering, Sampling
 from .latents.bands import Layers
 from .latents.labels import Labels, label_vectors
 from .latents.noise import choose_noise
@@ -27,6 +26,8 @@ from .weights.publishing import Publishable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from .latents.arguments import Rendering, Sampling
 
 
 class Generator(GeneratorNetwork, Publishable, Blendable):
@@ -188,11 +189,11 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         return self.synthesis(ws, noise_mode=noise_mode, noise=noise, generator=generator)
 
     @overload
-    def sample(self, n: int = 1, *, output_type: Literal["pil"] = "pil", **_: Unpack[Sampling]) -> "list[Image]": ...
+    def sample(self, n: int = 1, *, output_type: Literal["pil"] = "pil", **_: "Unpack[Sampling]") -> "list[Image]": ...
     @overload
-    def sample(self, n: int = 1, *, output_type: Literal["np"], **_: Unpack[Sampling]) -> np.ndarray: ...
+    def sample(self, n: int = 1, *, output_type: Literal["np"], **_: "Unpack[Sampling]") -> np.ndarray: ...
     @overload
-    def sample(self, n: int = 1, *, output_type: Literal["pt"], **_: Unpack[Sampling]) -> Tensor: ...
+    def sample(self, n: int = 1, *, output_type: Literal["pt"], **_: "Unpack[Sampling]") -> Tensor: ...
     @hinted(**OF_SAMPLES)
     def sample(
         self,
@@ -239,11 +240,11 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         return self._render(settings, ws, noise_mode, noise_seed, batch_size, output_type, progress)
 
     @overload
-    def render(self, ws: Tensor, *, output_type: Literal["pil"] = "pil", **_: Unpack[Rendering]) -> "list[Image]": ...
+    def render(self, ws: Tensor, *, output_type: Literal["pil"] = "pil", **_: "Unpack[Rendering]") -> "list[Image]": ...
     @overload
-    def render(self, ws: Tensor, *, output_type: Literal["np"], **_: Unpack[Rendering]) -> np.ndarray: ...
+    def render(self, ws: Tensor, *, output_type: Literal["np"], **_: "Unpack[Rendering]") -> np.ndarray: ...
     @overload
-    def render(self, ws: Tensor, *, output_type: Literal["pt"], **_: Unpack[Rendering]) -> Tensor: ...
+    def render(self, ws: Tensor, *, output_type: Literal["pt"], **_: "Unpack[Rendering]") -> Tensor: ...
     def render(
         self,
         ws: Tensor,

@@ -1,22 +1,24 @@
 """The noise of several images: its seeds, and the maps of each batch."""
 
 from collections.abc import Callable, Sequence
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from torch import Tensor
 
 from ..errors import InputError
 from ..runtime.checks import check_choice
 from ..runtime.choices import DRAWN_NOISE, NoiseMode
-from .protocol import Generator
 from .seeds import choose_noise_seeds, fresh_noise_seeds
+
+if TYPE_CHECKING:
+    from .protocol import Generator
 
 # One map for each layer; None = as the noise mode says.
 Maps = Sequence[Tensor | None] | None
 
 
 def choose_noise(
-    G: Generator,
+    G: "Generator",
     n: int,
     *,
     mode: NoiseMode,
