@@ -28,7 +28,7 @@ from stylegan.extractors import Extractor, load_extractor
 from stylegan.figures.layout import column, row, text
 from stylegan.images.convert import from_uint8, to_uint8
 from stylegan.metrics import frechet_distance
-from stylegan.training.log import append_log, read_log
+from stylegan.runtime.run_log import append_log, read_log
 from stylegan.training.reals import process_reals, shrink
 
 BATCH = 32

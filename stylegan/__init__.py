@@ -16,6 +16,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .discriminator import Discriminator
+    from .encoder import Encoder
     from .errors import StyleGANError
     from .generator import Generator
     from .images.grids import grid
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Discriminator",
+    "Encoder",
     "Generator",
     "MappingNetwork",
     "StyleGANError",
@@ -43,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "Discriminator": "discriminator",
+    "Encoder": "encoder",
     "Generator": "generator",
     "MappingNetwork": "networks.mapping",
     "StyleGANError": "errors",
@@ -56,8 +59,8 @@ _HOMES = {
 }
 
 _ROOMS = (
-    *("animation", "data", "editing", "errors", "export", "extractors", "fast", "figures", "generator", "images"),
-    *("jobs", "latents", "metrics", "networks", "projection", "runtime", "training", "weights"),
+    *("animation", "data", "editing", "encoder", "errors", "export", "extractors", "fast", "figures", "generator"),
+    *("images", "jobs", "latents", "metrics", "networks", "projection", "runtime", "training", "weights"),
 )
 
 # That were named without an import of their own, too; see `runtime.moved`.

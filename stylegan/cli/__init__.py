@@ -1,7 +1,7 @@
 """The command line: `stylegan COMMAND`, one file per command.
 
-May import: errors, version, runtime, images, weights, latents, generator, discriminator, data, extractors, animation,
-editing, export, figures, jobs, projection, demo, training, metrics.
+May import: errors, version, runtime, images, weights, latents, generator, discriminator, data, extractors, encoder,
+animation, editing, export, figures, jobs, projection, demo, training, metrics.
 """
 
 import click
@@ -15,6 +15,7 @@ from stylegan.cli.demo import demo
 from stylegan.cli.directions import directions
 from stylegan.cli.download import download
 from stylegan.cli.edit import edit
+from stylegan.cli.encoder import encoder
 from stylegan.cli.evaluate import evaluate
 from stylegan.cli.export import export
 from stylegan.cli.figure import figure
@@ -66,6 +67,7 @@ for command in (
     publish,
     dataset,
     train,
+    encoder,
     evaluate,
     table,
 ):

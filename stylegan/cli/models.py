@@ -6,17 +6,21 @@ from stylegan.weights import manifest
 
 if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
     from stylegan.discriminator import Discriminator
+    from stylegan.encoder import Encoder
     from stylegan.generator import Generator
     from stylegan.weights.hub.cache import Cache
     from stylegan.weights.loading import Loaded
 
 
-def build(loaded: "Loaded") -> "Generator | Discriminator":
+def build(loaded: "Loaded") -> "Generator | Discriminator | Encoder":
     """The network of a checkpoint, of whichever class it is."""
     from stylegan.discriminator import Discriminator
+    from stylegan.encoder import Encoder
     from stylegan.generator import Generator
     from stylegan.weights.loading import build_network
 
+    if loaded.checkpoint.network == "Encoder":
+        return build_network(Encoder, loaded)
     if loaded.checkpoint.network == "Discriminator":
         return build_network(Discriminator, loaded)
     return build_network(Generator, loaded)

@@ -4,13 +4,14 @@ import json
 import re
 import time
 from collections import Counter
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stylegan.cli.faces import latents_settings
-from stylegan.cli.options import ModelOptions, model_options
+from stylegan.cli.options import ModelOptions, choice_option, model_options
 from stylegan.errors import InputError
 from stylegan.runtime.atomic_files import write_atomically
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from stylegan.generator import Generator
     from stylegan.images.decoding import Crop
+    from stylegan.projection import Method
     from stylegan.projection.faces import Face
 
 
@@ -54,16 +56,26 @@ class IntegersType(click.ParamType):
     help="Crop to the largest face, rotated upright, or to the centre.  [default: the face, for models of faces]",
 )
 @click.option("--template", help="Where to move --points: utkface or ffhq.  [default: by the model's data]")
+@click.option("--fast", is_flag=True, help="By the model's encoder alone, in less than a second: --method encoder.")
+@choice_option(
+    "--method",
+    choices=("optimize", "encoder", "hybrid"),
+    default="optimize",
+    help="Optimize from the average face; encode; or encode, then optimize.",
+)
+@click.option("--encoder", metavar="FILE|MODEL", help="Encoder to use.  [default: the model's]")
 @click.option(
     "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one per layer."
 )
 @click.option("--noise/--no-noise", "optimize_noise", default=True, show_default=True, help="Fit the noise maps too.")
-@click.option("--steps", type=click.IntRange(min=1), default=1000, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), help="Of optimization.  [default: 1000; hybrid: 100]")
 @click.option(
     "--candidates", type=click.IntRange(min=0), default=0, show_default=True, help="Start from the best of N."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--extractor", default="st-lpips-vgg", show_default=True, help="Network of the perceptual distance.")
+@click.option(
+    "--extractor", help="Network of the perceptual distance.  [default: st-lpips-vgg; encoder: none, not measured]"
+)
 @click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Weight of the pixel difference.")
 @click.option(
     "--w-weight", type=float, default=0.02, show_default=True, help="Weight of the distance of w from its average."
@@ -84,7 +96,11 @@ def project(
     points: tuple[int, ...] | None,
     detect: bool | None,
     template: str | None,
-    extractor: str,
+    fast: bool,
+    method: "Method",
+    encoder: str | None,
+    steps: int | None,
+    extractor: str | None,
     options: ModelOptions,
     **settings: Any,
 ) -> None:
@@ -92,7 +108,8 @@ def project(
 
     Without --crop or --points, the photo is cropped to its face: pip install "stylegan[alignment]". An image of the
     model's own size is used as it is. Check RUN/crop.png: photos that are not cropped like the model's data give
-    monstrous results.
+    monstrous results. --fast takes the model's encoder and no optimization; --method hybrid starts from it, and needs a
+    tenth of the steps.
 
     RUN/latents.safetensors is for --latents of other commands. RUN also holds each cropped photo, its reproduction,
     way.png with intermediate steps, and results.json with distances and settings.
@@ -100,6 +117,8 @@ def project(
     \b
     Examples:
       stylegan project photo.jpg --out run
+      stylegan project photo.jpg --fast --out run
+      stylegan project photo.jpg --method hybrid --out run
       stylegan project photo.jpg --no-detect --crop 40,20,200,200 --steps 300 --out run
       stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
       stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
@@ -108,6 +127,7 @@ def project(
     # The optimization is not loaded for the other commands.
     from stylegan import images, projection
     from stylegan.extractors import load_extractor
+    from stylegan.projection.projector import STEPS
 
     if sum([crop is not None, points is not None, bool(detect)]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
@@ -115,14 +135,22 @@ def project(
         raise InputError(f"--points are for one photo, got {len(photos)} photos; project them one by one")
     if isinstance(options.label, list):
         raise InputError("--label is one class for all photos here; project other classes separately")
+    if fast and method == "hybrid":
+        raise InputError("--fast is --method encoder; --method hybrid optimizes after it; give one of them")
+    method = "encoder" if fast else method
+    if method == "encoder" and steps:
+        raise InputError("--fast makes no steps; --method hybrid makes --steps after the encoder")
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists() and not resume:
         raise InputError(f"{out} holds an interrupted projection; --resume continues it, or name another folder")
-    projection.Settings(extractor=extractor, label=options.label, **settings)  # Raises before any work.
+    # Raises before any work.
+    projection.Settings(method=method, steps=steps or STEPS[method], label=options.label, **settings)
     G = options.load()
     if options.label is not None:
         G.label_vectors(options.label, 1)
-    perceptual: Any = load_extractor(extractor, device=G.device)
+    if extractor is None and method != "encoder":
+        extractor = projection.Settings.extractor
+    perceptual: Any = None if extractor is None else load_extractor(extractor, device=G.device)
     cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
     pictures, names = [picture for picture, _ in cut], names_of(photos)
     images.save(images.grid([picture for picture, _ in cut], padding=2), out / "crop.png")
@@ -134,6 +162,9 @@ def project(
             pictures,
             G,
             names=names,
+            method=method,
+            encoder=encoder,
+            steps=steps,
             extractor=perceptual,
             label=options.label,
             batch_size=options.batch_size,
@@ -156,8 +187,11 @@ def project(
     images.save(images.remember(way(result, names), settings_of(G, result)), out / "way.png")
     facts = result.latents.facts | {"names": names, "model": G.name, "seconds": round(seconds, 1)}
     write_atomically(out / "results.json", (json.dumps(facts, indent=2) + "\n").encode())
-    checkpoint.unlink()
+    checkpoint.unlink(missing_ok=True)
     for i, name in enumerate(names):
+        if isnan(result.between):
+            click.echo(f"{name}: pixels differ by {result.pixel_errors[i]:.3f} (RMS, of a range of 2)")
+            continue
         click.echo(f"{name}: distance {result.distances[i]:.4f}")
         click.echo(f"  the nearest of 64 samples: {result.nearest[i]:.3f}; two samples: {result.between:.3f} apart")
         if result.is_far[i]:

@@ -1,17 +1,18 @@
 """Projection into latent space: photo -> latents from which a model reproduces it, approximately.
 
-May import: errors, runtime, images, latents, generator, extractors.
+May import: errors, runtime, images, latents, generator, extractors, encoder.
 """
 
 from .alignment import TEMPLATES, align, template_of
 from .faces import Face, cut_face, detect_face
 from .optimize import Projection, project
 from .photos import load_photo, to_square
-from .projector import Settings
+from .projector import Method, Settings
 
 __all__ = [
     "TEMPLATES",
     "Face",
+    "Method",
     "Projection",
     "Settings",
     "align",

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -13,15 +14,19 @@ from PIL import Image
 from torch import Tensor
 
 from .. import images as _images
+from ..encoder import Encoder
 from ..errors import InputError
 from ..generator import Generator
+from ..images.convert import to_uint8
 from ..images.decoding import MODES
 from ..latents.files import Latents
 from ..runtime.checks import check_integer, shown
 from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
+from .encoded import encode
+from .objective import embed_images, perceptual_distance
 from .photos import to_square
-from .projector import Projector, Settings, Space, frame_steps
+from .projector import RATES, STEPS, Method, Projector, Settings, Space, frame_steps
 from .start import compare_with_samples
 
 logger = logging.getLogger(__name__)
@@ -45,7 +50,7 @@ class Projection:
     latents: Latents  # As `--latents` takes them, once they are saved.
     target: Tensor  # The pictures, [N, C, R, R] in [-1, 1].
     img: Tensor  # What the model makes of the latents, of the same shape.
-    distances: Tensor  # Perceptual distance between the two, the mean over sizes, [N].
+    distances: Tensor  # Perceptual distance between the two, the mean over sizes, [N]; NaN = not measured.
     pixel_errors: Tensor  # Root mean square difference of the two, in the range [-1, 1], [N].
     nearest: Tensor  # Perceptual distance between each picture and the nearest of 64 samples of the model, [N].
     between: float  # The median of that between two samples.
@@ -54,7 +59,10 @@ class Projection:
 
     @property
     def is_far(self) -> list[bool]:
-        """Whether each picture is unlike anything that the model makes, even if latents reproduce it."""
+        """Whether each picture is unlike anything that the model makes, even if latents reproduce it.
+
+        False where no perceptual distance was measured.
+        """
         return far(self.nearest, self.between)
 
 
@@ -68,13 +76,16 @@ def project(
     pictures: Image.Image | Sequence[Image.Image] | Tensor,
     G: Generator,
     *,
+    method: Method = Settings.method,
+    encoder: Encoder | str | os.PathLike[str] | None = None,
+    looks: int = Settings.looks,
     space: Space = Settings.space,
-    steps: int = Settings.steps,
+    steps: int | None = None,
     optimize_noise: bool = Settings.optimize_noise,
     candidates: int = Settings.candidates,
     seed: int = Settings.seed,
-    extractor: str | os.PathLike[str] | Perceptual = Settings.extractor,
-    learning_rate: float = Settings.learning_rate,
+    extractor: str | os.PathLike[str] | Perceptual | None = None,
+    learning_rate: float | None = None,
     pixel_weight: float = Settings.pixel_weight,
     w_weight: float = Settings.w_weight,
     noise_weight: float = Settings.noise_weight,
@@ -89,13 +100,19 @@ def project(
 
     pictures: PIL images, of which the largest centred square is taken, or float [N, C, R, R] in [-1, 1] of the model's
         resolution. `load_photo`, `align` and `to_square` make them of photos.
+    method: "optimize" = from the average w; "encoder" = by the model's encoder alone, at once, without noise maps;
+        "hybrid" = first the encoder, then fewer steps of optimization.
+    encoder: an Encoder, the name of a model with one, or a file; None = the one that comes with the model.
+    looks: of the encoder at each picture; see `Encoder.encode`.
     space: "w" = one w for all layers, "w+" = one for each layer: closer to the picture, but edits and mixes less well.
-    steps: of Adam.
+    steps: of Adam; None = 1000, and 100 after an encoder.
     optimize_noise: also fit the noise maps, which take up fine detail; False = those stored in the model.
     candidates: start each picture from the nearest of this many samples; 0 = from the average w.
     seed: of the noise maps at the start, and of the noise on w at every step.
-    extractor: the network of the perceptual distance: a name or file for `load_extractor`, or an object with `embed`.
-    learning_rate: at its highest, in deviations of the principal components of w, and of noise.
+    extractor: the network of the perceptual distance: a name or file for `load_extractor`, or an object with `embed`;
+        None = st-lpips-vgg, and for method "encoder" none: then no perceptual distance is measured.
+    learning_rate: at its highest, in deviations of the principal components of w, and of noise; None = 0.3, and 0.1
+        after an encoder.
     pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the mean squared distance of w
         from its average (in deviations of each principal component), and of the regularization of noise maps, in the
         loss; that of the perceptual distance is 1. The paper has only the last one.
@@ -123,28 +140,38 @@ def project(
         raise InputError(f"G must be a Generator, got {shown(G)}")
     if batch_size is not None:
         check_integer(batch_size, what="batch_size", low=1, high=2**31)
-    target = _to_target(pictures, G).to(G.device)
-    perceptual = _load(extractor, G.device)
+    if extractor is None and method != "encoder":
+        extractor = Settings.extractor
+    perceptual = None if extractor is None else _load(extractor, G.device)
     settings = Settings(
+        method=method,
+        looks=looks,
         space=space,
-        steps=steps,
+        steps=STEPS.get(method, 1) if steps is None else steps,
         optimize_noise=optimize_noise,
         candidates=candidates,
         seed=seed,
-        extractor=perceptual.name,
-        learning_rate=learning_rate,
+        extractor=perceptual.name if perceptual else "none",
+        learning_rate=RATES.get(method, 1.0) if learning_rate is None else learning_rate,
         pixel_weight=pixel_weight,
         w_weight=w_weight,
         noise_weight=noise_weight,
         refine=refine,
         label=label,
     )
+    target = _to_target(pictures, G).to(G.device)
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
         raise InputError(f"expected a name for each of {len(target)} pictures, got {len(names)}")
+    start = None
+    if settings.method != "optimize":
+        start = encode(target, G, encoder, looks=looks, space=space, batch_size=batch_size or len(target))
+        if settings.method == "encoder":
+            return _encoded(G, target, names, settings, start, perceptual)
+    assert perceptual is not None
     # Shown before the preparation, which takes a while.
     with progress_bar(total=settings.all_steps, unit="step", hidden=is_hidden(progress)) as bar:
-        projector = Projector(G, target, perceptual.embed, settings, batch_size=batch_size)
+        projector = Projector(G, target, perceptual.embed, settings, start=start, batch_size=batch_size)
         if checkpoint is not None and os.path.exists(checkpoint):
             projector.load(checkpoint)
         nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed, label=label)
@@ -156,11 +183,32 @@ def project(
             distance = projector.advance()
             bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
             bar.update()
-            is_due = projector.step % 50 == 0 or projector.step >= steps or time.monotonic() - saved_at > SAVE_SECONDS
-            if checkpoint is not None and is_due:
+            is_last = projector.step >= settings.steps
+            if checkpoint is not None and (
+                projector.step % 50 == 0 or is_last or time.monotonic() - saved_at > SAVE_SECONDS
+            ):
                 projector.save(checkpoint)
                 saved_at = time.monotonic()
     return _result(projector, names, nearest, between)
+
+
+@torch.no_grad()
+def _encoded(
+    G: Generator, target: Tensor, names: list[str], settings: Settings, ws: Tensor, perceptual: Perceptual | None
+) -> Projection:
+    """The result of an encoder alone."""
+    current = G.synthesis(G.broadcast(G.w_avg[None])).expand_as(target)
+    img, between = G.synthesis(ws), float("nan")
+    distances = nearest = torch.full((len(target),), between, device=G.device, dtype=torch.float32)
+    if perceptual is not None:
+        embedding = embed_images(target, perceptual.embed)
+        distances = perceptual_distance(embed_images(img, perceptual.embed), embedding)
+        nearest, between = compare_with_samples(G, embedding, perceptual.embed, label=settings.label)
+        _warn_if_far(G, names, nearest, between)
+    facts = _facts(settings, img, target, distances, nearest, between)
+    latents = Latents.of(G, ws.cpu(), names=names, facts=facts)
+    frames = torch.stack([to_uint8(current).cpu(), to_uint8(img).cpu()])
+    return Projection(latents, target, img, distances, _rms(img, target), nearest, between, frames, [0, settings.looks])
 
 
 def _warn_if_far(G: Generator, names: list[str], nearest: Tensor, between: float) -> None:
@@ -175,18 +223,26 @@ def _warn_if_far(G: Generator, names: list[str], nearest: Tensor, between: float
 
 def _result(projector: Projector, names: list[str], nearest: Tensor, between: float) -> Projection:
     img, distances = projector.look()
-    pixel_errors = (img - projector.target).square().mean(dim=(1, 2, 3)).sqrt()
-    facts: dict[str, Any] = {
-        "method": "projection",
-        "settings": projector.settings.as_dict(),
-        "distances": [round(x, 6) for x in distances.tolist()],
-        "pixel_errors": [round(x, 6) for x in pixel_errors.tolist()],
-        "nearest_samples": [round(x, 6) for x in nearest.tolist()],
-        "between_samples": round(between, 6),
-    }
+    facts = _facts(projector.settings, img, projector.target, distances, nearest, between)
     latents = Latents.of(projector.G, projector.ws().cpu(), noise=projector.noise_maps(), names=names, facts=facts)
     frames, steps = torch.stack(projector.frames), frame_steps(projector.settings.steps)
-    return Projection(latents, projector.target, img, distances, pixel_errors, nearest, between, frames, steps)
+    rms = _rms(img, projector.target)
+    return Projection(latents, projector.target, img, distances, rms, nearest, between, frames, steps)
+
+
+def _rms(img: Tensor, target: Tensor) -> Tensor:
+    """Root mean square difference of images, [N]."""
+    return (img - target).square().mean(dim=(1, 2, 3)).sqrt()
+
+
+def _facts(
+    settings: Settings, img: Tensor, target: Tensor, distances: Tensor, nearest: Tensor, between: float
+) -> dict[str, Any]:
+    """What latents remember of how they were found, without what was not measured."""
+    measured = {"distances": distances, "pixel_errors": _rms(img, target), "nearest_samples": nearest}
+    facts = {name: [round(x, 6) for x in v.tolist()] for name, v in measured.items() if v.isfinite().all()}
+    between_samples = {} if isnan(between) else {"between_samples": round(between, 6)}
+    return {"method": "projection", "settings": settings.as_dict()} | facts | between_samples
 
 
 def _to_target(pictures: Any, G: Generator) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..encoder import LOOKS
 from ..errors import InputError
 from ..generator import Generator
 from ..images.convert import to_uint8
@@ -32,6 +33,18 @@ from .refine import refine_step
 from .start import average_start, best_start
 
 Space = Literal["w", "w+"]
+
+# Optimization from the average w; an encoder alone; an encoder, then optimization.
+Method = Literal["optimize", "encoder", "hybrid"]
+
+# Steps of Adam, unless said otherwise.
+STEPS: dict[Method, int] = {"optimize": 1000, "encoder": 0, "hybrid": 100}
+
+# At its highest, in deviations of the principal components of w, unless said otherwise.
+RATES: dict[Method, float] = {"optimize": 0.3, "encoder": 0.3, "hybrid": 0.1}
+
+# Settings that older checkpoints lack, and their values then.
+_LATER = {"method": "optimize", "looks": LOOKS}
 
 # When pictures of the way are kept, in parts of all steps: most happens at the start.
 _FRAMES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
@@ -58,13 +71,21 @@ class Settings:
     noise_weight: float = 1e5
     refine: int = 0
     label: int | str | None = None
+    method: Method = "optimize"
+    looks: int = LOOKS
 
     def __post_init__(self) -> None:
+        check_choice(self.method, what="method", choices=get_args(Method))
+        check_integer(self.looks, what="looks", low=1, high=100)
         check_choice(self.space, what="space", choices=get_args(Space))
         check_flag(self.optimize_noise, what="optimize_noise")
         check_integer(self.candidates, what="candidates", low=0, high=10**6)
         check_integer(self.seed, what="seed", low=0, high=2**32 - 1)
-        check_integer(self.steps, what="steps", low=1, high=10**7)
+        check_integer(self.steps, what="steps", low=0 if self.method == "encoder" else 1, high=10**7)
+        if self.method == "encoder" and (self.steps or self.refine):
+            raise InputError("method 'encoder' makes no steps; 'hybrid' makes steps after the encoder")
+        if self.method != "optimize" and self.candidates:
+            raise InputError(f"candidates are where method 'optimize' starts; {self.method!r} starts from the encoder")
         if check_integer(self.refine, what="refine", low=0, high=10**6) and (self.space != "w" or self.optimize_noise):
             given = f"space {self.space!r} and noise maps {'that are fitted' if self.optimize_noise else 'as they are'}"
             raise InputError(
@@ -95,6 +116,7 @@ class Projector:
         embed: Embed,
         settings: Settings,
         *,
+        start: Tensor | None = None,  # ws [N, num_ws, w_dim], of an encoder; None = as the settings say.
         batch_size: int | None = None,  # Pictures computed together; None = all.
     ):
         if settings.refine and G.dtype != torch.float32:
@@ -107,7 +129,7 @@ class Projector:
             self.target_embedding = torch.cat([embed_images(target[i], embed) for i in self._batches()])
         # In these coordinates w varies alike along all: Adam's steps, the noise and the pull to the average fit each.
         self.basis = principal_basis(sample_w(G)).to(G.device)
-        self.u = self._start().requires_grad_()  # [N, 1 or num_ws, w_dim]
+        self.u = self._start(start).requires_grad_()  # [N, 1 or num_ws, w_dim]
         self.noise = self._start_noise()
         self.optimizer = torch.optim.Adam(self._parameters(), betas=(0.9, 0.999), eps=1e-8)
         self.step = 0
@@ -187,7 +209,7 @@ class Projector:
                 self.G.w_avg, tensors["w_avg"], what=f"{path}", next_step="name another folder or file to start anew"
             )
             for name, value in self.settings.as_dict().items():
-                if given.get(name) != value:
+                if given.get(name, _LATER.get(name)) != value:
                     raise InputError(f"{path} was begun with {name} {given.get(name)!r}, not {value!r}; say it again")
             if description["pictures"] != self._digest():
                 raise InputError(f"{path} was begun with other pictures; name another folder or file to start anew")
@@ -202,14 +224,16 @@ class Projector:
             raise InputError(f"{path}: no complete checkpoint of this projection: {error}") from error
         self.step = step
 
-    def _start(self) -> Tensor:
+    def _start(self, ws: Tensor | None) -> Tensor:
         n, s = len(self.target), self.settings
-        if s.candidates:
+        if ws is None and s.candidates:
             w, _ = best_start(self.G, self.target_embedding, self.embed, candidates=s.candidates, label=s.label)
         else:
             w = average_start(self.G, n, label=s.label)
-        u: Tensor = torch.linalg.solve(self.basis, (w - self.G.w_avg).T).T
-        return u[:, None].repeat(1, self.G.num_ws if s.space == "w+" else 1, 1)
+        ws = self.G.broadcast(w) if ws is None else ws
+        ws = ws if s.space == "w+" else ws[:, :1]
+        u: Tensor = torch.linalg.solve(self.basis, (ws - self.G.w_avg).flatten(0, 1).T).T
+        return u.view(n, -1, self.G.w_dim)
 
     def _start_noise(self) -> list[Tensor]:
         """Maps for each layer, [N, 1, R, R], the same for each picture; none if they are not optimized."""

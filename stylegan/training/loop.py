@@ -23,10 +23,10 @@ from ..errors import InputError
 from ..runtime.checks import check_number
 from ..runtime.distributed import connect, disconnect, own_device
 from ..runtime.precision import no_autocast
+from ..runtime.signals import StopSignals
 from .checkpoints import list_checkpoints
 from .config import TrainingConfig
 from .run import Reason, Run
-from .signals import StopSignals
 from .snapshot import Images
 from .state import TrainingState
 from .step import StepReport

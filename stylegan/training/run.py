@@ -18,15 +18,16 @@ from ..runtime.cuda_graphs import CudaCapture
 from ..runtime.device import check_dtype
 from ..runtime.distributed import World
 from ..runtime.progress import is_hidden, progress_bar
+from ..runtime.run_log import append_log, read_log, rewind_log
+from ..runtime.signals import StopSignals
 from .checkpoints import resume_state, save_state
 from .config import TrainingConfig
 from .freezing import frozen_layers
 from .graphs import StepGraphs
 from .identity import check_data, describe_data
-from .log import append_log, plot_curves, read_log, rewind_log
+from .plot import plot_curves
 from .reals import shrink
 from .schedule import Phase
-from .signals import StopSignals
 from .snapshot import Images, first_labels, save_fakes, save_network, save_reals
 from .start import start_from
 from .state import TrainingState, new_state

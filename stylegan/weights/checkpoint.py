@@ -25,8 +25,8 @@ from ..runtime.tensor_files import check_finite, read_header, read_tensors, writ
 
 FORMAT_VERSION = "1"
 
-# The networks of a file: generator and discriminator as trained, and the generator with averaged weights.
-NetworkName = Literal["G", "D", "Gs"]
+# The networks of a file: generator and discriminator as trained, the generator with averaged weights, and the encoder.
+NetworkName = Literal["G", "D", "Gs", "E"]
 
 _DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 

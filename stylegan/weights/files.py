@@ -14,7 +14,8 @@ _CLASSES: dict[NetworkName | None, tuple[str, ...]] = {
     "G": ("Generator",),
     "Gs": ("Generator",),
     "D": ("Discriminator",),
-    None: ("Generator", "Discriminator"),
+    "E": ("Encoder",),
+    None: ("Generator", "Discriminator", "Encoder"),
 }
 
 
@@ -53,7 +54,7 @@ Check = Callable[[WeightFile], None]
 class Wanted:
     """What is wanted of a file, where it leaves a choice."""
 
-    network: NetworkName | None = "Gs"  # None = Gs, or the discriminator of a file without a generator.
+    network: NetworkName | None = "Gs"  # None = Gs, or what a file without a generator holds.
     resolution: int | None = None
     fused_from: int = 128
 

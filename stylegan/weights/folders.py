@@ -22,13 +22,15 @@ def is_path_like(text: str) -> bool:
 def weight_file(folder: Path) -> Path:
     """The weight file of a folder.
 
-    That is model.safetensors; of a training run, network.safetensors or else its newest snapshot; pytorch_model.bin; or
-    the only weight file, whatever its name. Raises NotFoundError if there is none, InputError if there are several.
+    That is model.safetensors; of a training run, network.safetensors, encoder.safetensors or else its newest snapshot;
+    pytorch_model.bin; or the only weight file, whatever its name. Raises NotFoundError if there is none, InputError if
+    there are several.
     """
     snapshots = sorted((folder / "snapshots").glob("network-*.safetensors"), key=_number)
     first = [
         folder / "model.safetensors",
         folder / "network.safetensors",
+        folder / "encoder.safetensors",
         *snapshots[-1:],
         folder / "pytorch_model.bin",
     ]

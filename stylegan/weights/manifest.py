@@ -242,8 +242,8 @@ class _Checker:
         prefix, networks = fields["sha256_prefix"], fields["networks"]
         ok = prefix is None or (isinstance(prefix, str) and re.fullmatch(r"[0-9a-f]{8,63}", prefix) and digest is None)
         self.expect(bool(ok), where, "sha256_prefix", "8 to 63 hexadecimal digits, beside a sha256 of null")
-        ok = isinstance(networks, list) and all(network in ("G", "Gs", "D") for network in networks)
-        self.expect(ok, where, "networks", "a list of G, Gs and D")
+        ok = isinstance(networks, list) and all(network in ("G", "Gs", "D", "E") for network in networks)
+        self.expect(ok, where, "networks", "a list of G, Gs, D and E")
         place = self.fields(fields["source"], f"{where}.source", required=set(), optional={*get_args(Kind), "revision"})
         kinds = place.keys() & set(get_args(Kind)) if self.bundled else place.keys() & {"hub", "url", "drive", "page"}
         self.expect(len(kinds) == 1, where, "source", "one of hub, url or drive, or page")

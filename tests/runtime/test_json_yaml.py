@@ -19,10 +19,10 @@ from stylegan.errors import CheckpointError, DatasetError, InputError, WeightsEr
 from stylegan.latents.directions import load_directions
 from stylegan.latents.files import Latents
 from stylegan.runtime.json_yaml import Limits, check_object, has_type, parse_json, parse_yaml, read_json, read_yaml
+from stylegan.runtime.run_log import read_log
 from stylegan.runtime.tensor_files import save_tensors
 from stylegan.training import TrainingConfig
 from stylegan.training.checkpoints import header, read_tensors
-from stylegan.training.log import read_log
 from stylegan.weights.checkpoint import config_from_json, load_checkpoint
 from stylegan.weights.manifest import read_manifest
 

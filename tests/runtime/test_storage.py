@@ -19,7 +19,7 @@ from stylegan import cli
 from stylegan.errors import StorageError, StyleGANError
 from stylegan.metrics.features import RealFeatures
 from stylegan.runtime.atomic_files import explained, new_file, write_atomically
-from stylegan.training.log import append_log
+from stylegan.runtime.run_log import append_log
 
 from ..conftest import tiny_generator
 

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from stylegan.errors import InputError
 from stylegan.runtime import distributed
 from stylegan.runtime.distributed import own_device
+from stylegan.runtime.run_log import read_log
 from stylegan.training import TrainingConfig, World, new_state, train
 from stylegan.training.checkpoints import load_state
-from stylegan.training.log import read_log
 
 from ..conftest import GOLDEN, ROOT
 from .tiny import TinyImages, tiny_config, well_conditioned

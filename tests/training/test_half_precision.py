@@ -8,9 +8,9 @@ import torch
 
 from stylegan.fast import has_fast_bfloat16
 from stylegan.generator import Generator
+from stylegan.runtime.run_log import read_log
 from stylegan.training import new_state, passes, step, train_step
 from stylegan.training.checkpoints import resume_state, save_state
-from stylegan.training.log import read_log
 from stylegan.training.optim import next_loss_scale
 from stylegan.training.run import choose_dtype
 

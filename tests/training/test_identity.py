@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from stylegan.cli import main
 from stylegan.data.dataset import ImageDataset
 from stylegan.errors import InputError
+from stylegan.runtime.run_log import read_log
 from stylegan.training import TrainingConfig, train
 from stylegan.training.checkpoints import header, list_checkpoints, read_tensors
 from stylegan.training.identity import describe_data
-from stylegan.training.log import read_log
 
 from ..cli.test_cli_train import SMALL
 from ..data.pictures import encoded, make_zip, noise

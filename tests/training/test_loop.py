@@ -13,9 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from stylegan.errors import InputError
 from stylegan.generator import Generator
+from stylegan.runtime.run_log import append_log, read_log
 from stylegan.training import TrainingConfig, new_state, train, train_step
 from stylegan.training.checkpoints import list_checkpoints, load_state, save_state
-from stylegan.training.log import append_log, plot_curves, read_log
+from stylegan.training.plot import plot_curves
 
 from .tiny import TinyImages, assert_same, files, run, tiny_config
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stylegan.errors import InputError
+from stylegan.runtime.run_log import read_log
 from stylegan.training import train
-from stylegan.training.log import read_log
 
 from .tiny import TinyImages, files, tiny_config
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stylegan.errors import InputError
+from stylegan.runtime.run_log import read_log
 from stylegan.training import Tracker, TrainingConfig, train
-from stylegan.training.log import read_log
 
 from .tiny import TinyImages, files, tiny_config
 

@@ -1,7 +1,5 @@
-"""The log of a run: one JSON object a line, and a plot of it."""
+"""The plot of a run's log."""
 
-import json
-from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,37 +7,6 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from .. import images
-from ..errors import CheckpointError
-from ..runtime.atomic_files import explained, write_atomically
-from ..runtime.json_yaml import check_object, parse_json
-
-# What a plot needs of an entry.
-_FIELDS = {"step": int | None, "kimg": float, "resolution": int}  # The distances of a run's snapshots have no steps.
-
-
-def read_log(path: Path) -> list[dict[str, Any]]:
-    """The entries of a log; a last line that a kill cut short is left out."""
-    entries = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            entry = parse_json(line, where=str(path), error=CheckpointError)
-            entries.append(check_object(entry, _FIELDS, where=str(path), error=CheckpointError))
-        except CheckpointError:
-            break
-    return entries
-
-
-def rewind_log(path: Path, step: int) -> None:
-    """Forget what was logged after a step, because training goes on from there."""
-    kept = [entry for entry in read_log(path) if (entry.get("step") or 0) <= step]
-    write_atomically(path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
-
-
-def append_log(path: Path, entry: Mapping[str, Any]) -> None:
-    """Add one line."""
-    with explained(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
-
 
 # The fields that are drawn, and their colours.
 LOSSES = {"D_loss": "#1f77b4", "G_loss": "#d62728", "r1": "#2ca02c", "D_real": "#9467bd", "D_fake": "#8c564b"}
@@ -71,9 +38,9 @@ def plot_curves(entries: list[dict[str, Any]], path: Path) -> None:
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=13)
     draw.rectangle([place(x0, y1), place(x1, y0)], outline="#bbbbbb")
     for before, entry in pairwise(entries):
-        if entry["resolution"] != before["resolution"]:
+        if entry.get("resolution") != before.get("resolution"):
             draw.line([place(entry["kimg"], y0), place(entry["kimg"], y1)], fill="#dddddd")
-            draw.text(place(entry["kimg"], y1), f"{entry['resolution']}", fill="#888888", font=font, anchor="lb")
+            draw.text(place(entry["kimg"], y1), f"{entry.get('resolution')}", fill="#888888", font=font, anchor="lb")
     for i, (name, points) in enumerate(curves.items()):
         draw.line([place(x, y) for x, y in _thin(points)], fill=LOSSES[name], width=2)
         draw.text((_MARGIN + 90 * i, 6), name, fill=LOSSES[name], font=font)

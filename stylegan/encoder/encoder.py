@@ -1,0 +1,109 @@
+"""The encoder of a generator, with its weight files: images -> ws, in a fraction of a second."""
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError, NotFoundError
+from ..generator import Generator
+from ..latents.styles import check_same_average, same_average
+from ..runtime.checks import check_integer, shown
+from ..runtime.precision import no_autocast
+from ..runtime.tensors import check_tensor
+from ..weights import manifest
+from ..weights.hub import Access
+from ..weights.pretrained import Pretrained
+from .network import EncoderNetwork
+
+LOOKS = 3  # Looks at an image, unless said otherwise.
+
+
+class Encoder(EncoderNetwork, Pretrained):
+    """An encoder network that can be loaded and saved; its arguments and `forward` are those of the network."""
+
+    @classmethod
+    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str] = manifest.DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+    ) -> "Encoder":
+        """Load an encoder: float32, evaluation mode, gradients off.
+
+        name_or_path: the name of a model with an encoder, such as "faces-128"; a file that `stylegan encoder train`
+            wrote, or its folder. The other arguments and the errors are those of `Generator.from_pretrained`.
+        """
+        access = Access(cache_dir, token, local_files_only, force_download)
+        return cls._load(name_or_path, "E", device=device, resolution=None, revision=revision, access=access)
+
+    @classmethod
+    def of(cls, G: Generator) -> "Encoder":
+        """The encoder that comes with a generator, or with the model that it was made from, on its device.
+
+        A model made from another one has its encoder as long as it has kept the average w, as blends do.
+        Raises NotFoundError if there is none.
+        """
+        lineage = G.metadata.get("lineage")
+        origins = [
+            known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)
+        ]
+        for name in dict.fromkeys([G.name, *map(str, origins)]):
+            entry = manifest.entries().get(name)
+            if entry is None or not any("E" in file.networks for file in entry.files):
+                continue
+            encoder = cls.from_pretrained(name, device=G.device)
+            if same_average(G.w_avg, encoder.w_avg):
+                return encoder
+        raise NotFoundError(
+            f"{G.name} has no encoder; train one with `stylegan encoder train`, and give its file, or optimize instead"
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The arguments that make this network again."""
+        return dict(self._config)
+
+    def check(self, G: Generator) -> None:
+        """Raise InputError if this is not the encoder of that generator."""
+        if not isinstance(G, Generator):
+            raise InputError(f"G must be a Generator, got {shown(G)}")
+        next_step = f"choose the model that it was trained for ({self.name})"
+        check_same_average(G.w_avg, self.w_avg, what="the encoder", next_step=next_step)
+
+    @no_autocast()
+    @torch.no_grad()
+    def encode(self, img: Tensor, G: Generator, *, looks: int = LOOKS, batch_size: int = 16) -> Tensor:
+        """Images [N, C, R, R] in [-1, 1] -> ws [N, num_ws, w_dim] of the generator that this encoder was trained for.
+
+        looks: at each image: the first compares it with the average image, each further one with its
+            reconstruction so far (ReStyle). 1 is the fastest; more than three change little.
+        batch_size: images at once, to limit memory.
+
+        Raises InputError for another generator, and for images of another shape or device.
+        """
+        self.check(G)
+        check_integer(looks, what="looks", low=1, high=100)
+        check_integer(batch_size, what="batch_size", low=1, high=2**20)
+        shape = ("N", self.img_channels, self.img_resolution, self.img_resolution)
+        check_tensor(img, shape, what="img", device=G.device)
+        if not len(img):
+            raise InputError("img must be one image or more, got none")
+        parts: list[Tensor] = [self._encode(part.float(), G, looks) for part in img.split(batch_size)]
+        return torch.cat(parts)
+
+    def _encode(self, img: Tensor, G: Generator, looks: int) -> Tensor:
+        ws = self.w_avg.expand(len(img), self.num_ws, -1)
+        current = G.synthesis(ws[:1]).expand_as(img)
+        for look in range(looks):
+            if look:
+                current = G.synthesis(ws)
+            ws = self(img, current, ws)
+        return ws

@@ -1,0 +1,210 @@
+"""Encoders: they learn, continue exactly, find their model, and refuse what is not theirs."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import Result
+from PIL import Image
+
+import stylegan
+from stylegan import Encoder, Generator
+from stylegan.encoder import EncoderConfig, new_encoder, train_encoder, training
+from stylegan.encoder.state import TrainingState, draw_fakes, train_step
+from stylegan.errors import CheckpointError, InputError, NotFoundError
+from tests.projection.conftest import Blocks
+
+from ..conftest import ok, tiny_generator
+
+OPTIONS: dict[str, Any] = {"perceptual_weight": 0, "feature_weight": 0, "batch": 16, "log_kimg": 0.016}
+
+
+@pytest.fixture(scope="module")
+def gentle() -> Generator:
+    """A tiny model whose w can be told from its images."""
+    G = tiny_generator(z_dim=8, w_dim=8)
+    for rgb in G.synthesis.to_rgb.values():
+        for parameter in rgb.parameters():
+            parameter.mul_(0.2)
+    G.metadata["name"] = "gentle"
+    return G
+
+
+@pytest.fixture(scope="module")
+def data(gentle: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images that the model made."""
+    folder = tmp_path_factory.mktemp("data")
+    for i, picture in enumerate(gentle.sample(16, truncation_psi=1)):
+        picture.save(folder / f"{i:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(gentle: Generator, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of a short training."""
+    out = tmp_path_factory.mktemp("runs") / "encoder"
+    config = EncoderConfig(kimg=2.4, learning_rate=3e-3, ema_kimg=0.1, **OPTIONS)
+    assert train_encoder(gentle, data, out, config, progress=False) == "finished"
+    return out
+
+
+def test_training_lowers_the_error_of_w(gentle: Generator, trained: Path) -> None:
+    encoder = Encoder.from_pretrained(trained)
+    truth = gentle.ws(range(1000, 1064), truncation_psi=1)
+    found = encoder.encode(gentle.synthesis(truth), gentle)
+    error = (found - truth).square().mean()
+    assert error < 0.5 * (gentle.w_avg - truth).square().mean()
+    # A second look corrects the first.
+    assert error < (encoder.encode(gentle.synthesis(truth), gentle, looks=1) - truth).square().mean()
+
+
+def test_an_encoder_is_the_same_for_any_batch(gentle: Generator, trained: Path) -> None:
+    encoder = Encoder.from_pretrained(trained)
+    img = gentle.sample(5, output_type="pt")
+    together = encoder.encode(img, gentle)
+    assert torch.allclose(encoder.encode(img, gentle, batch_size=2), together, atol=1e-5)
+    assert torch.allclose(encoder.encode(img[3:4], gentle), together[3:4], atol=1e-5)
+
+
+def test_a_run_keeps_what_it_needs(trained: Path) -> None:
+    log = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["w"] < 0.7 * log[0]["w"]
+    assert {"kimg", "w", "pixel", "offset", "latent", "img_per_sec"} <= log[-1].keys()
+    assert Image.open(trained / "pictures.png").size[0] > 16
+    assert Encoder.from_pretrained(trained).metadata["kimg"] == 2.4
+
+
+def test_resuming_is_exact(gentle: Generator, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = EncoderConfig(kimg=0.096, fakes_kimg=0.048, **OPTIONS)
+    train_encoder(gentle, data, tmp_path / "whole", config, progress=False)
+
+    def stops(state: TrainingState, *rest: Any) -> dict[str, float]:
+        if state.step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(state, *rest)
+
+    monkeypatch.setattr(training, "train_step", stops)
+    half = tmp_path / "half"
+    assert train_encoder(gentle, data, half, config, progress=False) == "SIGTERM"
+    assert train_encoder(gentle, data, half, config, resume=True, progress=False) == "finished"
+    whole, parts = (Encoder.from_pretrained(path).state_dict() for path in (tmp_path / "whole", half))
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_run_is_not_continued_by_another(gentle: Generator, trained: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for i, picture in enumerate(gentle.sample(seeds=range(50, 58))):
+        picture.save(other / f"{i}.png")
+    with pytest.raises(InputError, match="holds a run already"):
+        train_encoder(gentle, other, trained, EncoderConfig(**OPTIONS), progress=False)
+    with pytest.raises(InputError, match="another data"):
+        train_encoder(gentle, other, trained, EncoderConfig(**OPTIONS), resume=True, progress=False)
+
+
+def test_a_damaged_checkpoint_is_refused(gentle: Generator, data: Path, trained: Path, tmp_path: Path) -> None:
+    run_ = Path(shutil.copytree(trained, tmp_path / "run"))
+    whole = (run_ / "checkpoint.safetensors").read_bytes()
+    (run_ / "checkpoint.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="damaged"):
+        train_encoder(gentle, data, run_, EncoderConfig(**OPTIONS), resume=True, progress=False)
+
+
+def test_numbers_that_are_not_finite_are_not_saved(gentle: Generator, tmp_path: Path) -> None:
+    state = TrainingState(new_encoder(gentle), EncoderConfig(**OPTIONS))
+    next(state.E.parameters()).data.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="NaN"):
+        state.save(tmp_path / "checkpoint.safetensors", {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_drawn_images_follow_from_the_step(gentle: Generator) -> None:
+    def draw(step: int) -> torch.Tensor:
+        return draw_fakes(gentle, 4, EncoderConfig(), np.random.RandomState([0, step]))[1]
+
+    assert torch.equal(draw(3), draw(3))
+    assert not torch.equal(draw(3), draw(4))
+
+
+def test_an_encoder_of_another_model_is_refused(trained: Path, tiny: Generator, default: Generator) -> None:
+    encoder = Encoder.from_pretrained(trained)
+    with pytest.raises(InputError, match="img must be"):
+        encoder.encode(torch.zeros(1, 3, 8, 8), tiny_like(encoder))
+    with pytest.raises(InputError, match=r"trained for \(gentle\)"):
+        encoder.encode(default.sample(1, output_type="pt"), default)
+    with pytest.raises(NotFoundError, match="stylegan encoder train"):
+        Encoder.of(tiny)
+
+
+def tiny_like(encoder: Encoder) -> Generator:
+    """A generator with the average w of an encoder."""
+    G = tiny_generator(z_dim=8, w_dim=8)
+    G.w_avg.copy_(encoder.w_avg)
+    return G
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"looks": 0}, "looks"),
+        ({"batch": 1}, "batch"),
+        ({"real_share": 1.5}, "real_share"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"steps": 3}, "unknown setting 'steps'"),
+    ],
+)
+def test_settings_are_checked(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        EncoderConfig.of(given)
+
+
+def test_projection_by_an_encoder(gentle: Generator, trained: Path) -> None:
+    blocks = Blocks()
+    target = gentle.sample(seeds=[70, 71], truncation_psi=1, output_type="pt").clamp(-1, 1)
+    fast = stylegan.project(target, gentle, method="encoder", encoder=trained)
+    assert fast.distances.isnan().all()
+    assert fast.latents.noise is None
+    assert fast.is_far == [False, False]
+    average = (gentle.synthesis(gentle.broadcast(gentle.w_avg[None])) - target).square().mean(dim=(1, 2, 3)).sqrt()
+    assert (fast.pixel_errors < average).all()
+    options: dict[str, Any] = {"extractor": blocks, "progress": False, "optimize_noise": False}
+    hybrid = stylegan.project(target, gentle, method="hybrid", encoder=trained, steps=30, **options)
+    alone = stylegan.project(target, gentle, method="encoder", encoder=trained, extractor=blocks)
+    assert (hybrid.distances < alone.distances).all()
+    w = stylegan.project(target, gentle, method="encoder", encoder=trained, space="w").latents.ws
+    assert torch.equal(w, w[:, :1].expand_as(w))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "encoder", "steps": 5}, "makes no steps"),
+        ({"method": "hybrid", "candidates": 5}, "starts from the encoder"),
+        ({"method": "quick"}, "method"),
+        ({"method": "encoder", "encoder": 3}, "encoder must be"),
+        ({"method": "encoder", "looks": 0}, "looks"),
+    ],
+)
+def test_methods_are_checked(gentle: Generator, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        stylegan.project(torch.zeros(1, 3, 16, 16), gentle, **options)
+
+
+def test_commands_train_and_use_an_encoder(gentle: Generator, data: Path, run: Callable[..., Result]) -> None:
+    gentle.save("gentle.safetensors")
+    settings = [word for name, value in OPTIONS.items() for word in ("--set", f"{name}={value}")]
+    command = ["encoder", "train", "--model", "gentle.safetensors", "--data", data, "--out", "run", "--kimg", "0.05"]
+    assert "finished" in ok(run(*command, *settings))
+    assert "holds a run already" in run(*command, *settings).output
+    fast = ["project", data / "03.png", "--fast", "--model", "gentle.safetensors", "--encoder", "run", "--out", "found"]
+    assert "pixels differ by" in ok(run(*fast))
+    ok(run("sample", "--model", "gentle.safetensors", "--latents", "found/latents.safetensors"))
+    assert "makes no steps" in run(*fast, "--steps", "9").output
+    assert "Encoder" in ok(run("info", "run"))
