@@ -100,7 +100,7 @@ def render_again(source: Source, save: "Callable[[Image.Image], bool]") -> None:
 
     made_of = _kind(source)
     G = source.load()
-    for batch_size in (8, 1, 32):
+    for batch_size in dict.fromkeys((G.default_batch_size(32), 8, 1, 32)):
         tiles = made_of(G, source, batch_size)
         if size := source.number("size"):
             tiles = [images.resize(tile, size) for tile in tiles]

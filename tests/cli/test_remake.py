@@ -92,6 +92,15 @@ def test_every_commands_pictures_are_made_again_to_the_bit(here: Run, name: str)
     assert "bit for bit" in remade(here, "second.png")
 
 
+@pytest.mark.parametrize("model", ["faces-128", "faces-64"])
+def test_pictures_of_bundled_models_need_no_batch_size(run: Run, model: str) -> None:
+    """Whatever number of images their resolution has computed together; the last batch is a part of one."""
+    ok(run("sample", "--model", model, "--seeds", "1-9", "--out", "grid.png"))
+    ok(run("sample", "--model", model, "--seeds", "1-3", "--out", "faces/"))
+    for picture in ("grid.png", "faces/seed0002.png", "faces/seed0003.png"):
+        assert "bit for bit" in remade(run, picture), picture
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 @pytest.mark.parametrize("name", ["sample grid", "mix", "mix three into one", "figure truncation", "edit"])
 def test_jpeg_and_webp_carry_the_text_too(here: Run, name: str, suffix: str) -> None:
