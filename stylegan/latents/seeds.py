@@ -28,8 +28,13 @@ def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
     torch.Size([2, 4])
     """
     check_integer(z_dim, what="z_dim", low=1, high=2**20)
-    draws = [np.random.RandomState(seed).randn(z_dim) for seed in check_seeds(seeds)]
-    return torch.from_numpy(np.asarray(draws, dtype=np.float32).reshape(len(draws), z_dim))
+    numbers = check_seeds(seeds)
+    z = np.empty((len(numbers), z_dim), np.float32)
+    state = np.random.RandomState(0)  # Seeded anew for each, which takes 2 µs; a new one would take 100.
+    for row, seed in zip(z, numbers, strict=True):
+        state.seed(seed)
+        row[:] = state.randn(z_dim)
+    return torch.from_numpy(z)
 
 
 @typed

@@ -177,6 +177,7 @@ def test_it_ends_whatever_is_open_and_leaves_nothing(demo: Demo) -> None:
 ENDLESS = """
 import sys, time, types
 from pathlib import Path
+sys.modules["stylegan.demo.studio"] = types.SimpleNamespace(Look=None, Studio=None)  # They would load torch.
 from stylegan.demo import server
 server.LONGEST = float(sys.argv[2])
 with server._End(Path(sys.argv[1])) as end:

@@ -4,7 +4,7 @@
 conv [kh, kw, in, out], dense [in, out]. Each writer returns a state dict, or the dictionary that the port saves.
 """
 
-from .common import Variables, blur, conv, num_mapping, resolution_of, scopes, widened
+from .common import Variables, blur, conv, mapping, num_mapping, resolution_of, scopes, widened
 from .genforce import genforce_discriminator, genforce_generator, interfacegan
 from .huangzh13 import huangzh13_discriminator, huangzh13_generator, lernapparat_discriminator, lernapparat_generator
 from .mmgeneration import mmgeneration, mmgeneration_discriminator, mmgeneration_generator
@@ -28,6 +28,7 @@ __all__ = [
     "interfacegan",
     "lernapparat_discriminator",
     "lernapparat_generator",
+    "mapping",
     "mmgeneration",
     "mmgeneration_discriminator",
     "mmgeneration_generator",

@@ -35,6 +35,15 @@ def num_mapping(g: Variables) -> int:
     return sum(f"Dense{i}/weight" in g for i in range(20))
 
 
+def mapping(g: Variables, pattern: str) -> dict[str, Tensor]:
+    """The mapping network with its layers named `pattern.format(0)`, `pattern.format(1)`..."""
+    out: dict[str, Tensor] = {}
+    for i in range(num_mapping(g)):
+        name = pattern.format(i)
+        out |= {f"{name}.weight": g[f"Dense{i}/weight"].T.contiguous(), f"{name}.bias": g[f"Dense{i}/bias"]}
+    return out
+
+
 def widened(d: Variables) -> Variables:
     """Discriminator variables with rosinality's numbers of feature maps: Conv0 changes them, not Conv1_down."""
     d, generator = dict(d), torch.Generator().manual_seed(0)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .common import Variables, blur, conv, num_mapping, resolution_of, scopes
+from .common import Variables, blur, conv, mapping, num_mapping, resolution_of, scopes
 
 
 def genforce_generator(g: Variables) -> dict[str, Tensor]:

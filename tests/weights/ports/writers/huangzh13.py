@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .common import Variables, blur, conv, resolution_of, scopes
+from .common import Variables, blur, conv, mapping, resolution_of, scopes
 
 
 def _epilogues(out: dict[str, Any], g: Variables, name: str, pair: list[str]) -> None:
@@ -57,6 +57,17 @@ def huangzh13_discriminator(d: Variables) -> dict[str, Tensor]:
         out[f"from_rgb.{j}.bias"] = d[f"FromRGB_lod{j}/bias"]
         r, j = r // 2, j + 1
     _head(out, d, "final_block.")
+    return out
+
+
+def _down_block(d: Variables, r: int, name: str) -> dict[str, Tensor]:
+    """A block of a discriminator, as huangzh13 and lernapparat name its tensors."""
+    out, device = {}, d["lod"].device
+    for theirs, official in (("conv0", "Conv0"), ("conv1_down", "Conv1_down")):
+        out[f"{name}.{theirs}.weight"] = conv(d[f"{r}x{r}/{official}/weight"])
+        out[f"{name}.{theirs}.bias"] = d[f"{r}x{r}/{official}/bias"]
+    out[f"{name}.blur.kernel"] = blur(1, device)
+    out[f"{name}.conv1_down.downscale.blur.kernel"] = torch.full((1, 1, 2, 2), 0.25, device=device)
     return out
 
 
