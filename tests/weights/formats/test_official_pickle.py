@@ -1,12 +1,7 @@
 """The reader of official pickles: takes them at every protocol, runs nothing, refuses everything else."""
 
 import collections
-import io
-import os
 import pickle
-import subprocess
-import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,66 +15,7 @@ from stylegan.errors import UnsafeFileError, WeightsError
 from stylegan.weights.formats.official_pickle import OfficialNetwork, read_official_pickle
 
 from ...conftest import GOLDEN
-from .hostile import calls, check_harmless, payloads
-from .limits import read_within_limits
-
-
-class Network:
-    """Pickles like the official class: NEWOBJ and BUILD with a dictionary."""
-
-    def __init__(self, **state: Any):
-        self.state = state
-
-    def __getstate__(self) -> Any:
-        return self.state
-
-
-class EasyDict(dict[str, Any]):
-    pass
-
-
-def as_official(network: OfficialNetwork, **changes: Any) -> Network:
-    """Plain data back to an object that pickles as the official one does."""
-    state = {
-        "version": 3,
-        "name": network.name,
-        "static_kwargs": EasyDict(network.static_kwargs),
-        "components": {key: as_official(value) for key, value in network.components.items()},
-        "build_module_src": "raise SystemExit('the embedded source was run')",
-        "build_func_name": network.build_func_name,
-        "variables": list(network.variables.items()),
-    }
-    return Network(**state | changes)
-
-
-def official_modules() -> dict[str, types.ModuleType]:
-    """Stand-ins for the official modules, for pickle to find our classes in."""
-    modules: dict[str, Any] = {
-        name: types.ModuleType(name) for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network", "dnnlib.util")
-    }
-    modules["dnnlib.tflib.network"].Network = Network
-    modules["dnnlib.util"].EasyDict = EasyDict
-    Network.__module__, EasyDict.__module__ = "dnnlib.tflib.network", "dnnlib.util"
-    return modules
-
-
-@pytest.fixture
-def dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Write an object to a file, with our stand-ins under the official names."""
-    for name, module in official_modules().items():
-        monkeypatch.setitem(sys.modules, name, module)
-
-    def write(value: Any, protocol: int = 4) -> Path:
-        path = tmp_path / "network.pkl"
-        path.write_bytes(pickle.dumps(value, protocol))
-        return path
-
-    return write
-
-
-@pytest.fixture(scope="module")
-def networks() -> dict[str, OfficialNetwork]:
-    return read_official_pickle(GOLDEN / "T" / "network_nosrc.pkl")
+from .official import Network, as_official
 
 
 def test_plain_data(networks: dict[str, OfficialNetwork]) -> None:
@@ -244,15 +180,6 @@ def test_variables_alone_under_their_official_names(
             assert torch.equal(tensor, expected.synthesis.state_dict()[key]), key
 
 
-def test_arrays_that_repeat_the_same_values_are_refused(
-    networks: dict[str, OfficialNetwork], dump: Callable[..., Path]
-) -> None:
-    one = np.zeros((512, 512), "f4")
-    network = as_official(networks["D"], variables=[(f"{i}x{i}/Conv0/weight", one) for i in range(100)])
-    with pytest.raises(UnsafeFileError, match="repeat the same values"):
-        Discriminator.from_pretrained(dump(network))
-
-
 def test_memory_orders_and_byte_orders(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:
     expected = networks["D"].variables["4x4/Conv/weight"]
     for array in (np.asfortranarray(expected), expected.astype(">f4"), expected.astype("f8")):
@@ -260,128 +187,6 @@ def test_memory_orders_and_byte_orders(networks: dict[str, OfficialNetwork], dum
         for protocol in (2, 4, 5):
             given = read_official_pickle(dump(network, protocol))["D"].variables["4x4/Conv/weight"]
             assert (given == expected).all()
-
-
-def hostile() -> dict[str, object]:
-    """Hostile objects, and what official files never hold, alone and in every place of a network."""
-    bad = payloads() | {
-        "object array": np.array([calls(os.system, "true")], dtype=object),
-        "structured array": np.zeros(2, dtype=[("a", "f4")]),
-        "numpy empty": calls(np.empty, (10**6, 10**6)),
-        "complex": 1j,
-    }
-    within: dict[str, Callable[[Any], object]] = {
-        "in variables": lambda p: _network(variables=[("w", p)]),
-        "in static_kwargs": lambda p: _network(static_kwargs={"resolution": p}),
-        "in components": lambda p: _network(components={"mapping": p}),
-        "as source": lambda p: _network(build_module_src=p),
-    }
-    every = dict(bad)
-    for place, wrap in within.items():
-        every |= {f"{name} {place}": wrap(payload) for name, payload in bad.items()}
-    return every
-
-
-def _network(**changes: Any) -> Network:
-    state = {"version": 3, "name": "G", "static_kwargs": {}, "components": {}, "build_module_src": ""}
-    return Network(**state | {"build_func_name": "G_style", "variables": []} | changes)
-
-
-def run_hostile_files() -> None:
-    """In a process of its own: every hostile file at every protocol, and what it did."""
-    from stylegan.errors import UnsafeFileError
-
-    folder = Path(os.environ["SENTINEL"]).parent
-    refused = 0
-    for name, payload in hostile().items():
-        for protocol in range(6):
-            try:
-                data = pickle.dumps((payload,), protocol)
-            except (pickle.PicklingError, AttributeError, TypeError):
-                continue
-            path = folder / "hostile.pkl"
-            path.write_bytes(data)
-            try:
-                Generator.from_pretrained(path)
-            except UnsafeFileError:
-                refused += 1
-                continue
-            except WeightsError as error:
-                # A literal, such as a complex number's arguments, may end as malformed instead.
-                raise AssertionError(f"{name} at protocol {protocol}: {error}") from error
-            raise AssertionError(f"{name} at protocol {protocol} was loaded")
-    print("refused", refused)
-
-
-def test_hostile_pickles_are_refused_and_do_nothing(tmp_path: Path) -> None:
-    check_harmless(__name__, tmp_path, setup="sys.modules.update(t.official_modules())", least=300)
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        b"cos\nsystem\n(S'true'\ntR.",  # protocol 0
-        b"(cos\nsystem\nS'true'\no.",  # OBJ
-        b"(S'true'\nios\nsystem\n.",  # INST
-        b"\x80\x02\x82\x01.",  # EXT1
-        b"Pid\n.",  # PERSID
-        b"\x80\x02K\x01Q.",  # BINPERSID
-        b"\x80\x04\x8f.",  # EMPTY_SET
-        b"\x80\x05\x97.",  # NEXT_BUFFER
-        b"\x80\x04\x8c\x02os\x8c\x06system\x93.",  # STACK_GLOBAL
-        b"PK\x03\x04rest of a zip archive",
-        b"cnumpy\nndarray\n)R.",
-        b"cdnnlib.tflib.network\nNetwork\n(K\x01tR.",
-        b"\x80\x02}K\x01K\x02s.",  # A key that is no string.
-        b"\x80\x02(K\x01K\x02d.",
-    ],
-)
-def test_other_opcodes_and_globals_are_refused(tmp_path: Path, code: bytes) -> None:
-    path = tmp_path / "network.pkl"
-    path.write_bytes(code)
-    with pytest.raises(UnsafeFileError, match=r"network\.pkl"):
-        read_official_pickle(path)
-
-
-def laughs() -> bytes:
-    value: list[Any] = ["lol"]
-    for _ in range(60):
-        value = [value] * 10
-    return pickle.dumps((value,), 4)
-
-
-def laughing_key() -> bytes:
-    """A dictionary whose key is a tuple of tuples: its hash would take 2^60 steps."""
-    code = io.BytesIO()
-    code.write(b"\x80\x04}K\x01\x94")
-    for i in range(60):
-        code.write(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94")
-    code.write(b"Ns.")
-    return code.getvalue()
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize(
-    "code",
-    [
-        b"\x80\x04\x8e" + (10**12).to_bytes(8, "little") + b"x.",  # BINBYTES8 of 1 TB
-        b"\x80\x04\x8d" + (10**12).to_bytes(8, "little") + b"x.",  # BINUNICODE8
-        b"\x80\x05\x96" + (10**12).to_bytes(8, "little") + b"x.",  # BYTEARRAY8
-        b"\x80\x04\x95" + (10**12).to_bytes(8, "little") + b"N.",  # a frame
-        b"\x80\x02\x8b" + (2**31 - 1).to_bytes(4, "little") + b"x.",  # LONG4
-        b"\x80\x02Nr\xff\xff\xff\x7f.",  # a memo index of 2 billion
-        b"L" + b"9" * 10**6 + b"L\n.",  # a decimal number of a million digits
-        b"(" * 2_000_000,  # opcodes without end
-        laughs(),
-        laughing_key(),
-    ],
-    ids=["bytes", "text", "bytearray", "frame", "long", "memo", "digits", "opcodes", "laughs", "key"],
-)
-def test_bombs_are_refused_in_little_memory_and_time(code: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "network.pkl"
-    path.write_bytes(code)
-    said = read_within_limits(lambda: read_official_pickle(path), megabytes=300)
-    assert said in ("WeightsError", "UnsafeFileError")
 
 
 def test_damaged_files(networks: dict[str, OfficialNetwork], dump: Callable[..., Path]) -> None:

@@ -3,11 +3,11 @@
 import io
 import os
 import pickle
-import subprocess
 import sys
 import types
 import zipfile
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -287,7 +287,7 @@ def test_bombs_are_refused_in_little_memory_and_time(tmp_path: Path) -> None:
         paths.append(tmp_path / f"{name}.legacy.pth")
         paths[-1].write_bytes(legacy.getvalue())
     for path in paths:
-        said = read_within_limits(lambda path=path: read_port_file(path), megabytes=400)
+        said = read_within_limits(partial(read_port_file, path), megabytes=400)
         assert said in ("WeightsError", "UnsafeFileError"), path
 
 
