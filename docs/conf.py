@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 
 from stylegan import __version__
 
@@ -41,6 +42,15 @@ def show_examples(app: Sphinx, ctx: click.Context, lines: list[str]) -> None:
                 shown.append("")
             shown.append(line.removeprefix("| "))
     lines[:] = shown
+
+
+def without_overloads(self: ModuleAnalyzer) -> None:
+    """Analyze a module, but show a function as it is defined, with all arguments and defaults, not its overloads."""
+    analyze(self)
+    self.overloads = {}
+
+
+analyze, ModuleAnalyzer.analyze = ModuleAnalyzer.analyze, without_overloads  # type: ignore[method-assign]
 
 
 def setup(app: Sphinx) -> None:

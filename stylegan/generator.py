@@ -27,6 +27,7 @@ from .weights.publishing import Publishable
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from .images.rendering import Rendered
     from .latents.arguments import Rendering, Sampling
 
 
@@ -209,7 +210,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         output_type: OutputType = "pil",
         progress: bool | None = None,
         generator: torch.Generator | None = None,
-    ) -> Any:
+    ) -> "Rendered":
         """Make images from seeds.
 
         n: number of images, of seeds 0 to n - 1. seeds: explicit seeds instead; n may then be omitted.
@@ -255,7 +256,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         batch_size: int | None = None,
         output_type: OutputType = "pil",
         progress: bool | None = None,
-    ) -> Any:
+    ) -> "Rendered":
         """Make images from ws [N, num_ws, w_dim], in batches. The other arguments and the result are as in `sample`.
 
         noise: a map for each layer, [N or 1, 1 or C, R, R], instead of noise_mode; see `SynthesisNetwork.forward`.
@@ -275,19 +276,18 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         output_type: OutputType,
         progress: bool | None,
         noise: Sequence[Tensor | None] | None = None,
-    ) -> Any:
+    ) -> "Rendered":
         n = len(settings)
         self.check_weights()
         images.check_output(output_type, n, self.img_channels)
-        remembered = output_type == "pil"
-        seeds, maps = choose_noise(self, n, mode=noise_mode, seed=noise_seed, given=noise, remembered=remembered)
+        seeds, maps = choose_noise(self, n, noise_mode, noise_seed, given=noise, keep_seeds=output_type == "pil")
 
         def batch(i: slice) -> Tensor:
             return self.synthesis(ws(i), noise_mode=noise_mode, noise=maps(i))
 
         batch_size = self.default_batch_size(n) if batch_size is None else batch_size
         results = images.render(batch, n, batch_size=batch_size, output_type=output_type, progress=progress)
-        if remembered:
+        if isinstance(results, list):
             known = self.provenance()
             for j, (image, own) in enumerate(zip(results, settings, strict=True)):
                 own["noise_mode"] = noise_mode if noise is None else "given"

@@ -24,7 +24,7 @@ FEW = 5000
 
 @click.command()
 @click.argument("model", default=DEFAULT_MODEL, metavar="[NAME|PATH|REPO|URL]")
-@click.option("--data", metavar="PATH", help="Real images, a zip or folder, for fid, kid and pr.")
+@click.option("--data", metavar="PATH", help="Real images, a zip or folder, for metrics that compare with them.")
 @click.option(
     "--metrics",
     default=DEFAULT_METRICS,
@@ -37,7 +37,7 @@ FEW = 5000
     default=DEFAULT_EXTRACTOR,
     show_default=True,
     metavar="NAME|FILE",
-    help="Features for fid, kid and pr: inception-2015, st-lpips-vgg, st-lpips-alex, or a weight file.",
+    help="Features that such metrics compare: inception-2015, st-lpips-vgg, st-lpips-alex, or a weight file.",
 )
 @click.option(
     "--distance",
@@ -105,13 +105,12 @@ def evaluate(
     show_table(
         [(name, f"{entry['value']:.4g}", _measured(name, entry, result)) for name, entry in result["metrics"].items()]
     )
-    fewest = min(
-        (entry.get(key, FEW) for entry in result["metrics"].values() for key in ("images", "reals")), default=FEW
-    )
-    if fewest < FEW:
-        click.echo(
-            f"note: fid, kid, precision and recall of {fewest:,} images are rough; compare them only at equal counts"
-        )
+    compared = {
+        name: min(entry["images"], entry["reals"]) for name, entry in result["metrics"].items() if "reals" in entry
+    }
+    if few := [name for name, count in compared.items() if count < FEW]:
+        fewest = f"{min(compared.values()):,} images"
+        click.echo(f"note: {', '.join(few)} of {fewest} are rough; compare them only at equal counts")
 
 
 def _measured(name: str, entry: dict[str, Any], result: dict[str, Any]) -> str:

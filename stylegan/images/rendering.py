@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from ..errors import InputError
@@ -12,6 +13,8 @@ from ..runtime.batching import batches
 from ..runtime.checks import check_choice
 from ..runtime.choices import OutputType
 from .convert import check_channels, to_numpy, to_pil
+
+Rendered = list[Image] | np.ndarray | Tensor  # By output_type.
 
 
 def check_output(output_type: OutputType, n: int, img_channels: int) -> None:
@@ -25,7 +28,7 @@ def check_output(output_type: OutputType, n: int, img_channels: int) -> None:
 
 def render(
     images: Callable[[slice], Tensor], n: int, *, batch_size: int, output_type: OutputType, progress: bool | None
-) -> Any:
+) -> Rendered:
     """Compute n images, a batch at a time.
 
     images: slice of range(n) -> [N, C, H, W] in [-1, 1]. The other arguments and the result are as in

@@ -20,11 +20,11 @@ Maps = Sequence[Tensor | None] | None
 def choose_noise(
     G: "Generator",
     n: int,
-    *,
     mode: NoiseMode,
     seed: int | Sequence[int] | None,
+    *,
     given: Maps,  # Instead of a mode.
-    remembered: bool,  # Whether the images remember the seeds of fresh noise.
+    keep_seeds: bool,  # Whether the images store the seeds of fresh noise.
 ) -> tuple[list[int], Callable[[slice], Maps]]:
     """The noise seed of each of n images, if they have any, and the maps of some of the images.
 
@@ -36,7 +36,7 @@ def choose_noise(
             raise InputError(f"noise goes in place of noise_mode and noise_seed, got {mode!r}, {seed!r}")
         G.synthesis.check_noise(given, n)
         return [], lambda i: [m if m is None or len(m) == 1 else m[i] for m in given]
-    if mode in DRAWN_NOISE and seed is None and remembered:
+    if mode in DRAWN_NOISE and seed is None and keep_seeds:
         seed = fresh_noise_seeds(n)
     seeds = choose_noise_seeds(seed, mode, n)
     if len(set(seeds)) == 1:

@@ -21,7 +21,7 @@ from ..version import __version__
 from .metric import Values
 from .names import definitions, parse_metrics
 from .path_length import EPSILON
-from .run import Run
+from .run import Compared, Run
 from .settings import Metric, Settings
 
 FORMAT = 1
@@ -33,7 +33,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Compute metrics of a generator.
 
-    settings: None = the defaults; fid, kid and pr need `data`.
+    settings: None = the defaults; metrics that compare with real images need `data`.
     world: the processes that share the work, from `runtime.distributed.connect`; None = only this one.
     progress: show bars; None = on a terminal.
 
@@ -43,9 +43,9 @@ def evaluate(
     """
     settings = settings or Settings()
     metrics = parse_metrics(settings.metrics) if isinstance(settings.metrics, str) else list(settings.metrics)
-    to_compare = [m for m in metrics if definitions()[m.kind].needs_data]
-    _check(settings, to_compare)
-    run = Run(G, settings, world or World(), progress, to_compare=to_compare)
+    comparing = [m for m in metrics if definitions()[m.kind].needs_data]
+    _check(settings, comparing)
+    run = Run(G, settings, world or World(), progress, compared=_extractors(G, settings, comparing))
     start = time.perf_counter()
     # First everything that all processes work on, then everything that one does.
     parts = {metric: definitions()[metric.kind].measure(run, metric) for metric in metrics}
@@ -59,10 +59,24 @@ def evaluate(
     return _result(run, values)
 
 
-def _check(settings: Settings, to_compare: Sequence[Metric]) -> None:
+def _check(settings: Settings, comparing: Sequence[Metric]) -> None:
     settings.check()
-    if to_compare and settings.data is None:
-        raise InputError(f"{to_compare[0].kind} compares with real pictures; name a data set (--data)")
+    if comparing and settings.data is None:
+        raise InputError(f"{comparing[0].kind} compares with real pictures; name a data set (--data)")
+
+
+def _extractors(G: Generator, settings: Settings, comparing: Sequence[Metric]) -> dict[str, Compared]:
+    """The extractors of the metrics that compare features, by their entry in the result, and the number of images."""
+    compared: dict[str, Compared] = {}
+    for metric in comparing:
+        definition = definitions()[metric.kind]
+        entry = definition.network or definition.name
+        if entry in compared:
+            compared[entry].count = max(compared[entry].count, metric.count)
+        else:
+            own = None if definition.extractor is None else definition.extractor().to(G.device).eval()
+            compared[entry] = Compared(own or settings.extractor, metric.count)
+    return compared
 
 
 def _result(run: Run, values: Values) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -27,38 +28,44 @@ VERSION = 1
 Rows = Callable[[Callable[[range], Tensor], int, str], Tensor]
 
 
+class RealImages:
+    """A data set's images at one resolution, in an order shuffled by a seed, loaded when first needed."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        resolution: int,
+        seed: int = 0,
+        *,
+        device: torch.device,  # Where extractors take them.
+        progress: bool | None = None,
+    ):
+        self.path, self.resolution, self.seed, self.device = Path(path), resolution, seed, device
+        self.progress = progress
+        self.sha256 = data_digest(self.path)
+
+    @cached_property
+    def dataset(self) -> ImageDataset:
+        """All images."""
+        return ImageDataset(self.path, resolution=self.resolution, progress=self.progress)
+
+    def batch(self, numbers: range) -> Tensor:
+        """The images of these numbers, float32 [N, 3, H, W] in [-1, 1]."""
+        return real_images(self.dataset, numbers, seed=self.seed).to(self.device)
+
+
 class RealFeatures:
-    """The features of a data set's images at one resolution, in an order shuffled by a seed.
+    """The features of a data set's images by one extractor.
 
     The cache key depends on the content of the image files, the resolution, the extractor's weights and the version of
     this code, not on paths or dates.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        extractor: Extractor,
-        *,
-        resolution: int,
-        seed: int = 0,
-        cache: Cache,
-        progress: bool | None = None,
-    ):
-        self.path, self.extractor, self.resolution, self.seed = Path(path), extractor, resolution, seed
-        self.cache, self.progress = cache, progress
-        self.device = next((weight.device for weight in extractor.parameters()), torch.device("cpu"))
-        self.data_sha256 = data_digest(self.path)
-        parts = (VERSION, self.data_sha256, resolution, extractor.name, extractor.sha256, seed)
+    def __init__(self, images: RealImages, extractor: Extractor, cache: Cache):
+        self.images, self.extractor, self.cache = images, extractor, cache
+        parts = (VERSION, images.sha256, images.resolution, extractor.name, extractor.sha256, images.seed)
         key = hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
         self.file = cache.own / "features" / f"{key[:32]}.safetensors"
-        self._dataset: ImageDataset | None = None
-
-    @property
-    def dataset(self) -> ImageDataset:
-        """The pictures, loaded where they are first needed."""
-        if self._dataset is None:
-            self._dataset = ImageDataset(self.path, resolution=self.resolution, progress=self.progress)
-        return self._dataset
 
     def features(self, n: int, rows: Rows, world: World) -> Tensor:
         """The features of the first n pictures, or of all where there are fewer: float32 [at most n, D].
@@ -67,16 +74,13 @@ class RealFeatures:
         """
         kept, is_whole = self.kept()
         missing = kept is None or (len(kept) < n and not is_whole)
-        if world.any(missing, self.device):
-            n = min(n, len(self.dataset))
-            kept = rows(self._compute, n, "real images")
+        if world.any(missing, self.images.device):
+            n = min(n, len(self.images.dataset))
+            kept = rows(lambda numbers: self.extractor.features(self.images.batch(numbers)), n, "real images")
             if world.is_first:
-                self.keep(kept, is_whole=n == len(self.dataset))
+                self.keep(kept, is_whole=n == len(self.images.dataset))
         assert kept is not None
         return kept[:n]
-
-    def _compute(self, numbers: range) -> Tensor:
-        return self.extractor.features(real_images(self.dataset, numbers, seed=self.seed).to(self.device))
 
     def kept(self) -> tuple[Tensor | None, bool]:
         """What the cache has, if it is there and was not changed since, and whether it is of all pictures."""
@@ -97,7 +101,7 @@ class RealFeatures:
         except StorageError as error:  # They are computed again where they are needed next.
             logger.warning("%s", error)
             return
-        source = f"features of {self.path.name} by {self.extractor.name}"
+        source = f"features of {self.images.path.name} by {self.extractor.name}"
         self.cache.remember(self.file, hashlib.sha256(data).hexdigest(), source=source, expected=None)
 
 

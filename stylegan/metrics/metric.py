@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..extractors import Extractor
 from .run import Run
 from .settings import Metric
 
@@ -23,7 +24,8 @@ class Definition:
     least: int = 4  # The least number.
     needs_data: bool = False  # Whether it compares with real images.
     results: tuple[str, ...] = ()  # The names of its values; none = the one of the metric.
-    network: str | None = None  # The entry of a result that says what looked at the images: "extractor" or "distance".
+    network: str | None = None  # The entry of a result that says what looked at the images: "extractor", "distance"...
+    extractor: Callable[[], Extractor] | None = None  # Its own, for `Run.features`; None = that of the settings.
     names_own_count: bool = False  # Whether names of values say the number of images where it is that of the paper.
 
     def label(self, metric: Metric, result: str | None = None) -> str:

@@ -1,8 +1,9 @@
 """One evaluation: what its metrics share, computed when the first of them needs it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,16 +16,25 @@ from ..generator import Generator
 from ..runtime.batching import steady_batch_size
 from ..runtime.distributed import World
 from ..weights.hub.cache import Cache
-from .features import RealFeatures, check_finite
+from .features import RealFeatures, RealImages, check_finite
 from .images import Images, labels_for
 from .processes import rows_of_all
 from .settings import Metric, Settings
 
 
+@dataclass
+class Compared:
+    """What metrics compare: the features of an extractor, of so many real and as many generated images."""
+
+    extractor: str | Extractor
+    count: int
+
+
 class Run:
     """An evaluation of a generator by some metrics.
 
-    Every image is made once for all metrics that compare features. All processes work together on this.
+    Every image is made once for all metrics that compare features, whatever the extractor. All processes work together
+    on this.
     """
 
     def __init__(
@@ -34,21 +44,24 @@ class Run:
         world: World,
         progress: bool | None = None,
         *,
-        to_compare: Sequence[Metric] = (),  # The metrics that compare with real images.
+        compared: Mapping[str, Compared] | None = None,  # By the extractor's entry in the result; None = nothing.
     ):
         self.G, self.settings, self.world, self.progress = G, settings, world, progress
         self.facts: dict[str, Any] = {}  # What the result says besides the values: networks, data.
         self.seconds: dict[str, float] = {}
-        self._compared = max((metric.count for metric in to_compare), default=0)
+        self._compared = compared or {}
 
     @property
     def batch_size(self) -> int:
         """Images computed together."""
         return self.settings.batch_size or steady_batch_size(self.G.img_resolution, self.G.device)
 
-    def features(self, metric: Metric) -> tuple[Tensor, Tensor]:
-        """Features of real and of generated images, as many as the metric asks for: [at most count, D] each."""
-        real, fake = self._features
+    def features(self, metric: Metric, network: str = "extractor") -> tuple[Tensor, Tensor]:
+        """Features of real and of generated images, as many as the metric asks for: [at most count, D] each.
+
+        network: that of its `Definition`; "extractor" = the extractor of the settings.
+        """
+        real, fake = self._features[network]
         return real[: metric.count], fake[: metric.count]
 
     def images(self, n: int, *, labels: Tensor | None = None, num_latents: int = 1) -> Images:
@@ -86,32 +99,39 @@ class Run:
         self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - start, 1)
 
     @cached_property
-    def _features(self) -> tuple[Tensor, Tensor]:
-        """Those of as many images as any metric compares."""
-        G, n = self.G, self._compared
-        assert self.settings.data is not None
-        Source(self.settings.data).close()  # What is wrong with it is said before a network is fetched.
-        extractor = self.network(self.settings.extractor, "extractor")
-        reals = self._reals(extractor)
-        real = reals.features(n, self.rows, self.world)
-        labels = labels_for(G, reals.dataset if G.label_dim else None, n, seed=self.settings.seed)
-        images = self.images(n, labels=labels, num_latents=self.settings.num_latents)
-        fake = self.rows(lambda numbers: extractor.features(images.images(numbers)), n, "generated images")
+    def _features(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Of real and generated images by each extractor, as many as any metric compares by it."""
+        data, seed = self.settings.data, self.settings.seed
+        assert data is not None
+        Source(data).close()  # What is wrong with it is said before a network is fetched.
+        networks = {entry: self.network(one.extractor, entry) for entry, one in self._compared.items()}
+        reals = RealImages(data, self.G.img_resolution, seed, device=self.G.device, progress=self.progress)
+        cache = Cache.open(self.settings.cache_dir)
+        real = {
+            entry: RealFeatures(reals, network, cache).features(self._compared[entry].count, self.rows, self.world)
+            for entry, network in networks.items()
+        }
+        fake = self._fake_features(reals, networks)
         self.facts["data"] = {
             "name": reals.path.name,
-            "sha256": reals.data_sha256,
-            "resolution": G.img_resolution,
-            "pictures_used": len(real),
+            "sha256": reals.sha256,
+            "resolution": reals.resolution,
+            "pictures_used": max(map(len, real.values())),
         }
-        return real, fake
+        return {entry: (real[entry], fake[entry]) for entry in networks}
 
-    def _reals(self, extractor: Extractor) -> RealFeatures:
-        assert self.settings.data is not None
-        return RealFeatures(
-            self.settings.data,
-            extractor,
-            resolution=self.G.img_resolution,
-            seed=self.settings.seed,
-            cache=Cache.open(self.settings.cache_dir),
-            progress=self.progress,
-        )
+    def _fake_features(self, reals: RealImages, networks: Mapping[str, Extractor]) -> dict[str, Tensor]:
+        """Of generated images, each of which is made once, with the labels of the real ones."""
+        n = max(one.count for one in self._compared.values())
+        labels = labels_for(self.G, reals.dataset if self.G.label_dim else None, n, seed=self.settings.seed)
+        images = self.images(n, labels=labels, num_latents=self.settings.num_latents)
+        widths: list[int] = []
+
+        def features(numbers: range) -> Tensor:
+            img = images.images(numbers)
+            found = [network.features(img).float() for network in networks.values()]
+            widths[:] = [one.shape[1] for one in found]
+            return torch.cat(found, dim=1)
+
+        rows = self.rows(features, n, "generated images")
+        return dict(zip(networks, rows.split(widths, dim=1), strict=True))

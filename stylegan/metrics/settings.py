@@ -48,13 +48,13 @@ class Settings:
     """How a model is evaluated."""
 
     metrics: str | Sequence[Metric] = DEFAULT_METRICS  # Names separated by commas; see `parse_metric`.
-    data: str | os.PathLike[str] | None = None  # Zip or folder of real pictures, for fid, kid and pr.
-    extractor: str | Extractor = DEFAULT_EXTRACTOR  # Whose features fid, kid and pr compare.
+    data: str | os.PathLike[str] | None = None  # Zip or folder of real images, for metrics that need them.
+    extractor: str | Extractor = DEFAULT_EXTRACTOR  # Whose features they compare.
     distance: str | Extractor = DEFAULT_DISTANCE  # Whose distance ppl is measured in.
     classifiers: Sequence[str | Classifier] = DEFAULT_CLASSIFIERS  # The attributes of ls.
     seed: int = 0  # Image i has z of seed + i.
     noise_mode: NoiseMode = DEFAULT_EVALUATION_NOISE  # "random" = noise of its own for each image; see `G.sample`.
-    num_latents: int = 1  # Latents that each image of fid, kid and pr mixes.
+    num_latents: int = 1  # Latents that each of their generated images mixes.
     face_crop: bool = True  # Whether ppl looks at the face alone, where aligned pictures have it.
     batch_size: int | None = None  # Images computed together; None = by resolution.
     cache_dir: str | os.PathLike[str] | None = None  # Where features of data sets are kept; None = the usual cache.

@@ -23,7 +23,6 @@ from stylegan.metrics import Settings, evaluate, features, frechet_distance
 from stylegan.metrics.images import Images, labels_for
 from stylegan.metrics.names import parse_metric, parse_metrics
 from stylegan.metrics.settings import Metric
-from stylegan.weights.hub.cache import Cache
 
 from ..conftest import ROOT, tiny_generator
 from .tiny import tiny_pictures, tiny_settings, values, well_spread
@@ -99,9 +98,7 @@ def test_fid_is_that_of_the_images_that_sample_makes(
         seeds=range(24), truncation_psi=1, noise_mode="random", noise_seed=range(2**31, 2**31 + 24), output_type="pt"
     )
     fake = network.features(from_uint8(to_uint8(img)))
-    real = features.RealFeatures(
-        pictures, network, resolution=16, cache=Cache.open(cache), progress=False
-    ).dataset.batch(range(20))[0]
+    real = features.RealImages(pictures, 16, device=G.device, progress=False).dataset.batch(range(20))[0]
     expected = frechet_distance(network.features(from_uint8(real)), fake)
     assert numbers["fid24"] == pytest.approx(expected, rel=1e-4)
 

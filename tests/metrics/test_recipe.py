@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from stylegan.cli import main
 from stylegan.errors import InputError, NotFoundError
 from stylegan.extractors import load_extractor
 from stylegan.extractors.loading import families
+from stylegan.metrics import evaluate
+from stylegan.metrics.images import Images
 from stylegan.metrics.names import definitions, parse_metric
 
 from .tiny import tiny_pictures, tiny_settings, values, well_spread
@@ -36,6 +39,29 @@ def measure(run, metric):
 
 
 DEFINITION = Definition("mean_distance", measure, count=1000, needs_data=True, network="extractor")
+METRICS = [DEFINITION]
+'''
+
+OWN_FEATURES = '''
+"""The same of colours, whatever extractor was chosen."""
+
+from ..extractors import Extractor
+from .metric import Definition
+
+
+class Colour(Extractor):
+    name, sha256, license = "colour", "0" * 64, "MIT"
+
+    def features(self, images):
+        return images.mean(dim=(2, 3))
+
+
+def measure(run, metric):
+    real, fake = run.features(metric, "colours")
+    return lambda: {DEFINITION.label(metric): {"value": fake.shape[1], "images": len(fake), "reals": len(real)}}
+
+
+DEFINITION = Definition("colours", measure, needs_data=True, network="colours", extractor=Colour)
 METRICS = [DEFINITION]
 '''
 
@@ -97,6 +123,22 @@ def test_a_metric_is_one_file(new_file: Callable[..., None], tmp_path: Path) -> 
     assert shown.exit_code == 0, shown.output
     assert "20 generated, 20 real images, random-conv" in shown.output
     assert json.loads((tmp_path / "x").read_text())["metrics"].keys() == {"mean_distance20"}
+
+
+def test_metrics_with_different_extractors_share_images(
+    new_file: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_file(stylegan.metrics, "colours", OWN_FEATURES)
+    G, data, made = well_spread(), tiny_pictures(tmp_path / "pictures"), []
+    settings = tiny_settings(data, tmp_path / "cache", metrics="fid16")
+    alone = values(G, settings)
+    images = Images.images
+    monkeypatch.setattr(Images, "images", lambda self, numbers: made.extend(numbers) or images(self, numbers))
+    result = evaluate(G, replace(settings, metrics="fid16,colours20"), progress=False)
+    assert made == list(range(20))
+    assert result["metrics"]["colours20"] == {"value": 3, "images": 20, "reals": 20}
+    assert result["metrics"]["fid16"]["value"] == pytest.approx(alone["fid16"], rel=1e-5)
+    assert (result["colours"]["name"], result["extractor"]["name"]) == ("colour", "random-conv")
 
 
 def test_an_extractor_is_one_file(new_file: Callable[..., None], tmp_path: Path) -> None:
