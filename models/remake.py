@@ -306,8 +306,7 @@ def main(
 def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bool) -> None:
     """Make what is out of date, one step after another; the state is kept after each."""
     for i, step in enumerate(chosen, start=1):
-        made = json.loads(MADE.read_text()) if MADE.exists() else {}
-        current = made.get(step.name) == fingerprint(step, given)
+        current = state_of_all().get(step.name) == fingerprint(step, given)
         missing = [name for name in step.needs if getattr(given, name) is None]
         state = "up to date" if current and not force else f"needs --{missing[0]}".replace("_", "-") if missing else ""
         if only_list or state:
@@ -319,9 +318,15 @@ def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bo
             step.make()
         except subprocess.CalledProcessError as error:
             raise click.ClickException(f"{step.name} failed; what was made before it is kept: {error}") from error
-        made[step.name] = fingerprint(step, given)
+        made = state_of_all() | {step.name: fingerprint(step, given)}
         write_atomically(MADE, (json.dumps(dict(sorted(made.items())), indent=2) + "\n").encode())
         click.echo(f"    done in {time.monotonic() - begun:.0f} s")
+
+
+def state_of_all() -> dict[str, str]:
+    """What was made, and of what; read again each time, for another call may have added to it."""
+    found: dict[str, str] = json.loads(MADE.read_text()) if MADE.exists() else {}
+    return found
 
 
 if __name__ == "__main__":

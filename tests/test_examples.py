@@ -12,7 +12,8 @@ from PIL import Image
 
 from .conftest import ROOT
 
-EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem != "ray_generate"]  # In test_ray.py.
+ELSEWHERE = ("ray_generate", "paper")  # In test_ray.py and test_paper.py.
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if path.stem not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
