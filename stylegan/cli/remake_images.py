@@ -93,25 +93,28 @@ class Source:
 def render_again(source: Source, save: "Callable[[Image.Image], bool]") -> None:
     """Render the images of seeds or of latents and lay them out.
 
-    Which rounding a picture has depends on the number of images that were computed with it, which its text does not
-    tell: several are tried. save: keeps a picture, and returns whether it is what is wanted.
+    Which rounding a picture has depends on the number of ws and of images that were computed with it, which its text
+    does not tell: several are tried. save: keeps a picture, and returns whether it is what is wanted.
     """
     from stylegan import images
 
     made_of = _kind(source)
     G = source.load()
-    for batch_size in dict.fromkeys((G.default_batch_size(32), 8, 1, 32)):
-        tiles = made_of(G, source, batch_size)
+    columns, default = source.number("columns"), G.default_batch_size(32)
+    batch_sizes = [(n, n) for n in (default, 8, 1, 32)]
+    if columns is None:  # The demo computes all ws of a page at once.
+        batch_sizes += [(8, default), (8, 1), (2, 1)]
+    for together in dict.fromkeys(batch_sizes):
+        tiles = made_of(G, source, *together)
         if size := source.number("size"):
             tiles = [images.resize(tile, size) for tile in tiles]
-        columns = source.number("columns")
         picture = images.grid(tiles, columns=columns) if columns else tiles[0]
         kept = {key: value for key, value in source.text.items() if key != "pixels_sha256"}
         if save(images.remember(picture, kept | G.provenance())):
             return
 
 
-def _kind(source: Source) -> "Callable[[Generator, Source, int], list[Image.Image]]":
+def _kind(source: Source) -> "Callable[[Generator, Source, int, int], list[Image.Image]]":
     """What a picture was made of. Raises InputError if its text does not tell."""
     text, by = source.text, "`G.render`, of ws that its text does not hold"
     if {"latents", "latents_sha256", "name"} <= set(text):
@@ -125,15 +128,15 @@ def _kind(source: Source) -> "Callable[[Generator, Source, int], list[Image.Imag
     raise InputError(f"{source.picture} cannot be made from its text: it was made by {by}")
 
 
-def _of_seeds(G: "Generator", source: Source, batch_size: int) -> "list[Image.Image]":
+def _of_seeds(G: "Generator", source: Source, ws_at_once: int, batch_size: int) -> "list[Image.Image]":
     """Of `G.sample`, `stylegan sample` or the demo, a picture or a grid."""
     columns = {key: source.values(key) for key in ("seed", "label", "noise_seed", "truncation_psi")}
     n = max(map(len, columns.values()))
     if any(len(column) not in (0, 1, n) for column in columns.values()):
         raise InputError(f"{source.picture}: its text names {n} images, and settings of another number of them")
-    repeats = batch_size if n == 1 else 1  # One image alone may have been one of several.
+    repeats = ws_at_once if n == 1 else 1  # One image alone may have been one of several.
     columns = {key: column * (n * repeats if len(column) == 1 else 1) for key, column in columns.items()}
-    return _render(G, source, _ws(G, source, columns, batch_size), columns["noise_seed"], batch_size)[::repeats]
+    return _render(G, source, _ws(G, source, columns, ws_at_once), columns["noise_seed"], batch_size)[::repeats]
 
 
 def _ws(G: "Generator", source: Source, columns: dict[str, list[Any]], batch_size: int) -> "Tensor":
@@ -158,19 +161,19 @@ def _ws(G: "Generator", source: Source, columns: dict[str, list[Any]], batch_siz
     return ws
 
 
-def _of_two_seeds(G: "Generator", source: Source, batch_size: int) -> "list[Image.Image]":
+def _of_two_seeds(G: "Generator", source: Source, ws_at_once: int, batch_size: int) -> "list[Image.Image]":
     """Of the demo: the styles of two seeds mixed, or a place on the way between them."""
     import torch
 
     (seeds,) = source.values("seeds")
     columns = {key: source.values(key) * len(seeds) for key in ("label", "truncation_psi", "noise_seed")}
-    a, b = _ws(G, source, columns | {"seed": seeds}, batch_size).split(1)
+    a, b = _ws(G, source, columns | {"seed": seeds}, ws_at_once).split(1)
     position = source.number("position")
     made = G.mix_styles(a, b, source.number("layers")) if position is None else torch.lerp(a, b, position)
     return _render(G, source, torch.cat([made, a, b]), columns["noise_seed"][:1], batch_size)[:1]
 
 
-def _of_latents(G: "Generator", source: Source, batch_size: int) -> "list[Image.Image]":
+def _of_latents(G: "Generator", source: Source, _: int, batch_size: int) -> "list[Image.Image]":
     """Of a file of latents, by their names in it: of `stylegan sample` or `stylegan project`."""
     from stylegan.latents.files import Latents
 

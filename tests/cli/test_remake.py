@@ -97,7 +97,10 @@ def test_pictures_of_bundled_models_need_no_batch_size(run: Run, model: str) -> 
     """Whatever number of images their resolution has computed together; the last batch is a part of one."""
     ok(run("sample", "--model", model, "--seeds", "1-9", "--out", "grid.png"))
     ok(run("sample", "--model", model, "--seeds", "1-3", "--out", "faces/"))
-    for picture in ("grid.png", "faces/seed0002.png", "faces/seed0003.png"):
+    shown = Studio({model: model}).faces([4, 5, 6, 7, 8], Look(model, 0.7))
+    for i in (0, 4):
+        images.save(shown[i], f"shown{i}.png")
+    for picture in ("grid.png", "faces/seed0002.png", "faces/seed0003.png", "shown0.png", "shown4.png"):
         assert "bit for bit" in remade(run, picture), picture
 
 
