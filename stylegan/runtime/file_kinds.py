@@ -1,6 +1,6 @@
-"""What a file is, told by its first bytes and never by its name alone: weights in one of three containers, or none.
+"""Recognizes a file by its first bytes, not by its name: weights in one of three containers, or something else.
 
-A file that is not for this library is named, with what to do: a web page in place of a download, a pointer of Git LFS,
+A file that is not for this library is named, with what to do: a web page instead of a download, a pointer of Git LFS,
 half a file, a picture, an archive, another program's model. Nothing is unpacked or executed.
 """
 
@@ -92,7 +92,7 @@ def kind_of(path: Path) -> Kind:
 
 
 def foreign(path: Path) -> str | None:
-    """What a file is that is no weights, and what to do; None = it may be some."""
+    """What a file without weights is, and what to do; None = it may be a weight file."""
     return _foreign(path, *_ends(path))
 
 

@@ -105,7 +105,7 @@ def _read(path: Path, wanted: Wanted, access: Access) -> Checkpoint:
 def _convert_networks(
     networks: Mapping[str, OfficialNetwork], beside: Mapping[str, Any], path: Path, wanted: Wanted
 ) -> Checkpoint:
-    """One network of an official file; `beside`: the arrays that stand beside the networks."""
+    """One network of an official file; `beside`: the other arrays of the file."""
     order = [wanted.network] if wanted.network else ["Gs", *networks]
     # A file with a single network gives that one.
     chosen = next((networks[name] for name in order if name in networks), None)

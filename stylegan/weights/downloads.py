@@ -33,8 +33,8 @@ def fetch_first(
 
     check: see `fetching.fetch`. use: the command that takes a file instead of the entry.
 
-    Raises DownloadError, or IntegrityError if all sources sent something else, with a line for each source, and what to
-    do by hand.
+    Raises DownloadError, or IntegrityError if all sources sent something else, with a line for each source and how to
+    download by hand.
     """
     files = list(files)
     if not access.force_download:
@@ -51,7 +51,7 @@ def fetch_first(
             failures.append((file, error))
             if file is not files[-1] and not isinstance(error, OfflineError):
                 logger.warning("%s; trying the next source", _line(error))
-            # A network that is not there costs some seconds for each source.
+            # Without a network, each source costs some seconds.
             offline = all(isinstance(failure, OfflineError) for _, failure in failures)
             if offline and time.monotonic() - start > patience.PATIENCE.offline:
                 break
@@ -65,7 +65,7 @@ def at_revision(file: File, revision: str) -> File:
 
 
 def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry, check: Check | None) -> WeightFile:
-    """A file without a sha256 in the manifest; if it is not the wanted model, it is deleted: IntegrityError."""
+    """A file without a sha256 in the manifest. If it is not the model, it is deleted and IntegrityError raised."""
     try:
         kind_of(fetched.named)
         file = _downloaded(fetched, source, access, entry)
@@ -79,11 +79,11 @@ def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: En
 
 
 def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str) -> Exception:
-    """One error of all sources, a line for each, and what to do by hand."""
+    """One error for all sources, with a line for each, and how to download by hand."""
     errors = [error for _, error in failures]
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else DownloadError
-    # Without a network, all say the same.
+    # Without a network, all are the same.
     lines = [_line(error) for error in (errors[:1] if kind is OfflineError else errors)]
     if len(lines) > 1:
         lines = [f"{entry.name}: none of its {len(lines)} sources gave the file:", *(f"  {line}" for line in lines)]
@@ -117,7 +117,7 @@ def fetch_source(source: Source, access: hub.Access, typed: str) -> WeightFile:
     try:
         kind_of(fetched.named)
     except WeightsError:
-        if not fetched.is_verified:  # Else it stays in the cache, though the server may be right again.
+        if not fetched.is_verified:  # Else a wrong file would stay in the cache.
             hub.discard(fetched, access)
         raise
     return _downloaded(fetched, source, access)
@@ -136,7 +136,7 @@ def _downloaded(fetched: hub.Fetched, source: Source, access: hub.Access, entry:
 
 
 def _config_beside(fetched: hub.Fetched, source: Source, access: hub.Access) -> Path | None:
-    """The config.json of a hub repository, where the header of its tensors describes no network."""
+    """The config.json of a hub repository, if the header of its tensors describes no network."""
     if kind_of(fetched.named) != "safetensors" or has_our_header(fetched.named) or is_port_safetensors(fetched.named):
         return None
     beside = Path(str(source.filename)).with_name("config.json").as_posix()

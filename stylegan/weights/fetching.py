@@ -1,6 +1,6 @@
 """A name, a location or a path -> a verified weight file on this computer.
 
-A name is in the manifest, a location is a repository of a model hub or a URL, a path is a file or a folder.
+A name is one in the manifest, a location is a hub repository or a URL, a path is that of a file or a folder.
 """
 
 import os
@@ -29,12 +29,12 @@ def fetch(
     access: Access | None = None,
     check: Check | None = None,
 ) -> Iterator[WeightFile]:
-    """The weight file of a manifest name, a folder, a path, a hub repository or a URL, while the context lasts.
+    """The weight file of a manifest name, a folder, a path, a hub repository or a URL, for the duration of the context.
 
-    network: the network that the file should hold; sources known to lack it are skipped. None = any.
+    network: the network that is wanted; sources known to lack it are skipped. None = any.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
     check: raises WeightsError for a file that is not the model of a manifest name. It is called for files without a
-    known sha256: one that it refuses is deleted, and the next source tried.
+    known sha256; one that it rejects is deleted, and the next source is tried.
 
     A manifest name takes precedence over a file of the same name, and a file over a repository; write ./name for the
     file, hf:user/name for the repository. Raises NotFoundError if there is nothing, DownloadError if it cannot be
@@ -52,7 +52,7 @@ def fetch(
         if not path.exists() and (source := parse_source(name_or_path, revision=revision)):
             if revision is None and is_path_like(name_or_path):
                 raise NotFoundError(f"{path}: no such file or folder; a repository of a model hub is hf:{name_or_path}")
-            from .downloads import fetch_source  # What is on this computer needs no clients of servers.
+            from .downloads import fetch_source  # Local files need no network clients.
 
             yield fetch_source(source, access, typed=name_or_path)
             return
@@ -65,7 +65,7 @@ def fetch(
 def _fetch_entry(
     entry: Entry, network: NetworkName | None, revision: str | None, access: Access, check: Check | None
 ) -> Iterator[WeightFile]:
-    """A model of the manifest, from the first of its places that can be had."""
+    """A model of the manifest, from the first available source."""
     if revision is not None and not any(file.source.kind == "hub" for file in entry.files):
         raise InputError(f"{entry.name!r} comes from no model hub and has no revision {shown(revision)}; leave it out")
     if entry.is_bundled:

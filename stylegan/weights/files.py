@@ -1,4 +1,4 @@
-"""A file of weights on this computer, and what is wanted of it: plain data."""
+"""A weight file on this computer, and what is requested from it: plain data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,38 +21,38 @@ _CLASSES: dict[NetworkName | None, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file of weights on this computer, and what is known of it."""
+    """A weight file on this computer."""
 
-    path: Path  # Under the name that it came with.
+    path: Path  # Under its original name.
     source: str  # Where it came from, for people.
-    config: Path | None = None  # The config.json that describes it, where its header does not.
-    model: str = ""  # The name of its folder or repository, where its own says nothing.
+    config: Path | None = None  # The config.json that describes it, if its header does not.
+    model: str = ""  # The name of its folder or repository, if its own says nothing.
     entry: Entry | None = None  # Of the manifest.
     fetched: Fetched | None = None  # How it was downloaded; None = it was here.
     sha256: str | None = None  # Of a bundled file.
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What to show of it, besides where it came from."""
+        """Facts to show, besides its source."""
         if self.fetched is not None:
             return {"sha256": self.fetched.shown_sha256}
         return {} if self.sha256 is None else {"sha256": self.sha256}
 
     @property
     def terms(self) -> str | None:
-        """What is to be told of its licence, the first time that it is downloaded."""
+        """The licence notice to show when it is first downloaded."""
         if self.entry is None or self.fetched is None or not self.fetched.is_new or not self.entry.is_noncommercial:
             return None
         return f"{self.entry.name}: {self.entry.license} ({self.entry.license_url}). {self.entry.attribution}"
 
 
-# Raises WeightsError for a file that is not the one that was wanted.
+# Raises WeightsError for a file that is not the requested one.
 Check = Callable[[WeightFile], None]
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of a file, where it leaves a choice."""
+    """What is requested from a file that leaves a choice."""
 
     network: NetworkName | None = "Gs"  # None = Gs, or what a file without a generator holds.
     resolution: int | None = None
@@ -66,11 +66,11 @@ class Wanted:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The networks that will do, the first one before the others."""
+        """The acceptable networks, the preferred one first."""
         return _CLASSES[self.network]
 
     def check(self, checkpoint: Checkpoint, file: WeightFile) -> Checkpoint:
-        """Return what a file holds. Raises WeightsError for another network or resolution: none stands in for it."""
+        """Return the checkpoint. Raises WeightsError if it has another network or resolution than requested."""
         if checkpoint.network not in self.classes:
             raise WeightsError(
                 f"{file.source}: holds a {checkpoint.network}, expected a {self.classes[0]}, which it lacks"

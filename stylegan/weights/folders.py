@@ -1,4 +1,4 @@
-"""Which file of a folder holds its weights: the hub's convention, a run of training, or the only one there is."""
+"""Finds the weight file of a folder: the hub's convention, a training run, or the only candidate."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,14 @@ from ..errors import InputError, NotFoundError, WeightsError
 from ..runtime.file_kinds import kind_of
 from .hub.sources import SUFFIXES
 
-# Names of weight files that say nothing: the folder's name, or the repository's, is that of the model.
+# Generic names of weight files: the model's name is then that of the folder or repository.
 UNNAMED = ("model", "pytorch_model")
-# What people call folders, and nobody a user of a hub.
+# Common names of folders, which are not names of hub users.
 _FOLDERS = {"runs", "models", "checkpoints", "snapshots", "weights", "networks", "out", "output", "outputs", "results"}
 
 
 def is_path_like(text: str) -> bool:
-    """Whether a text of the form user/repo is rather a path: its folder is there, or is called as folders are."""
+    """Whether a text of the form user/repo is more likely a path: its folder exists or has a common name."""
     folder, slash, _ = text.partition("/")
     return bool(slash) and ":" not in text and (folder in _FOLDERS or Path(folder).is_dir())
 

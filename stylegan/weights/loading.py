@@ -32,7 +32,7 @@ class Loaded:
 
     checkpoint: Checkpoint
     source: str
-    facts: dict[str, Any] = field(default_factory=dict)  # Further things to show: sha256, verified or not...
+    facts: dict[str, Any] = field(default_factory=dict)  # Other facts to show: sha256, verified or not...
 
 
 def read_weights(
@@ -64,11 +64,13 @@ def read_weights(
         try:
             checked[file.path] = _read(file, wanted, access)
         except WeightsError:
-            _read(file, Wanted(network=None), access)  # If this works, the file is right, and the wish cannot be met.
+            _read(
+                file, Wanted(network=None), access
+            )  # If this works, the file is valid, and only lacks what was requested.
 
     with fetch(name_or_path, network=network, revision=revision, access=access, check=check) as file:
         if file.terms:
-            warnings.warn(file.terms, LicenseWarning, stacklevel=6)  # Whoever called from_pretrained.
+            warnings.warn(file.terms, LicenseWarning, stacklevel=6)  # The caller of from_pretrained.
         checkpoint = checked[file.path] if file.path in checked else _read(file, wanted, access)
         return Loaded(checkpoint, file.source, file.facts)
 

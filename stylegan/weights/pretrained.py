@@ -1,4 +1,4 @@
-"""A network that comes from weight files and goes into them: what generators and discriminators have in common."""
+"""Networks that load from and save to weight files: shared by generators and discriminators."""
 
 import os
 from typing import Any, Self
@@ -19,9 +19,9 @@ class Pretrained(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.metadata: dict[str, Any] = {}  # What is known of the weights: name, dataset, license, kimg...
+        self.metadata: dict[str, Any] = {}  # Of the weights: name, dataset, license, kimg...
         self.source = "initial weights"  # Where they came from, for people.
-        self._digest: tuple[Any, str] | None = None  # Of what state of the weights, and their sha256.
+        self._digest: tuple[Any, str] | None = None  # A state of the weights, and its sha256.
 
     @classmethod
     def _load(
@@ -84,20 +84,20 @@ class Pretrained(nn.Module):
         weights.save_folder(folder, self.checkpoint(), dtype=dtype)
 
     def check_weights(self) -> None:
-        """Raise InputError for a network without numbers."""
+        """Raise InputError for a network on the meta device."""
         if self.device.type == "meta":
             raise InputError("this network is on the meta device, where there are no numbers; load it onto another one")
 
     @property
     @no_autocast()
     def weights_sha256(self) -> str:
-        """The sha256 of config and weights, by which pictures tell which network made them; see `Checkpoint.sha256`.
+        """The sha256 of config and weights, by which images identify their network; see `Checkpoint.sha256`.
 
-        It is computed when it is first asked for, and again once weights have changed, however they were.
+        It is computed on first use, and again when weights have changed in any way.
         """
         self.check_weights()
         tensors = list(self.state_dict().values())
-        # Changes in place count up the version, but for those by `.data`, by numpy and by recorded steps of training.
+        # Changes in place increment the version, except those through `.data`, numpy, or captured CUDA graphs.
         state = [(t.data_ptr(), t.dtype, 0 if t.is_inference() else t._version) for t in tensors]
         key = (state, self.config, weighted_sums(tensors).tolist())
         if self._digest is None or self._digest[0] != key:

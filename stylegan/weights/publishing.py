@@ -16,9 +16,9 @@ from .pretrained import Pretrained
 
 
 class Publishable(Pretrained):
-    """A generator whose images tell what made them, and that can be published with a card of them."""
+    """A generator whose images store their provenance, and which can be published with a model card."""
 
-    path: Any  # How its images are computed.
+    path: Any  # How its images are computed; see `Generator.path`.
 
     @property
     def recommended_truncation(self) -> dict[str, Any]:
@@ -30,8 +30,8 @@ class Publishable(Pretrained):
         raise NotImplementedError
 
     def provenance(self) -> dict[str, str]:
-        """What every picture of this model remembers: software, model, where it came from, its weights and licence."""
-        # Of a file, the name alone: whoever gets the picture need not know the folders of this computer.
+        """What every image of this model stores: software, model, source, sha256 of the weights, licence."""
+        # For a file, only its name: images must not reveal the folders of this computer.
         source = os.path.basename(os.path.abspath(self.source)) if os.path.exists(self.source) else self.source
         known = {"Software": f"stylegan {__version__}", "model": self.name, "source": source}
         known |= {"weights_sha256": self.weights_sha256, "dtype": str(self.dtype).removeprefix("torch.")}

@@ -1,1 +1,1 @@
-"""Readers of others' file formats, as plain data: nothing is unpickled, and nothing here knows a network."""
+"""Readers of other file formats. They return plain data, unpickle nothing, and know no networks."""

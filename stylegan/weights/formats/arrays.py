@@ -1,4 +1,4 @@
-"""Arrays that other tools wrote: .npy, .npz and torch.save files, told by their content and read without unpickling."""
+"""Arrays of other tools: .npy, .npz and torch.save files, recognized by content and read without unpickling."""
 
 import io
 import math
@@ -20,13 +20,13 @@ MAX_BYTES = 2**30
 
 _NPY, _ZIP, _PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 
-# What tools call the w of images, the first that is there. What they call noise and pictures is left out.
+# Names that tools use for the w of images; the first that exists counts. Noise and images are ignored.
 _NAMES = ("w", "ws", "w_plus", "wp", "latents", "latent", "dlatents", "dlatent", "latent_codes", "boundary")
 
 
 def is_array_file(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins as .npy, .npz and torch.save files do, whatever it is called."""
-    if not os.path.isfile(path):  # A pipe would be waited for.
+    """Whether a file begins like a .npy, .npz or torch.save file, whatever its name."""
+    if not os.path.isfile(path):  # Reading a pipe would block.
         return False
     try:
         with open(path, "rb") as file:
@@ -36,11 +36,11 @@ def is_array_file(path: str | os.PathLike[str]) -> bool:
 
 
 def read_arrays(path: str | os.PathLike[str], *, what: str) -> dict[str, Tensor]:
-    """The array of a file, float32, under the file's name; several where each has a name of its own.
+    """The array of a file, float32, under the file's name; or several under their own names.
 
-    what: for messages: "latents". Names that tools use (w of projected_w.npz, latent of each picture) are known; else
-    there must be one array. Raises InputError for files above 1 GiB, with Python objects, without numbers that are
-    finite, or with several arrays of which none has a known name.
+    what: for messages: "latents". Names that tools use (w of projected_w.npz, latent of each image) are recognized;
+    otherwise there must be one array. Raises InputError for files above 1 GiB, with Python objects, without finite
+    numbers, or with several arrays, none of which has a known name.
     """
     path = Path(path)
     if path.stat().st_size > MAX_BYTES:
@@ -79,12 +79,12 @@ def _read(path: Path) -> Any:
 
 
 def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Tensor:
-    with archive.open(info) as file:  # What the entry claims of its size, and no more of it.
+    with archive.open(info) as file:  # No more than the size that the entry claims.
         return _array(file.read(info.file_size))
 
 
 def _array(data: bytes) -> Tensor:
-    """A .npy file, whose header is believed as far as there are bytes."""
+    """A .npy file; its header is checked against the size of the file."""
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
@@ -103,7 +103,7 @@ def _array(data: bytes) -> Tensor:
 
 
 def _chosen(found: Any, stem: str) -> dict[str, Any]:
-    """Of what a file holds, the array that is meant; of a dictionary of pictures, that of each."""
+    """The array that is meant among the contents of a file; for a dictionary of images, that of each."""
     if not isinstance(found, Mapping):
         return {stem: found}
     nested = {str(key): value for key, value in found.items() if isinstance(value, Mapping)}

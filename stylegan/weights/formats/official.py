@@ -67,7 +67,7 @@ _DISCRIMINATOR = {
 def convert_official(network: OfficialNetwork, metadata: dict[str, Any] | None = None) -> Checkpoint:
     """Convert a generator (G_style) or a discriminator (D_basic) of an official file to our checkpoint.
 
-    Raises WeightsError for other networks, and for variables that ours have no place for.
+    Raises WeightsError for other networks, and for variables that ours do not have.
     """
     if network.build_func_name == "G_style":
         return _convert_generator(network, metadata or {})
@@ -85,9 +85,9 @@ def with_average(
     beside: Mapping[str, Any],
     metadata: dict[str, Any],
 ) -> OfficialNetwork:
-    """A generator that lacks its average w with the one that the file keeps elsewhere, which its metadata then says.
+    """Add the average w to a generator that lacks it, from elsewhere in the file; its metadata then says so.
 
-    networks: all of the file. beside: the arrays that stand beside them, by their place or name.
+    networks: all of the file. beside: other arrays of the file, by their place or name.
     """
     if network.build_func_name != "G_style" or "dlatent_avg" in network.variables:
         return network
@@ -135,7 +135,7 @@ def _convert_generator(network: OfficialNetwork, metadata: dict[str, Any]) -> Ch
     for name, value in synthesis.variables.items():
         if name == "lod":
             continue
-        # A fused layer sees its kernel flipped: turn it round once, so that one operator serves all layers.
+        # A fused layer uses its kernel flipped: flip it once here, so that one operator serves all layers.
         if (match := re.fullmatch(r"(\d+)x\1/Conv0_up/weight", name)) and _is_fused(options, int(match[1])):
             value = value[::-1, ::-1]
         state[f"synthesis.{synthesis_key(name, resolution)}"] = _tensor(name, value)
@@ -157,7 +157,7 @@ def _rename(options: dict[str, Any], table: dict[str, tuple[str, Any]]) -> dict[
 
 
 def _option(options: dict[str, Any], name: str, default: Any) -> Any:
-    """The value of an official option, of the type that its default has; these three may be None."""
+    """The value of an official option, of the type of its default; these three may be None."""
     value = options.get(name, default)
     if value is None and name in ("truncation_psi", "truncation_cutoff", "blur_filter"):
         return None

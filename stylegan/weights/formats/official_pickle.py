@@ -1,12 +1,12 @@
 """Reader of official StyleGAN pickles (`karras2019stylegan-*.pkl`) that executes nothing.
 
-A `PickleMachine` follows the opcodes. The handful of globals in the format have fixed meanings written out below;
-everything else is refused. The embedded module source is thrown away unread.
+A `PickleMachine` interprets the opcodes. The few globals of the format have fixed meanings, defined below; everything
+else is refused. The embedded module source is discarded unread.
 
 The result is plain data: strings, numbers and arrays. This module knows no networks; `official.py` turns its result
 into our config and state dict.
 
-Above 300 lines, as the list of what the format may hold is one with the meaning of each entry.
+Above 300 lines, as the list of allowed contents also defines their meaning.
 """
 
 import os
@@ -31,7 +31,7 @@ _NETWORK_KEYS = {
     "build_func_name",
     "variables",
 }
-_VERSIONS = (2, 3, 4)  # 4: StyleGAN2's repository, whose config-a networks are those of StyleGAN 1.
+_VERSIONS = (2, 3, 4)  # 4: StyleGAN2's repository, whose config-a networks are StyleGAN 1.
 _DTYPES = {"f2", "f4", "f8", "i4", "i8"}
 
 
@@ -42,19 +42,19 @@ class OfficialNetwork:
     name: str
     build_func_name: str
     static_kwargs: dict[str, Any]
-    variables: dict[str, np.ndarray]  # Own variables only, by official name; read-only views of the file's bytes.
+    variables: dict[str, np.ndarray]  # Only its own variables, by official name; read-only views of the file's bytes.
     components: dict[str, "OfficialNetwork"] = field(default_factory=dict)
 
 
-# Arrays by the part of the file that they are in, "" for its top, and by their names or places there.
+# Arrays by the part of the file that they are in, "" for the top level, then by name or position.
 Arrays = dict[str, dict[str, np.ndarray]]
 
 
 def read_official_pickle(path: str | Path) -> dict[str, OfficialNetwork]:
-    """Read an official pickle: {"G": ..., "D": ..., "Gs": ...}, or the one network that it holds under its name.
+    """Read an official pickle: {"G": ..., "D": ..., "Gs": ...}, or the only network under its name.
 
-    Gs is the generator with averaged weights, the one to use. Raises UnsafeFileError if the file asks for anything
-    that official files do not hold, WeightsError if it is no such file or is damaged.
+    Gs is the generator with averaged weights, the one to use. Raises UnsafeFileError if the file
+    contains anything that official files do not, WeightsError if it is another file or damaged.
     """
     networks, _ = read_pickle(path)
     if not networks:
@@ -63,7 +63,7 @@ def read_official_pickle(path: str | Path) -> dict[str, OfficialNetwork]:
 
 
 def read_pickle(path: str | Path) -> tuple[dict[str, OfficialNetwork], Arrays]:
-    """Read an official pickle, or one of its variables alone: the networks, and the arrays that stand beside them.
+    """Read an official pickle, or one of its variables alone: the networks, and the other arrays.
 
     Arrays are those of dictionaries, or of lists of (name, value), by name. Raises as `read_official_pickle`.
     """
@@ -118,7 +118,7 @@ def _arrays(items: Mapping[str, Any]) -> Arrays:
 
 
 class _Clipped:
-    """A file that is never asked for more than it has: a pickle may claim any length, and memory follows the claim."""
+    """A file that never reads past its end: a pickle may claim any length, and that much memory would be allocated."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.size = file, os.fstat(file.fileno()).st_size
@@ -129,7 +129,7 @@ class _Clipped:
 
 
 def _network(instance: Any, path: Path, *, nested: bool = False) -> OfficialNetwork:
-    """Check the state of a Network object, key by key, and keep what describes it."""
+    """Validate the state of a Network object, key by key, and keep what describes it."""
     state = instance.state if isinstance(instance, _Instance) else None
     if state is None:
         raise WeightsError(f"{path}: expected a network, got {short(instance)}")
@@ -177,7 +177,7 @@ def _variables(value: Any, path: Path) -> dict[str, np.ndarray]:
         if not isinstance(item, tuple) or len(item) != 2 or not isinstance(item[0], str):
             raise WeightsError(f"{path}: a variable is {short(item)}; expected (name, value)")
         name, array = item
-        if isinstance(array, float):  # A scalar that numpy had already turned into a number.
+        if isinstance(array, float):  # A scalar that numpy has already converted to a number.
             array = _Array(np.asarray(array, np.float32))
         if not isinstance(array, _Array) or array.value is None:
             raise WeightsError(f"{path}: variable {short(name)} is {short(array)}; expected an array")
@@ -225,7 +225,7 @@ class _Machine(PickleMachine):
             ("numpy", "dtype"): self.new_dtype,
             ("_codecs", "encode"): self.encode,
             ("copy_reg", "_reconstructor"): self.reconstruct,
-            # These are only ever arguments.
+            # These occur only as arguments.
             ("numpy", "ndarray"): self.refuse_call,
             ("__builtin__", "object"): self.refuse_call,
             ("__builtin__", "dict"): self.refuse_call,
@@ -291,12 +291,12 @@ class _Machine(PickleMachine):
         return _Array(self.array(data, dtype, shape, fortran=order == "F"))
 
     def encode(self, args: tuple[Any, ...]) -> bytes:
-        # Protocols 0 to 2 have no bytes: they write them as the text of the same code points.
+        # Protocols 0 to 2 have no bytes: they write text with the same code points.
         self.expect(len(args) == 2 and isinstance(args[0], str) and args[1] == "latin1", "_codecs.encode", args)
         return bytes(args[0].encode("latin1"))
 
     def reconstruct(self, args: tuple[Any, ...]) -> _Instance | dict[str, Any]:
-        # Protocols 0 and 1 make objects this way: (class, its built-in base, the value of the base).
+        # Protocols 0 and 1 create objects this way: (class, its built-in base, the value of the base).
         if len(args) == 3 and args[0] == _NETWORK and args[2] is None:
             return _Instance()
         self.expect(len(args) == 3 and args[0] == _EASY_DICT and isinstance(args[2], dict), "_reconstructor", args)

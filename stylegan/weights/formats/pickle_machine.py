@@ -1,8 +1,8 @@
-"""Follows the opcodes of a pickle without executing anything: the base of the readers of others' files.
+"""Interprets the opcodes of a pickle without executing anything: the base of the readers of other files.
 
-`pickletools` decodes the opcodes and a small machine keeps plain values on a stack. A global never becomes an object:
-it stays a name, and the few names of a format have fixed meanings that its reader writes out. Everything else - other
-names, opcodes, keys or types - is refused.
+`pickletools` decodes the opcodes, and a small machine keeps plain values on a stack. A global never becomes an object:
+it stays a name, and the reader of a format defines the meanings of the few names that the format has. Everything else
+(other names, opcodes, keys or types) is refused.
 """
 
 import pickletools
@@ -13,7 +13,7 @@ from typing import IO, Any, ClassVar
 
 from ...errors import UnsafeFileError, WeightsError
 
-# Far above the 10,000 of a 1024x1024 file; stops a file of nothing but opcodes within seconds.
+# Far above the 10,000 of a 1024x1024 file; a file of only opcodes is stopped within seconds.
 MAX_OPCODES = 1_000_000
 
 
@@ -26,12 +26,12 @@ class Global:
 
 
 def is_size(n: Any) -> bool:
-    """Whether a value is an integer that a size may be."""
+    """Whether a value is an integer that can be a size."""
     return type(n) is int and 0 <= n < 2**48
 
 
 def short(value: Any) -> str:
-    """Show a value of the file in a message, never following what it refers to."""
+    """Show a value of the file in a message, without following references."""
     if isinstance(value, str | bytes | ValueError):
         return repr(value[:60] if not isinstance(value, ValueError) else str(value)[:200])
     if isinstance(value, Global):
@@ -45,9 +45,9 @@ _MARK = object()
 
 
 class PickleMachine:
-    """Follows the opcodes of one pickle on a stack of plain values."""
+    """Interprets the opcodes of one pickle on a stack of plain values."""
 
-    kind: ClassVar[str] = "such a file"  # What is read, for messages.
+    kind: ClassVar[str] = "such a file"  # What is being read, for messages.
     key_types: ClassVar[tuple[type, ...]] = (str,)  # Of dictionaries. Hashing a nested tuple can take forever.
 
     def __init__(self, path: Path):
@@ -55,10 +55,10 @@ class PickleMachine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
-    # What a format gives its meaning to.
+    # Defined by a format.
 
     def calls(self) -> Mapping[tuple[str, str], Callable[[tuple[Any, ...]], Any]]:
-        """The globals that the format knows, and what a call of each gives."""
+        """The globals of the format, and what a call of each returns."""
         return {}
 
     def give_state(self, target: Any, state: Any) -> None:
@@ -72,7 +72,7 @@ class PickleMachine:
     # The machine.
 
     def run(self, data: IO[bytes]) -> Any:
-        """The value of the pickle that begins where `data` stands; leaves it standing after the pickle."""
+        """The value of the pickle at the position of `data`, which moves to the end of the pickle."""
         for count, (opcode, arg, _) in enumerate(pickletools.genops(data)):
             if count > MAX_OPCODES:
                 raise UnsafeFileError(f"{self.path}: more than {MAX_OPCODES} pickle opcodes")
@@ -89,13 +89,13 @@ class PickleMachine:
         raise WeightsError(f"{self.path}: the pickle ends early")
 
     def pop(self) -> Any:
-        """Take the topmost value."""
+        """Pop the top value."""
         if not self.stack or self.stack[-1] is _MARK:
             raise WeightsError(f"{self.path}: malformed pickle (stack underflow)")
         return self.stack.pop()
 
     def pop_to_mark(self) -> list[Any]:
-        """Take the values above the last mark, and the mark."""
+        """Pop the values above the last mark, and the mark."""
         items = []
         while self.stack and self.stack[-1] is not _MARK:
             items.append(self.stack.pop())
@@ -110,7 +110,7 @@ class PickleMachine:
         return self.stack[-1]
 
     def push_tuple(self, n: int) -> None:
-        """TUPLE1 to TUPLE3: the n topmost values as a tuple."""
+        """TUPLE1 to TUPLE3: the top n values as a tuple."""
         items = [self.pop() for _ in range(n)]
         self.stack.append(tuple(items[::-1]))
 
@@ -121,7 +121,7 @@ class PickleMachine:
         self.stack.append(self.memo[index])
 
     def memoize(self, index: int) -> None:
-        """PUT: keep the topmost value in the memo."""
+        """PUT: store the top value in the memo."""
         value = self.pop()
         self.memo[index] = value
         self.stack.append(value)
@@ -147,7 +147,7 @@ class PickleMachine:
             target[key] = value
 
     def push_global(self, module: Any, name: Any) -> None:
-        """GLOBAL: push the name of a global, if the format knows it."""
+        """GLOBAL: push the name of a global, if the format has it."""
         if not (isinstance(module, str) and isinstance(name, str)) or (module, name) not in self.calls():
             raise UnsafeFileError(
                 f"{self.path}: asks for {short(module)}.{short(name)}, which has no place in {self.kind}{_hint(module)}"
@@ -160,14 +160,14 @@ class PickleMachine:
         self.push_global(module, name)
 
     def reduce(self) -> None:
-        """REDUCE, NEWOBJ: only for the globals of the format, with the arguments that they have there."""
+        """REDUCE, NEWOBJ: only for globals of the format, with the arguments of the format."""
         args, function = self.pop(), self.pop()
         if not isinstance(function, Global) or not isinstance(args, tuple):
             raise UnsafeFileError(f"{self.path}: asks to call {short(function)}")
         self.stack.append(self.calls()[function.module, function.name](args))
 
     def build(self) -> None:
-        """BUILD: take a state and give it to the object on top."""
+        """BUILD: pop a state and give it to the object on top."""
         state, target = self.pop(), self.pop()
         self.give_state(target, state)
         self.stack.append(target)
@@ -177,7 +177,7 @@ class PickleMachine:
         self.stack.append(self.persistent(self.pop()))
 
     def refuse_call(self, args: tuple[Any, ...]) -> None:
-        """For globals that are only ever arguments."""
+        """For globals that occur only as arguments."""
         self.expect(False, "an object that cannot be made this way", args)
 
     def expect(self, condition: bool, what: str, args: tuple[Any, ...]) -> None:
@@ -186,7 +186,7 @@ class PickleMachine:
             raise UnsafeFileError(f"{self.path}: asks for {what} with arguments {short(args)}")
 
 
-# Programs whose files are often tried, by the modules that they ask for.
+# Programs whose files are often tried, by the modules in them.
 _PROGRAMS = {
     "torch_utils.persistence": "a network of StyleGAN2-ADA or StyleGAN3 in PyTorch; this library reads StyleGAN 1",
     "tfutil": "a Progressive GAN; this library reads StyleGAN 1",

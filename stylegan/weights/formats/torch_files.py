@@ -1,8 +1,8 @@
-"""Reader of torch.save files, of the zip format and of the one before torch 1.6, that executes nothing.
+"""Reader of torch.save files, both the zip format and that before torch 1.6, that executes nothing.
 
-torch.load is not used: a `PickleMachine` follows the pickle, and tensors are views of the mapped file, checked against
-its size before they are made. So nothing that a file claims can allocate memory, the known holes of the releases of
-torch below 2.10 do not matter, and training files that hold objects of their project's classes can be read past them.
+torch.load is not used. A `PickleMachine` interprets the pickle, and tensors are views of the mapped file, checked
+against its size before they are created. A file therefore cannot make it allocate memory, the known vulnerabilities of
+torch below 2.10 do not apply, and objects of a project's own classes in training files are skipped.
 
 The result is plain data: dictionaries, lists, numbers, text and tensors. This module knows no layouts.
 """
@@ -40,8 +40,8 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-# What training files hold beside their weights and nobody needs: records of losses (podgorskiy, ALAE, genforce),
-# numbers of numpy in them, and the arguments that a program was started with.
+# Contents of training files that are not needed: logs of losses (podgorskiy, ALAE, genforce) with numpy numbers, and
+# the arguments of the program.
 _IGNORED_OBJECTS = [
     ("tracker", "RunningMean"),
     ("tracker", "RunningMeanTorch"),
@@ -58,14 +58,14 @@ _IGNORED_OBJECTS = [
 def read_torch_file(path: str | Path) -> Any:
     """Read what a torch.save file holds: nested dictionaries, lists and tuples of tensors, numbers and text.
 
-    Tensors are on the CPU, in the memory of the mapped file and at any address: clone what is kept. Raises
-    UnsafeFileError for files that ask for anything but tensors in containers, WeightsError for damaged files and other
+    Tensors are on the CPU, in the memory of the mapped file, unaligned: clone what is kept. Raises UnsafeFileError
+    for files with anything but tensors in containers, WeightsError for damaged files and other
     formats.
     """
     path = Path(path)
     try:
         with path.open("rb") as file:
-            # A private map, since torch wants memory that can be written. The tensors keep it open.
+            # A private map, since torch needs writable memory. The tensors keep it open.
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
             return _read_zip(data, file, path) if data[:4] == _ZIP_MAGIC else _read_legacy(data, path)
     except (zipfile.BadZipFile, ValueError, EOFError, OverflowError, NotImplementedError, struct.error) as error:
@@ -92,7 +92,7 @@ def _read_zip(data: mmap.mmap, file: IO[bytes], path: Path) -> Any:
 
 
 def _stored_entries(data: mmap.mmap, file: IO[bytes], path: Path) -> dict[str, slice]:
-    """Where the entries of an archive lie, from its headers. Nothing is extracted."""
+    """The positions of the entries of an archive, from its headers. Nothing is extracted."""
     with zipfile.ZipFile(file) as archive:
         infos = archive.infolist()
     entries: dict[str, slice] = {}
@@ -129,7 +129,7 @@ def _read_legacy(data: mmap.mmap, path: Path) -> Any:
     if not isinstance(system, dict) or system.get("little_endian") is not True:
         raise WeightsError(f"{path}: written on a big-endian machine, which is not supported, or damaged")
 
-    # The first pass over the fourth pickle tells the types of the storages, the second makes the tensors.
+    # The first pass over the fourth pickle finds the types of the storages, the second creates the tensors.
     begin = data.tell()
     survey = _TorchMachine(path)
     survey.run(stream)
@@ -152,12 +152,12 @@ def _read_legacy(data: mmap.mmap, path: Path) -> Any:
 
 @dataclass(frozen=True)
 class _Storage:
-    """What the pickle says of a storage: where the values of tensors are."""
+    """A storage as the pickle describes it: the values of tensors."""
 
     key: str
     dtype: torch.dtype
     numel: int
-    first: int = 0  # Storages before torch 0.4 may be windows of others: from this value on.
+    first: int = 0  # Storages before torch 0.4 may be views of others, from this value on.
 
     @property
     def nbytes(self) -> int:
@@ -165,11 +165,11 @@ class _Storage:
 
 
 class _Ignored:
-    """An object that is known and not needed: never made, its state dropped."""
+    """An object that is known and not needed: never created, its state discarded."""
 
 
 class _TorchMachine(PickleMachine):
-    """Knows the globals of torch.save. Without `places`, tensors are None and only the storages are noted."""
+    """Knows the globals of torch.save. Without `places`, tensors are None and only the storages are collected."""
 
     kind = "a file of plain weights"
     key_types = (str, int)
@@ -195,7 +195,7 @@ class _TorchMachine(PickleMachine):
             ("numpy.core.multiarray", "_reconstruct"): self.array_of_record,
             ("numpy._core.multiarray", "_reconstruct"): self.array_of_record,
         }
-        # These are only ever arguments.
+        # These occur only as arguments.
         for name in _STORAGES:
             self._calls["torch", name] = self._calls["torch.cuda", name] = self.refuse_call
         for dtype in _STORAGES.values():
@@ -208,12 +208,12 @@ class _TorchMachine(PickleMachine):
         return self._calls
 
     def give_state(self, target: Any, state: Any) -> None:
-        """BUILD: an OrderedDict carries version numbers of modules, of no interest here."""
+        """BUILD: an OrderedDict has version numbers of modules, which are ignored."""
         if not isinstance(target, dict | _Ignored):
             super().give_state(target, state)
 
     def persistent(self, reference: Any) -> _Storage:
-        """A storage: ("storage", type, key, device, number of values[, the storage that it is a window of])."""
+        """A storage: ("storage", type, key, device, number of values[, the storage that it is a view of])."""
         known = isinstance(reference, tuple) and len(reference) in (5, 6) and reference[0] == "storage"
         if not known or not isinstance(reference[1], Global) or reference[1].name not in _STORAGES:
             raise UnsafeFileError(f"{self.path}: refers to {short(reference)} outside the pickle, not to a storage")
@@ -263,7 +263,7 @@ class _TorchMachine(PickleMachine):
             self.values[storage.key] = raw.view(storage.dtype)
         return self.values[storage.key]
 
-    # Calls with a meaning of their own. Each returns plain data.
+    # Calls with a special meaning. Each returns plain data.
 
     def new_dict(self, args: tuple[Any, ...]) -> dict[Any, Any]:
         self.expect(not args or (len(args) == 1 and isinstance(args[0], dict)), "a dictionary", args)
@@ -274,7 +274,7 @@ class _TorchMachine(PickleMachine):
         return args[0]
 
     def new_record(self, args: tuple[Any, ...]) -> _Ignored:
-        """A record of losses, of mmagic; what it holds comes after it."""
+        """A log of losses, of mmagic; its contents follow."""
         self.has_records = True
         return _Ignored()
 
@@ -283,7 +283,7 @@ class _TorchMachine(PickleMachine):
         return _Ignored()
 
     def method_of_record(self, args: tuple[Any, ...]) -> _Ignored:
-        """A record names methods of its own class, which are not looked up."""
+        """A log names methods of its own class, which are not looked up."""
         known = len(args) == 2 and isinstance(args[0], Global) and args[0].name == "HistoryBuffer"
         self.expect(known, "an attribute", args)
         return _Ignored()

@@ -1,12 +1,12 @@
-"""Bytes, verified: from the package, a model hub, a server or Google Drive through the cache. No networks in here.
+"""Verified files: from the package, a model hub, a server or Google Drive, through the cache.
 
-sources.py      where a file may come from
-access.py       how it is fetched, and what is known of it then
-client.py       a file in the cache, verified
-huggingface.py  through the hub's client; listing.py: which file of a repository
-transfer.py     over https; drive.py: from Google Drive
-patience.py     how long and how often; failures.py: what went wrong
-cache.py        the folders, records and locks
+sources.py      allowed sources of a file
+access.py       how files are fetched; the fetched file
+client.py       source -> verified file in the cache
+huggingface.py  downloads by the hub's client; listing.py: the weight file of a repository
+transfer.py     downloads over https; drive.py: from Google Drive
+patience.py     time limits and retries; failures.py: errors
+cache.py        folders, records and locks
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""How files are fetched, and what is known of one that was: plain data."""
+"""Options of fetching, and the file that was fetched: plain data."""
 
 import os
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Access:
 
     cache_dir: str | os.PathLike[str] | None = None  # None = STYLEGAN_CACHE, or the hub client's cache.
     token: str | bool | None = None  # Of the hub; None = the one of `hf auth login`, if any; False = none.
-    local_files_only: bool = False  # Use the cache alone.
-    force_download: bool = False  # Fetch even what is in the cache.
+    local_files_only: bool = False  # Use only the cache.
+    force_download: bool = False  # Fetch even if it is in the cache.
     verify: bool = False  # Read cached files again, even if they seem unchanged.
 
     @property
@@ -38,22 +38,22 @@ class Access:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file of the cache, verified."""
+    """A verified file in the cache."""
 
-    path: Path  # The file itself, no link to it.
-    named: Path  # The same under its own name: the hub's client names files by their content, and links to them.
+    path: Path  # The file itself, not a link to it.
+    named: Path  # A path with the original name; the hub's client stores files by hash and links to them.
     sha256: str
     is_new: bool  # Whether it was fetched by this call.
-    expected: str | None  # The sha256, or its beginning, that the manifest or the hub named; None = neither did.
+    expected: str | None  # The sha256 or sha256 prefix in the manifest or from the hub; None = unknown.
 
     @property
     def is_verified(self) -> bool:
-        """Whether somebody named its sha256, or a part of it."""
+        """Whether its sha256, or a prefix of it, was known in advance."""
         return self.expected is not None
 
     @property
     def shown_sha256(self) -> str:
-        """The sha256, and what it was compared with if that is not another whole one."""
+        """The sha256, and what it was compared with unless that was a whole sha256."""
         if self.expected is None:
             return f"{self.sha256} (unverified: no sha256 is known)"
         part = len(self.expected) < len(self.sha256)

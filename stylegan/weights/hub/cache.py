@@ -1,15 +1,15 @@
-"""The cache: where fetched files lie, what is remembered of them, and one lock for each.
+"""The cache: fetched files, a record of each, and a lock for each.
 
-Files of model hubs lie in the hub client's own cache, shared with other libraries. Beside it, or in `stylegan` below
-the folder that is named, lie ours:
+Files of model hubs are in the hub client's own cache, shared with other libraries. Next to it, or in `stylegan` in the
+given folder, are ours:
 
     files/      what was fetched from URLs and Google Drive
-    converted/  our safetensors made of files in other formats
-    averages/   the average w of files that lack it
-    records/    one small JSON for each file: where it came from, size, time of change, sha256
+    converted/  files in other formats, converted to our safetensors
+    averages/   computed average w of files without one
+    records/    a small JSON file for each: source, size, modification time, sha256
     locks/
 
-A file whose size and time of change are those of its record was verified before, and is not read again.
+A file whose size and modification time match its record has been verified and is not read again.
 """
 
 import hashlib
@@ -36,18 +36,18 @@ SETTINGS = "cache_dir=..., STYLEGAN_CACHE or HF_HOME"
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of a file of the cache."""
+    """The record of a file in the cache."""
 
-    source: str  # The place it came from, in words.
-    path: str  # The file itself, no link to it.
+    source: str  # Its source, for people.
+    path: str  # The file itself, not a link to it.
     size: int
     mtime_ns: int
     sha256: str
-    expected: str | None  # The sha256 that the manifest or the hub named; None = neither did.
+    expected: str | None  # The sha256 in the manifest or from the hub; None = unknown.
 
     @property
     def is_current(self) -> bool:
-        """Whether the file is there, with the size and time of change that were noted."""
+        """Whether the file exists with the recorded size and modification time."""
         try:
             stat = os.stat(self.path)
         except OSError:
@@ -77,7 +77,7 @@ class Cache:
         return cls(Path(constants.HF_HUB_CACHE).absolute(), Path(constants.HF_ASSETS_CACHE).absolute() / "stylegan")
 
     def check_inside(self, path: Path) -> Path:
-        """The file behind a path of this cache. Raises UnsafeFileError if it lies elsewhere."""
+        """Resolve a path in this cache. Raises UnsafeFileError if the file is outside it."""
         resolved = path.resolve()
         if not any(resolved.is_relative_to(folder.resolve()) for folder in (self.hub, self.own)):
             raise UnsafeFileError(f"{path} leads to {resolved}, outside the cache {self.hub}; remove that link or file")
@@ -103,7 +103,7 @@ class Cache:
     # Records.
 
     def remember(self, path: Path, digest: str, *, source: str, expected: str | None) -> None:
-        """Note the sha256 of a file, if the cache can be written."""
+        """Record the sha256 of a file, if the cache is writable."""
         stat = path.stat()
         record = Record(source, str(path), stat.st_size, stat.st_mtime_ns, digest, expected)
         try:
@@ -115,11 +115,11 @@ class Cache:
         """The record of a file, which may have changed since: see `Record.is_current`."""
         try:
             return self._read_record(self._record_path(path))
-        except WeightsError:  # None yet, or not one of ours: the file is read again, and a new one written.
+        except WeightsError:  # None yet, or invalid: the file is read again and a new record written.
             return None
 
     def records(self) -> list[Record]:
-        """All records, of files that exist or not; a warning in the log for what is no record."""
+        """All records, also of missing files; invalid records are logged as warnings."""
         found = []
         for path in self._record_files():
             try:
@@ -132,7 +132,7 @@ class Cache:
         return sorted((self.own / "records").glob("*.json"))
 
     def _read_record(self, path: Path) -> Record:
-        """Raises WeightsError for what is no record, or one of a file that is not in this cache."""
+        """Raises WeightsError for an invalid record, or one of a file outside this cache."""
         found = read_json(path, error=WeightsError)
         checked = check_object(found, _FIELDS, where=str(path), error=WeightsError)
         record = Record(**{name: checked[name] for name in _FIELDS})
@@ -142,7 +142,7 @@ class Cache:
         return record
 
     def remove(self, path: Path) -> None:
-        """Delete a file of the cache with its record; `path` may be a link of the cache to it."""
+        """Delete a file and its record; `path` may be a link to it in the cache."""
         resolved = self.check_inside(path)
         for each in (path, resolved, self._record_path(resolved)):
             each.unlink(missing_ok=True)
@@ -150,7 +150,7 @@ class Cache:
     def _record_path(self, path: Path) -> Path:
         return self.own / "records" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:24]}.json"
 
-    # Upkeep.
+    # Maintenance.
 
     def verify(self) -> Iterator[tuple[Record, str]]:
         """Read every file again: (record, "good", "missing" or "damaged")."""
@@ -162,13 +162,13 @@ class Cache:
                 yield record, "good" if sha256_of(path) == record.sha256 else "damaged"
 
     def prune(self, *, everything: bool = False) -> int:
-        """Delete what interrupted downloads left, and records without a file; returns the bytes that were freed.
+        """Delete partial downloads and records without a file; returns the number of bytes freed.
 
-        everything: also delete the files that we converted or fetched from URLs, and every file that has a record.
+        everything: also delete converted files, files from URLs, and all other files that have a record.
         """
         freed = self.prune_partial(self.hub.glob("models--*/blobs/*.incomplete"))
         freed += self.prune_partial(self.own.glob("files/*/.*.part"))
-        hour_ago = time.time() - 3600  # Younger ones may be in the making: they have no lock.
+        hour_ago = time.time() - 3600  # Younger ones may still be being written: they have no lock.
         freed += self.prune_partial(p for p in self.own.glob("*/.*.tmp") if p.stat().st_mtime < hour_ago)
         for file in self._record_files():
             try:
@@ -184,7 +184,7 @@ class Cache:
         return freed
 
     def prune_partial(self, paths: Iterator[Path]) -> int:
-        """Delete partial files that no process is writing; returns the bytes that were freed."""
+        """Delete partial files that no process is writing; returns the number of bytes freed."""
         freed = 0
         for path in list(paths):
             lock = FileLock(self._writers_lock(path))
@@ -195,12 +195,12 @@ class Cache:
                     freed += self._delete(path)
                 finally:
                     lock.release()
-            except (Timeout, OSError):  # Someone is writing it, or it cannot be deleted: leave it.
+            except (Timeout, OSError):  # It is being written, or cannot be deleted.
                 continue
         return freed
 
     def _writers_lock(self, path: Path) -> Path:
-        """The lock that a process holds while it writes this partial file."""
+        """The lock that the writer of this partial file holds."""
         if path.suffix == ".incomplete":  # The hub client's: blobs/<etag>.<random>.incomplete
             return self.hub / ".locks" / path.parent.parent.name / f"{path.name.split('.')[0]}.lock"
         return self.own / "locks" / f"{path.parent.name}.lock"  # Ours: files/<key>/.<name>.<random>.part
@@ -218,7 +218,7 @@ class Cache:
 
 @contextmanager
 def explain_read_only(folder: Path) -> Iterator[None]:
-    """Turn a refusal to write into an error that names the setting to change."""
+    """Turn a permission error into one that names the setting to change."""
     try:
         yield
     except DownloadError:

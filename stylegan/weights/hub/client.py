@@ -1,8 +1,8 @@
-"""Fetches weight files into the cache and makes sure that they are the right ones.
+"""Fetches weight files into the cache and verifies them.
 
-Repositories of a model hub come through `huggingface`, URLs through `transfer`, Google Drive through `drive`. Whatever
-arrives is compared with the sha256 of the manifest, or else with the one that the hub names; a file that differs is
-deleted, fetched once more, and then refused. This module knows no networks.
+Repositories of a model hub come through `huggingface`, URLs through `transfer`, Google Drive through `drive`. Each
+file is compared with the sha256 in the manifest, or else with that from the hub. A file that differs is deleted,
+downloaded once more, and refused if it differs again.
 """
 
 import logging
@@ -30,14 +30,14 @@ def fetch(
     most: int = transfer.MAX_FILE,
     update: bool = False,
 ) -> Fetched:
-    """Have a file in the cache, verified.
+    """Fetch a file into the cache and verify it.
 
-    size, sha256: of the right file, where they are known; sha256 may be the beginning of it.
-    most: bytes that a file of a hub may have.
-    update: ask the hub whether its branch has moved; else a file that is in the cache is used without a request, as
-    those of URLs always are.
-    Raises OfflineError, NotFoundError, AuthError, RateLimitError or another DownloadError; IntegrityError if the file
-    stays wrong after a second download; UnsafeFileError if a path leads out of the cache.
+    size, sha256: expected, if known; sha256 may be a prefix.
+    most: limit for a file of a hub, in bytes.
+    update: ask the hub whether its branch has moved; else a cached file is used without a request, as files of URLs
+    always are.
+    Raises OfflineError, NotFoundError, AuthError, RateLimitError or another DownloadError; IntegrityError if the
+    second download is also wrong; UnsafeFileError if a path leads out of the cache.
     """
     if source.filename is None:
         raise InputError(f"{source}: name a file, as in hf:user/repo/file")
@@ -56,7 +56,7 @@ def fetch(
     try:
         with job.cache.locked(source.key):
             if trust_cache and (found := job.cached(may_repair=True)):
-                return found  # Another process fetched it while this one waited.
+                return found  # Another process fetched it in the meantime.
             return job.fetch(force=access.force_download)
     except (AuthError, NotFoundError):
         raise
@@ -68,7 +68,7 @@ def fetch(
 
 
 def cached_path(source: Source, cache: Cache) -> Path | None:
-    """Where a file lies in the cache, or None; no request is made and nothing is verified."""
+    """The path of a file in the cache, or None; without a request or verification."""
     if source.kind == "hub":
         return huggingface.cached_path(source, cache)
     path = cache.own / "files" / source.key / str(source.filename)
@@ -82,7 +82,7 @@ def discard(fetched: Fetched, access: Access) -> None:
 
 @dataclass(frozen=True)
 class _Job:
-    """One file to have."""
+    """One file to fetch."""
 
     source: Source
     access: Access
@@ -92,9 +92,9 @@ class _Job:
     most: int
 
     def cached(self, *, may_repair: bool) -> Fetched | None:
-        """The file of the cache, if it is there and right; a wrong one is deleted.
+        """The cached file, if it exists and is valid; an invalid one is deleted.
 
-        may_repair: whether None may be answered for a wrong one, because it will be fetched; else IntegrityError.
+        may_repair: return None for an invalid one, because it will be fetched again; else raise IntegrityError.
         """
         path = cached_path(self.source, self.cache)
         if path is None:
@@ -108,10 +108,10 @@ class _Job:
             return None
 
     def fetch(self, *, force: bool) -> Fetched:
-        """Download, check, and once more if the check fails. The caller holds the lock."""
+        """Download and verify; once more if that fails. The caller holds the lock."""
         for again in (False, True):
             path, named = self.transfer(force=force or again)
-            # A branch that has not moved leads to the file that is there already.
+            # If the branch has not moved, the cached file is returned.
             record = self.cache.recall(self.cache.check_inside(path))
             try:
                 return self.check(path, is_new=not (record and record.is_current), named=named)
@@ -122,14 +122,14 @@ class _Job:
         raise AssertionError("unreachable")
 
     def check(self, path: Path, *, is_new: bool, named: str | None = None) -> Fetched:
-        """Compare a file with what is known of it; delete it and raise IntegrityError if it is another.
+        """Verify a file; delete it and raise IntegrityError if it differs from what is expected.
 
-        named: the sha256 that the server named, if it is known.
+        named: the sha256 from the server, if known.
         """
         file = self.cache.check_inside(path)
         record = None if is_new else self.cache.recall(file)
         expected = self.sha256 or named or _sha256_in_name(file) or (record.expected if record else None)
-        # Without a known sha256, a file must not change after its download.
+        # Even without an expected sha256, a file must not change after its download.
         right = expected or (record.sha256 if record else "")
         if record and record.is_current and record.sha256.startswith(right) and not self.access.verify:
             return Fetched(file, path, record.sha256, is_new, expected)
@@ -150,7 +150,7 @@ class _Job:
         return Fetched(file, path, digest, is_new, expected)
 
     def transfer(self, *, force: bool) -> tuple[Path, str | None]:
-        """Bring the file into the cache: its path, and the sha256 that the server names for it, if any."""
+        """Download the file into the cache: its path, and the sha256 from the server, if any."""
         if self.source.kind == "hub":
             return persist(
                 lambda: huggingface.download(

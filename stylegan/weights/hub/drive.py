@@ -1,4 +1,4 @@
-"""Fetches one file from Google Drive, past the pages that stand before it."""
+"""Fetches a file from Google Drive, past its confirmation pages."""
 
 import html.parser
 import re
@@ -18,7 +18,7 @@ _HOSTS = (".google.com", ".googleusercontent.com")
 
 
 def download(id: str, target: Path, *, asked: str, size: int | None = None) -> None:
-    """Fetch a file, through the page that asks whether large files are wanted; otherwise as `transfer.download`."""
+    """Fetch a file as `transfer.download` does, past the page that asks to confirm large downloads."""
     opener = make_opener()
 
     def confirmed() -> str:
@@ -36,14 +36,14 @@ class _DrivePage(html.parser.HTMLParser):
         self.title = self.caption = ""
         self.action: str | None = None
         self.inputs: dict[str, str] = {}
-        self._inside = ""  # What the text that comes belongs to.
+        self._inside = ""  # The element whose text is being read.
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         if tag == "title" or "error-" in values.get("class", "") or "warning-" in values.get("class", ""):
             self._inside = "title" if tag == "title" else "caption"
-        # Other forms of a page search, or log in.
+        # Other forms are for search or login.
         if tag == "form" and self.action is None and "download" in (values.get("id", "") + values.get("action", "")):
             self.action = values.get("action")
         if tag == "input" and self.action is not None and values.get("name"):
@@ -60,13 +60,13 @@ class _DrivePage(html.parser.HTMLParser):
 
     @property
     def is_quota(self) -> bool:
-        """Whether the file was fetched by too many."""
+        """Whether the download quota of the file is exceeded."""
         said = f"{self.title} {self.caption}"
         return re.search(r"quota|too many users|download this file at this time", said, re.IGNORECASE) is not None
 
 
 def _confirmed_url(opener: urllib.request.OpenerDirector, url: str, asked: str, folder: Path) -> str:
-    """The URL behind the page that Google Drive shows before large files; the same URL where it shows none."""
+    """The URL behind the confirmation page for large files; the same URL if there is no such page."""
     with open_url(opener, url, asked, folder) as response:
         if "text/html" not in response.headers.get("Content-Type", ""):
             return url
@@ -82,7 +82,7 @@ def _confirmed_url(opener: urllib.request.OpenerDirector, url: str, asked: str, 
 
 
 def _explain_drive_page(page: bytes, asked: str) -> DownloadError:
-    """The error that a page in place of a file stands for."""
+    """The error for a page that was sent instead of a file."""
     text = page.decode("utf-8", "replace")
     read = _DrivePage(text)
     if read.is_quota or (read.action is None and re.search(r"too many users", text, re.IGNORECASE)):

@@ -1,6 +1,6 @@
-"""What went wrong with a transfer: the error for each HTTP status, each error of the system, each page in its place.
+"""Errors of transfers: one for each HTTP status, operating system error, or web page sent instead of a file.
 
-An error that may be over at the next attempt comes wrapped in `patience.Transient`.
+An error that a retry may overcome is wrapped in `patience.Transient`.
 """
 
 import errno
@@ -15,7 +15,7 @@ from .patience import Transient
 
 
 def check_disk_space(folder: Path, size: int | None, asked: str) -> None:
-    """Raise DownloadError if a file of this size has no room there."""
+    """Raise DownloadError if the disk has no room for a file of this size."""
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
@@ -27,7 +27,7 @@ def check_disk_space(folder: Path, size: int | None, asked: str) -> None:
 
 
 def refuse_page(path: Path, asked: str) -> None:
-    """Delete a file that is an HTML page and raise DownloadError: a login page answered in place of the server."""
+    """If a file is an HTML page, such as a login page, delete it and raise DownloadError."""
     with path.open("rb") as file:
         head = file.read(512)
     if looks_like_page(head):
@@ -36,7 +36,7 @@ def refuse_page(path: Path, asked: str) -> None:
 
 
 def explain_page(page: bytes, asked: str) -> DownloadError:
-    """The error that a web page in place of a file stands for."""
+    """The error for a web page that was sent instead of a file."""
     return DownloadError(
         f"{asked}: the answer is a web page, not a weight file; a login page of the network (open any site in "
         "a browser and log in), or the address of a page about the file"
@@ -44,12 +44,12 @@ def explain_page(page: bytes, asked: str) -> DownloadError:
 
 
 def looks_like_page(head: bytes) -> bool:
-    """Whether a file that begins so is HTML."""
+    """Whether these first bytes are HTML."""
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html", b"<head", b"<?xml"))
 
 
 def explain_status(status: int, headers: Mapping[str, str], asked: str) -> Exception:
-    """The error that an HTTP status stands for: a DownloadError, or a Transient around one."""
+    """The error for an HTTP status: a DownloadError, or a Transient around one."""
     if status in (401, 403):
         return AuthError(
             f"{asked}: access refused (HTTP {status}); ask its owner for access; for a model hub, pass token=..."
@@ -65,9 +65,9 @@ def explain_status(status: int, headers: Mapping[str, str], asked: str) -> Excep
 
 
 def explain_os_error(error: OSError, asked: str, folder: Path | None) -> Exception:
-    """The error that a failed connection or file stands for: a DownloadError, or a Transient around one.
+    """The error for a failed connection or file: a DownloadError, or a Transient around one.
 
-    folder: that was to be written to; None = none was.
+    folder: the one to be written to; None = none.
     """
     if folder is not None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DownloadError(
@@ -82,7 +82,7 @@ def explain_os_error(error: OSError, asked: str, folder: Path | None) -> Excepti
 
 
 def offline_error(asked: str, folder: Path | None, cause: object) -> OfflineError:
-    """The error where there is no network, and nothing in the cache; folder: None = it is no matter of a cache."""
+    """The error if there is no network and nothing in the cache; folder: the cache, or None."""
     if folder is None:
         return OfflineError(f"{asked}: the hub cannot be reached ({short(cause)}); connect to the network first")
     return OfflineError(
@@ -92,7 +92,7 @@ def offline_error(asked: str, folder: Path | None, cause: object) -> OfflineErro
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """The header Retry-After, in seconds or as a date."""
+    """The header Retry-After, which is in seconds or a date, as seconds."""
     if not retry_after:
         return None
     if retry_after.strip().isdecimal():

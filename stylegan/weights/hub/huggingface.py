@@ -1,4 +1,4 @@
-"""The model hub, through its client huggingface_hub: one file fetched, a folder published, and failures explained."""
+"""The model hub, through its client huggingface_hub: fetch a file, publish a folder, explain failures."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 
 def repository_folder(source: Source, cache: Cache) -> Path:
-    """Where the hub's client keeps the files of a repository."""
+    """The folder where the hub's client stores a repository."""
     return cache.hub / f"models--{source.location.replace('/', '--')}"
 
 
 def cached_path(source: Source, cache: Cache) -> Path | None:
-    """Where a file of a repository lies in the cache, or None."""
+    """The path of a repository's file in the cache, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(source.location, str(source.filename), cache_dir=cache.hub, revision=source.revision)
@@ -39,9 +39,9 @@ def cached_path(source: Source, cache: Cache) -> Path | None:
 def download(
     source: Source, cache: Cache, *, token: str | bool | None, size: int | None, most: int, force: bool
 ) -> tuple[Path, str | None]:
-    """One attempt to bring a file into the cache: its path, and the sha256 that the hub names for it, if any.
+    """One attempt to download a file into the cache: its path, and the sha256 from the hub, if any.
 
-    size: bytes, if they are known. most: bytes that it may have. force: fetch it even if it is there.
+    size: in bytes, if known. most: limit in bytes. force: download even if it is cached.
     Every failure becomes a DownloadError or a Transient.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
@@ -50,7 +50,7 @@ def download(
     repo, filename, revision = source.location, str(source.filename), source.revision
     blobs = repository_folder(source, cache) / "blobs"
     try:
-        # Ask first: this tells at once what the client would only tell after minutes of trying.
+        # Ask first: the client itself would retry for minutes before it reports an error.
         url = hf_hub_url(repo, filename, revision=revision)
         about = ask(lambda: get_hf_file_metadata(url, token=token, timeout=patience.PATIENCE.timeout), asked)
         etag = _check_answer(asked, about.commit_hash, about.etag)
@@ -72,18 +72,18 @@ def download(
     except Exception as error:
         raise explain(error, asked, cache.hub) from error
     finally:
-        if etag:  # Older clients leave the part that arrived, and would go on from it, right or wrong.
+        if etag:  # Older clients keep a partial download and resume it, valid or not.
             _prune_partial(cache, blobs, etag)
     return Path(path), etag if len(etag) == 64 else None
 
 
 def _prune_partial(cache: Cache, blobs: Path, etag: str) -> None:
-    """Delete what killed processes and older clients left of this file."""
+    """Delete partial downloads of this file by killed processes and older clients."""
     cache.prune_partial(blobs.glob(f"{etag}*.incomplete"))
 
 
 def _check_answer(asked: str, commit: str | None, etag: str | None) -> str:
-    """The etag; the client makes file names of both, so that they must be nothing but names."""
+    """The etag. The client makes file names of etag and commit, so both must be safe as names."""
     if not commit or not etag:
         raise DownloadError(
             f"{asked}: the answer is not that of a model hub; a login page of the network (open any site in a browser "
@@ -101,7 +101,7 @@ def _size_of_partial(blobs: Path, etag: str) -> int:
     for path in blobs.glob(f"{etag}*.incomplete"):
         try:
             size += path.stat().st_size
-        except OSError:  # Finished in between.
+        except OSError:  # Finished in the meantime.
             continue
     return size
 
@@ -115,7 +115,7 @@ def upload(
     revision: str | None = None,
     commit_message: str,
 ) -> str:
-    """Publish the files of a folder as a commit of a hub repository, made if it is not there; returns its address.
+    """Publish a folder as a commit of a hub repository, created if it does not exist; returns the commit's URL.
 
     Raises InputError if the repository is public already and `private` was asked for, DownloadError for failures.
     """
@@ -152,17 +152,17 @@ def upload(
 
 
 def ask(call: Callable[[], T], asked: str) -> T:
-    """A question to the hub that has a short answer."""
+    """A request to the hub with a short answer."""
     return watch(call, asked, seconds=patience.PATIENCE.answer)
 
 
 def explain(error: Exception, asked: str, folder: Path | None) -> Exception:
-    """The error that a failure of the hub's client stands for: a DownloadError, or a Transient around one.
+    """The error for a failure of the hub's client: a DownloadError, or a Transient around one.
 
-    folder: the cache that a file was to come into; None = nothing was to be fetched.
+    folder: the cache to download into; None = nothing was to be downloaded.
 
-    The client names only some reasons by type; others are in the cause of what it raises, or in its answer's headers.
-    The transport beneath it differs between its versions, so that connection errors are known by name.
+    Some reasons are exception types of the client; others are in the exception's cause or in the response headers.
+    Versions of the client use different HTTP libraries, so connection errors are recognized by name.
     """
     from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled
 
@@ -186,7 +186,7 @@ _NO_CONNECTION = {"ConnectError", "ConnectTimeout", "ConnectionError", "ProxyErr
 
 
 def explain_response(response: Any, asked: str) -> Exception:
-    """The error that an answer of the hub stands for: a DownloadError, or a Transient around one."""
+    """The error for a response of the hub: a DownloadError, or a Transient around one."""
     code = response.headers.get("X-Error-Code", "")
     if code in ("RepoNotFound", "RevisionNotFound", "EntryNotFound"):
         what = {"Repo": "repository, or it is private (`hf auth login`)", "Revi": "revision", "Entr": "file"}[code[:4]]

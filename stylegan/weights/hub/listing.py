@@ -1,4 +1,4 @@
-"""Which file of a repository of the model hub holds its weights."""
+"""Finds the weight file of a hub repository."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,13 +14,13 @@ from .huggingface import ask, explain, explain_response, repository_folder
 from .patience import Transient, persist
 from .sources import SUFFIXES, Source, check_filename
 
-# Of the list of a repository's files: bytes of a page, as the hub sends at most 1,000 files on each, and pages.
+# Limits for a repository's list of files: bytes of a page (at most 1,000 files), and number of pages.
 _PAGE = Limits(bytes=4_000_000)
 _MOST_PAGES = 20
 
 
 def find_weights(source: Source, access: Access) -> Source:
-    """Choose the weight file of a repository: model.safetensors, or the only file that may hold weights.
+    """Choose the weight file of a repository: model.safetensors, or else the only candidate.
 
     Raises NotFoundError if there is none, InputError if there are several.
     """
@@ -39,14 +39,14 @@ def find_weights(source: Source, access: Access) -> Source:
 
 
 def _list_files(source: Source, access: Access) -> list[str]:
-    """The names of a repository's files; the one that we look for alone, if it is there."""
+    """The names of a repository's files; only the wanted one, if it exists."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.errors import EntryNotFoundError
 
     asked, url = str(source), hf_hub_url(source.location, "model.safetensors", revision=source.revision)
     try:
         try:
-            # One quick question; the list is only asked for where it is needed.
+            # One quick request; the list is requested only if needed.
             ask(lambda: get_hf_file_metadata(url, token=access.token, timeout=patience.PATIENCE.timeout), asked)
             return ["model.safetensors"]
         except EntryNotFoundError:
@@ -60,7 +60,7 @@ def _list_files(source: Source, access: Access) -> list[str]:
 
 
 def _names(source: Source, access: Access) -> Iterator[str]:
-    """The names of a repository's files, page after page. The client's own list has no limits."""
+    """The names of a repository's files, page by page. The client's own listing has no limits."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers
 
@@ -82,7 +82,7 @@ def _names(source: Source, access: Access) -> Iterator[str]:
 
 
 def _get(url: str, headers: dict[str, str], asked: str) -> tuple[bytes, str | None]:
-    """A page through the client's own connections, to a limit, and where the next one is."""
+    """A page, of limited size, through the client's own connections, and the URL of the next one."""
     from huggingface_hub.utils import get_session
 
     session: Any = get_session()
@@ -101,12 +101,12 @@ def _get(url: str, headers: dict[str, str], asked: str) -> tuple[bytes, str | No
         for chunk in raw:
             data += chunk
             if len(data) > _PAGE.bytes:
-                raise DownloadError(f"{asked}: more than {_PAGE.bytes} bytes in place of a list of its files")
+                raise DownloadError(f"{asked}: more than {_PAGE.bytes} bytes instead of a list of its files")
         return bytes(data), response.links.get("next", {}).get("url")
 
 
 def _cached_names(source: Source, cache: Cache) -> list[str]:
-    """The files of a repository that are in the cache, of the revision that was fetched last."""
+    """The cached files of a repository, of the revision fetched last."""
     folder = repository_folder(source, cache)
     revision = source.revision or "main"
     ref = folder / "refs" / revision

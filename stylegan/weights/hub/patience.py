@@ -1,6 +1,6 @@
-"""How long and how often a transfer is tried, whoever does the talking: this library, or the client of the model hub.
+"""Time limits and retries of transfers, both our own and those of the hub's client.
 
-Whatever talks to a server runs in a thread that `watch` leaves where it takes too long, or brings too much.
+A call to a server runs in a thread, which `watch` abandons if it takes too long or receives too much.
 """
 
 import ctypes
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long a transfer is tried."""
+    """Limits of a transfer."""
 
-    attempts: int = 3  # Without a new byte between them.
-    most_attempts: int = 30  # In all.
-    wait: float = 1.0  # Seconds before the second attempt; doubled for each further one.
-    longest_wait: float = 60.0  # A server that asks for more (Retry-After) is left.
-    timeout: float = 8.0  # Seconds for a connection, and without a byte.
-    offline: float = 12.0  # Seconds after which a connection that was never made is not tried again.
-    answer: float = 30.0  # Seconds for a whole small answer: connection, headers, redirects, body, pages.
+    attempts: int = 3  # In succession without a new byte.
+    most_attempts: int = 30  # In total.
+    wait: float = 1.0  # Seconds before the second attempt; doubled for each one after.
+    longest_wait: float = 60.0  # Longer waits (Retry-After) are not waited for.
+    timeout: float = 8.0  # Seconds to connect, or without a byte.
+    offline: float = 12.0  # Seconds after which a server that was never reached is given up.
+    answer: float = 30.0  # Seconds for a complete small response: connection, headers, redirects, body, pages.
     silence: float = 60.0  # A file is left that brings in so many seconds
     slowest: float = 1000.0  # fewer bytes than so many for each.
 
@@ -37,7 +37,7 @@ PATIENCE = Patience()
 
 @dataclass(eq=False)
 class Transient(Exception):
-    """A failure that may be over at the next attempt; `error` is what to raise if it is not."""
+    """A failure that a retry may overcome; `error` is what to raise if it does not."""
 
     error: DownloadError
     retry_after: float | None = None
@@ -45,7 +45,7 @@ class Transient(Exception):
 
 
 def persist(attempt: Callable[[], T], patience: Patience | None = None) -> T:
-    """Call until it raises no Transient, with growing waits; raise the last one's error in the end."""
+    """Call until no Transient is raised, with growing waits; finally raise the error of the last one."""
     patience = patience or PATIENCE
     start, failures = time.monotonic(), 0
     for _ in range(patience.most_attempts):
@@ -64,14 +64,14 @@ def persist(attempt: Callable[[], T], patience: Patience | None = None) -> T:
 
 
 class Pace:
-    """Whether a transfer comes on: `silence * slowest` new bytes at least in each stretch of `silence` seconds."""
+    """Whether a transfer makes progress: at least `silence * slowest` new bytes in every `silence` seconds."""
 
     def __init__(self, patience: Patience, clock: Callable[[], float] = time.monotonic):
         self.patience, self.clock = patience, clock
         self.counted, self.since = 0, clock()
 
     def problem(self, arrived: int) -> str | None:
-        """What is wrong, in words, after so many bytes in all."""
+        """What is wrong after so many bytes in total, in words."""
         now, new = self.clock(), arrived - self.counted
         if new >= self.patience.silence * self.patience.slowest:
             self.counted, self.since = arrived, now
@@ -82,7 +82,7 @@ class Pace:
 
 
 class _Left(SystemExit):
-    """Ends a thread that nobody waits for any more; threads end so without a word."""
+    """Ends an abandoned thread; threads exit silently on SystemExit."""
 
 
 def watch(
@@ -93,12 +93,12 @@ def watch(
     arrived: Callable[[], int] | None = None,
     most: int | None = None,
 ) -> T:
-    """Run a call that talks to a server in a thread of its own, and return its result or raise its error.
+    """Run a call to a server in its own thread, and return its result or raise its error.
 
-    seconds: how long it may take in all; None = as long as `arrived` says that enough new bytes come, see `Pace`.
-    arrived: the bytes so far. most: that may arrive.
+    seconds: time limit; None = as long as `arrived` grows fast enough, see `Pace`. arrived: bytes received so far.
+    most: limit in bytes.
 
-    Raises DownloadError, or IntegrityError for too many bytes, and ends the call where it next runs Python.
+    Raises DownloadError, or IntegrityError for too many bytes; the call is then ended when it next runs Python.
     """
     results: list[tuple[T | None, BaseException | None]] = []
 
@@ -130,7 +130,9 @@ def watch(
     finally:
         if thread.is_alive():
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Left))
-            thread.join(1)  # What it held is free again, unless it waits for the server, which has a limit, too.
+            thread.join(
+                1
+            )  # Its resources are released, unless it is waiting for the server, which has a time limit as well.
     value, error = results[0]
     if error is not None:
         raise error

@@ -1,7 +1,7 @@
-"""Where weights may come from: the package, a model hub, a URL, Google Drive, or a page to open in a browser.
+"""Sources of weights: the package, a model hub, a URL, Google Drive, or a page to open in a browser.
 
-A place is checked when it is written down, before anything is read or asked: names stay inside their folder, links
-are https. This module reads no files and knows no network.
+A source is validated when it is constructed, before any file or server is accessed: names stay inside their folder,
+links are https. This module reads no files and makes no requests.
 """
 
 import re
@@ -27,13 +27,13 @@ _HUB_HOSTS = {"huggingface.co", "hf.co", "www.huggingface.co"}
 
 @dataclass(frozen=True)
 class Source:
-    """One place of one file. Raises UnsafeFileError if it could lead out of its folder or off https."""
+    """The source of a file. Raises UnsafeFileError if a path leaves its folder or a link is not https."""
 
     kind: Kind
-    # Path in the package, repository, URL or Google Drive id; of a page that only browsers open, its URL.
+    # Path in the package, repository, URL, Google Drive id, or the URL of a page to open in a browser.
     location: str
-    filename: str | None = None  # Inside the repository, or the name to keep a file under; None = found by looking.
-    revision: str | None = None  # Of a repository: a commit, tag or branch; None = its main branch, wherever it is.
+    filename: str | None = None  # Inside the repository, or the name to store a file under; None = to be found.
+    revision: str | None = None  # Of a repository: a commit, tag or branch; None = the main branch.
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -61,7 +61,7 @@ class Source:
 
     @property
     def host(self) -> str:
-        """Where it is, in a word or two."""
+        """The source, for people."""
         names = {"bundled": "the package", "hub": "Hugging Face", "drive": "Google Drive"}
         return names.get(self.kind) or str(urlsplit(self.location).hostname)
 
@@ -74,25 +74,25 @@ class Source:
 
     @property
     def key(self) -> str:
-        """A short name of this place for files of the cache."""
+        """A short name of this source, for files in the cache."""
         return sha256(f"{self.kind} {self.location} {self.filename} {self.revision}".encode()).hexdigest()[:16]
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the hub can never serve another file here."""
+        """Whether the hub can never serve a different file for it."""
         return self.revision is not None and is_commit(self.revision)
 
 
 def parse_source(text: str, *, revision: str | None = None) -> Source | None:
     """Read hf:user/repo[/file][@revision], user/repo, or a URL; None if the text is none of these.
 
-    Raises UnsafeFileError for a place that is none to load from, InputError if two revisions are given.
+    Raises UnsafeFileError for a forbidden source, InputError if two revisions are given.
     """
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
         check_url(text)
         url = urlsplit(text)
         match = re.fullmatch(rf"/({_REPO})/(?:resolve|blob)/([^/]+)/(.+)", unquote(url.path))
-        if url.hostname in _HUB_HOSTS and match:  # The page of a file on the hub is not the file.
+        if url.hostname in _HUB_HOSTS and match:  # The URL of a file's page on the hub is not that of the file.
             return Source("hub", match[1], match[3], _one_revision(match[2], revision))
         return Source("url", text, filename_of(text))
     if text.startswith("hf:"):
@@ -114,7 +114,7 @@ def filename_of(url: str) -> str:
 
 
 def check_filename(name: Any) -> str:
-    """Return a relative file name that stays in its folder on every system, else raise UnsafeFileError."""
+    """Return a relative file name if it stays in its folder on every system, else raise UnsafeFileError."""
     parts: list[str] = name.split("/") if isinstance(name, str) and len(name) <= 200 else []
     if not parts or not all(re.fullmatch(_PART, p) and ".." not in p and p[-1] not in " ." for p in parts):
         raise UnsafeFileError(f"file name {_show(name)} could lead out of its folder; expected one like weights/a.pkl")
@@ -140,7 +140,7 @@ def check_revision(revision: Any) -> str:
 
 
 def check_url(url: Any) -> str:
-    """Return an https URL, or an http one of this computer, else raise UnsafeFileError."""
+    """Return a URL if it is https, or http on this computer, else raise UnsafeFileError."""
     if not isinstance(url, str) or len(url) > 2000 or not url.isascii() or not url.isprintable() or " " in url:
         raise UnsafeFileError(f"URL {_show(url)} is malformed; expected printable ASCII, at most 2000 characters")
     try:

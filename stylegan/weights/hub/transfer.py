@@ -1,7 +1,6 @@
 """Fetches one file over https with the standard library.
 
-The file grows under a temporary name, is resumed by Range when the connection breaks, and is renamed when all of it
-is there.
+The file is written under a temporary name, resumed by Range if the connection breaks, and renamed when complete.
 """
 
 import http.client
@@ -31,15 +30,15 @@ from .failures import (
 from .patience import Transient, persist, watch
 from .sources import check_url
 
-MAX_PAGE = 1_000_000  # Bytes of an HTML page that are looked at.
-MAX_FILE = 20_000_000_000  # Limit for a file of unknown size.
+MAX_PAGE = 1_000_000  # Bytes of an HTML page to inspect.
+MAX_FILE = 20_000_000_000  # Size limit for a file of unknown size.
 _CHUNK = 1 << 20
 
 
 def download(url: str, target: Path, *, asked: str, size: int | None = None) -> None:
-    """Fetch a URL to a file, complete or not at all. asked: what messages call it. size: bytes, if known.
+    """Fetch a URL to a file, complete or not at all. asked: its name in messages. size: in bytes, if known.
 
-    Raises DownloadError or one of its kinds; IntegrityError if there are more bytes than there should be.
+    Raises DownloadError or a subclass; IntegrityError if there are too many bytes.
     """
     check_url(url)
     fetch_to(make_opener(), url, target, asked, size, explain_page)
@@ -53,7 +52,7 @@ def fetch_to(
     size: int | None,
     explain_page: Callable[[bytes, str], DownloadError],
 ) -> None:
-    """Fetch a URL to a file as `download` does. explain_page: what a web page in place of the file means."""
+    """Fetch a URL to a file as `download` does. explain_page: the error for a web page instead of the file."""
     folder = target.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,25 +78,25 @@ def fetch_to(
 
 @dataclass
 class _Transfer:
-    """A file that grows by attempts."""
+    """A partial download, continued by each attempt."""
 
     opener: urllib.request.OpenerDirector
     url: str
     file: Any
     asked: str
-    size: int | None  # Bytes of the whole file, as soon as they are known.
+    size: int | None  # Size of the whole file, once known.
     folder: Path
-    explain_page: Callable[[bytes, str], DownloadError]  # What a web page in place of the file means.
+    explain_page: Callable[[bytes, str], DownloadError]  # The error for a web page instead of the file.
     etag: str | None = None
-    furthest: int = 0  # Bytes that had arrived before one of the attempts broke off.
-    arrived: int = 0  # Bytes of all attempts.
+    furthest: int = 0  # Bytes received when an attempt was interrupted.
+    arrived: int = 0  # Bytes received in all attempts.
 
     def attempt(self) -> None:
-        """Ask for what is missing. Raises Transient if it does not all arrive."""
+        """Request what is missing. Raises Transient if it does not all arrive."""
         start = self.file.tell()
         headers = {"Range": f"bytes={start}-"} if start else {}
         if start and self.etag:
-            headers["If-Range"] = self.etag  # If the file changed in between, all of it comes anew.
+            headers["If-Range"] = self.etag  # If the file has changed, all of it is sent again.
         with open_url(self.opener, self.url, self.asked, self.folder, headers, on_status=self.restart) as response:
             self.position(response, start)
             self.receive(response)
@@ -108,7 +107,7 @@ class _Transfer:
             raise Transient(error, progress=self.is_progress())
 
     def refuse_page(self) -> None:
-        """Raise what a web page means, before it is taken for a part of the file."""
+        """Raise the error for a web page, before it is mistaken for a part of the file."""
         end = self.file.tell()
         self.file.seek(0)
         page = self.file.read(512)
@@ -121,7 +120,7 @@ class _Transfer:
         return self.furthest > before
 
     def position(self, response: http.client.HTTPResponse, start: int) -> None:
-        """Go to where the bytes of this answer belong; learn the size of the whole."""
+        """Seek to where the bytes of this response belong; learn the size of the file."""
         sent = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
         if response.status != 206 or sent is None or int(sent[1]) != start:
             if response.status == 206:
@@ -140,7 +139,7 @@ class _Transfer:
         limit = MAX_FILE if self.size is None else self.size
         while True:
             try:
-                chunk = response.read1(_CHUNK)  # What there is, so that a slow server is seen to be slow.
+                chunk = response.read1(_CHUNK)  # Whatever is available, so that a slow server is noticed.
                 if isinstance(response.chunk_left, int) and response.chunk_left < 0:
                     raise http.client.HTTPException("a chunk of negative length")
             except (OSError, ValueError, http.client.HTTPException) as error:
@@ -185,7 +184,7 @@ def open_url(
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to places that weights are loaded from, and to no others."""
+    """Follows redirects only to URLs that weights may be loaded from."""
 
     max_redirections = 5
 
@@ -197,7 +196,7 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def make_opener() -> urllib.request.OpenerDirector:
-    """An opener of http and https alone; the usual one also opens files, FTP and data URLs."""
+    """An opener for http and https only; the default one also opens files, FTP and data URLs."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

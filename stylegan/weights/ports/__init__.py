@@ -1,7 +1,7 @@
-"""Readers of the checkpoints of other ports: a layout is recognised by its keys and converted to ours.
+"""Readers of the checkpoints of other ports: a layout is recognized by its keys and converted to ours.
 
-One file for each layout. Options of a port that the official networks lack are set in the config of the checkpoint;
-what a reader decided or could not know stands in its metadata, under "notes".
+Each layout has a file. Options of a port that the official networks lack are set in the config of the checkpoint. What
+a reader decided or could not know is in its metadata, under "notes".
 """
 
 import re
@@ -53,9 +53,9 @@ LAYOUTS = [
 def read_port_file(path: str | Path, **options: Any) -> list[Checkpoint]:
     """Read a torch.save file of another port: the generator first, then the discriminator if there is one.
 
-    options: see `Request`, such as the resolution where a file holds more than was trained and does not tell how much
-    (rosinality's), or to cut a network that was grown.
-    Raises UnsafeFileError for files that ask for more than weights, WeightsError for damaged and unknown ones.
+    options: see `Request`; the resolution is needed for files that do not say how many of their layers were trained
+    (rosinality's), and can cut off the highest layers of a network.
+    Raises UnsafeFileError for files with anything but weights, WeightsError for damaged and unknown ones.
     """
     path = Path(path)
     return convert(unwrap(read_torch_file(path), str(path)), Request(path, **options))
@@ -85,7 +85,7 @@ def convert(parts: Parts, request: Request) -> list[Checkpoint]:
     try:
         return layout.convert(parts, request)
     except (RuntimeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        # Readers name tensors; one of an impossible shape shows when it is first used.
+        # Readers check names; a wrong shape is noticed when the tensor is first used.
         message = str(error).splitlines()[0][:200]
         raise WeightsError(f"{request.path}: has the names of {layout.name}, but not its shapes: {message}") from error
 
@@ -93,8 +93,8 @@ def convert(parts: Parts, request: Request) -> list[Checkpoint]:
 def unwrap(data: Any, name: str = "the file") -> dict[str, Tensors]:
     """The state dicts of what torch.save wrote: under their keys, or those within "models"; "" for a bare one.
 
-    Only floating-point tensors are kept, and the integers that say how far a network was grown; "module." before their
-    names is dropped.
+    Only floating-point tensors are kept, and the integers that a layout names. The prefix "module." of names is
+    removed.
     """
     if isinstance(data, list | tuple):
         data = {str(i): value for i, value in enumerate(data[:8])}
@@ -124,12 +124,12 @@ def _state_dict(value: dict[Any, Any]) -> Tensors:
 def is_port_safetensors(path: Path) -> bool:
     """Whether a safetensors file, without our header, holds another port's tensors.
 
-    Raises WeightsError if it holds something else that is known: files of this library, other networks.
+    Raises WeightsError for other known contents: files of this library, other networks.
     """
     try:
         header, names = read_header(path, error=WeightsError)
     except WeightsError:
-        return False  # Whoever reads it says what is wrong.
+        return False  # Its reader will report the error.
     if "stylegan_format_version" in header:
         return False
     if own := [match[1] for key in header if (match := re.fullmatch(r"stylegan_(\w+)_version", key))]:

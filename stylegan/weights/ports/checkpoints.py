@@ -1,4 +1,4 @@
-"""Tensors under our names -> our checkpoints: what configs do not tell follows from the shapes of the tensors."""
+"""Tensors under our names -> our checkpoints. Configs are inferred from the shapes of the tensors."""
 
 import re
 from collections.abc import Mapping
@@ -75,7 +75,7 @@ def make_generator(
 ) -> Checkpoint:
     """The checkpoint of a generator from its tensors under our names.
 
-    lr_multiplier: of the mapping network. synthesis: options of the synthesis network besides those that shapes tell.
+    lr_multiplier: of the mapping network. synthesis: options of the synthesis network that shapes do not determine.
     Missing noise maps are drawn from seed 0, a missing w_avg is computed from the mapping network; both are noted.
     """
     state, notes = converted.state, converted.notes
@@ -137,7 +137,7 @@ def make_generator(
 
 
 def make_discriminator(converted: Converted, request: Request, *, source: str, **options: Any) -> Checkpoint:
-    """The checkpoint of a discriminator from its tensors under our names. options: those that shapes do not tell."""
+    """The checkpoint of a discriminator from its tensors under our names. options: those that shapes do not give."""
     state, notes = converted.state, converted.notes
     stored = max((int(m[1]) for name in state if (m := re.match(r"blocks\.(\d+)\.", name))), default=4)
     resolution = _check_resolution(request.resolution or stored, stored, request)
@@ -154,7 +154,7 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
             channels[r] = state[f"blocks.{r}.conv0.weight"].shape[1]
         mbstd = state["head.conv.weight"].shape[1] - channels[4]
         scores = len(state["head.dense1.weight"])
-        # Which convolution of a block changes the number of feature maps: the second, but in rosinality's networks.
+        # The second convolution of a block changes the number of feature maps, except in some ports.
         if any(len(state[f"blocks.{r}.conv0.weight"]) != channels[r] for r in channels if r > 4):
             options["quirks"] = options.get("quirks", {}) | {"widen_first": True}
     except (KeyError, IndexError) as error:
@@ -174,7 +174,7 @@ def make_discriminator(converted: Converted, request: Request, *, source: str, *
 
 @torch.no_grad()
 def average_w(state: Tensors, config: Mapping[str, Any]) -> Tensor:
-    """The mean of w over 10,000 z of seed 0, with classes in turn: what the mapping network makes on average."""
+    """The mean of w over 10,000 z of seed 0, with classes in turn: the mapping network's average output."""
     label_dim = config["label_dim"]
     sizes = {name: config[name] for name in ("z_dim", "w_dim", "label_dim")}
     network = MappingNetwork(**sizes, **config["mapping"], seed=None)
@@ -195,11 +195,11 @@ def average_w(state: Tensors, config: Mapping[str, Any]) -> Tensor:
 def _checkpoint(
     network: str, config: dict[str, Any], state: dict[str, Tensor], notes: list[str], request: Request, source: str
 ) -> Checkpoint:
-    """The checkpoint, its tensors copied out of the file; those of `state` are used up."""
+    """The checkpoint, with its tensors copied out of the file; `state` is emptied."""
     for name, tensor in state.items():
         finite(name, tensor, request)
     notes = [*request.notes, *notes]
-    # One by one, so that what was computed on the way is freed.
+    # One by one, so that intermediate tensors are freed.
     own = {
         name: state.pop(name).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for name in list(state)
@@ -233,7 +233,7 @@ def _feature_map_options(channels: Mapping[int, int], request: Request) -> dict[
     """fmap_base, fmap_decay and fmap_max that give these numbers of feature maps by resolution."""
     highest = max(channels)
     fmap_max = max(channels.values())
-    # The decay that the two highest resolutions show, where the maximum does not hold them; 1 in all known files.
+    # The decay between the two highest resolutions, if they are below the maximum; 1 in all known files.
     decays = [1.0]
     if channels[highest] and fmap_max > channels[highest // 2] > channels[highest]:
         decays.append(round(log2(channels[highest // 2] / channels[highest]), 2))

@@ -1,7 +1,7 @@
-"""What the readers of other ports' files share: taking tensors by name; `checkpoints` makes ours of them.
+"""Shared by the readers of other ports' files: taking tensors by name. `checkpoints` builds ours from them.
 
-A reader names each of our tensors after those of the port. Everything else follows from the shapes: resolution,
-feature maps, sizes of the latents. Tensors that are missing or left over are an error, never a guess.
+A reader maps the names of the port to ours. Everything else follows from the shapes: resolution, feature maps, sizes
+of the latents. Missing and unexpected tensors are errors.
 """
 
 import logging
@@ -22,7 +22,7 @@ from ..checkpoint import Checkpoint, NetworkName
 logger = logging.getLogger(__name__)
 
 Tensors = Mapping[str, Tensor]
-# The state dicts of a file by their name in it; "" for a file that is a state dict itself.
+# The state dicts of a file by name; "" for a file that is a state dict itself.
 Parts = Mapping[str, Tensors]
 AverageW = Callable[[Tensors, Mapping[str, Any]], Tensor]  # From our tensors and the config.
 
@@ -32,12 +32,12 @@ class Request:
     """What is known of a file besides its tensors."""
 
     path: Path
-    resolution: int | None = None  # Of the image: what the caller gave, then what the tensors or the name tell.
-    network: NetworkName = "Gs"  # Which generator of a file with two: "G" = as trained, else the averaged one.
-    fused_from: int = 128  # Lowest resolution to which genforce's networks enlarge by a transposed convolution.
-    average: Tensor | None = None  # The average w, where the file keeps one apart from its generator.
-    make_average: "AverageW | None" = None  # How an average w that the file lacks is had; None = `average_w`.
-    notes: tuple[str, ...] = ()  # What was decided before the tensors were converted.
+    resolution: int | None = None  # Of the image: from the caller, or inferred from the tensors or the file name.
+    network: NetworkName = "Gs"  # Of a file with two generators: "G" = as trained, else the averaged one.
+    fused_from: int = 128  # Lowest resolution that genforce's networks reach by a transposed convolution.
+    average: Tensor | None = None  # The average w, if the file has one outside its generator.
+    make_average: "AverageW | None" = None  # Computes a missing average w; None = `average_w`.
+    notes: tuple[str, ...] = ()  # Decisions made before the conversion.
 
     @property
     def name(self) -> str:
@@ -67,12 +67,12 @@ def refused(name: str, recognise: Callable[[Parts], bool], reason: str) -> Layou
 
 
 def holds(*names: str) -> Callable[[Tensors], bool]:
-    """A test of one part of a file: whether it has all tensors of these names."""
+    """A test whether one part of a file has all tensors of these names."""
     return lambda tensors: all(name in tensors for name in names)
 
 
 def any_part(*tests: Callable[[Tensors], bool]) -> Callable[[Parts], bool]:
-    """A test of a file: whether one of its parts passes one of these tests."""
+    """A test whether a part of a file passes one of these tests."""
     return lambda parts: any(test(tensors) for tensors in parts.values() for test in tests)
 
 
@@ -111,7 +111,7 @@ class Source:
         return count_names(self.tensors, pattern)
 
     def finish(self, ignore: str = r"(?!)") -> None:
-        """Raise WeightsError if tensors are left over, besides those whose names match `ignore`."""
+        """Raise WeightsError for tensors that were not taken, except those whose names match `ignore`."""
         left = [name for name in self.tensors if name not in self.taken and not re.fullmatch(ignore, name)]
         if left:
             more = f" and {len(left) - 5} more" if len(left) > 5 else ""
@@ -120,7 +120,7 @@ class Source:
 
 
 def choose_part(found: Parts, request: Request, *, averaged: str, trained: str) -> tuple[str, tuple[str, ...]]:
-    """The key of the generator that is asked for, and notes: another one of the file stands in for none but says so.
+    """The key of the requested generator, and notes, which say so if it is another one of the file.
 
     found: the generators of the file; averaged, trained: their keys. Raises WeightsError if "G" is asked for and the
     file holds the averaged generator alone.
@@ -137,7 +137,7 @@ def choose_part(found: Parts, request: Request, *, averaged: str, trained: str) 
 
 
 def average_apart(parts: Parts) -> Tensor | None:
-    """The average w that stands beside the networks, [w_dim]: by its name, or as a further item of a list."""
+    """The average w outside the networks, [w_dim]: by its name, or as a further item of a list."""
     for part, tensors in parts.items():
         for name, tensor in tensors.items():
             known = re.fullmatch(r"((d?latent|w)_?(avg|mean)|(avg|mean)_?(d?latent|w))", name.rpartition(".")[2])
@@ -147,11 +147,11 @@ def average_apart(parts: Parts) -> Tensor | None:
     return None
 
 
-# How far a network that always holds all its resolutions was grown.
+# The trained resolution of a network that always has layers for all resolutions.
 
 
 def count_trained(inner: Sequence[Sequence[Tensor]], rgb: Sequence[Tensor]) -> int | None:
-    """How many resolutions were trained, told by what still has its initial zeros; None = the tensors do not tell.
+    """How many resolutions were trained, those whose initial zeros have changed; None = it cannot be inferred.
 
     inner: biases and noise strengths of each resolution, from 4x4 on; rgb: the bias of its RGB layer.
     """
@@ -166,7 +166,7 @@ def count_trained(inner: Sequence[Sequence[Tensor]], rgb: Sequence[Tensor]) -> i
 
 
 def settle_resolution(request: Request, *, trained: int | None, named: int | None) -> Request:
-    """The request with its resolution: what the caller gave, else what the tensors tell, else what the name tells.
+    """The request with a resolution: from the caller, else from the tensors, else from the file name.
 
     Raises WeightsError if the caller asks for more than was trained.
     """
@@ -193,23 +193,23 @@ def settle_resolution(request: Request, *, trained: int | None, named: int | Non
 
 
 def finite(name: str, tensor: Tensor, request: Request) -> Tensor:
-    """A tensor whose values are finite numbers. Raises WeightsError, which names it, for others."""
+    """Return the tensor. Raises WeightsError, which names it, unless all its values are finite."""
     check_finite({name: tensor}, f"{request.path}: tensor")
     return tensor
 
 
 def he_std(weight: Tensor, gain: float) -> float:
-    """The constant of He's initializer for a weight [out, in, ...]: what equalized layers multiply by."""
+    """The constant of He's initializer for a weight [out, in, ...]: by which equalized layers multiply."""
     return gain / sqrt(max(weight[0].numel(), 1))
 
 
 def is_fused(resolution: int) -> bool:
-    """Whether a port enlarges to this resolution by a transposed convolution, which sees its kernel flipped."""
+    """Whether a port upscales to this resolution by a transposed convolution, which flips the kernel."""
     return resolution >= 128
 
 
 def up_kernel(weight: Tensor, resolution: int, *, fused_from: int = 128) -> Tensor:
-    """The kernel [out, in, 3, 3] of a layer that doubles the size, as an ordinary convolution sees it."""
+    """The kernel [out, in, 3, 3] of a layer that doubles the size, as an ordinary convolution uses it."""
     return weight.flip(2, 3) if resolution >= fused_from else weight
 
 

@@ -1,4 +1,4 @@
-"""Networks that are no StyleGAN 1, told by the names of their tensors: so that a refusal says what a file is."""
+"""Recognizes networks other than StyleGAN 1 by the names of their tensors, so that error messages can name them."""
 
 import re
 
@@ -6,7 +6,7 @@ from .common import Parts
 
 _STYLEGAN1 = "this library reads StyleGAN 1 (2018); use the code that the file is from"
 
-# What a tensor of each is called. The first that fits counts.
+# The name of a tensor of each. The first match counts.
 _FAMILIES = [
     (r"(.*\.)?convs\.\d+\.conv\.(style_)?modulation\..*", "a StyleGAN2 (rosinality's port, or MMGeneration's)"),
     (r"(.*\.)?(constant_input\.input|convs\.\d+\.conv\.style_modulation\..*)", "a StyleGAN2 (MMGeneration's)"),
@@ -22,7 +22,7 @@ _FAMILIES = [
 
 
 def name_foreign(parts: Parts) -> str | None:
-    """What a file holds that is known and not for this library, and what to do; None = unknown."""
+    """Names a known network that this library does not read, and says what to do; None = unknown."""
     for pattern, family in _FAMILIES:
         known = re.compile(pattern)
         if any(known.fullmatch(key[:200]) for tensors in parts.values() for key in tensors):

@@ -1,7 +1,7 @@
 """genforce, sefa and the hub's huggan/stylegan_* files: official weights, transposed.
 
-A file holds {generator, discriminator, generator_smooth}, at the top or under "models", or one network alone. It does
-not tell whether layers below 128x128 were trained to enlarge by a transposed convolution (their option fused_scale).
+A file holds {generator, discriminator, generator_smooth}, at the top level or under "models", or one network. It does
+not say whether layers below 128x128 were trained with transposed convolutions (their option fused_scale).
 """
 
 from ...errors import WeightsError
@@ -40,7 +40,7 @@ def _generator(part: str, generators: Parts, request: Request, notes: tuple[str,
         state["mapping.embed.weight"] = port.take("mapping.label_weight", 2).T
     if "truncation.w_avg" in port:
         state["w_avg"] = port.take("truncation.w_avg")
-        # Their average of weights passes over buffers: the maintained w_avg is that of the other generator.
+        # Their weight averaging skips buffers: only the w_avg of the other generator is updated.
         other = generators.get("generator", {}).get("truncation.w_avg")
         if is_zero(state["w_avg"]) and other is not None:
             state["w_avg"] = other.float()
@@ -51,7 +51,7 @@ def _generator(part: str, generators: Parts, request: Request, notes: tuple[str,
         if i == 0 and f"{name}.const" in port:
             out.layer(0, "source.const", port.take(f"{name}.const"))
         elif i == 0:
-            # A 4x4 kernel over one pixel, the wrong way round: the only weight of this port that is flipped.
+            # A 4x4 kernel over one pixel, flipped: the only such weight of this port.
             kernel = port.take(f"{name}.weight", 4).flip(2, 3)  # [C, w_dim, 4, 4]
             out.layer(0, "source.dense.weight", kernel.permute(0, 2, 3, 1).reshape(-1, kernel.shape[1]))
         else:

@@ -1,7 +1,7 @@
 """huangzh13's StyleGAN.pytorch: official scales and order, epsilon 1e-5, no noise maps.
 
-Each file is one state dict: GAN_GEN_DEPTH_EPOCH.pth, GAN_GEN_SHADOW_... (the average) or GAN_DIS_...; the resolution
-that was trained, 4 * 2^depth, shows in what still has its initial zeros, or else in the name.
+Each file is one state dict: GAN_GEN_DEPTH_EPOCH.pth, GAN_GEN_SHADOW_... (the average) or GAN_DIS_...; the trained
+resolution, 4 * 2^depth, is inferred from weights that are still zero, or else from the name.
 """
 
 import re
@@ -76,7 +76,7 @@ def _generator(tensors: Tensors, request: Request) -> Checkpoint:
     blocks = [f"g_synthesis.blocks.{i}" for i in range(port.count("g_synthesis.blocks.{}.conv1.weight"))]
     for i, name in enumerate(["g_synthesis.init_block", *blocks]):
         take_block(port, out, name, resolution=4 << i, i=2 * i)
-    # Their converter fills the last RGB layer alone: the others are then untouched, with biases of 0.
+    # Their converter fills only the last RGB layer; the biases of the others are then 0.
     last = port.count("g_synthesis.to_rgb.{}.weight") - 1
     biases = [port.take(f"g_synthesis.to_rgb.{i}.bias") for i in range(last + 1)]
     untrained = last > 0 and not is_zero(biases[-1]) and all(is_zero(bias) for bias in biases[:-1])

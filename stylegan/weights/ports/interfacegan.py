@@ -32,7 +32,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
         elif f"{name}.conv.weight" in port:
             out.layer(i, "source.weight", port.take(f"{name}.conv.weight", 4))
         else:
-            # Fused with the enlargement: [kh, kw, in, out], and flipped against an ordinary convolution.
+            # Fused with upscaling: [kh, kw, in, out], and flipped relative to an ordinary convolution.
             out.layer(i, "source.weight", port.take(f"{name}.weight", 4).permute(3, 2, 0, 1).flip(2, 3))
         out.layer(i, "bias", port.take(f"{name}.epilogue.bias"))
         out.layer(i, "noise_strength", port.take(f"{name}.epilogue.apply_noise.weight"))
@@ -42,7 +42,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     for i in range(port.count("synthesis.output{}.bias")):
         state[f"synthesis.to_rgb.{4 << i}.weight"] = port.take(f"synthesis.output{i}.conv.weight")
         state[f"synthesis.to_rgb.{4 << i}.bias"] = port.take(f"synthesis.output{i}.bias")
-    # The port rounds its level of detail down: it has no blending.
+    # The port rounds its level of detail down: it does not blend.
     lod = float(floor(port.take("synthesis.lod", 0).item())) if "synthesis.lod" in port else 0.0
     port.finish(ignore=r"synthesis\.layer\d+\.blur\.kernel|truncation\.truncation")
     return [make_generator(out, request, source="generator (interfacegan layout)", lod=lod)]

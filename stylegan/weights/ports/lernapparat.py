@@ -1,4 +1,4 @@
-"""lernapparat and ganspace: official scales and order, epsilon 1e-5, one RGB layer, neither noise maps nor average w.
+"""lernapparat and ganspace: official scales and order, epsilon 1e-5, one RGB layer, no noise maps, no average w.
 
 A file is one state dict, of the generator or of the discriminator (*.for_g_all.pt, *.for_d_basic.pt).
 """

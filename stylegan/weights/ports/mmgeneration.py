@@ -1,11 +1,11 @@
 """mmgeneration and its successor mmagic: StyleGANV1 of OpenMMLab, published files, training files and bare networks.
 
-A file is {state_dict, meta}; its names begin with generator, generator_ema (the average) and discriminator. Numbers
-beside them tell how far the network was grown.
+A file is {state_dict, meta}; its names begin with generator, generator_ema (the average) and discriminator. Other
+numbers in it say how far the network was grown.
 
 Its networks are not the official ones: layers that double the size are activated before their blur and again after
 the noise; the discriminator has RGB layers of 3x3, widens in the first convolution of a block, and has no activation
-between its dense layers. Images are BGR. Gains are sqrt(2) everywhere but in the mapping network and the last layer.
+between its dense layers. Images are BGR. Gains are sqrt(2) except in the mapping network and the last layer.
 """
 
 from math import log2, sqrt
@@ -31,7 +31,7 @@ def _is_discriminator(tensors: Tensors) -> bool:
 
 
 def _split(parts: Parts) -> dict[str, Tensors]:
-    """The networks of a file by the beginning of their names; a bare one by its part."""
+    """The networks of a file by the prefix of their names; a bare one by its part."""
     found: dict[str, Tensors] = {}
     for part, tensors in parts.items():
         for prefix in (_AVERAGED, _TRAINED, _DISCRIMINATOR):
@@ -63,7 +63,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
 
 
 def _lod(resolution: int, parts: Parts, notes: list[str]) -> float:
-    """The level of detail that the numbers beside the networks tell: 0 unless the file was stored while growing."""
+    """The level of detail, from numbers outside the networks: 0 unless the file was stored while growing."""
     numbers = {key: float(v) for tensors in parts.values() for key, v in tensors.items() if v.numel() == 1}
     scale = numbers.get("_curr_scale_int", resolution)
     share = numbers.get("_curr_transition_weight", 1.0)
@@ -83,7 +83,7 @@ def _generator(part: str, tensors: Tensors, request: Request, parts: Parts, note
         layers += 1
         # Ours have gain sqrt(2).
         weight = port.take(f"style_mapping.{layers}.linear.weight_orig") / sqrt(2)
-        # They divide z by its root mean square plus 1e-6; it is about 1, and ours is as if 5e-9 were added.
+        # They divide z by its root mean square, about 1, plus 1e-6; ours is equivalent to plus 5e-9.
         state[f"mapping.layers.{layers - 1}.weight"] = weight * (1 - 1e-6) if layers == 1 else weight
         state[f"mapping.layers.{layers - 1}.bias"] = port.take(f"style_mapping.{layers}.bias")
     blocks = port.count("convs.{}.conv2.conv.bias")

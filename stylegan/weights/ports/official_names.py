@@ -1,7 +1,7 @@
 """Official variables under their official names and shapes, as torch tensors: lernapparat's intermediate file.
 
-A file is a list [G, D, Gs] of dictionaries of the trainable variables: without noise maps, average w or lod. Some keep
-the average w beside them, as a fourth item or under a name of its own.
+A file is a list [G, D, Gs] of dictionaries of the trainable variables: without noise maps, average w or lod. Some also
+have the average w, as a fourth item or under its own name.
 """
 
 import re
@@ -23,7 +23,7 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
     discriminators = [tensors for tensors in parts.values() if _is_discriminator(tensors)]
     checkpoints = []
     if generators:
-        first, *_, last = [*generators, *generators]  # Without names, Gs is the last.
+        first, *_, last = [*generators, *generators]  # If they have no names, Gs is the last.
         order = {"averaged": "Gs", "trained": "G"} if "Gs" in generators else {"averaged": last, "trained": first}
         name, notes = choose_part(generators, request, **order)
         checkpoints.append(_generator(generators[name], request, notes))

@@ -2,9 +2,9 @@
 
 A file is {"models": {generator_s, mapping_s, dlatent_avg, ...}, "auxiliary": ...}; the names in _s are the averages.
 
-The same keys hold weights of two scales: those that equalized layers multiply (the project's own conversions of
-official files), and those already multiplied (its training since August 2019). Nothing in the file tells which, but
-their standard deviations do, by a wide margin.
+Weights under the same keys have one of two scales: unscaled, for equalized layers (the project's own conversions of
+official files), or already multiplied (its training since August 2019). Nothing in the file says which, but the
+standard deviations differ by a wide margin.
 """
 
 import re
@@ -34,7 +34,7 @@ CONV = "decode_block.0.conv_2.weight"
 
 
 class Scaled:
-    """The weights of a part, as equalized layers store them, whichever scale the file has."""
+    """The weights of a part, as equalized layers store them, whatever the scale in the file."""
 
     def __init__(self, port: Source, *, multiplied: bool):
         self.port, self.multiplied = port, multiplied
@@ -106,7 +106,7 @@ def take_networks(
     multiplied: bool,
     lr: float,
 ) -> None:
-    """Both networks and the average w of a file that keeps each in a part of its own. The names: see `take_mapping`."""
+    """Take both networks and the average w, each from a part of its own. pattern, first: see `take_mapping`."""
     take_mapping(mapping, out, pattern, first=first, multiplied=multiplied, lr=lr)
     take_decoder(generator, out, prefix="", multiplied=multiplied)
     if "buff" in parts.get("dlatent_avg", {}):
@@ -116,7 +116,7 @@ def take_networks(
 
 
 def with_resolution(request: Request, tensors: Tensors) -> Request:
-    """The request with the resolution that a decoder was trained to, or that its name tells (_lod5: blocks 0 to 5)."""
+    """The request with the trained resolution, from a decoder's tensors or the file name (_lod5: blocks 0 to 5)."""
     last = count_names(tensors, "decode_block.{}.conv_2.weight") - 1
     keys = ("bias_1", "bias_2", "noise_weight_1", "noise_weight_2")
     inner = [[f"decode_block.{i}.{key}" for key in keys] for i in range(last + 1)]
@@ -133,9 +133,9 @@ def with_resolution(request: Request, tensors: Tensors) -> Request:
 
 
 def choose_decoder(generators: Parts, complete: Container[str], request: Request) -> tuple[str, Source, Converted]:
-    """The generator that is asked for: its key, its tensors, and what was decided.
+    """The requested generator: its key, its tensors, and an empty result with notes.
 
-    complete: keys of those whose mapping network the file has too; the others are for a file without such a pair.
+    complete: keys of generators whose mapping network is in the file; others are taken only if there are none.
     """
     best = {name: tensors for name, tensors in generators.items() if name in complete} or generators
     name, notes = choose_part(best, request, averaged="generator_s", trained="generator")

@@ -1,10 +1,10 @@
-"""rosinality's style-based-gan-pytorch since July 2019: nine blocks, however many of them were trained.
+"""rosinality's style-based-gan-pytorch since July 2019: always nine blocks, trained or not.
 
-A file is {generator, discriminator, g_running, ...}, g_running being the average, or one state dict.
+A file is {generator, discriminator, g_running, ...}, where g_running is the average, or one state dict.
 
-Its networks are not quite the official ones: the bias of layers that double the size goes through the blur, both
-layers of a resolution share their noise, the epsilon of instance normalization is 1e-5. Equalized weights have gain
-sqrt(2) everywhere, noise strengths are equalized too, and the scales of styles are stored with their 1.
+Differences from the official networks: the bias of upscaling layers is added before the blur, both layers of a
+resolution share their noise, the epsilon of instance normalization is 1e-5. Equalized weights all have gain sqrt(2),
+noise strengths are equalized too, and the stored scales of styles include the 1.
 """
 
 import re
@@ -46,7 +46,7 @@ def _is_discriminator(tensors: Tensors) -> bool:
 
 
 def _recognise(parts: Parts) -> bool:
-    # The discriminator of the older layout has the same names at a depth of one more: it goes with its generator.
+    # The discriminator of the older layout has the same names one level deeper, and is handled with its generator.
     return any(_is_generator(tensors) or _is_discriminator(tensors) for tensors in parts.values())
 
 
@@ -69,11 +69,11 @@ def _convert(parts: Parts, request: Request) -> list[Checkpoint]:
 
 
 def _with_resolution(generators: Parts, discriminators: Parts, request: Request) -> Request:
-    """From blocks that still have their initial zeros, or else from a file name such as stylegan-256px.model."""
+    """From blocks that are still zero, or else from a file name such as stylegan-256px.model."""
     counts = [_trained_blocks(tensors) for tensors in generators.values()]
     counts += [_trained_steps(tensors) for tensors in discriminators.values()]
     trained = max((2 << count for count in counts if count is not None), default=None)
-    # A number alone may be a date or the size of a batch.
+    # A bare number may be a date or a batch size.
     sizes = re.findall(r"(?<!\d)(8|16|32|64|128|256|512|1024)(?:px|x\1(?!\d))", request.name, re.IGNORECASE)
     named = int(sizes[0]) if len(set(sizes)) == 1 else None
     request = settle_resolution(request, trained=trained, named=named)
@@ -119,7 +119,7 @@ def _generator(part: str, tensors: Tensors, request: Request, notes: tuple[str, 
         return port.take(f"{name}.weight_orig") * gain
 
     for i in range(_count_layers(port, "style.{}.linear.weight_orig", step=2, start=1)):
-        # Their optimizer holds the 0.01 that others multiply by at run time.
+        # Their optimizer applies the 0.01 by which others multiply at run time.
         state[f"mapping.layers.{i}.weight"] = equalized(f"style.{2 * i + 1}.linear", 100.0)
         state[f"mapping.layers.{i}.bias"] = port.take(f"style.{2 * i + 1}.linear.bias") * 100.0
 
@@ -130,7 +130,7 @@ def _generator(part: str, tensors: Tensors, request: Request, notes: tuple[str, 
             channels = port.take(f"{name}.conv1.input", 4).shape[1]
             out.layer(0, "bias", torch.zeros(channels, **FLOAT32_CPU))
         elif is_fused(resolution):
-            # [in, out, 3, 3]; four shifted copies are averaged where ours are summed, and see the kernel flipped.
+            # [in, out, 3, 3]; four shifted copies are averaged, ours are summed, and the kernel is flipped.
             weight = port.take(f"{name}.conv1.0.weight", 4).transpose(0, 1).flip(2, 3) / 4
             out.layer(2 * block, "source.weight", weight)
             out.layer(2 * block, "bias", port.take(f"{name}.conv1.0.bias"))
@@ -149,7 +149,7 @@ def _generator(part: str, tensors: Tensors, request: Request, notes: tuple[str, 
             out.layer(2 * block + k, "style.bias", bias)
         state[f"synthesis.to_rgb.{resolution}.weight"] = equalized(f"generator.to_rgb.{block}.conv", sqrt(2))
         state[f"synthesis.to_rgb.{resolution}.bias"] = port.take(f"generator.to_rgb.{block}.conv.bias")
-    # The blur kernels, constants: behind the convolution, which is one module or two.
+    # The blur kernels are constants, after the convolution, which is one module or two.
     port.finish(ignore=r"generator\.progression\.\d+\.conv1\.[12]\.weight(_flip)?")
     source = f"{part or 'generator'} (rosinality layout)"
     return make_generator(out, request, source=source, truncation_cutoff=None, quirks=_QUIRKS)

@@ -1,7 +1,7 @@
 """The state dict of our own networks without their config: `torch.save(G.state_dict(), path)`.
 
-Sizes follow from the tensors. What they do not tell (the filter, how far the network was grown, the paths that other
-ports compute) is as the official code has it, and noted: `G.save` writes a file that tells all.
+Sizes are inferred from the tensors. Everything else (the filter, the level of detail, quirks of other ports) is
+assumed to be as in the official code, and noted; `G.save` writes a file with all of it.
 """
 
 from ..checkpoint import Checkpoint
