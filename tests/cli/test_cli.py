@@ -61,6 +61,8 @@ def test_three_seeds_are_mixed_into_one(run: Callable[..., Result], default: Gen
         ("--seeds 1,2,3 --layers 0-3,4-8,8-11", "the network's 12 layers to one of 3 seeds"),
         ("--seeds 1,2,3 --layers 8,4", "the network's 12 layers to one of 3 seeds"),
         ("--seeds 1,2,3 --layers 4,12", "the network's 12 layers to one of 3 seeds"),
+        ("--seeds 1,2,3 --layers 4,4", "the network's 12 layers to one of 3 seeds"),
+        ("--seeds 1-13 --layers 0,1", "this network has 12 layers, too few for 13 seeds"),
         ("--seeds 1,2 --layers coarse", "the network's 12 layers to one of 2 seeds"),
         ("--seeds 1,2", "2 --seeds need --layers, the layers of each: --layers 0-5,6-11"),
         ("--seeds 1", "two sources or more, and each time as many; got 1"),
