@@ -24,7 +24,7 @@ def check_layers(layers: Shares, count: int, num_ws: int) -> list[Sequence[int]]
     Raises InputError unless each layer of the network has one source.
     """
     if count > num_ws:
-        raise InputError(f"this network has {num_ws} layers, too few for {count} seeds, each of which gives one or more")
+        raise InputError(f"this network has {num_ws} layers, too few for {count} seeds to give one each")
     starts = [i * num_ws // count for i in range(count)]  # An example.
     parts = [range(*ends) for ends in pairwise([*starts, num_ws])]
     crossovers = [layers] if isinstance(layers, int) else layers if isinstance(layers, list) else None
