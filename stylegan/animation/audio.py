@@ -1,4 +1,4 @@
-"""Files of sound, through PyAV: decoded to samples, and encoded again beside the pictures of an MP4."""
+"""Sound files, through PyAV: decoded to samples, and encoded as the sound track of an MP4."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from .pyav import require_av
 
 LONGEST = 3600  # Seconds.
 
-# Of the sound beside pictures: samples and bits a second.
+# Of the sound track: samples and bits per second.
 STEREO_RATE, BIT_RATE = 48_000, 192_000
 
 

@@ -16,7 +16,7 @@ from stylegan.latents.ranges import SeedRanges
 def recorded(**used: object) -> dict[str, object]:
     """The command, all of its options but --out, and the sha256 of its files, which are called by their names alone.
 
-    used: values that the command took in the place of those of some options; None = it used none.
+    used: values that the command used instead of those of some options; None = none.
     """
     from stylegan.weights.hub.cache import sha256_of
 
@@ -24,7 +24,7 @@ def recorded(**used: object) -> dict[str, object]:
     values = [(option, (context.params | used)[str(option.name)]) for option in context.command.params]
     given = [(option, value) for option, value in values if value is not None and "--out" not in option.opts]
     files = {value.name: sha256_of(value) for _, value in given if isinstance(value, Path)}
-    if files:  # Which may stand in the place of seeds or names that were not given.
+    if files:  # Which may replace seeds or names that were not given.
         given = [(option, value) for option, value in given if not _is_replaceable(option)]
     arguments = [argument for option, value in given for argument in _written(option, value)]
     known: dict[str, object] = {"command": _command(context), "arguments": json.dumps(arguments)}

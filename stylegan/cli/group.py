@@ -28,7 +28,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """With our words in the place of those of other programs."""
+        """With our words instead of those of other programs."""
         name, command, rest = super().resolve_command(ctx, [our_command(args[0]), *args[1:]])
         return name, command, rest if command is None else our_arguments(command, rest)
 

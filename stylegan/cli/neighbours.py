@@ -38,7 +38,7 @@ def our_command(name: str) -> str:
 
 
 def our_arguments(command: click.Command, arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command, with options of ours in the place of those that it does not have."""
+    """The arguments of a command, with our options instead of those that it does not have."""
     inner = command
     if isinstance(command, click.Group) and arguments:
         inner = command.commands.get(arguments[0], command)

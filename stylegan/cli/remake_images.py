@@ -42,7 +42,7 @@ class Source:
         )
 
     def where(self) -> str:
-        """The model, as `Generator.from_pretrained` takes it: of the manifest, or a file beside the picture or here."""
+        """The model, as `Generator.from_pretrained` takes it: of the manifest, or a file next to the image or here."""
         from stylegan.weights import manifest
 
         if self.model is not None:

@@ -64,7 +64,7 @@ def list_files(reasons: Iterable[tuple[str, str]], *, limit: int = 20) -> str:
 
 
 def plain_name(name: str) -> str:
-    """A relative name as it is compared: with "/" in place of backslashes, and no "." or empty parts."""
+    """A relative name as it is compared: with "/" instead of backslashes, and no "." or empty parts."""
     return posixpath.normpath(name.replace("\\", "/"))
 
 

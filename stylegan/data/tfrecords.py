@@ -126,7 +126,7 @@ def _label_file(path: Path) -> Path | None:
 
 
 def _read_labels(path: Path, count: int) -> np.ndarray:
-    """Float [at least N, label_dim]. Raises DatasetError, as for a picture, if the file is no such array."""
+    """Float [at least N, label_dim]. Raises DatasetError, as for a picture, if the file is not such an array."""
     try:
         rows = np.lib.format.open_memmap(path, mode="r")  # Mapped, since a header may claim any size.
     except (ValueError, OSError, EOFError) as error:

@@ -65,7 +65,7 @@ class Family:
 
     names: tuple[str, ...]
     find: Callable[[str], Path] | None = None  # A name -> its file of weights, verified; None = `make` needs none.
-    make: Callable[[], Extractor] | None = None  # The one extractor of the family, in place of the rest.
+    make: Callable[[], Extractor] | None = None  # The only extractor of the family, instead of the fields below.
     recognise: Callable[[Tensors], bool] = lambda tensors: False  # Whether these are the tensors of such a network.
     build: Callable[[Tensors, str, Path], Extractor] | None = None  # Tensors, name, file -> the network.
     sha256: Callable[[], dict[str, str]] = dict  # Of known weights: digest -> name.

@@ -32,8 +32,8 @@ def load_extractor(name_or_file: str | os.PathLike[str], *, device: str | torch.
         or a .pth file with the weights of one of the first three.
     device: None = the CPU.
 
-    Numbers of different extractors cannot be compared. Raises NotFoundError for an unknown name, or for what is not
-    installed; DownloadError, IntegrityError or WeightsError for a file that cannot be had or is not what it should be.
+    Numbers of different extractors cannot be compared. Raises NotFoundError for an unknown name or a missing
+    package; DownloadError, IntegrityError or WeightsError for a file that is unavailable or wrong.
     """
     extractor = _load(name_or_file)
     # The layout of the weights is that of the activations: 1.5 times as fast on a CPU.

@@ -90,7 +90,7 @@ def write_folder(
 def check_no_folder(path: Path) -> None:
     """Raise InputError, before any computation, if there is a folder at the path of a file."""
     if path.is_dir():
-        raise InputError(f"{path} is a folder, in the place of a file of this job; move it away, or name another place")
+        raise InputError(f"{path} is a folder, where this job writes a file; move it, or choose another folder")
 
 
 def _is_finished(path: Path, job: Job, expected: dict[str, object]) -> bool:
@@ -112,7 +112,7 @@ def _is_finished(path: Path, job: Job, expected: dict[str, object]) -> bool:
         DatasetError,
         SyntaxError,
         ValueError,
-    ):  # It cannot be read, or is no intact PNG.
+    ):  # It is unreadable, or not an intact PNG.
         return False
 
 

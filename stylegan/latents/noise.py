@@ -33,7 +33,7 @@ def choose_noise(
     check_choice(mode, what="noise_mode", choices=get_args(NoiseMode))
     if given is not None:
         if (mode, seed) != ("const", None):
-            raise InputError(f"noise goes in place of noise_mode and noise_seed, got {mode!r}, {seed!r}")
+            raise InputError(f"noise replaces noise_mode and noise_seed, got {mode!r}, {seed!r}")
         G.synthesis.check_noise(given, n)
         return [], lambda i: [m if m is None or len(m) == 1 else m[i] for m in given]
     if mode in DRAWN_NOISE and seed is None and keep_seeds:

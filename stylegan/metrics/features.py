@@ -22,7 +22,7 @@ from .images import real_images
 
 logger = logging.getLogger(__name__)
 
-# Part of the key: raise it whenever the same pictures would give other features.
+# Part of the key: increment it whenever the features of the same images would change.
 VERSION = 1
 
 Rows = Callable[[Callable[[range], Tensor], int, str], Tensor]
@@ -68,9 +68,9 @@ class RealFeatures:
         self.file = cache.own / "features" / f"{key[:32]}.safetensors"
 
     def features(self, n: int, rows: Rows, world: World) -> Tensor:
-        """The features of the first n pictures, or of all where there are fewer: float32 [at most n, D].
+        """The features of the first n images, or of all if there are fewer: float32 [at most n, D].
 
-        rows: how they are computed, in all processes; see `rows_of_all`.
+        rows: computes them in all processes; see `rows_of_all`.
         """
         kept, is_whole = self.kept()
         missing = kept is None or (len(kept) < n and not is_whole)
@@ -83,7 +83,7 @@ class RealFeatures:
         return kept[:n]
 
     def kept(self) -> tuple[Tensor | None, bool]:
-        """What the cache has, if it is there and was not changed since, and whether it is of all pictures."""
+        """The cached features, if they are unchanged, and whether they are of all images."""
         record = self.cache.recall(self.file)
         if record is None or not record.is_current:
             return None, False
@@ -98,7 +98,7 @@ class RealFeatures:
         data = encode_tensors({"features": features.contiguous()}, {"whole": str(is_whole)})
         try:
             write_atomically(self.file, data)
-        except StorageError as error:  # They are computed again where they are needed next.
+        except StorageError as error:  # They will be computed again.
             logger.warning("%s", error)
             return
         source = f"features of {self.images.path.name} by {self.extractor.name}"

@@ -8,9 +8,9 @@ from ..extractors import Extractor
 from .run import Run
 from .settings import Metric
 
-# What is found, by the names that results have: a "value", what it was measured on, and more if there is more to say.
+# Results by name: a "value", what it was measured on, and possibly more.
 Values = dict[str, dict[str, Any]]
-# The part of the work that one process does alone, after all have done the rest.
+# The part of the work that one process does after all have done the rest.
 Finish = Callable[[], Values]
 
 
@@ -18,12 +18,12 @@ Finish = Callable[[], Values]
 class Definition:
     """How a metric is named and measured."""
 
-    name: str  # What it is asked for by; a number of images may stand behind it, as in fid10k.
-    measure: Callable[[Run, Metric], Finish]  # Called in all processes; what it returns, in the first one.
+    name: str  # In requests, where a number of images may follow, as in fid10k.
+    measure: Callable[[Run, Metric], Finish]  # Called in all processes; what it returns is called in the first one.
     count: int = 50_000  # The number of images of its paper.
-    least: int = 4  # The least number.
+    least: int = 4  # The minimum number.
     needs_data: bool = False  # Whether it compares with real images.
-    results: tuple[str, ...] = ()  # The names of its values; none = the one of the metric.
+    results: tuple[str, ...] = ()  # The names of its values; () = that of the metric.
     network: str | None = None  # The entry of a result that says what looked at the images: "extractor", "distance"...
     extractor: Callable[[], Extractor] | None = None  # Its own, for `Run.features`; None = that of the settings.
     names_own_count: bool = False  # Whether names of values say the number of images where it is that of the paper.

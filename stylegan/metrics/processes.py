@@ -1,4 +1,4 @@
-"""Work on many samples: in batches, shared among processes, with the rows in order."""
+"""Computes rows for many samples: in batches, shared among processes, in order."""
 
 from collections.abc import Callable
 
@@ -32,7 +32,7 @@ def rows_of_all(
     with progress_bar(total=n, desc=what, unit="img", hidden=hidden, leave=False) as bar:
         for k, start in enumerate(starts):
             batch = range(start, min(start + batch_size, n))
-            if k % world.size == world.rank or rows is None:  # The first one tells every process the width.
+            if k % world.size == world.rank or rows is None:  # Every process learns the width from the first batch.
                 found = compute(batch).float().cpu()
                 if rows is None:
                     rows = torch.zeros(n, *found.shape[1:], **FLOAT32_CPU)
@@ -41,7 +41,7 @@ def rows_of_all(
             bar.update(len(batch))
     assert rows is not None
     if world.size > 1:
-        shared = rows.to(device)  # NCCL knows no tensors of the CPU.
+        shared = rows.to(device)  # NCCL does not support CPU tensors.
         dist.all_reduce(shared)
         rows = shared.cpu()
     return rows

@@ -47,7 +47,7 @@ class Run:
         compared: Mapping[str, Compared] | None = None,  # By the extractor's entry in the result; None = nothing.
     ):
         self.G, self.settings, self.world, self.progress = G, settings, world, progress
-        self.facts: dict[str, Any] = {}  # What the result says besides the values: networks, data.
+        self.facts: dict[str, Any] = {}  # Other entries of the result: networks, data.
         self.seconds: dict[str, float] = {}
         self._compared = compared or {}
 
@@ -93,7 +93,7 @@ class Run:
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """Note how many seconds this takes."""
+        """Record how many seconds this takes."""
         start = time.perf_counter()
         yield
         self.seconds[what] = round(self.seconds.get(what, 0.0) + time.perf_counter() - start, 1)
@@ -103,7 +103,7 @@ class Run:
         """Of real and generated images by each extractor, as many as any metric compares by it."""
         data, seed = self.settings.data, self.settings.seed
         assert data is not None
-        Source(data).close()  # What is wrong with it is said before a network is fetched.
+        Source(data).close()  # Its errors come before a network is downloaded.
         networks = {entry: self.network(one.extractor, entry) for entry, one in self._compared.items()}
         reals = RealImages(data, self.G.img_resolution, seed, device=self.G.device, progress=self.progress)
         cache = Cache.open(self.settings.cache_dir)

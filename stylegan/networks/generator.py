@@ -67,7 +67,7 @@ class GeneratorNetwork(nn.Module):
             initialize(self, seed)
 
     def new_renderer(self) -> Renderer | None:
-        """What computes images in the place of the modules; None = they do."""
+        """A renderer that replaces the modules; None = the modules compute images."""
         return None
 
     @property

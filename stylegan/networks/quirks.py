@@ -97,7 +97,7 @@ def gather_quirks(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(given, Quirks | DiscriminatorQuirks):
         given = describe_quirks(given)
     if given is not None and not isinstance(given, Mapping):
-        return others  # It is refused where it is read.
+        return others  # Its reader refuses it.
     if twice := [name for name in flat if name in (given or {})]:
         raise InputError(f"{twice[0]} is given twice; give it in quirks alone")
     return others | {"quirks": dict(given or {}) | flat}

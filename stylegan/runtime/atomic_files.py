@@ -65,7 +65,7 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def explained(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn the system's refusal to write a file into a StorageError with one sentence on what to do.
 
-    Errors of other files than this one remain, but for a full disk: there, temporary files are the file's own.
+    Errors of other files are unchanged, except for a full disk, which also concerns the temporary files of this one.
     """
     path = Path(path)
     try:
@@ -93,12 +93,12 @@ def why_not_written(error: OSError, path: str | os.PathLike[str]) -> str:
     if os.path.isdir(path):
         return f"{path}: not written, a folder stands in its place; move it away, or choose another name"
     is_below_a_file = error.errno in (errno.EEXIST, errno.ENOTDIR)
-    reason = "a file stands in the place of a folder" if is_below_a_file else (error.strerror or str(error)).lower()
+    reason = "a file is where a folder should be" if is_below_a_file else (error.strerror or str(error)).lower()
     return f"{path}: not written, {reason}; choose a place where files can be written"
 
 
 def remove_strays(path: str | os.PathLike[str], *, idle_seconds: float = 0.0) -> None:
-    """Delete what writers of this file that were killed have left beside it: see `new_file`.
+    """Delete temporary files of killed writers of this file; see `new_file`.
 
     idle_seconds: leave temporary files that were written to in that time; another process may be at work on them.
     """

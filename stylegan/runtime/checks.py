@@ -92,7 +92,7 @@ def check_choice(value: Any, *, what: str, choices: Iterable[str]) -> str:
 def typed(function: Callable[P, T]) -> Callable[P, T]:
     """Have a public function raise InputError for arguments of other types than its annotations name.
 
-    What the values mean is checked inside. Numbers must be finite, integers no bool, sequences no text.
+    What the values mean is checked inside. Numbers must be finite, integers not bool, sequences not strings.
     """
     signature = inspect.signature(function)
     hints: dict[str, Any] = {}  # Read at the first call, when all names are there.
@@ -129,7 +129,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return kind in (str, bytes, object) or not issubclass(kind, Iterable)
     if origin is tuple and ... not in inner and len(value) != len(inner):
         return False
-    # What is inside is looked at where that uses nothing up.
+    # Items are checked unless that would consume them.
     looked_at = list | tuple if inner[:1] in ((int,), (float,)) else Sequence
     if isinstance(value, looked_at) and origin is not None and len({*inner} - {...}) == 1:
         return all(_fits(item, inner[0]) for item in value)

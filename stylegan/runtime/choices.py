@@ -13,7 +13,7 @@ ImageFormat = Literal["png", "jpg"]  # Of the pictures in tars; see `jobs.write_
 # Of animations; see `animation.interpolate`.
 Space = Literal["w", "z"]
 Easing = Literal["smooth", "linear", "constant"]
-NoiseKind = Literal["const", "smooth", "none"]  # What does not flicker from frame to frame: "smooth" is its own.
+NoiseKind = Literal["const", "smooth", "none"]  # Noise of videos, which must not flicker: "smooth" is only for them.
 
 DEFAULT_SAMPLES_PER_TAR = 1000
 

@@ -1,4 +1,4 @@
-"""What the modules of a package offer under one name: a file that is put into the package is found there."""
+"""Discovers what the modules of a package define under a name, so that a new file needs no registration."""
 
 import pkgutil
 from importlib import import_module

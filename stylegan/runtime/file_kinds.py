@@ -68,7 +68,7 @@ _TENSORFLOW_INDEX = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # The last bytes of .in
 
 
 def kind_of(path: Path) -> Kind:
-    """Which container of weights a file is. Raises WeightsError, which says what it is, for all others."""
+    """The container of a weight file. Raises WeightsError for other files, and says what they are."""
     head, tail, size = _ends(path)
     if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
         return "safetensors"
@@ -97,7 +97,7 @@ def foreign(path: Path) -> str | None:
 
 
 def cut_off(path: Path) -> str | None:
-    """Says so if a safetensors file is shorter than its header says; None = it is not, or nobody can tell."""
+    """Says that a safetensors file is shorter than its header says; None = it is not, or this is unknown."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

@@ -48,7 +48,7 @@ OF_NETWORKS = {
 def hinted(*, nameless: str = "", **ours: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Have a function raise InputError for these words of others; ours: what to write in their place.
 
-    nameless: of a method that takes only arguments by name, what to write in the place of others; {} is the first.
+    nameless: of a method that takes only arguments by name, what to write instead of others; {} is the first.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

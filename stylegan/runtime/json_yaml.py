@@ -58,7 +58,7 @@ def check_object(value: Any, fields: Mapping[str, Any], *, where: str, error: Er
     """Return what was parsed if it is an object with these fields, else raise `error`. It may have others.
 
     fields: name -> type, such as `str`, `int | None`, `list[str]` or `dict[str, float]`. An integer is a float, too;
-    true and false are no numbers.
+    true and false do not count as numbers.
     """
     if not isinstance(value, dict):
         raise error(f"{where}: expected an object with {', '.join(fields) or 'names'}, got {show(value)}")

@@ -45,7 +45,7 @@ def _machine(root: Path) -> Iterator[int]:
 def _unified_groups(root: Path) -> Iterator[int]:
     """Version 2: one tree for all kinds of limits."""
     for folder in _folders(root, "0::", "sys/fs/cgroup"):
-        with suppress(OSError, ValueError):  # "max" is no limit.
+        with suppress(OSError, ValueError):  # "max" means no limit.
             limit = int((folder / "memory.max").read_text())
             yield limit - int((folder / "memory.current").read_text()) + _reclaimable(folder, "inactive_file")
 

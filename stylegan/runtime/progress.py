@@ -15,7 +15,7 @@ _in_lines = False
 
 
 def progress_bar(iterable: Any = None, *, hidden: bool | None, **options: Any) -> Any:
-    """tqdm's bar. hidden: None = where there is no terminal, unless `in_lines` asks for lines there."""
+    """tqdm's bar. hidden: None = unless on a terminal, or inside `in_lines`."""
     if hidden is None and _in_lines and not sys.stderr.isatty():
         return _Lines(iterable, mininterval=LINE_SECONDS, delay=LINE_SECONDS, miniters=0, **options)
     return tqdm(iterable, disable=hidden, **options)

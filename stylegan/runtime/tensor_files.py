@@ -35,7 +35,7 @@ def read_header(path: str | os.PathLike[str], *, error: Error) -> Header:
 
 
 def read_tensors(path: str | os.PathLike[str], *, error: Error) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file, on the CPU, and its metadata. Raises `error`, which says what the file is, if damaged."""
+    """The tensors of a file, on the CPU, and its metadata. If damaged, raises `error`, which says what it is."""
     with _opened(path, error) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
@@ -66,7 +66,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
 def save_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], *, kind: str, description: Mapping[str, Any]
 ) -> None:
-    """Write tensors and what JSON can hold of their description. kind: what the file is, asked for when it is read.
+    """Write tensors and what JSON can hold of their description. kind: of the contents, checked when they are read.
 
     Raises InputError if the name does not end in .safetensors.
     """

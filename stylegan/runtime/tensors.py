@@ -16,7 +16,7 @@ def check_tensor(
     shape: Sequence[int | str],  # A size, or the name of one that may be anything; "..." first = any sizes before.
     *,
     what: str,
-    device: torch.device | None = None,  # Where it has to be; None = anywhere.
+    device: torch.device | None = None,  # The required device; None = any.
     hint: str = "",
 ) -> Tensor:
     """Return value if it is a tensor of floating-point numbers of this shape, else raise InputError."""

@@ -19,7 +19,7 @@ def default_threads() -> int:
 def map_in_order(
     function: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, threads: int | None = None, ahead: int = 4
 ) -> Iterator[ResultT]:
-    """Like `map`, computed by threads; what has been computed or begun is never more than `ahead` items a thread.
+    """Like `map`, computed by threads; at most `ahead` items per thread are computed in advance.
 
     threads: None = as many as there are CPUs. When the caller stops early, nothing more is begun.
     """

@@ -14,7 +14,7 @@ def frozen_layers(D: Discriminator, count: int, resolution: int) -> tuple[str, .
     """The names of so many layers of D, beginning at the image.
 
     resolution: of the model that the run started from, with its discriminator; 0 = there was none. Raises InputError if
-    there is nothing to keep, or not so much.
+    there is nothing to keep, or fewer layers.
     """
     if not count:
         return ()

@@ -66,7 +66,7 @@ def train(
     out: folder of the run. dataset: None = the one that `config.data` names. resume: continue from the last checkpoint
     in the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change:
     continue with other images than those of the run so far. minutes: time limit; None = no limit.
-    progress: show a bar; None = on a terminal. trackers: told how the run goes, beside those that `config` names.
+    progress: show a bar; None = on a terminal. trackers: receive the progress, besides those that `config` names.
     after_step: called after every step, in every process; what it raises ends the run.
 
     Network settings that `config` leaves None are those of the model that it starts from, or of the run. Under

@@ -42,7 +42,7 @@ class Inputs:
     augment_fakes: Augment
     augment_for_G: Augment
     gp_mixing: Tensor | None  # [N, 1, 1, 1], see `discriminator_loss`.
-    fade: Tensor | None = None  # [], in place of the level of detail's fractional part: see `Passes`.
+    fade: Tensor | None = None  # [], instead of the level of detail's fractional part; see `Passes`.
 
 
 @dataclass
@@ -68,7 +68,7 @@ class GeneratorPass:
 class Passes:
     """The two passes of a step with these settings.
 
-    Where the inputs have a `fade`, it is read when the pass runs, and of lod only the integer part counts.
+    If the inputs have a `fade`, it is read when the pass runs, and only the integer part of lod is used.
     """
 
     G: Generator
@@ -189,7 +189,7 @@ class Critic:
         return logits.float()
 
 
-# What `discriminator_loss` returns beside terms of the loss.
+# What `discriminator_loss` returns besides the terms of the loss.
 MONITORED = ("D_real", "D_fake", "real_sign")
 
 
@@ -206,11 +206,11 @@ def discriminator_loss(
     gp_mixing: Tensor | None = None,  # [N, 1, 1, 1], uniform in [0, 1].
     augment_reals: Augment = keep,
     augment_fakes: Augment = keep,
-    scale: float = 1.0,  # Of the gradients by images on their way, for float16.
+    scale: float = 1.0,  # Of intermediate gradients with respect to images, for float16.
 ) -> dict[str, Tensor]:
     """The terms of the discriminator's loss, by name: means over the batch, to be added up.
 
-    R1 and R2 penalize the gradient by the images before augmentation.
+    R1 and R2 penalize the gradient with respect to the images before augmentation.
     """
     reals = reals.detach().requires_grad_(r1_gamma > 0)
     fakes = fakes.detach().requires_grad_(r2_gamma > 0)

@@ -1,4 +1,4 @@
-"""Real images on their way to the discriminator."""
+"""Processing of real images for the discriminator."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ def process_reals(
     lod: its fractional part fades out the detail that half the resolution cannot show.
     mirror: [N] of bool, the images to flip left to right; None = none.
     enlarge: repeat pixels by 2^int(lod), to the resolution of the network.
-    fade: lod's fractional part as a tensor [], in its place where it is not 0: the share of `ops.fade`.
+    fade: lod's fractional part as a tensor [], which replaces it unless it is 0; see `ops.fade`.
 
     Returns float32 [N, C, R', R'] in [-1, 1].
     """
@@ -32,10 +32,9 @@ def process_reals(
 def shrink(img: Tensor, resolution: int) -> Tensor:
     """Average blocks of pixels down to a resolution and round: uint8 [N, C, R, R] -> [N, C, resolution, resolution].
 
-    A data set holds each picture once; this makes its coarser levels. NumPy does it, as this runs in the thread that
-    reads ahead: the first parallel operation of PyTorch in a second thread would start workers of its own, with which
-    OpenMP no longer lets those of the training step spin between two operations; on two cores every step was a tenth to
-    a sixth slower for the rest of the run.
+    A data set has each image once; this computes the coarser levels. It runs in the thread that reads ahead, so it uses
+    NumPy: a parallel operation of PyTorch in a second thread would start OpenMP workers of its own, after which those
+    of the training step no longer spin between operations; on two cores, steps were then 10 to 17% slower.
     """
     size = img.shape[-1]
     if size <= resolution:

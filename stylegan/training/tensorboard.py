@@ -13,7 +13,7 @@ from .trackers import Tracker, import_extra
 
 
 class TensorBoard(Tracker):
-    """Writes the log's numbers and the grids of pictures, over the number of real images shown.
+    """Writes the log's numbers and image grids, over the number of real images shown.
 
     Raises InputError if TensorBoard is not installed.
     """
@@ -25,7 +25,7 @@ class TensorBoard(Tracker):
         ).SummaryWriter
 
     def on_start(self, config: TrainingConfig, out: Path, images: int) -> None:
-        """Open the files; what an earlier part of the run wrote later is hidden."""
+        """Open the files; later entries of an earlier part of the run are hidden."""
         self._writer = self._open(str(out / "tensorboard"), purge_step=images + 1)
 
     def on_log(self, entry: Mapping[str, Any], images: int) -> None:
@@ -36,7 +36,7 @@ class TensorBoard(Tracker):
         self._writer.flush()
 
     def on_snapshot(self, pictures: Mapping[str, Path], network: Path, images: int) -> None:
-        """The pictures."""
+        """The images."""
         for name, path in pictures.items():
             with Image.open(path) as picture:
                 self._writer.add_image(name, np.asarray(opaque(picture).convert("RGB")), images, dataformats="HWC")

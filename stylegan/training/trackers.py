@@ -1,4 +1,4 @@
-"""Who else is told how a run goes: TensorBoard, Weights & Biases, and what a user hands to `train`."""
+"""Receivers of a run's progress: TensorBoard, Weights & Biases, and those that a user passes to `train`."""
 
 import importlib
 import logging
@@ -17,26 +17,26 @@ _log = logging.getLogger(__name__)
 
 
 class Tracker:
-    """What a run tells, by methods that do nothing: override those of interest, and hand it to `train(trackers=[...])`.
+    """Base class whose methods do nothing: override those of interest, and pass an instance to `train(trackers=[...])`.
 
-    They are called in the first process alone, between two steps, which wait for them. An exception does not end the
-    run: the first of each tracker is logged as a warning.
+    They are called in the first process, between steps, which wait for them. An exception does not end the run: the
+    first of each tracker is logged as a warning.
     """
 
     def on_start(self, config: "TrainingConfig", out: Path, images: int) -> None:
         """Before the first step. config: all settings. out: the run's folder. images: shown so far, 0 in a new run.
 
-        A tracker that fails here is told no more.
+        A tracker that fails here is not called again.
         """
 
     def on_step(self, state: "TrainingState", report: "StepReport") -> None:
-        """After every step; what is read of the report's tensors on a GPU waits for it."""
+        """After every step; on a GPU, reading the report's tensors waits for it."""
 
     def on_log(self, entry: Mapping[str, Any], images: int) -> None:
-        """With every line of log.jsonl (`config.log_kimg`). entry: its fields. images: real images shown so far."""
+        """For every line of log.jsonl (`config.log_kimg`). entry: its fields. images: real images shown so far."""
 
     def on_snapshot(self, pictures: Mapping[str, Path], network: Path, images: int) -> None:
-        """With every snapshot, and at the end. pictures: files by name, "fakes" and, with the first snapshot, "reals".
+        """For every snapshot, and at the end. pictures: files by name, "fakes" and, with the first snapshot, "reals".
 
         network: the averaged generator as a file. images: real images shown so far.
         """
@@ -55,25 +55,25 @@ def import_extra(module: str, *, title: str, extra: str) -> Any:
 
 
 class Trackers:
-    """Several as one, none of which can end the run."""
+    """Several trackers as one; none of them can end the run."""
 
     def __init__(self, trackers: Sequence[Tracker] = ()):
         self._trackers = list(trackers)
         self._failed: set[int] = set()
 
     def start(self, config: "TrainingConfig", out: Path, images: int) -> None:
-        """Tell all of the start, and from then on those that did not fail."""
+        """Call `on_start` of all; those that fail are dropped."""
         self._trackers = [t for t in self._trackers if self._told(t, "on_start", config, out, images)]
 
     def tell(self, event: str, *arguments: Any) -> None:
-        """Call a method of all."""
+        """Call a method of all trackers."""
         for tracker in self._trackers:
             self._told(tracker, event, *arguments)
 
     def _told(self, tracker: Tracker, event: str, *arguments: Any) -> bool:
         try:
             getattr(tracker, event)(*arguments)
-        except Exception as error:  # Whatever a service, or the code of a user, may raise.
+        except Exception as error:  # A service or a user's code may raise anything.
             if id(tracker) not in self._failed:
                 self._failed.add(id(tracker))
                 message = "%s failed in %s, and the run goes on without: %s: %s"

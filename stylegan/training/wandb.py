@@ -1,4 +1,4 @@
-"""What a run shows in Weights & Biases, beside its log: an extra, `pip install stylegan[wandb]`."""
+"""Weights & Biases output of a run, in addition to its log: an extra, `pip install stylegan[wandb]`."""
 
 import dataclasses
 import os
@@ -13,10 +13,10 @@ from .trackers import Tracker, import_extra
 
 
 class WeightsAndBiases(Tracker):
-    """Sends settings, the log's numbers and the grids of pictures, over the number of real images shown.
+    """Sends settings, the log's numbers and image grids, over the number of real images shown.
 
-    Project, account and mode are those of its own variables, WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE; the project is
-    "stylegan" if none is named. A resumed run goes on there, by the id in RUN/wandb-id.txt. Networks are not sent.
+    Project, account and mode are those of its own variables, WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE; the default
+    project is "stylegan". A resumed run continues there, by the id in RUN/wandb-id.txt. Networks are not sent.
     Raises InputError if the package is not installed.
     """
 
@@ -24,7 +24,7 @@ class WeightsAndBiases(Tracker):
         self._wandb: Any = import_extra("wandb", title="Weights & Biases", extra="wandb")
 
     def on_start(self, config: TrainingConfig, out: Path, images: int) -> None:
-        """Begin a run there, or go on with it."""
+        """Begin or resume the run there."""
         self._run = self._wandb.init(
             project=os.environ.get("WANDB_PROJECT") or "stylegan",
             name=out.resolve().name,
@@ -33,7 +33,7 @@ class WeightsAndBiases(Tracker):
             dir=str(out),
             config=dataclasses.asdict(config),
         )
-        # Its own count of steps cannot go back, as a run does that goes on from a checkpoint.
+        # Its own step count cannot decrease, as that of a run resumed from a checkpoint does.
         self._run.define_metric("*", step_metric="images")
 
     def on_log(self, entry: Mapping[str, Any], images: int) -> None:
@@ -42,7 +42,7 @@ class WeightsAndBiases(Tracker):
         self._run.log({**numbers, "images": images})
 
     def on_snapshot(self, pictures: Mapping[str, Path], network: Path, images: int) -> None:
-        """The pictures."""
+        """The images."""
         shown = {name: self._wandb.Image(str(path)) for name, path in pictures.items()}
         self._run.log({**shown, "images": images})
 
@@ -52,7 +52,7 @@ class WeightsAndBiases(Tracker):
 
 
 def _id(path: Path, *, new: bool) -> str:
-    """The name under which a run goes on, kept in its folder."""
+    """The id of the run there, stored in its folder."""
     if new or not path.exists():
         write_atomically(path, secrets.token_hex(4).encode())
     return path.read_text(encoding="ascii")

@@ -1,6 +1,6 @@
 """The manifest: every model known by name, with its files, data, licence and limits.
 
-`weights_manifest.json` ships inside the package; to replace or add a bundled model, put its file beside the others
+`weights_manifest.json` ships inside the package; to replace or add a bundled model, put its file next to the others
 and edit that one JSON file. The environment variable STYLEGAN_MANIFEST names a further manifest of the same form,
 without bundled files; its models come on top, and take the place of ours of the same name.
 
@@ -70,7 +70,9 @@ class Entry:
     tried: bool  # Whether this entry's file was ever loaded by the people who wrote the entry.
     tried_on: str  # The date and the sha256 of the file that was tried, where they were noted; else "".
     zoo: bool  # Whether it is one of the further networks that `stylegan list` shows with --all alone.
-    files: tuple[File, ...]  # The same network at several places, each in its own format; the first to be had is used.
+    files: tuple[
+        File, ...
+    ]  # The same network at several places, each in its own format; the first available one is used.
 
     def holding(self, network: str | None) -> list[File]:
         """The files that hold a network (G, Gs or D), or may; None = any. All files if none is known to."""

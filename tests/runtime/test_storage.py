@@ -110,7 +110,7 @@ def test_other_places_where_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inside").touch()
     for place, message in {
-        tmp_path / "file" / "a.png": "a.png: not written, a file stands in the place of a folder",
+        tmp_path / "file" / "a.png": "a.png: not written, a file is where a folder should be",
         tmp_path / "folder": "a folder stands in its place",
         Path("/proc/a.png"): "/proc/a.png: not written, no such file or directory; choose a place",
         tmp_path / ("x" * 300): "not written, file name too long",
