@@ -50,6 +50,34 @@ FAST_PATHS: list[RenderPath] = ["fast", "native"] if native_kernels() else ["fas
 SHARED = ROOT.parent / "shared"
 
 
+# The files that take longest, about 20 to 70 s of CPU time each.
+LONGEST = (
+    "training/test_distributed.py",
+    "browser/test_web.py",
+    "browser/test_demo.py",
+    "test_archives.py",
+    "weights/formats/test_fuzz.py",
+    "training/test_faults.py",
+    "cli/test_cli_editing.py",
+    "metrics/test_evaluate.py",
+    "projection/test_project.py",
+    "test_elsewhere.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Files go to the workers in our order; pytest-xdist would begin with those of the most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several workers share the tests, the longest files come first: none is left to one worker in the end."""
+    if hasattr(config, "workerinput"):
+        rank = {ROOT / "tests" / name: i for i, name in enumerate(LONGEST)}
+        items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
+
 def in_threads(work: Callable[[int], None], count: int) -> None:
     """work(0), work(1)... at the same time."""
     threads = [threading.Thread(target=work, args=(i,)) for i in range(count)]

@@ -266,7 +266,8 @@ def web_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("web") / "web"
     ignored = shutil.ignore_patterns("node_modules", "dist", "model")
     shutil.copytree(ROOT / "examples" / "web", folder, ignore=ignored)
-    installed = subprocess.run([npm, "ci", "--ignore-scripts"], cwd=folder, capture_output=True, text=True)
+    install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    installed = subprocess.run(install, cwd=folder, capture_output=True, text=True)
     if installed.returncode:
         pytest.skip(f"npm cannot install onnxruntime-web: {installed.stderr.strip().splitlines()[-1]}")
     env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

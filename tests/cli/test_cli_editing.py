@@ -177,13 +177,14 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(
 ) -> None:
     from stylegan.projection.projector import Projector
 
-    options = ["--model", "faces-64", "--no-detect", "--extractor", "random-conv", "--steps", 55]
+    monkeypatch.setattr("stylegan.projection.optimize.SAVE_SECONDS", -1.0)  # After every step.
+    options = ["--model", "faces-64", "--no-detect", "--extractor", "random-conv", "--steps", 4]
     options += ["--space", "w", "--no-noise", "--out"]
     ok(run("project", photo, *options, "whole"))
     advance = Projector.advance
 
     def interrupt(self: Projector) -> float:
-        if self.step == 52:
+        if self.step == 2:
             raise KeyboardInterrupt
         return advance(self)
 
