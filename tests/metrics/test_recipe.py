@@ -42,40 +42,40 @@ DEFINITION = Definition("mean_distance", measure, count=1000, needs_data=True, n
 METRICS = [DEFINITION]
 '''
 
-OWN_FEATURES = '''
+MEAN_COLOUR = """
+class MeanColour(Extractor):
+    name, sha256, license = "mean-colour", "0" * 64, "MIT"
+
+    def features(self, images):
+        return images.mean(dim=(2, 3))
+"""
+
+OWN_FEATURES = f'''
 """The same of colours, whatever extractor was chosen."""
 
 from ..extractors import Extractor
 from .metric import Definition
 
 
-class Colour(Extractor):
-    name, sha256, license = "colour", "0" * 64, "MIT"
-
-    def features(self, images):
-        return images.mean(dim=(2, 3))
+{MEAN_COLOUR}
 
 
 def measure(run, metric):
     real, fake = run.features(metric, "colours")
-    return lambda: {DEFINITION.label(metric): {"value": fake.shape[1], "images": len(fake), "reals": len(real)}}
+    return lambda: {{DEFINITION.label(metric): {{"value": fake.shape[1], "images": len(fake), "reals": len(real)}}}}
 
 
-DEFINITION = Definition("colours", measure, needs_data=True, network="colours", extractor=Colour)
+DEFINITION = Definition("colours", measure, needs_data=True, network="colours", extractor=MeanColour)
 METRICS = [DEFINITION]
 '''
 
-EXTRACTOR = '''
+EXTRACTOR = f'''
 """The mean colour of an image."""
 
 from .base import Extractor, Family
 
 
-class MeanColour(Extractor):
-    name, sha256, license = "mean-colour", "0" * 64, "MIT"
-
-    def features(self, images):
-        return images.mean(dim=(2, 3))
+{MEAN_COLOUR}
 
 
 FAMILY = Family(("mean-colour",), make=MeanColour)
@@ -138,7 +138,7 @@ def test_metrics_with_different_extractors_share_images(
     assert made == list(range(20))
     assert result["metrics"]["colours20"] == {"value": 3, "images": 20, "reals": 20}
     assert result["metrics"]["fid16"]["value"] == pytest.approx(alone["fid16"], rel=1e-5)
-    assert (result["colours"]["name"], result["extractor"]["name"]) == ("colour", "random-conv")
+    assert (result["colours"]["name"], result["extractor"]["name"]) == ("mean-colour", "random-conv")
 
 
 def test_an_extractor_is_one_file(new_file: Callable[..., None], tmp_path: Path) -> None:
