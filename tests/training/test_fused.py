@@ -22,9 +22,10 @@ from .tiny import TinyImages, fuse, tiny_config
 pytestmark = pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 
 
-def generator(**synthesis: Any) -> Generator:
+def generator(*, img_resolution: int = 16, **synthesis: Any) -> Generator:
     """With noise, biases and features that differ in every channel."""
-    G = Generator(z_dim=16, w_dim=16, img_resolution=16, synthesis={"fmap_base": 192, "fmap_max": 24} | synthesis)
+    synthesis = {"fmap_base": 192, "fmap_max": 24} | synthesis
+    G = Generator(z_dim=16, w_dim=16, img_resolution=img_resolution, synthesis=synthesis)
     draws = torch.Generator().manual_seed(1)
     for name, p in G.named_parameters():
         if "noise_strength" in name or name.endswith(("bias", "const")):
@@ -37,9 +38,10 @@ def generator(**synthesis: Any) -> Generator:
 def gradients(G: Generator, n: int, *, noise: str = "own", dtype: Any = torch.float32) -> dict[str, torch.Tensor]:
     """The image, and the gradients of a weighted sum of its pixels by all parameters and by w."""
     draws = torch.Generator().manual_seed(2)
-    w, weight = torch.randn(n, 16, generator=draws).to(G.dtype), torch.randn(n, 3, 16, 16, generator=draws)
+    size = G.img_resolution
+    w, weight = torch.randn(n, 16, generator=draws).to(G.dtype), torch.randn(n, 3, size, size, generator=draws)
     count = {"own": n, "shared": 1, "none": 0}[noise]
-    maps = [torch.randn(count, 1, *size, generator=draws) if count else None for size in G.synthesis.noise_shapes]
+    maps = [torch.randn(count, 1, *shape, generator=draws) if count else None for shape in G.synthesis.noise_shapes]
     w.requires_grad_(True)
     img = run_as(G.synthesis, dtype, G.broadcast(w) if G.num_ws > 1 else w[:, None], noise=maps)
     (img * weight).sum().backward()
