@@ -28,9 +28,12 @@ extern int capability;
     static const work_fn work[] = {work##_any, work##_any, work##_any};
 #endif
 
-enum { LANES = 16 };
+/* As many as a register of AVX2 has: compilers keep wider vectors in memory where registers are narrower. */
+enum { LANES = 8 };
 enum { BLOCK = 64 }; /* Pixels whose sums are added up in float32. */
 typedef float vec __attribute__((vector_size(4 * LANES)));
+/* The same anywhere in memory: a memcpy of it may become two halves, and to read those together takes long. */
+typedef vec loose_vec __attribute__((aligned(4), may_alias));
 typedef uint32_t bits __attribute__((vector_size(4 * LANES)));
 typedef uint16_t half __attribute__((vector_size(2 * LANES)));
 
@@ -57,13 +60,13 @@ void for_each(work_fn work, const void *args, long count, int threads);
 /* Load and store n channels, at most LANES; the others are zero. */
 INLINE vec load(const float *p, long n) {
     vec v = {0};
-    if (n >= LANES) memcpy(&v, p, sizeof v);
+    if (n >= LANES) v = *(const loose_vec *)p;
     else memcpy(&v, p, 4 * n);
     return v;
 }
 
 INLINE void store(float *p, vec v, long n) {
-    if (n >= LANES) memcpy(p, &v, sizeof v);
+    if (n >= LANES) *(loose_vec *)p = v;
     else memcpy(p, &v, 4 * n);
 }
 

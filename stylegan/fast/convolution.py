@@ -15,10 +15,16 @@ from ..runtime.device import FLOAT32_CPU
 # Rows: the two output rows that a window of two input rows gives; columns: its taps; depth: taps of the 3x3 kernel.
 _WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]], **FLOAT32_CPU)
 
-# The transforms of kernels of 3 and of 2 taps for Winograd's filtering with 2 outputs.
+# How winograd.c transforms kernels along one axis. Without `up`: the values at its points 0, A, -A, B, -B and infinity,
+# each over the product of a point's distances from the others. With it: those of both kernels of 2 taps.
+_A, _B = 0.625, 1.5
 _WINOGRAD = {
-    3: torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], **FLOAT32_CPU),
-    2: torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], **FLOAT32_CPU),
+    3: [
+        [1 / (_A * _B) ** 2, 0, 0],
+        *([p**i / (2 * p**2 * (p**2 - q**2)) for i in range(3)] for p, q in ((_A, _B), (-_A, _B), (_B, _A), (-_B, _A))),
+        [0, 0, 1],
+    ],
+    2: [[1, 1, 0], [1, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, -0.5], [0.5, -0.5, -0.5], [0, 0, 1], [0, 1, 1]],
 }
 
 # torch.compile's convolution: takes packed weights and, unlike torch.mkldnn_convolution, keeps channels_last.
@@ -113,17 +119,23 @@ class Convolution:
             return _pack(weight, [1, self.in_channels, min(self.resolution, 32) + 2, self.resolution])
         return weight.contiguous(memory_format=torch.channels_last)
 
-    @cached_property
-    def winograd(self) -> Tensor:
-        """The weight as winograd.c reads it: [out / panel, positions, in, panel]."""
-        transform = _WINOGRAD[self.taps]
-        weight = torch.einsum("ay,bx,oiyx->aboi", transform, transform, self._weight())
-        return weight.reshape(len(transform) ** 2, -1, self.panel, self.in_channels).permute(1, 0, 3, 2).contiguous()
-
     @property
-    def panel(self) -> int:
-        """How many outputs lie together there."""
-        return next(n for n in (64, 32, 16) if self.out_channels % n == 0)
+    def block(self) -> int:
+        """How many channels winograd.c transforms back together; 0: it cannot, they fill no whole vectors."""
+        return next((n for n in (64, 32, 16) if len(self.kernel) % n == 0), 0)
+
+    def winograd(self, panel: int) -> Tensor:
+        """The weight as winograd.c reads it: [C / block, products, block / panel, C_in, panel]."""
+        if panel not in self._winograd:
+            transform = torch.tensor(_WINOGRAD[self.taps], dtype=torch.float64, device="cpu")
+            weight = torch.einsum("ay,bx,oiyx->aboi", transform, transform, self.kernel.double() * self.gain).float()
+            weight = weight.reshape(len(transform) ** 2, -1, self.block // panel, panel, self.in_channels)
+            self._winograd[panel] = weight.permute(1, 0, 2, 4, 3).contiguous()
+        return self._winograd[panel]
+
+    @cached_property
+    def _winograd(self) -> dict[int, Tensor]:
+        return {}
 
     def _weight(self) -> Tensor:
         """With everything folded in: [C, C_in, 3, 3], or [4 * C, C_in, 2, 2] with `up`."""

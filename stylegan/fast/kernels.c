@@ -7,11 +7,9 @@
  */
 
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "common.h"
 
-typedef float vec8 __attribute__((vector_size(32)));
 typedef float vec4 __attribute__((vector_size(16)));
 
 /* Threads. */
@@ -72,12 +70,15 @@ typedef struct {
 INLINE void normalize_row(const normalize_args *a, long row, int x16, int out16, int full) {
     long image = row / a->rows, c = a->channels, first = row % a->rows * a->width * c;
     long x = image * a->x.image + first, out = image * a->out.image + first;
-    for (long k = 0; k < c; k += LANES) {
-        long n = full ? LANES : c - k;
-        vec mean = load(a->mean + image * c + k, n), scale = load(a->scale + image * c + k, n);
-        vec shift = load(a->shift + image * c + k, n);
-        for (long p = k; p < a->width * c; p += c)
-            store_as(a->out.data, out + p, (load_as(a->x.data, x + p, n, x16) - mean) * scale + shift, n, out16);
+    for (long block = 0; block < a->width; block += BLOCK) {
+        long end = block + BLOCK < a->width ? block + BLOCK : a->width;
+        for (long k = 0; k < c; k += LANES) {
+            long n = full ? LANES : c - k;
+            vec mean = load(a->mean + image * c + k, n), scale = load(a->scale + image * c + k, n);
+            vec shift = load(a->shift + image * c + k, n);
+            for (long p = block * c + k; p < end * c; p += c)
+                store_as(a->out.data, out + p, (load_as(a->x.data, x + p, n, x16) - mean) * scale + shift, n, out16);
+        }
     }
 }
 
@@ -111,29 +112,57 @@ typedef struct {
     int first, last; /* The rows begin, end at the border. */
 } epilogue_args;
 
-/* Bias, noise, activation and sums of one row that lies at x, in blocks so that float32 sums stay short. */
-INLINE void activate_row(const epilogue_args *a, const void *x, long start, long row, int x16, int out16, int full) {
-    long image = row / a->rows, c = a->channels, w = a->width;
-    long out = image * a->out.image + row % a->rows * w * c;
-    const float *noise = a->noise ? a->noise + image * a->noise_image + row % a->rows * w : NULL;
-    double *sums = a->sums + row * 2 * c;
-    memset(sums, 0, 2 * c * sizeof *sums);
+/* Where a row lies in out, noise and sums. */
+typedef struct {
+    long out;
+    const float *noise;
+    double *sums;
+} row_place;
+
+INLINE row_place place_row(const epilogue_args *a, long row) {
+    long image = row / a->rows, first = row % a->rows * a->width;
+    return (row_place){
+        image * a->out.image + first * a->channels,
+        a->noise ? a->noise + image * a->noise_image + first : NULL,
+        memset(a->sums + row * 2 * a->channels, 0, 2 * a->channels * sizeof *a->sums),
+    };
+}
+
+/* n channels of a block of pixels, whose float32 sums stay short. */
+typedef struct {
+    vec bias, strength, sum, square;
+} block_sums;
+
+INLINE block_sums begin_block(const epilogue_args *a, long k, long n) {
+    return (block_sums){load(a->bias + k, n), a->noise ? load(a->strength + k, n) : (vec){0}, {0}, {0}};
+}
+
+/* Bias, noise, activation and sums of n channels of pixel p. */
+INLINE void activate(const epilogue_args *a, row_place at, block_sums *b, vec v, long p, long k, long n, int out16) {
+    v += b->bias;
+    if (at.noise) v += at.noise[p] * b->strength;
+    v = where_positive(v, v, v * a->slope);
+    store_as(a->out.data, at.out + p * a->channels + k, v, n, out16);
+    b->sum += v;
+    b->square += v * v;
+}
+
+INLINE void end_block(const epilogue_args *a, row_place at, const block_sums *b, long k, long n) {
+    add_to(at.sums + k, b->sum, n);
+    add_to(at.sums + a->channels + k, b->square, n);
+}
+
+INLINE void activate_row(const epilogue_args *a, long row, int x16, int out16, int full) {
+    const long c = a->channels, w = a->width, start = row / a->rows * a->x.image + row % a->rows * w * c;
+    const row_place at = place_row(a, row);
     for (long block = 0; block < w; block += BLOCK) {
         long end = block + BLOCK < w ? block + BLOCK : w;
         for (long k = 0; k < c; k += LANES) {
             long n = full ? LANES : c - k;
-            vec bias = load(a->bias + k, n), sum = {0}, square = {0};
-            vec strength = noise ? load(a->strength + k, n) : bias;
-            for (long p = block; p < end; p++) {
-                vec v = load_as(x, start + p * c + k, n, x16) + bias;
-                if (noise) v += noise[p] * strength;
-                v = where_positive(v, v, v * a->slope);
-                store_as(a->out.data, out + p * c + k, v, n, out16);
-                sum += v;
-                square += v * v;
-            }
-            add_to(sums + k, sum, n);
-            add_to(sums + c + k, square, n);
+            block_sums b = begin_block(a, k, n);
+            for (long p = block; p < end; p++)
+                activate(a, at, &b, load_as(a->x.data, start + p * c + k, n, x16), p, k, n, out16);
+            end_block(a, at, &b, k, n);
         }
     }
 }
@@ -141,68 +170,57 @@ INLINE void activate_row(const epilogue_args *a, const void *x, long start, long
 INLINE void epilogue_work_body(const void *args, long row, int thread) {
     (void)thread;
     const epilogue_args *a = args;
-    long start = row / a->rows * a->x.image + row % a->rows * a->width * a->channels;
-    if (a->x.bfloat16) SPECIALIZE(activate_row, a->out.bfloat16 != 0, a, a->x.data, start, row, 1)
-    else SPECIALIZE(activate_row, a->out.bfloat16 != 0, a, a->x.data, start, row, 0)
+    if (a->x.bfloat16) SPECIALIZE(activate_row, a->out.bfloat16 != 0, a, row, 1)
+    else SPECIALIZE(activate_row, a->out.bfloat16 != 0, a, row, 0)
 }
 VARIANTS(epilogue_work)
 
-/* line[0 .. width + 1] = three rows of the enlarged features, weighted, from the pixel before the border on. */
-INLINE void sum_rows(const epilogue_args *a, float *line, long image, long row, const float *taps, int x16, int full) {
-    long c = a->channels, blocks = a->width / 2 + 1, step = blocks * 4 * c;
-    long start[3];
-    for (long i = 0; i < 3; i++) start[i] = image * a->x.image + (row + i) / 2 * step + (row + i) % 2 * 2 * c;
-    for (long j = 0; j < blocks; j++)
-        for (long k = 0; k < 2 * c; k += LANES) {
-            long n = full ? LANES : 2 * c - k, at = j * 4 * c + k;
-            vec v = taps[0] * load_as(a->x.data, start[0] + at, n, x16);
-            v += taps[1] * load_as(a->x.data, start[1] + at, n, x16);
-            v += taps[2] * load_as(a->x.data, start[2] + at, n, x16);
-            store(line + j * 2 * c + k, v, n);
-        }
+/* Three rows of 2x2 blocks, weighted: n channels that lie `offset` behind their beginnings. */
+INLINE vec sum_rows(const epilogue_args *a, const long *starts, const float *taps, long offset, long n, int x16) {
+    vec v = taps[0] * load_as(a->x.data, starts[0] + offset, n, x16);
+    v += taps[1] * load_as(a->x.data, starts[1] + offset, n, x16);
+    return v + taps[2] * load_as(a->x.data, starts[2] + offset, n, x16);
 }
 
-/* The filter over three rows, then along the row. */
-INLINE void blur_row(const epilogue_args *a, float *line, long row, int x16, int full) {
-    long image = row / a->rows, r = row % a->rows, c = a->channels, w = a->width;
+INLINE void up_row(const epilogue_args *a, long row, int x16, int out16, int full) {
+    const long c = a->channels, w = a->width, r = row % a->rows, step = (w / 2 + 1) * 4 * c;
+    const row_place at = place_row(a, row);
     /* Rows r, r + 1 and r + 2 from the pixel before the band on; beyond the border, a tap of 0. */
-    float taps[3] = {a->taps[0], a->taps[1], a->taps[2]};
-    if (a->first && r == 0) taps[0] = 0;
-    if (a->last && r == a->rows - 1) taps[2] = 0;
-    sum_rows(a, line, image, r, taps, x16, full);
-    memset(line, 0, c * sizeof *line);
-    memset(line + (w + 1) * c, 0, c * sizeof *line);
-    for (long k = 0; k < c; k += LANES) {
-        long n = full ? LANES : c - k;
-        vec left = load(line + k, n), middle = load(line + c + k, n);
-        for (long p = 0; p < w; p++) {
-            vec right = load(line + (p + 2) * c + k, n);
-            store(line + p * c + k, a->taps[0] * left + a->taps[1] * middle + a->taps[2] * right, n);
-            left = middle;
-            middle = right;
+    const float none[3] = {0, 1, 0}, *across = a->taps ? a->taps : none;
+    const float down[3] = {
+        a->first && r == 0 ? 0 : across[0],
+        across[1],
+        a->last && r == a->rows - 1 ? 0 : across[2],
+    };
+    long starts[3];
+    for (long i = 0; i < 3; i++) starts[i] = row / a->rows * a->x.image + (r + i) / 2 * step + (r + i) % 2 * 2 * c;
+    for (long block = 0; block < w; block += BLOCK) {
+        long end = block + BLOCK < w ? block + BLOCK : w;
+        for (long k = 0; k < c; k += LANES) {
+            long n = full ? LANES : c - k;
+            block_sums b = begin_block(a, k, n);
+            /* Pixels p - 1 to p + 2: the first is the left one of a 2x2 block. */
+            vec left = {0}, middle = sum_rows(a, starts, down, block * 2 * c + c + k, n, x16), right, last;
+            if (block > 0) left = sum_rows(a, starts, down, block * 2 * c + k, n, x16);
+            for (long p = block; p < end; p += 2) {
+                long next = (p + 2) * 2 * c + k;
+                right = sum_rows(a, starts, down, next, n, x16);
+                last = p + 2 < w ? sum_rows(a, starts, down, next + c, n, x16) : (vec){0};
+                activate(a, at, &b, across[0] * left + across[1] * middle + across[2] * right, p, k, n, out16);
+                activate(a, at, &b, across[0] * middle + across[1] * right + across[2] * last, p + 1, k, n, out16);
+                left = right;
+                middle = last;
+            }
+            end_block(a, at, &b, k, n);
         }
     }
-}
-
-INLINE void up_row(const epilogue_args *a, float *line, long row, int x16, int out16, int full) {
-    long c = a->channels;
-    if (a->taps) blur_row(a, line, row, x16, full);
-    else {
-        const float middle[3] = {0, 1, 0};
-        sum_rows(a, line, row / a->rows, row % a->rows, middle, x16, full);
-        line += c;
-    }
-    activate_row(a, line, 0, row, 0, out16, full);
 }
 
 INLINE void up_work_body(const void *args, long row, int thread) {
     (void)thread;
     const epilogue_args *a = args;
-    float *line = malloc((a->width + 2) * a->channels * sizeof *line);
-    if (!line) abort();
-    if (a->x.bfloat16) SPECIALIZE(up_row, a->out.bfloat16 != 0, a, line, row, 1)
-    else SPECIALIZE(up_row, a->out.bfloat16 != 0, a, line, row, 0)
-    free(line);
+    if (a->x.bfloat16) SPECIALIZE(up_row, a->out.bfloat16 != 0, a, row, 1)
+    else SPECIALIZE(up_row, a->out.bfloat16 != 0, a, row, 0)
 }
 VARIANTS(up_work)
 
@@ -221,13 +239,10 @@ typedef struct {
 } rgb_args;
 
 INLINE float total(vec v) {
-    vec8 a[2];
-    vec4 b[2];
+    vec4 a[2];
     memcpy(a, &v, sizeof a);
     a[0] += a[1];
-    memcpy(b, a, sizeof b);
-    b[0] += b[1];
-    return b[0][0] + b[0][1] + (b[0][2] + b[0][3]);
+    return a[0][0] + a[0][1] + (a[0][2] + a[0][3]);
 }
 
 INLINE void rgb_row(const rgb_args *a, long row, int x16, int full) {

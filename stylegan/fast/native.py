@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..networks import ops
 from ..networks.layers import SynthesisLayer, epilogue
-from ..runtime.device import FLOAT32_CPU
 from . import autograd
 from .convolution import Convolution
 from .gradients import NativeGradients
@@ -49,8 +48,8 @@ class _Winograd(ctypes.Structure):
     _fields_ = (
         ("x", Array),
         *((name, Pointer) for name in ("weight", "out", "scratch")),
-        *((name, Long) for name in ("images", "rows", "width", "in", "out_rows", "out_width", "channels")),
-        *(("taps", Int), ("panel", Int)),
+        *((name, Long) for name in ("images", "rows", "width", "in", "out_rows", "out_width", "channels", "block")),
+        ("taps", Int),
     )
 
 
@@ -67,24 +66,25 @@ class NativeKernels(NativeGradients):
 
     def __init__(self, library: ctypes.CDLL):
         super().__init__(library)
-        self._has_winograd = bool(library.stylegan_has_winograd())
-        if self._has_winograd:
+        if hasattr(library, "stylegan_winograd_scratch"):
             library.stylegan_winograd_scratch.restype = Long
 
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
-        if not self._has_winograd or not pays_by_winograd(convolution):
+        panel = self._library.stylegan_winograd_panel(convolution.block) if pays_by_winograd(convolution) else 0
+        if not panel:
             return convolution(x)
         n, rows, width, channels = x.shape
-        taps, panel, weight = convolution.taps, convolution.panel, convolution.winograd
+        own, block, taps = len(convolution.kernel), convolution.block, convolution.taps
+        weight = convolution.winograd(panel)
         shape = (n, rows - taps + 1, width + convolution.up, convolution.out_channels)
-        out = torch.empty(shape, **FLOAT32_CPU)
+        out = workspace.take("convolved", shape, torch.float32, x.device)
         args = _Winograd(
             array(x, n, rows, width, convolution.in_channels, dtype=torch.float32),
-            *(pointer(weight, shape[3] // panel, (taps + 1) ** 2, channels, panel), pointer(out, *shape), None),
-            *(n, rows, width, channels, *shape[1:], taps, panel),
+            pointer(weight, own // block, weight.shape[1], block // panel, channels, panel),
+            *(pointer(out, *shape), None, n, rows, width, channels, *shape[1:3], own, block, taps),
         )
         threads = torch.get_num_threads()
-        scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args)) * threads
+        scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args), threads) * threads
         args.scratch = pointer(workspace.take("winograd", (scratch,), torch.float32, x.device), scratch)
         self._library.stylegan_winograd(ctypes.byref(args), threads)
         return out
@@ -169,11 +169,10 @@ def _takes(x: Tensor) -> bool:
 def pays_by_winograd(convolution: Convolution) -> bool:
     """Whether winograd.c can do it, and faster than oneDNN.
 
-    Small features have too few tiles for the size of the weights, and few channels too little work for the transforms.
+    Small features have too few tiles for the size of the weights.
     """
-    whole_vectors = convolution.in_channels % 16 == 0 and convolution.out_channels % 16 == 0
-    many = convolution.resolution >= 32 and min(convolution.in_channels, convolution.out_channels) >= 32
-    return whole_vectors and many and convolution.dtype == torch.float32
+    whole_vectors = convolution.in_channels % 16 == 0 and convolution.block > 0
+    return whole_vectors and convolution.resolution >= 16 and convolution.dtype == torch.float32
 
 
 @functools.cache

@@ -1,200 +1,281 @@
-/* Convolutions by Winograd's minimal filtering (Lavin and Gray 2016), float32, for processors with AVX-512.
+/* Convolutions by Winograd's minimal filtering (Lavin and Gray 2016), float32, for processors with AVX2 or AVX-512.
  *
- * Tiles of 2x2 outputs: with 3x3 taps, 16 products in place of 36; with the 2x2 taps of the layers that double the
- * size, 9 in place of 16. The products are matrix products over the channels, one for each position of the
- * transformed tile, and take nearly all the time. The transforms' constants are 1, -1 and 1/2, so that errors stay
- * within a few roundings.
+ * Kernels of 3x3 taps: a tile of 4x4 outputs takes 36 products in place of 144. Its points are 0, 5/8, -5/8, 3/2, -3/2
+ * and infinity; those of the literature, 1 and 2 in place of 5/8 and 3/2, have twice the rounding error.
+ *
+ * Layers that double the size: kernels of 2x2 taps, four for the pixels of a block. A tile of 3x3 blocks, 36 pixels,
+ * takes 49 products in place of 144. Its points are 0, 1, -1 and infinity. The taps of the two pixels along an axis are
+ * (w0 + w1, w2) and (w0, w1 + w2): at 1 both have the value w0 + w1 + w2, so 7 products serve both.
+ *
+ * The products are matrix products over the channels, one for each place of the transformed tile, and take most of
+ * the time.
  */
 
 #include "common.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define TARGET __attribute__((target("avx512f,fma")))
-#define FAST_INLINE static inline __attribute__((always_inline, target("avx512f,fma")))
+#include <unistd.h>
 
-enum { TILES = 24, POSITIONS = 16, MOST_TILES = 96 };
+#include "products.h"
+
+enum { MOST_PRODUCTS = 49, MOST_PIXELS = 36, MOST_TILES = 96 };
 
 typedef struct {
     array x;             /* [images, ., width, in], with a row above the first that the output is centred on */
-    const float *weight; /* [channels / panel, positions, in, panel], transformed */
-    float *out;          /* [images, out_rows, out_width, channels] */
-    float *scratch;                             /* For each thread as much as stylegan_winograd_scratch says. */
-    long images, rows, width, in;               /* rows: of x */
-    long out_rows, out_width, channels;         /* channels: of out */
-    int taps;                                   /* 3 or 2 */
-    int panel;                                  /* Outputs that lie together in the weight: 64, 32 or 16. */
+    const float *weight; /* [channels / block, products, block / panel, in, panel], transformed */
+    float *out;          /* [images, out_rows, out_width, channels], or with 2 taps [..., 2, 2, channels] */
+    float *scratch;                     /* For each thread as much as stylegan_winograd_scratch says. */
+    long images, rows, width, in;       /* rows: of x */
+    long out_rows, out_width, channels;
+    long block;                         /* Channels whose products are made before they are transformed back. */
+    int taps;                           /* 3 or 2 */
 } winograd_args;
 
-/* m[t][0 .. 16 * vecs - 1] = sum over k of v[t][k] * u[k][.], for `tiles` t: all accumulators in registers. */
-FAST_INLINE void multiply(const float *v, const float *u, float *m, long in, int tiles, int vecs) {
-    vec sum[TILES];
-#pragma GCC unroll 24
-    for (int i = 0; i < tiles * vecs; i++) sum[i] = (vec){0};
-    for (long k = 0; k < in; k++) {
-        vec b[4];
-#pragma GCC unroll 4
-        for (int j = 0; j < vecs; j++) memcpy(&b[j], u + (k * vecs + j) * LANES, sizeof(vec));
-#pragma GCC unroll 24
-        for (int i = 0; i < tiles; i++) {
-            float a = v[i * in + k];
-#pragma GCC unroll 4
-            for (int j = 0; j < vecs; j++) sum[i * vecs + j] += a * b[j];
-        }
-    }
-#pragma GCC unroll 24
-    for (int i = 0; i < tiles * vecs; i++) memcpy(m + i * LANES, &sum[i], sizeof(vec));
-}
+/* A tile: its sides in inputs, in outputs (with 2 taps: blocks of 2x2) and in products. */
+typedef struct {
+    int in, out, products;
+} sides;
 
-/* The input's transform along one axis: B^T of F(2, 3), or of F(2, 2). */
-FAST_INLINE void transform_input(vec *d, int step, int taps) {
+INLINE sides sides_of(int taps) { return taps == 3 ? (sides){6, 4, 6} : (sides){4, 3, 7}; }
+
+/* The input's transform along one axis. */
+INLINE void transform_input(vec *d, int taps) {
     if (taps == 3) {
-        vec d1 = d[step], d2 = d[2 * step];
+        const float a = 0.390625f, b = 2.25f; /* The squares of the points. */
+        vec even_a = d[4] - b * d[2], odd_a = 0.625f * (d[3] - b * d[1]);
+        vec even_b = d[4] - a * d[2], odd_b = 1.5f * (d[3] - a * d[1]);
+        d[0] = a * b * d[0] - (a + b) * d[2] + d[4];
+        d[5] = a * b * d[1] - (a + b) * d[3] + d[5];
+        d[1] = even_a + odd_a;
+        d[2] = even_a - odd_a;
+        d[3] = even_b + odd_b;
+        d[4] = even_b - odd_b;
+    } else {
+        vec d1 = d[1], d2 = d[2];
         d[0] -= d2;
-        d[3 * step] = d1 - d[3 * step];
-        d[step] = d1 + d2;
-        d[2 * step] = d2 - d1;
-    } else {
-        d[0] -= d[step];
-        d[2 * step] -= d[step];
+        d[1] = d2 + d1;
+        d[2] = d2 - d1;
+        d[3] -= d1;
     }
 }
 
-/* The output's along one axis: A^T of either. */
-FAST_INLINE void transform_output(vec *m, int step, int taps) {
+/* The input that the product i takes, along one axis. */
+INLINE int input_of(int i, int taps) {
+    static const int inputs[] = {0, 0, 1, 2, 2, 3, 3};
+    return taps == 3 ? i : inputs[i];
+}
+
+/* The output's along one axis: 4 outputs of 6 products, or 6 of 7. */
+INLINE void transform_output(vec *m, int taps) {
     if (taps == 3) {
-        m[0] += m[step] + m[2 * step];
-        m[step] -= m[2 * step] + m[3 * step];
+        const float a = 0.390625f, b = 2.25f;
+        vec sum_a = m[1] + m[2], difference_a = 0.625f * (m[1] - m[2]);
+        vec sum_b = m[3] + m[4], difference_b = 1.5f * (m[3] - m[4]);
+        m[0] += sum_a + sum_b;
+        m[1] = difference_a + difference_b;
+        m[2] = a * sum_a + b * sum_b;
+        m[3] = a * difference_a + b * difference_b + m[5];
     } else {
-        m[0] += m[step];
-        m[step] += m[2 * step];
+        vec both = m[2], left = m[3], right = m[4];
+        m[0] += both + left;
+        m[1] += both + right;
+        m[2] = both - left;
+        m[3] = both - right;
+        m[4] = both + left + m[5];
+        m[5] = both + right + m[6];
     }
 }
 
-/* A tile of 2x2 outputs: its image and its place in it, and how many tiles there are. */
+/* A tile of outputs: its image and its place in it, and how many tiles there are. */
 typedef struct {
     long image, y, x;
     long left; /* Tiles from this one to the last. */
 } place;
 
-FAST_INLINE place tile_at(const winograd_args *a, long tile) {
-    long across = (a->out_width + 1) / 2, down = (a->out_rows + 1) / 2;
-    return (place){tile / (across * down), tile / across % down * 2, tile % across * 2, across * down * a->images - tile};
+INLINE long across(const winograd_args *a, int side) { return (a->out_width + side - 1) / side; }
+INLINE long down(const winograd_args *a, int side) { return (a->out_rows + side - 1) / side; }
+
+INLINE place tile_at(const winograd_args *a, long tile, int side) {
+    long columns = across(a, side), all = columns * down(a, side);
+    return (place){tile / all, tile % all / columns * side, tile % columns * side, all * a->images - tile};
 }
 
-FAST_INLINE void advance(const winograd_args *a, place *at) {
+INLINE void advance(const winograd_args *a, place *at, int side) {
     at->left--;
-    if ((at->x += 2) < a->out_width) return;
+    if ((at->x += side) < a->out_width) return;
     at->x = 0;
-    if ((at->y += 2) < a->out_rows) return;
+    if ((at->y += side) < a->out_rows) return;
     at->y = 0;
     at->image++;
 }
 
 /* Where the pixels of a tile are; zeros for those beyond the border. */
-FAST_INLINE void find_pixels(const winograd_args *a, place at, const float *zeros, const float **pixels, int side) {
+INLINE void find_pixels(const winograd_args *a, place at, const float *zeros, const float **pixels, int side) {
     const float *first = (const float *)a->x.data + at.image * a->x.image + (at.y * a->width + at.x - 1) * a->in;
-    int inside = at.left > 0 && at.x > 0 && at.x - 1 + side <= a->width && at.y + side <= a->rows;
+    int inside = at.x > 0 && at.x - 1 + side <= a->width && at.y + side <= a->rows;
     for (int i = 0; i < side; i++)
         for (int j = 0; j < side; j++) {
             long x = at.x - 1 + j;
-            int here = inside || (at.left > 0 && at.y + i < a->rows && x >= 0 && x < a->width);
+            int here = inside || (at.y + i < a->rows && x >= 0 && x < a->width);
             pixels[i * side + j] = here ? first + (i * a->width + j) * a->in : zeros;
         }
 }
 
-/* v[position][tile][channel] of some tiles, from `first` on. */
-FAST_INLINE void read_tiles(const winograd_args *a, long first, long tiles, const float *zeros, float *v, int taps) {
-    const int side = taps + 1;
-    place at = tile_at(a, first);
-    for (long t = 0; t < tiles; t++, advance(a, &at)) {
-        const float *pixels[POSITIONS];
+/* From one place of the transformed tiles to the next, for `values` of each tile: not a power of two, which would put
+ * all of them into a few lines of the first cache.
+ */
+INLINE long step_of(long tiles, long values) { return tiles * values + LINE; }
+
+/* v[input][tile][channel] of some tiles, from `first` on. */
+INLINE void read_tiles(const winograd_args *a, long first, long tiles, const float *zeros, float *v, int taps) {
+    const int side = sides_of(taps).in;
+    const long step = step_of(tiles, a->in);
+    place at = tile_at(a, first, sides_of(taps).out);
+    for (long t = 0; t < tiles && at.left > 0; t++, advance(a, &at, sides_of(taps).out)) {
+        const float *pixels[MOST_PIXELS];
         find_pixels(a, at, zeros, pixels, side);
         for (long k = 0; k < a->in; k += LANES) {
-            vec d[POSITIONS];
-#pragma GCC unroll 16
-            for (int i = 0; i < side * side; i++) memcpy(&d[i], pixels[i] + k, sizeof(vec));
-#pragma GCC unroll 4
-            for (int i = 0; i < side; i++) transform_input(d + i * side, 1, taps);
-#pragma GCC unroll 4
-            for (int i = 0; i < side; i++) transform_input(d + i, side, taps);
-#pragma GCC unroll 16
-            for (int i = 0; i < side * side; i++) memcpy(v + (i * tiles + t) * a->in + k, &d[i], sizeof(vec));
+            vec half[MOST_PIXELS], d[6];
+            for (int j = 0; j < side; j++) {
+#pragma GCC unroll 6
+                for (int i = 0; i < side; i++) d[i] = load(pixels[i * side + j] + k, LANES);
+                transform_input(d, taps);
+#pragma GCC unroll 6
+                for (int i = 0; i < side; i++) half[i * side + j] = d[i];
+            }
+            for (int i = 0; i < side; i++) {
+#pragma GCC unroll 6
+                for (int j = 0; j < side; j++) d[j] = half[i * side + j];
+                transform_input(d, taps);
+#pragma GCC unroll 6
+                for (int j = 0; j < side; j++) store(v + (i * side + j) * step + t * a->in + k, d[j], LANES);
+            }
         }
     }
 }
 
-/* The outputs of some tiles, channels from `channel` on, from m[position][tile][panel]. */
-FAST_INLINE void write_tiles(
-    const winograd_args *a, long first, long tiles, long channel, const float *m, int taps, int vecs) {
-    const int side = taps + 1;
-    place at = tile_at(a, first);
-    for (long t = 0; t < tiles && at.left > 0; t++, advance(a, &at)) {
-        float *out = a->out + ((at.image * a->out_rows + at.y) * a->out_width + at.x) * a->channels + channel;
-        int height = at.y + 1 < a->out_rows ? 2 : 1, width = at.x + 1 < a->out_width ? 2 : 1;
-        for (int j = 0; j < vecs; j++) {
-            vec d[POSITIONS];
-#pragma GCC unroll 16
-            for (int i = 0; i < side * side; i++) memcpy(&d[i], m + ((i * tiles + t) * vecs + j) * LANES, sizeof(vec));
-#pragma GCC unroll 4
-            for (int i = 0; i < side; i++) transform_output(d + i * side, 1, taps);
-#pragma GCC unroll 2
-            for (int i = 0; i < 2; i++) transform_output(d + i, side, taps);
-            for (int dy = 0; dy < height; dy++)
-                for (int dx = 0; dx < width; dx++)
-                    memcpy(out + (dy * a->out_width + dx) * a->channels + j * LANES, &d[dy * side + dx], sizeof(vec));
+/* The outputs of some tiles, a block of channels from `channel` on, from m[product][tile][channel]. */
+INLINE void write_tiles(const winograd_args *a, long first, long tiles, long channel, const float *m, int taps) {
+    const long block = a->block;
+    const int products = sides_of(taps).products, side = sides_of(taps).out, pixels = taps == 3 ? 1 : 2;
+    const long pixel = pixels * pixels * a->channels, row = a->out_width * pixel, step = step_of(tiles, block);
+    place at = tile_at(a, first, side);
+    for (long t = 0; t < tiles && at.left > 0; t++, advance(a, &at, side)) {
+        float *out = a->out + (at.image * a->out_rows + at.y) * row + at.x * pixel + channel;
+        const int height = (at.y + side <= a->out_rows ? side : (int)(a->out_rows - at.y)) * pixels;
+        const int width = (at.x + side <= a->out_width ? side : (int)(a->out_width - at.x)) * pixels;
+        for (long k = 0; k < block; k += LANES) {
+            vec half[MOST_PRODUCTS], d[7];
+            for (int j = 0; j < products; j++) {
+#pragma GCC unroll 7
+                for (int i = 0; i < products; i++) d[i] = load(m + (i * products + j) * step + t * block + k, LANES);
+                transform_output(d, taps);
+#pragma GCC unroll 6
+                for (int i = 0; i < side * pixels; i++) half[i * products + j] = d[i];
+            }
+            for (int i = 0; i < height; i++) {
+#pragma GCC unroll 7
+                for (int j = 0; j < products; j++) d[j] = half[i * products + j];
+                transform_output(d, taps);
+                float *to = out + i / pixels * row + i % pixels * pixels * a->channels + k;
+#pragma GCC unroll 6
+                for (int j = 0; j < side * pixels; j++)
+                    if (j < width) store(to + j / pixels * pixel + j % pixels * a->channels, d[j], LANES);
+            }
         }
     }
 }
 
-/* As many tiles as keep their transform in a core's second cache. */
-static long tiles_of(const winograd_args *a) {
-    long positions = (a->taps + 1) * (a->taps + 1), tiles = 200000 / (positions * a->in) / TILES * TILES;
-    return tiles < TILES ? TILES : tiles > MOST_TILES ? MOST_TILES : tiles;
+/* A core's second cache, in float32 values. */
+static long cache_values(void) {
+    long bytes = 0;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return (bytes > 0 ? bytes : 1 << 19) / 4;
 }
 
-/* In float32 values. */
-PUBLIC long stylegan_winograd_scratch(const winograd_args *a) {
-    long positions = (a->taps + 1) * (a->taps + 1);
-    return positions * tiles_of(a) * (a->in + a->panel) + a->in;
+/* Tiles that are done together: as many as fit half of that cache with their products; more where the weights do not
+ * fit it either, to read them seldom; and a share for each thread.
+ */
+static long tiles_of(const winograd_args *a, int threads) {
+    const sides s = sides_of(a->taps);
+    const long places = s.products * s.products, values = s.in * s.in * a->in + places * a->block;
+    const long group = product_of(a->block).group, all = across(a, s.out) * down(a, s.out) * a->images;
+    const long share = (all + threads - 1) / threads, cache = cache_values();
+    long tiles = places * a->in * a->channels > cache ? MOST_TILES : cache / 2 / values / 24 * 24;
+    tiles = tiles < 24 ? 24 : tiles > MOST_TILES ? MOST_TILES : tiles;
+    return tiles < share ? tiles : (share + group - 1) / group * group;
 }
 
-FAST_INLINE void convolve_tiles(const winograd_args *a, long task, int thread, int taps, int vecs) {
-    const long positions = (taps + 1) * (taps + 1), tiles = tiles_of(a), group = TILES / vecs, panel = vecs * LANES;
-    float *v = a->scratch + thread * stylegan_winograd_scratch(a);
-    float *m = v + positions * tiles * a->in, *zeros = m + positions * tiles * panel;
+/* For a thread, in float32 values. */
+PUBLIC long stylegan_winograd_scratch(const winograd_args *a, int threads) {
+    const sides s = sides_of(a->taps);
+    const long tiles = tiles_of(a, threads);
+    return s.in * s.in * step_of(tiles, a->in) + s.products * s.products * step_of(tiles, a->block) + a->in;
+}
+
+typedef struct {
+    const winograd_args *a;
+    product product;
+    long tiles, scratch;
+} job;
+
+INLINE void convolve_tiles(const job *job, long task, int thread, int taps) {
+    const winograd_args *a = job->a;
+    const int side = sides_of(taps).in, products = sides_of(taps).products;
+    const long tiles = job->tiles, first = task * tiles, panel = job->product.panel, block = a->block;
+    const long left = tile_at(a, first, sides_of(taps).out).left, needed = left < tiles ? left : tiles;
+    const long v_step = step_of(tiles, a->in), m_step = step_of(tiles, block);
+    float *v = a->scratch + thread * job->scratch;
+    float *m = v + side * side * v_step, *zeros = m + products * products * m_step;
     memset(zeros, 0, 4 * a->in);
-    read_tiles(a, task * tiles, tiles, zeros, v, taps);
-    for (long channel = 0; channel < a->channels; channel += panel) {
-        for (long p = 0; p < positions; p++) {
-            const float *u = a->weight + (channel * positions + p * panel) * a->in;
-            for (long t = 0; t < tiles; t += group)
-                multiply(v + (p * tiles + t) * a->in, u, m + (p * tiles + t) * panel, a->in, TILES / vecs, vecs);
+    read_tiles(a, first, tiles, zeros, v, taps);
+    for (long channel = 0; channel < a->channels; channel += block) {
+        const float *u = a->weight + channel * products * products * a->in;
+        const float *slab = v;
+        for (int p = 0; p < products * products; p++) {
+            const float *next_slab = v;
+            if (p + 1 < products * products)
+                next_slab += (input_of((p + 1) / products, taps) * side + input_of((p + 1) % products, taps)) * v_step;
+            const float *next_v = next_slab;
+            for (long j = 0; j < block; j += panel, u += panel * a->in) {
+                const float *next_u = u + panel * a->in;
+                for (long t = 0; t < needed; t += job->product.group) {
+                    factors f = {slab + t * a->in, u, next_v, next_u};
+                    job->product.multiply(&f, m + p * m_step + t * block + j, a->in, block);
+                    next_v += a->in / 8 * LINE;
+                    next_u += a->in / 8 * panel;
+                }
+            }
+            slab = next_slab;
         }
-        write_tiles(a, task * tiles, tiles, channel, m, taps, vecs);
+        write_tiles(a, first, tiles, channel, m, taps);
     }
 }
 
-TARGET static void winograd_work(const void *args, long task, int thread) {
-    const winograd_args *a = args;
-    switch (a->taps * 100 + a->panel) {
-    case 364: convolve_tiles(a, task, thread, 3, 4); break;
-    case 332: convolve_tiles(a, task, thread, 3, 2); break;
-    case 316: convolve_tiles(a, task, thread, 3, 1); break;
-    case 264: convolve_tiles(a, task, thread, 2, 4); break;
-    case 232: convolve_tiles(a, task, thread, 2, 2); break;
-    case 216: convolve_tiles(a, task, thread, 2, 1); break;
-    }
+INLINE void winograd_work_body(const void *args, long task, int thread) {
+    const job *job = args;
+    if (job->a->taps == 3) convolve_tiles(job, task, thread, 3);
+    else convolve_tiles(job, task, thread, 2);
 }
+VARIANTS(winograd_work)
 
 PUBLIC void stylegan_winograd(const winograd_args *a, int threads) {
-    long tiles = (a->out_width + 1) / 2 * ((a->out_rows + 1) / 2) * a->images;
-    for_each(winograd_work, a, (tiles + tiles_of(a) - 1) / tiles_of(a), threads);
+    const int side = sides_of(a->taps).out;
+    const job job = {a, product_of(a->block), tiles_of(a, threads), stylegan_winograd_scratch(a, threads)};
+    long all = across(a, side) * down(a, side) * a->images;
+    for_each(winograd_work[capability], &job, (all + job.tiles - 1) / job.tiles, threads);
 }
 
-PUBLIC int stylegan_has_winograd(void) { return capability == 2; }
+/* How many channels of a block lie together in the weight; 0: these kernels are not for this processor. */
+PUBLIC int stylegan_winograd_panel(int block) { return capability ? (int)product_of(block).panel : 0; }
 
 #else
 
-PUBLIC int stylegan_has_winograd(void) { return 0; }
+PUBLIC int stylegan_winograd_panel(int block) {
+    (void)block;
+    return 0;
+}
 
 #endif

@@ -15,7 +15,7 @@ from .tiny import assert_same, generator, on
 
 
 @pytest.mark.parametrize("up", [False, True])
-@pytest.mark.parametrize(("in_channels", "out_channels"), [(32, 32), (48, 80)])
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(32, 32), (48, 80), (16, 64)])
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels: int) -> None:
     generator = torch.Generator().manual_seed(0)
@@ -35,7 +35,7 @@ def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels
         given, expected = blocks[..., 1:-1, 1:-1], ops.conv2d(ops.upscale(img), kernel)
     else:
         given, expected = given.permute(0, 3, 1, 2), ops.conv2d(img, kernel)
-    torch.testing.assert_close(given.double(), expected, rtol=0, atol=3e-6 * expected.std().item())
+    torch.testing.assert_close(given.double(), expected, rtol=0, atol=1e-5 * expected.std().item())
 
 
 @pytest.fixture(params=CAPABILITIES)
