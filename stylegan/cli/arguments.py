@@ -23,12 +23,22 @@ def recorded(**used: object) -> dict[str, object]:
     context = click.get_current_context()
     values = [(option, (context.params | used)[str(option.name)]) for option in context.command.params]
     given = [(option, value) for option, value in values if value is not None and "--out" not in option.opts]
-    files = {value.name: sha256_of(value) for _, value in given if isinstance(value, Path)}
-    if files:  # Which may replace seeds or names that were not given.
+    values_alone = [one for _, value in given for one in (value if isinstance(value, tuple) else [value])]
+    names = _names([value for value in values_alone if isinstance(value, Path)])
+    if names:  # Which may replace seeds or names that were not given.
         given = [(option, value) for option, value in given if not _is_replaceable(option)]
-    arguments = [argument for option, value in given for argument in _written(option, value)]
+    arguments = [argument for option, value in given for argument in _written(option, value, names)]
     known: dict[str, object] = {"command": _command(context), "arguments": json.dumps(arguments)}
+    files = {name: sha256_of(path) for path, name in names.items()}
     return known | ({"files": json.dumps(files)} if files else {})
+
+
+def _names(paths: list[Path]) -> dict[Path, str]:
+    """Files by their names, distinct ones: a second photo.jpg is 1/photo.jpg."""
+    names: dict[Path, str] = {}
+    for path in dict.fromkeys(paths):
+        names[path] = f"{len(names)}/{path.name}" if path.name in names.values() else path.name
+    return names
 
 
 def _is_replaceable(option: click.Parameter) -> bool:
@@ -46,8 +56,11 @@ def _command(context: click.Context) -> str:
     return " ".join(reversed(words))
 
 
-def _written(option: click.Parameter, value: Any) -> Iterator[str]:
+def _written(option: click.Parameter, value: Any, names: dict[Path, str]) -> Iterator[str]:
     """An option as it could be typed; an equals sign, as a number below zero looks like an option."""
+    if isinstance(option, click.Argument):
+        yield from (_text(one, names) for one in value)
+        return
     name = max(option.opts, key=len)
     if isinstance(value, bool):
         yield name if value else max(option.secondary_opts, key=len)
@@ -56,16 +69,18 @@ def _written(option: click.Parameter, value: Any) -> Iterator[str]:
     # One layer alone would be a crossover.
     end = "," if isinstance(option.type, LayersType) and isinstance(value, list) and len(value) == 1 else ""
     for one in values:
-        yield f"{name}={_text(one)}{end}"
+        yield f"{name}={_text(one, names)}{end}"
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, names: dict[Path, str]) -> str:
     from stylegan.images.settings import setting_text
 
     if isinstance(value, SeedRanges | slice):
         return setting_text(value)
     if isinstance(value, list | tuple):
-        return ",".join(map(_text, value))
+        return ",".join(_text(one, names) for one in value)
     # Whoever gets the picture need not know the folders of this computer.
-    is_file = isinstance(value, Path) or (isinstance(value, str) and os.path.exists(value))
+    if isinstance(value, Path):
+        return names[value]
+    is_file = isinstance(value, str) and os.path.exists(value)
     return os.path.basename(os.path.abspath(value)) if is_file else str(value)

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from stylegan.cli.arguments import recorded
-from stylegan.cli.faces import choose_faces, is_default
-from stylegan.cli.options import ModelOptions, latents_option, picture_options, seeds_option, truncation_psi_option
+from stylegan.cli.faces import choose_faces, count_rows, is_default
+from stylegan.cli.options import ModelOptions, picture_options, seeds_option, truncation_psi_option
 from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.photos import Photos, faces_options
 from stylegan.cli.types import LayersType, NumbersType
 from stylegan.latents.bands import Layers
 from stylegan.latents.ranges import SeedRanges
@@ -15,7 +16,7 @@ from stylegan.latents.ranges import SeedRanges
 
 @click.command()
 @seeds_option("9,22,21", "--seeds", help="Seeds of the faces, one row each.")
-@latents_option("--latents", help="Faces of this file instead of seeds.")
+@faces_options("Faces of this file instead of seeds.")
 @click.option(
     "--direction",
     "names",
@@ -46,7 +47,7 @@ from stylegan.latents.ranges import SeedRanges
 @picture_options("strip.png")
 def edit(
     seeds: SeedRanges,
-    latents: Path | None,
+    latents: Path | Photos | None,
     names: tuple[str, ...],
     file: Path | None,
     strengths: list[float],
@@ -58,9 +59,12 @@ def edit(
 ) -> None:
     """Move faces along directions in latent space: one row per face and direction, one column per strength.
 
+    Each PHOTO is cropped to its face and encoded at once; `stylegan project` takes longer and comes closer to it.
+
     \b
     Examples:
       stylegan edit --direction age
+      stylegan edit photo.jpg --direction age
       stylegan edit --seed 9 --direction sefa:2 --strengths -3:3:7 --out strip.png
       stylegan edit --latents run/latents.safetensors --direction age --direction gender
     """
@@ -74,8 +78,8 @@ def edit(
     if file is not None and is_default("names"):
         names = tuple(directions_in(G, file))
     directions = [find_direction(G, name, path=file) for name in names]
-    rows_of_seeds = (1 if latents else len(seeds)) * len(directions)
-    check_picture(out, columns=len(strengths), rows=rows_of_seeds, tile=G.img_resolution)
+    row_count = count_rows(seeds, latents) * len(directions)
+    check_picture(out, columns=len(strengths), rows=row_count, tile=G.img_resolution)
     faces = choose_faces(
         G,
         seeds,

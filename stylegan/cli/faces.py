@@ -1,4 +1,4 @@
-"""The images that a command starts from: of seeds, or of a file of latents."""
+"""The images that a command starts from: of seeds, of a file of latents, or of photos."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
+from stylegan.cli.photos import Photos
 from stylegan.cli.types import Label
 from stylegan.errors import InputError
 from stylegan.latents.ranges import SeedRanges
@@ -24,9 +25,9 @@ class Faces:
 
     ws: "Tensor"  # [N, num_ws, w_dim], truncated.
     noise: "list[Tensor] | None"  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
-    names: list[str]  # "seed 3", or the names in the file.
+    names: list[str]  # "seed 3", or the names in the file or of the photos.
     psi: float  # They were truncated with it.
-    settings: dict[str, object]  # What their pictures store: seeds or file, psi, cutoff, label.
+    settings: dict[str, object]  # What their pictures store: seeds, file or photos, psi, cutoff, label.
 
     def noise_for(self, order: "Tensor") -> "list[Tensor] | None":
         """The noise of the images with these indices."""
@@ -38,28 +39,40 @@ def is_default(parameter: str) -> bool:
     return click.get_current_context().get_parameter_source(parameter) is not ParameterSource.COMMANDLINE
 
 
-def load_latents(G: "Generator", latents: Path, *, label: Label | None, option: str = "seeds") -> "Latents":
-    """The latents of a file, given instead of the seeds of an option."""
+def load_latents(
+    G: "Generator", latents: Path | Photos, *, label: Label | None, option: str = "seeds"
+) -> "tuple[Latents, dict[str, object]]":
+    """The latents of a file or of photos, given instead of the seeds of an option, and what their pictures store."""
+    what = "photos" if isinstance(latents, Photos) else "a file of latents"
     if not is_default(option):
-        raise InputError(f"--{option} and a file of latents both choose the faces; give one of them")
+        raise InputError(f"--{option} and {what} both choose the faces; give one of them")
     if label is not None:
-        raise InputError(f"--label {label} applies to seeds only; {latents} holds finished latents")
+        raise InputError(f"--label {label} applies to seeds only, not to {what}")
+    if isinstance(latents, Photos):
+        return latents.latents(G)
     from stylegan.latents.files import Latents
 
-    return Latents.load(latents, G)
+    return Latents.load(latents, G), latents_settings(latents)
+
+
+def count_rows(seeds: SeedRanges, latents: Path | Photos | None) -> int:
+    """How many faces a picture will show, as far as that is known before they are loaded: a file has one or more."""
+    if isinstance(latents, Photos):
+        return len(latents.paths)
+    return 1 if latents else len(seeds)
 
 
 def choose_faces(
     G: "Generator",
     seeds: SeedRanges,
-    latents: Path | None,
+    latents: Path | Photos | None,
     *,
     option: str = "seeds",  # The option that the seeds come from.
     label: Label | None,
-    truncation_psi: float | None,  # None = 0.7 for seeds, 1 for a file.
+    truncation_psi: float | None,  # None = 0.7 for seeds, 1 for a file and photos.
     truncation_cutoff: int | None,
 ) -> Faces:
-    """The faces of seeds, or of a file of latents instead."""
+    """The faces of seeds, or of a file of latents or photos instead."""
     from stylegan.latents.styles import check_cutoff
 
     psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
@@ -71,9 +84,9 @@ def choose_faces(
     if latents is None:
         ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=truncation_cutoff)
         return Faces(ws, None, [f"seed {seed}" for seed in seeds], psi, settings | {"seeds": seeds})
-    loaded = load_latents(G, latents, label=label, option=option)
+    loaded, kept = load_latents(G, latents, label=label, option=option)
     ws = G.truncate(loaded.ws, psi, check_cutoff(truncation_cutoff, G.num_ws))
-    return Faces(ws, loaded.noise, loaded.names, psi, settings | latents_settings(latents))
+    return Faces(ws, loaded.noise, loaded.names, psi, settings | kept)
 
 
 def latents_settings(path: Path) -> dict[str, object]:

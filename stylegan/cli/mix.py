@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from stylegan.cli.arguments import recorded
-from stylegan.cli.faces import choose_faces, is_default, latents_settings
+from stylegan.cli.faces import choose_faces, count_rows, is_default, latents_settings
 from stylegan.cli.mix_sources import Shares, picture
 from stylegan.cli.options import ModelOptions, latents_option, picture_options, seeds_option, truncation_psi_option
 from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.photos import Photos, faces_options
 from stylegan.cli.types import SeedsType, SharesType
 from stylegan.errors import InputError
 from stylegan.latents.bands import BAND_NAMES
@@ -21,7 +22,7 @@ from stylegan.latents.ranges import SeedRanges
 @seeds_option("1-6", "--columns", help="Sources A, across the top: they give all other styles.")
 @seeds_option("7-10", "--rows", help="Sources B, down the left side: they give the styles of --layers.")
 @latents_option("--column-latents", help="Sources A of this file instead of --columns.")
-@latents_option("--latents", help="Sources B of this file instead of --rows.")
+@faces_options("Sources B of this file instead of --rows.")
 @click.option(
     "--seeds",
     "--seed",
@@ -44,7 +45,7 @@ def mix(
     columns: SeedRanges,
     rows: SeedRanges,
     column_latents: Path | None,
-    latents: Path | None,
+    latents: Path | Photos | None,
     seeds: tuple[SeedRanges, ...],
     layers: Any,  # Layers, or a tuple of those of each source.
     truncation_psi: float | None,
@@ -54,6 +55,9 @@ def mix(
 ) -> None:
     """Mix the styles of two sets of faces: each cell takes --layers from its row, all others from its column.
 
+    Several PHOTOs are mixed with each other, one with --columns: each is cropped to its face and encoded at once.
+    `stylegan project` takes longer and comes closer to them.
+
     With --seeds, mix two or more faces into one: coarse styles of the first, middle of the second, fine of the third.
 
     \b
@@ -61,6 +65,8 @@ def mix(
       stylegan mix
       stylegan mix --columns 0-7 --rows 20-23 --layers middle --out middle.png
       stylegan mix --layers 4:8
+      stylegan mix photo1.jpg photo2.jpg
+      stylegan mix photo.jpg --columns 0-7
       stylegan mix --latents run/latents.safetensors
       stylegan mix --seeds 62,19,1 --out three.png
       stylegan mix --seeds 1,2,3,4 --seeds 5,6,7,8 --layers 0-1,2-3,4-7,8-11 --out four.png
@@ -71,6 +77,8 @@ def mix(
     from stylegan.figures.layout import column, row, text, text_size, upright
 
     check_output(out)
+    if seeds and isinstance(latents, Photos):
+        raise InputError("--seeds and photos both choose the sources; give one of them")
     if seeds:
         layers = _check_seeds(seeds, layers)
     elif isinstance(layers, tuple):
@@ -89,10 +97,13 @@ def mix(
         images.save(images.remember(made, known), out)
         click.echo(f"wrote a grid of {len(seeds)} x {len(seeds[0])} sources and their mixes to {out.resolve()}")
         return
-    across_count, down_count = (1 if file else len(own) for own, file in ((columns, column_latents), (rows, latents)))
+    down_count = count_rows(rows, latents)
+    # Several photos are mixed with each other, unless other faces are chosen for the columns.
+    among = isinstance(latents, Photos) and down_count > 1 and column_latents is None and is_default("columns")
+    across_count = down_count if among else count_rows(columns, column_latents)
     check_picture(out, columns=across_count + 1, rows=down_count + 1, tile=G.img_resolution)
-    a = choose(columns, column_latents, option="columns")
     b = choose(rows, latents, option="rows")
+    a = b if among else choose(columns, column_latents, option="columns")
     mixed = G.mix_styles(a.ws[None], b.ws[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
     # The noise is not a style, and stays that of the column.
     noise = a.noise_for(torch.arange(len(a.ws), device="cpu").repeat(len(b.ws)))

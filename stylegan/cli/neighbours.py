@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 import click
 
-from stylegan.cli.types import LabelType, LayersType, NumbersType, SeedsType
+from stylegan.cli.types import LabelType, LayersType, NumbersType, PhotoType, SeedsType
 
 # Options of other programs, and ours. --trunc and --network are of StyleGAN2-ADA and 3, --psi of many ports.
 OPTIONS = {
@@ -25,7 +25,7 @@ COMMANDS = {"generate": "sample", "style-mixing": "mix", "style_mixing": "mix", 
 
 # Types of options that take several values, separated by commas.
 LISTS = (SeedsType, NumbersType, LayersType, LabelType)
-_ITEM = re.compile(r"-?\.?\d[\w.,:-]*|[a-z]+,?")  # No name of a file.
+_ITEM = re.compile(r"(?!.*\.[a-zA-Z])-?\.?\d[\w.,:-]*|[a-z]+,?")  # No name of a file, such as 1.jpg.
 
 _MEANS = {"--styles": "; here they are those of the rows, put into the images of the columns"}
 
@@ -44,7 +44,8 @@ def our_arguments(command: click.Command, arguments: Sequence[str]) -> list[str]
         inner = command.commands.get(arguments[0], command)
     own = {name for option in inner.params for name in option.opts}
     ours = [_ours(argument, own) for argument in arguments]
-    if any(isinstance(param, click.Argument) for param in inner.params):  # What follows a list may be one of them.
+    names = [param for param in inner.params if isinstance(param, click.Argument)]
+    if any(not isinstance(param.type, PhotoType) for param in names):  # What follows a list may be one of them.
         return ours
     return _joined(ours, {name for param in inner.params if isinstance(param.type, LISTS) for name in param.opts})
 

@@ -61,7 +61,7 @@ truncation_psi_option = click.option(
     "--truncation-psi",
     type=float,
     metavar="PSI",
-    help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for --latents]",
+    help="1 = full variety, 0 = the average image.  [default: 0.7 for seeds, 1 for photos and --latents]",
 )
 
 

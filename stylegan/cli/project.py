@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from collections import Counter
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import click
 
 from stylegan.cli.faces import latents_settings
 from stylegan.cli.options import ModelOptions, choice_option, model_options
+from stylegan.cli.photos import cut_out, encoder_option, names_of
+from stylegan.cli.types import PhotoType
 from stylegan.errors import InputError
 from stylegan.runtime.atomic_files import write_atomically
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from stylegan.generator import Generator
     from stylegan.images.decoding import Crop
     from stylegan.projection import Method
-    from stylegan.projection.faces import Face
 
 
 class IntegersType(click.ParamType):
@@ -40,7 +40,7 @@ class IntegersType(click.ParamType):
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PHOTO...")
+@click.argument("photos", nargs=-1, required=True, type=PhotoType(), metavar="PHOTO...")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted run in RUN with the same settings.")
 @click.option("--crop", type=IntegersType(4, "10,20,200,200"), metavar="X,Y,W,H", help="Part of the photos to use.")
@@ -63,7 +63,7 @@ class IntegersType(click.ParamType):
     default="optimize",
     help="Optimize from the average face; encode; or encode, then optimize.",
 )
-@click.option("--encoder", metavar="FILE|MODEL", help="Encoder to use.  [default: the model's]")
+@encoder_option
 @click.option(
     "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one per layer."
 )
@@ -98,7 +98,7 @@ def project(
     template: str | None,
     fast: bool,
     method: "Method",
-    encoder: str | None,
+    encoder: Path | str | None,
     steps: int | None,
     extractor: str | None,
     options: ModelOptions,
@@ -203,70 +203,10 @@ def project(
     click.echo(f"wrote latents of {len(photos)} photos to {(out / 'latents.safetensors').resolve()}")
 
 
-def cut_out(
-    path: Path,
-    G: "Generator",
-    *,
-    crop: "Crop | None",
-    points: tuple[int, ...] | None,
-    detect: bool | None,
-    template: str | None,
-) -> "tuple[Image.Image, str]":
-    """A photo cropped for the model, and a description of the crop; errors name the photo."""
-    from stylegan import projection
-    from stylegan.projection import faces
-    from stylegan.projection.photos import check_side
-
-    photo = projection.load_photo(path, channels=4 if G.img_channels in (2, 4) else 3)
-    size = G.img_resolution
-    try:
-        if points is not None:
-            pairs = list(zip(points[::2], points[1::2], strict=True))
-            chosen = template or projection.template_of(G)
-            return projection.align(photo, pairs, size, template=chosen), "aligned by its five points"
-        if crop is not None:
-            return projection.to_square(photo, size, crop=crop), "cropped to {},{},{},{}".format(*crop)
-        check_side(min(photo.size), size)
-        if detect is None and photo.size != (size, size) and faces.shows_faces(G):
-            detect = faces.has_detector()
-            if not detect:
-                click.echo(
-                    f"note: {path}: no face detector is installed, so the centre is used; a face must "
-                    'be cropped like the model\'s data: pip install "stylegan[alignment]", or give --crop or --points',
-                    err=True,
-                )
-        if detect:
-            face = _face_of(photo)
-            if not faces.fills(face, photo):
-                return projection.cut_face(photo, size, face=face), f"the face of {face}"
-            return projection.to_square(photo, size), "all of it, which is a face"
-        square = projection.to_square(photo, size)
-        return square, "as it is" if photo.size == square.size else "the largest square in its centre"
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-
-
-def _face_of(photo: "Image.Image") -> "Face":
-    from stylegan import projection
-
-    try:
-        return projection.detect_face(photo)
-    except InputError:
-        message = "no frontal face found; give --crop or --points, or --no-detect for the centre of the photo"
-        raise InputError(message) from None
-
-
 def settings_of(G: "Generator", result: Any) -> dict[str, object]:
     """What pictures of a projection store."""
     settings = {key: value for key, value in result.latents.facts["settings"].items() if value is not None}
     return {**G.provenance(), **settings, "command": "project"}
-
-
-def names_of(photos: tuple[Path, ...]) -> list[str]:
-    """A distinct name for each photo, valid in file names."""
-    stems = [re.sub(r"[^\w-]", "_", photo.stem) for photo in photos]
-    counts = Counter(stems)
-    return [stem if counts[stem] == 1 else f"{stem}-{i}" for i, stem in enumerate(stems)]
 
 
 def way(result: Any, names: list[str]) -> "Image.Image":

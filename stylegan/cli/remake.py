@@ -1,5 +1,7 @@
 """stylegan remake: a picture once more, from its own text."""
 
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +34,7 @@ MOST_ROUNDING, SHARE_ROUNDING = 2, 0.01
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A file of latents or directions of the picture. Repeatable.  [default: next to it, or in this folder]",
+    help="A photo, or a file of latents or directions, of the picture. Repeatable.  [default: beside it, or here]",
 )
 @resolution_option
 def remake(picture: Path, out: Path | None, model: str | None, files: tuple[Path, ...], resolution: int | None) -> None:
@@ -89,13 +91,14 @@ def _call_again(source: Source, out: Path) -> None:
         raise InputError(f"{where} is damaged: expected a list of arguments and a dictionary of files")
     group, command = _command(source)
     source.load()  # Other weights are refused.
-    own = [_placed(str(argument), files, source) for argument in arguments]
-    own += [f"--out={out}", *([f"--resolution={source.resolution}"] if source.resolution else [])]
-    try:
-        with command.make_context(command.name, own, parent=group) as context:
-            command.invoke(context)
-    except click.UsageError as error:
-        raise InputError(f"{where} does not fit this version: {error.format_message()}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        own = [_placed(str(argument), files, source, Path(folder)) for argument in arguments]
+        own += [f"--out={out}", *([f"--resolution={source.resolution}"] if source.resolution else [])]
+        try:
+            with command.make_context(command.name, own, parent=group) as context:
+                command.invoke(context)
+        except click.UsageError as error:
+            raise InputError(f"{where} does not fit this version: {error.format_message()}") from error
 
 
 def _command(source: Source) -> tuple[click.Context, click.Command]:
@@ -112,12 +115,21 @@ def _command(source: Source) -> tuple[click.Context, click.Command]:
     raise InputError(f"{source.picture}: there is no `stylegan {' '.join(words)}` that makes pictures again")
 
 
-def _placed(argument: str, files: Mapping[str, Any], source: Source) -> str:
-    """An argument, with the place of the model or file that it names."""
+def _placed(argument: str, files: Mapping[str, Any], source: Source, folder: Path) -> str:
+    """An argument, with the place of the model or file that it names. folder: for copies."""
+    if argument in files:
+        return _place_photo(source.find(argument, str(files[argument])), Path(argument).name, folder)
     option, equals, value = argument.partition("=")
     if option == "--model":
         return f"--model={source.where()}"
     return f"{option}={source.find(value, str(files[value]))}" if equals and value in files else argument
+
+
+def _place_photo(path: Path, name: str, folder: Path) -> str:
+    """A photo as an argument that never looks like an option, with the name that headings show."""
+    if path.name != name:
+        path = Path(shutil.copyfile(path, Path(tempfile.mkdtemp(dir=folder)) / name))
+    return str(path.absolute())
 
 
 def compare(picture: Path, made: Path) -> tuple[int | None, str]:

@@ -1,6 +1,7 @@
 """Option types: seeds, numbers, layers, classes."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +13,38 @@ from stylegan.latents.ranges import SeedRanges
 MAX_NUMBERS = 1000
 
 Label = int | str | list[int | str]  # One class for all images, or one for each.
+
+
+class PhotoType(click.Path):
+    """A photo, as an argument."""
+
+    name = "photo"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+
+class EncoderType(click.ParamType):
+    """An encoder: a weight file, the folder of a training run, or the name of a model."""
+
+    name = "encoder"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        from stylegan.weights import manifest
+        from stylegan.weights.folders import weight_file
+
+        path = Path(value)
+        if path == value:
+            return path
+        if (entry := manifest.entries().get(value)) is not None:
+            if not any("E" in file.networks for file in entry.files):
+                self.fail(f"{value} comes without an encoder; train one with `stylegan encoder train`", param, ctx)
+            return str(value)
+        if path.is_dir():
+            return weight_file(path)
+        if not value or not path.is_file():
+            self.fail(f"{value!r} is neither a file nor the name of a model", param, ctx)
+        return path
 
 
 class SeedsType(click.ParamType):

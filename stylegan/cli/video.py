@@ -6,17 +6,17 @@ from typing import Any
 import click
 
 from stylegan.cli.arguments import recorded
-from stylegan.cli.faces import latents_settings, load_latents
+from stylegan.cli.faces import load_latents
 from stylegan.cli.options import (
     ModelOptions,
     choice_option,
-    latents_option,
     model_options,
     size_option,
     truncation_cutoff_option,
     truncation_psi_option,
 )
 from stylegan.cli.output import check_writable
+from stylegan.cli.photos import Photos, faces_options
 from stylegan.cli.types import LayersType, SeedsType
 from stylegan.latents.ranges import SeedRanges
 from stylegan.runtime.choices import Easing, NoiseKind, Space
@@ -33,7 +33,7 @@ from stylegan.runtime.choices import Easing, NoiseKind, Space
     metavar="SEEDS",
     help="Seeds to walk through, such as 1,5,9; repeat the option for a grid of walks.",
 )
-@latents_option("--latents", help="Walk through the faces of a file from `stylegan project` instead of seeds.")
+@faces_options("Walk through the faces of a file from `stylegan project` instead of seeds.")
 @click.option(
     "--audio",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -69,7 +69,7 @@ from stylegan.runtime.choices import Easing, NoiseKind, Space
 @model_options
 def video(
     seeds: tuple[SeedRanges, ...],
-    latents: Path | None,
+    latents: Path | Photos | None,
     audio: Path | None,
     seconds: float | None,
     fps: float,
@@ -79,13 +79,16 @@ def video(
     options: ModelOptions,
     **walk: Any,
 ) -> None:
-    """Write a video that walks from seed to seed in a loop.
+    """Write a video that walks from seed to seed in a loop, or from PHOTO to PHOTO.
+
+    Photos are cropped to their faces and encoded at once; `stylegan project` takes longer and comes closer to them.
 
     \b
     Examples:
       stylegan video --seeds 1,5,9 --seconds 12 --fps 30 --out faces.mp4
       stylegan video --seeds 1,5,9 --seeds 2,6,8 --noise smooth --out two.webp
       stylegan video --seeds 3-6 --layers fine --base-seeds 8 --seconds 6 --fps 20 --out colours.gif
+      stylegan video photo1.jpg photo2.jpg
       stylegan video --latents run/latents.safetensors --out friends.webp
       stylegan video --audio song.mp3 --seeds 1,5,9,14 --out song.mp4
       stylegan video --seeds 4 --truncation-psi 1 --breathe-to -1 --out breathe.webp
@@ -105,7 +108,8 @@ def video(
     if seconds is None:
         seconds = 12.0 if music is None else music.seconds
     G = options.load()
-    ws = None if latents is None else load_latents(G, latents, label=options.label).ws
+    loaded, kept = (None, {}) if latents is None else load_latents(G, latents, label=options.label)
+    ws = None if loaded is None else loaded.ws
     if truncation_psi is None:
         truncation_psi = 0.7 if ws is None else 1.0
     frames = animation.interpolate(
@@ -120,9 +124,7 @@ def video(
         batch_size=options.batch_size,
         **walk,
     )
-    frames.settings |= {"fps": fps, **recorded()}
-    if latents is not None:
-        frames.settings |= latents_settings(latents)
+    frames.settings |= {"fps": fps, **recorded(), **kept}
     animation.save_video(frames, out, fps=fps, audio=audio)
     over = ", composited over white" if G.img_channels in (2, 4) else ""
     click.echo(f"wrote {len(frames)} frames{over}, {len(frames) / fps:g} s, to {out.resolve()}")

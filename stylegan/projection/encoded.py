@@ -10,6 +10,21 @@ from ..generator import Generator
 from ..runtime.checks import shown
 
 
+def find_encoder(G: Generator, encoder: Encoder | str | os.PathLike[str] | None) -> Encoder:
+    """An encoder, of a file or by the name of a model; None = the one that comes with the generator.
+
+    Raises NotFoundError if there is none, InputError for one of another model.
+    """
+    if encoder is None:
+        return Encoder.of(G)
+    if isinstance(encoder, str | os.PathLike):
+        encoder = Encoder.from_pretrained(encoder, device=G.device)
+    elif not isinstance(encoder, Encoder):
+        raise InputError(f"encoder must be an Encoder, a model's name or a file, got {shown(encoder)}")
+    encoder.check(G)
+    return encoder
+
+
 def encode(
     target: Tensor,
     G: Generator,
@@ -21,14 +36,7 @@ def encode(
 ) -> Tensor:
     """Pictures [N, C, R, R] -> ws [N, num_ws, w_dim]; in space "w", the mean w of all layers.
 
-    encoder: None = the one that comes with the model. Raises NotFoundError if there is none, InputError for one of
-    another model.
+    encoder and errors: those of `find_encoder`.
     """
-    if encoder is None:
-        encoder = Encoder.of(G)
-    elif isinstance(encoder, str | os.PathLike):
-        encoder = Encoder.from_pretrained(encoder, device=G.device)
-    elif not isinstance(encoder, Encoder):
-        raise InputError(f"encoder must be an Encoder, a model's name or a file, got {shown(encoder)}")
-    ws = encoder.encode(target, G, looks=looks, batch_size=batch_size)
+    ws = find_encoder(G, encoder).encode(target, G, looks=looks, batch_size=batch_size)
     return ws if space == "w+" else G.broadcast(ws.mean(dim=1))

@@ -165,9 +165,10 @@ def project(
         raise InputError(f"expected a name for each of {len(target)} pictures, got {len(names)}")
     start = None
     if settings.method != "optimize":
-        start = encode(target, G, encoder, looks=looks, space=space, batch_size=batch_size or len(target))
+        at_once = batch_size or len(target)
+        start = encode(target, G, encoder, looks=looks, space=space, batch_size=at_once)
         if settings.method == "encoder":
-            return _encoded(G, target, names, settings, start, perceptual)
+            return _encoded(G, target, names, settings, start, perceptual, at_once)
     assert perceptual is not None
     # Shown before the preparation, which takes a while.
     with progress_bar(total=settings.all_steps, unit="step", hidden=is_hidden(progress)) as bar:
@@ -194,11 +195,17 @@ def project(
 
 @torch.no_grad()
 def _encoded(
-    G: Generator, target: Tensor, names: list[str], settings: Settings, ws: Tensor, perceptual: Perceptual | None
+    G: Generator,
+    target: Tensor,
+    names: list[str],
+    settings: Settings,
+    ws: Tensor,
+    perceptual: Perceptual | None,
+    batch_size: int,
 ) -> Projection:
     """The result of an encoder alone."""
     current = G.synthesis(G.broadcast(G.w_avg[None])).expand_as(target)
-    img, between = G.synthesis(ws), float("nan")
+    img, between = torch.cat([G.synthesis(part) for part in ws.split(batch_size)]), float("nan")
     distances = nearest = torch.full((len(target),), between, device=G.device, dtype=torch.float32)
     if perceptual is not None:
         embedding = embed_images(target, perceptual.embed)
