@@ -28,24 +28,41 @@ if TYPE_CHECKING:
     metavar="NAME|PATH|REPO|URL",
     help="A model to offer on the page. Repeatable.  [default: those on this computer, see `stylegan list`]",
 )
+@click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    metavar="FILE",
+    help="Encoder for photos, of a model on the page. Repeatable.  [default: the models' own]",
+)
 @resolution_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 shows the page to the whole network.")
 @click.option("--port", type=click.IntRange(0, 65535), default=7860, show_default=True, help="0 = any free port.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1...")
-def demo(models: tuple[str, ...], resolution: int | None, host: str, port: int, device: str) -> None:
-    """Play with a generator in the browser: seeds, truncation, noise, style mixing and interpolation.
+def demo(
+    models: tuple[str, ...], encoders: tuple[str, ...], resolution: int | None, host: str, port: int, device: str
+) -> None:
+    """Play with a generator in the browser: seeds, truncation, noise, style mixing, interpolation, your own photos.
 
     \b
     Examples:
       stylegan demo
       stylegan demo --model avatars-64 --model runs/photos/network.safetensors --port 8000
+      stylegan demo --model runs/photos/network.safetensors --encoder runs/encoder
     """
     from stylegan.demo import Studio, serve
+    from stylegan.encoder import Encoder
 
     if resolution is not None and not models:
         raise InputError(f"--resolution {resolution} is for a file without it; name the file with --model")
     named = {_name(model): model for model in models} if models else _models_here()
-    studio = Studio(named, directions=_directions(named), resolution=resolution, device=device)
+    studio = Studio(
+        named,
+        directions=_directions(named),
+        encoders=[Encoder.from_pretrained(encoder, device=device) for encoder in encoders],
+        resolution=resolution,
+        device=device,
+    )
     serve(studio, host=host, port=port, ready=_tell)
 
 

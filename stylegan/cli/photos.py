@@ -115,7 +115,7 @@ def cut_out(
         if crop is not None:
             return projection.to_square(photo, size, crop=crop), "cropped to {},{},{},{}".format(*crop)
         check_side(min(photo.size), size)
-        if detect is None and photo.size != (size, size) and faces.shows_faces(G):
+        if detect is None and faces.needs_crop(photo, G):
             detect = faces.has_detector()
             if not detect:
                 click.echo(

@@ -1,4 +1,4 @@
-"""The layout of the demo: one picture, and three ways to make it. This module alone needs Gradio to be imported.
+"""The layout of the demo: one picture, and four ways to make it. Needs Gradio, as `photo_tab` and `controls` do.
 
 Above 300 lines, as the events of a page and the controls that they change are read together.
 """
@@ -20,7 +20,9 @@ from ..generator import Generator
 from ..latents.bands import layer_indices
 from ..latents.seeds import check_seeds
 from ..runtime.choices import DRAWN_NOISE
+from .controls import as_typed, layer_names, seed_field, strict
 from .kept import KeptPictures
+from .photo_tab import PhotoTab
 from .studio import MAX_PSI, Look, Studio
 from .turns import Turns
 from .words import BAND_TEXTS, LABELS, NOISE, caption, class_names, licence, no_edits, title
@@ -32,11 +34,18 @@ QUEUE = 32
 KEPT = 500
 
 FIRST_SEED = 5
+NO_SEED = "a seed is missing: enter an integer from 0 to 4294967295"
+OWN = 7  # Controls that one of the tabs has.
 
 
 def css() -> str:
     """The style sheet of the page."""
     return (resources.files(__package__) / "page.css").read_text()
+
+
+def script() -> str:
+    """What the page does in the browser by itself: a function in JavaScript."""
+    return (resources.files(__package__) / "page.js").read_text()
 
 
 def theme() -> Any:
@@ -90,7 +99,7 @@ class _Page:
                     self.caption = gr.HTML(elem_id="caption")
                     self.save = gr.DownloadButton("Save PNG", elem_id="save", size="sm", min_width=110, scale=0)
             with gr.Column(elem_id="right", min_width=300, scale=6):
-                self.what = gr.Radio(["face", "mix", "between"], value="face", visible="hidden", label="what")
+                self.what = gr.Radio(["face", "mix", "between", "photo"], value="face", visible="hidden", label="what")
                 with gr.Tabs():
                     with gr.Tab("One picture") as self.face_tab:
                         self._lay_out_face()
@@ -98,12 +107,14 @@ class _Page:
                         self._lay_out_mix(G)
                     with gr.Tab("In between") as self.between_tab:
                         self._lay_out_between()
+                    with gr.Tab("Your photo") as self.photo_tab:
+                        self.photo = PhotoTab(self.studio, self.kept, self.first, limit=KEPT)
                 self._lay_out_look(G)
         self.licence = gr.HTML(licence(G), elem_id="licence")
 
     def _lay_out_face(self) -> None:
         with gr.Row(equal_height=True, elem_classes="seeds"):
-            self.seed = self._seed(LABELS["seed"], FIRST_SEED, "seed")
+            self.seed = seed_field(LABELS["seed"], FIRST_SEED, "seed")
             self.new_face = gr.Button("New picture", variant="primary", elem_id="new-face", min_width=120)
         gr.HTML("Or pick one:", elem_classes="hint")
         self.seeds = gr.State([])
@@ -128,7 +139,7 @@ class _Page:
                 for name, text in BAND_TEXTS.items()
             }
         self.layers = gr.CheckboxGroup(
-            _layer_names(G), value=_band(G, "coarse"), label=LABELS["layers"], elem_id="layers", container=False
+            layer_names(G), value=_band(G, "coarse"), label=LABELS["layers"], elem_id="layers", container=False
         )
 
     def _lay_out_between(self) -> None:
@@ -157,7 +168,7 @@ class _Page:
             )
             with gr.Row(elem_id="noise-row"):
                 self.noise = gr.Radio(NOISE, value="const", label=LABELS["noise_mode"], elem_id="noise")
-                self.noise_seed = self._seed(LABELS["noise_seed"], 0, "noise-seed", visible=False)
+                self.noise_seed = seed_field(LABELS["noise_seed"], 0, "noise-seed", visible=False)
             self.label = gr.Slider(
                 0,
                 max(1, G.label_dim - 1),
@@ -182,12 +193,6 @@ class _Page:
         visible = name in self.studio.directions.get(self.first, {})
         return gr.Slider(-3, 3, value=0, step=0.1, label=name, visible=visible, elem_id=f"edit-{name}")
 
-    def _seed(self, label: str, value: int, name: str, *, visible: bool = True) -> Any:
-        number = gr.Number(
-            value, label=label, precision=0, minimum=0, maximum=2**32 - 1, elem_id=name, visible=visible, min_width=110
-        )
-        return _as_typed(number)
-
     def _pair(self, name: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
         """Two seeds with their pictures, and a button that draws both anew."""
         seeds, pictures = [], []
@@ -203,7 +208,7 @@ class _Page:
                             elem_id=f"{name}-{side}",
                         )
                     )
-                    seeds.append(self._seed(f"{LABELS['seed']} {side.upper()}", seed, f"{name}-seed-{side}"))
+                    seeds.append(seed_field(f"{LABELS['seed']} {side.upper()}", seed, f"{name}-seed-{side}"))
             new = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
         return seeds[0], seeds[1], pictures, new
 
@@ -211,31 +216,36 @@ class _Page:
 
     def _connect(self) -> None:
         for control in (self.what, self.model, self.layers, self.noise):
-            _strict(control)
+            strict(control)
         for control in (self.position, self.psi, self.cutoff, self.label, *self.sliders):
-            _as_typed(control)
+            as_typed(control)
         look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
         own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
         # Answers of Gradio's queue share one stream per page. Its end may reach a busy browser after the next event has
         # joined it, whose answer is then lost. Without the queue, each event has a request and an answer of its own.
         shared: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
+        pictures = [self.picture, self.caption, self.save, *self.mix_images, *self.between_images]
         show: dict[str, Any] = {
             "fn": self._in_turn(self.show_or_tell),
-            "inputs": [self.what, *own, *look],
-            "outputs": [self.picture, self.caption, self.save, *self.mix_images, *self.between_images],
+            "inputs": [self.what, *self.photo.inputs, *own, *look],
+            "outputs": [*pictures, *self.photo.outputs],
             **shared,
         }
         # While a slider moves, only its last place counts.
-        moved = [control.input for control in (*own, *look[1:])]
+        moved = [control.input for control in (*self.photo.inputs, *own, *look[1:])]
         gr.on(moved, **show, trigger_mode="always_last")
         public = {"fn": self._in_turn(self.show), "api_visibility": "public", "queue": True}
-        gr.on([], **{**show, **public}, api_name="picture")
+        gr.on([], **{**shared, **public}, inputs=[self.what, *own, *look], outputs=pictures, api_name="picture")
+        take = {"inputs": [self.photo.sent, self.model], "outputs": self.photo.taken, **shared}
+        photo = "async (_, model) => [await window.stylegan_photo(), model]"
+        self.photo.send.click(self._in_turn(self.photo.take), **take, js=photo).then(**show)
 
         outputs = [self.gallery, self.seeds]
         suggest = {"fn": self._in_turn(self.suggest), "inputs": look, "outputs": outputs, **shared}
         self._connect_buttons(show, shared)
         self.more.click(**suggest)
         changed = [self.title, self.licence, self.cutoff, self.layers, self.label, self.no_edits, *self.sliders]
+        changed += self.photo.changed
         choose = {"fn": self._in_turn(self.choose), "inputs": self.model, "outputs": changed, **shared}
         self.model.input(**choose).then(**show).then(**suggest)
         self.blocks.unload(self.ended)
@@ -249,7 +259,8 @@ class _Page:
         self.new_face.click(None, None, self.seed, js=draw, **quiet).then(**show)
         self.mix_new.click(None, None, [self.mix_a, self.mix_b], js=draw_two, **quiet).then(**show)
         self.between_new.click(None, None, [self.between_a, self.between_b], js=draw_two, **quiet).then(**show)
-        for name, tab in (("face", self.face_tab), ("mix", self.mix_tab), ("between", self.between_tab)):
+        tabs = {"face": self.face_tab, "mix": self.mix_tab, "between": self.between_tab, "photo": self.photo_tab}
+        for name, tab in tabs.items():
             tab.select(None, None, self.what, js=f"() => '{name}'", **quiet).then(**show)
         for name, button in self.bands.items():
             choose = self._in_turn(lambda _, model, name=name: _band(self.studio.generator(model), name))
@@ -278,33 +289,45 @@ class _Page:
         """A browser has left."""
         session = str(request.session_hash)
         self.turns.forget(session)
+        self.photo.forget(session)
         self.kept.forget(session)
 
-    def show_or_tell(self, session: str, *values: Any) -> list[Any]:
-        """As `show`; what is wrong with a value stands in the caption's place, where the next picture replaces it."""
+    def show_or_tell(self, session: str, what: str, photo_seed: Any, photo_layers: Any, *values: Any) -> list[Any]:
+        """As `show`, and the photo; what is wrong stands in the caption's place, where the next picture replaces it."""
+        of_photo = [gr.skip()] * len(self.photo.outputs)
         try:
-            return self.show(session, *values)
+            look = self._look(list(values[OWN:]))
+            photo = self.photo.photos.get(session, look.model) if what == "photo" else None
+            if photo is None:
+                return [*self.show(session, what, *values), *of_photo]
+            if photo_seed is None or (look.noise_mode in DRAWN_NOISE and look.noise_seed is None):
+                return [*_told(NO_SEED), *of_photo]
+            shown, of_photo = self.photo.show(session, photo, photo_seed, photo_layers, look)
+            return [*shown, *[gr.skip()] * 4, *of_photo]
         except InputError as error:
-            return _told(str(error))
+            return [*_told(str(error)), *of_photo]
 
     def show(self, session: str, what: str, *values: Any) -> list[Any]:
-        """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs."""
+        """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs.
+
+        what: in the tab of photos, the first seed's picture is shown as long as there is no photo.
+        """
         seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
         look, skip = self._look(rest), gr.skip()
         every = (seed, mix_a, mix_b, between_a, between_b, look.noise_seed)
         check_seeds([one for one in every if one is not None])
-        seeds = {"face": [seed], "mix": [mix_a, mix_b]}.get(what, [between_a, between_b])
+        seeds = {"mix": [mix_a, mix_b], "between": [between_a, between_b]}.get(what, [seed])
         if None in seeds or (look.noise_mode in DRAWN_NOISE and look.noise_seed is None):
-            return _told("a seed is missing: enter an integer from 0 to 4294967295")
+            return _told(NO_SEED)
         made: list[Image.Image]
-        if what == "face":
-            made, beside = self.studio.faces(seeds, look), [skip] * 4
-        elif what == "mix":
+        if what == "mix":
             made = self.studio.mix(seeds, layers, look)
             beside = [*self.kept.keep(session, made[1:]), skip, skip]
-        else:
+        elif what == "between":
             made = self.studio.between(seeds, position, look)
             beside = [skip, skip, *self.kept.keep(session, made[1:])]
+        else:
+            made, beside = self.studio.faces(seeds, look), [skip] * 4
         path = self.kept.keep(session, made[:1])[0]
         return [path, caption(made[0]), path, *beside]
 
@@ -320,7 +343,7 @@ class _Page:
         index: int = event.index
         return seeds[index]
 
-    def choose(self, _: str, model: str) -> list[Any]:
+    def choose(self, session: str, model: str) -> list[Any]:
         """What the controls can be for a model."""
         G = self.studio.generator(model)
         names = self.studio.directions.get(model, {})
@@ -328,10 +351,11 @@ class _Page:
             title(G, self.studio.models[model]),
             licence(G),
             gr.update(maximum=G.num_ws, value=G.num_ws),
-            gr.update(choices=_layer_names(G), value=_band(G, "coarse")),
+            gr.update(choices=layer_names(G), value=_band(G, "coarse")),
             gr.update(maximum=max(1, G.label_dim - 1), value=0, info=class_names(G), visible=G.label_dim > 0),
             gr.update(value=no_edits(model), visible=not names),
             *[gr.update(visible=name in names, value=0) for name in self.edits],
+            *self.photo.chosen(session, model),
         ]
 
     def _look(self, values: list[Any]) -> Look:
@@ -349,39 +373,9 @@ class _Page:
         )
 
 
-def _strict(control: Any) -> Any:
-    """The control, with one message on the page for values that it cannot have; the terminal stays quiet."""
-    preprocess = control.preprocess
-
-    def checked(payload: Any) -> Any:
-        try:
-            return preprocess(payload)
-        except Exception as error:  # Of a stranger's values nearly any.
-            shown = repr(payload)[:60]
-            raise gr.Error(f"{control.label or 'this field'} cannot be {shown}", print_exception=False) from error
-
-    control.preprocess = checked
-    return control
-
-
-def _as_typed(control: Any) -> Any:
-    """The control, with values as they were typed, for the studio to check.
-
-    Gradio makes 2 of 1.5, and asks about fields that are not in use.
-    """
-    control.preprocess = lambda payload: payload
-    return control
-
-
 def _told(message: str) -> list[Any]:
     """What `show` returns in place of a picture: the message, and all else as it was."""
     return [gr.skip(), f'<span class="wrong" role="alert">{escape(message)}</span>', *[gr.skip()] * 5]
-
-
-def _layer_names(G: Generator) -> list[tuple[str, int]]:
-    """The layers with the resolution that each works at."""
-    sizes = [2 ** (i // 2 + 2) for i in range(G.num_ws)]
-    return [(f"{i} ({size}x{size})", i) for i, size in enumerate(sizes)]
 
 
 def _band(G: Generator, name: str) -> list[int]:

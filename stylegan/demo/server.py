@@ -18,13 +18,15 @@ from typing import Any
 from ..errors import InputError
 from .studio import Studio
 
-# The page's browser asks for nothing else; what else Gradio serves (uploads, proxies, monitoring...) is refused.
+# The page's browser asks for nothing else; what else Gradio serves (files, proxies, monitoring...) is refused.
 PATHS = ("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/*", "/static/*")
 API = ("info", "config", "theme.css", "startup-events", "app_id", "queue/join", "queue/data", "heartbeat/*", "cancel")
 CALLS = ("reset", "run/predict", "call/*", "file=*")
 ALLOWED = (*PATHS, *(f"/gradio_api/{path}" for path in (*API, *CALLS)))
 
 MAX_BODY = 65_536
+# Of the path on which the page sends photos; it makes larger ones smaller.
+PHOTO_PATH, MAX_PHOTO_BODY = "/gradio_api/run/predict", 4 * 2**20
 BODY_SECONDS = 10.0  # In which all of a body has come.
 
 # Seconds that open answers have when the demo ends, and the most until it has ended.
@@ -135,7 +137,7 @@ def _application(studio: Studio, folder: Path, host: str) -> Any:
     import fastapi
     import gradio as gr
 
-    from .page import build_page, css, theme
+    from .page import build_page, css, script, theme
 
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     blocks = build_page(studio, folder)
@@ -145,6 +147,7 @@ def _application(studio: Studio, folder: Path, host: str) -> Any:
         path="/",
         theme=theme(),
         css=css(),
+        js=script(),
         footer_links=[],
         show_error=False,
         ssr_mode=False,
@@ -180,7 +183,7 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", []), *more]}
             await send(message)
 
-        await self.app(scope, _limited(receive), send_with_policy)
+        await self.app(scope, _limited(receive, _most(scope["path"])), send_with_policy)
 
     def _is_allowed(self, scope: Mapping[str, Any]) -> bool:
         path, headers = scope["path"], dict(scope["headers"])
@@ -193,7 +196,7 @@ class Guard:
         if b"transfer-encoding" in headers:  # Its length is told at the end.
             return False
         length = headers.get(b"content-length", b"0" if scope["method"] in ("GET", "HEAD") else b"")
-        return length.isdigit() and int(length) <= MAX_BODY
+        return length.isdigit() and int(length) <= _most(path)
 
 
 def _name(host: str) -> str:
@@ -201,7 +204,12 @@ def _name(host: str) -> str:
     return host.rsplit(":", 1)[0] if host.rpartition(":")[2].isdigit() else host
 
 
-def _limited(receive: Receive) -> Receive:
+def _most(path: str) -> int:
+    """The most bytes of a body on a path."""
+    return MAX_PHOTO_BODY if path.rstrip("/") == PHOTO_PATH else MAX_BODY
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """The messages of a request; the client counts as gone if its body is too long, or too long in coming."""
     received, is_whole = 0, False
 
@@ -215,7 +223,7 @@ def _limited(receive: Receive) -> Receive:
             return {"type": "http.disconnect"}
         received += len(message.get("body", b""))
         is_whole = not message.get("more_body", False)
-        return message if received <= MAX_BODY else {"type": "http.disconnect"}
+        return message if received <= most else {"type": "http.disconnect"}
 
     return limited
 

@@ -1,7 +1,7 @@
 """What the demo shows: checked settings -> pictures. No web in here; every value may come from a stranger."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -11,9 +11,11 @@ from PIL import Image
 from torch import Tensor
 
 from .. import images
-from ..errors import InputError
+from ..encoder import Encoder
+from ..errors import InputError, NotFoundError
 from ..generator import Generator
 from ..latents.seeds import check_seeds
+from ..latents.styles import same_average
 from ..runtime.checks import check_integers
 from ..runtime.choices import DRAWN_NOISE, NoiseMode
 
@@ -41,8 +43,9 @@ class Studio:
     """Models that are loaded when they are first looked at, and the pictures that the page asks for.
 
     models: name on the page -> what `Generator.from_pretrained` takes; nobody can ask for another.
-    directions: model -> name -> editing direction. resolution: of the models, where files do not tell it.
-    device: where the networks run; None = the CPU.
+    directions: model -> name -> editing direction. encoders: for photos, of the models that they were trained for, on
+        the device; other models have the encoder that comes with them. resolution: of the models, where files do not
+        tell it. device: where the networks run; None = the CPU.
 
     The methods raise InputError for settings that the model cannot show.
     """
@@ -52,22 +55,38 @@ class Studio:
         models: Mapping[str, str],
         *,
         directions: Mapping[str, Mapping[str, Edit]] | None = None,
+        encoders: Iterable[Encoder] = (),
         resolution: int | None = None,
         device: str | None = None,
     ):
         if not models:
             raise InputError("the demo needs at least one model")
-        self.models, self.directions = dict(models), dict(directions or {})
+        self.models, self.directions, self.encoders = dict(models), dict(directions or {}), list(encoders)
         # As many as fit beside each other; a network of 1024x1024 takes 0.1 GB.
         self._load = lru_cache(maxsize=4)(
             lambda source: Generator.from_pretrained(source, resolution=resolution, device=device)
         )
+        self._encoder = lru_cache(maxsize=4)(self._find_encoder)
 
     def generator(self, model: str) -> Generator:
         """The network behind a name of the page."""
         if model not in self.models:
             raise InputError(f"unknown model {model!r}; expected one of {', '.join(self.models)}")
         return self._load(self.models[model])
+
+    def encoder(self, model: str) -> Encoder | None:
+        """The encoder of a model; None = it has none."""
+        return self._encoder(model)
+
+    def _find_encoder(self, model: str) -> Encoder | None:
+        G = self.generator(model)
+        for encoder in self.encoders:
+            if same_average(G.w_avg, encoder.w_avg):
+                return encoder
+        try:
+            return Encoder.of(G)
+        except NotFoundError:
+            return None
 
     def faces(self, seeds: Sequence[int], look: Look) -> list[Image.Image]:
         """One picture for each seed."""
@@ -80,9 +99,7 @@ class Studio:
         """Pictures of the first seed with the styles of some layers from the second, of the first, of the second."""
         G = self.generator(look.model)
         a, b = self._two(G, seeds, look)
-        if len(layers) > G.num_ws:
-            raise InputError(f"{len(layers)} layers are more than {look.model} has: it has {G.num_ws}")
-        chosen = sorted(set(check_integers(layers, what="a layer", limit=G.num_ws)))
+        chosen = check_layers(layers, G)
         return self._beside(G, [G.mix_styles(a, b, chosen), a, b], look, seeds, {"layers": chosen})
 
     def between(self, seeds: Sequence[int], position: float, look: Look) -> list[Image.Image]:
@@ -91,6 +108,24 @@ class Studio:
         a, b = self._two(G, seeds, look)
         check_number(position, what="the position", low=0, high=1)
         return self._beside(G, [torch.lerp(a, b, float(position)), a, b], look, seeds, {"position": position})
+
+    def with_photo(
+        self, ws: Tensor, seed: int, layers: Sequence[int], look: Look
+    ) -> tuple[Tensor, Image.Image, Image.Image]:
+        """A photo's ws [1, num_ws, w_dim], with the styles of some layers from a seed, and edited.
+
+        Truncation and class are those of the seed. Returns the new ws, their picture, and that of the seed.
+        """
+        G = self.generator(look.model)
+        other, chosen = self._ws(G, [seed], look), check_layers(layers, G)
+        mixed = G.mix_styles(self._edited(ws, look), other, chosen)
+        # Each alone: that is how the first is made again from its latents.
+        (made,), (beside,) = (self._render(G, one, look) for one in (mixed, other))
+        for key in ("truncation_psi", "truncation_cutoff", "label"):
+            made.info.pop(key, None)
+        if chosen:
+            images.remember(made, {"seed": seed, "layers": chosen})
+        return mixed, made, images.remember(beside, {"seed": seed})
 
     def _two(self, G: Generator, seeds: Sequence[int], look: Look) -> tuple[Tensor, Tensor]:
         if len(check_seeds(seeds)) != 2:
@@ -105,6 +140,10 @@ class Studio:
             check_integers(look.truncation_cutoff, what="the cutoff", limit=G.num_ws + 1)
         label = look.label if G.label_dim else None
         ws = G.ws(seeds, labels=label, truncation_psi=psi, truncation_cutoff=look.truncation_cutoff)
+        return self._edited(ws, look)
+
+    def _edited(self, ws: Tensor, look: Look) -> Tensor:
+        """The ws, moved along the editing directions."""
         edits = self.directions.get(look.model, {})
         for name, strength in look.strengths:
             if name not in edits:
@@ -130,6 +169,13 @@ class Studio:
             settings["label"] = look.label
         settings |= {f"direction {name}": strength for name, strength in look.strengths if strength}
         return [images.remember(picture, settings) for picture in pictures]
+
+
+def check_layers(layers: Sequence[int], G: Generator) -> list[int]:
+    """Return the layers, each once and in order, if the model has them, else raise InputError."""
+    if len(layers) > G.num_ws:
+        raise InputError(f"{len(layers)} layers are more than the model has: it has {G.num_ws}")
+    return sorted(set(check_integers(layers, what="a layer", limit=G.num_ws)))
 
 
 def check_number(value: Any, *, what: str, low: float, high: float) -> float:

@@ -41,6 +41,14 @@ def title(G: Generator, source: str) -> str:
     return f"<h1>stylegan</h1><p>{escape(what)}<span>, made on this computer</span></p>"
 
 
+def no_encoder(model: str) -> str:
+    """What the tab of photos says of a model that cannot make them."""
+    return (
+        f"{escape(model)} has no encoder, which photos need: <code>stylegan encoder train</code> makes one, and "
+        "<code>stylegan demo --encoder FILE</code> uses it."
+    )
+
+
 def no_edits(model: str) -> str:
     """What stands in place of editing sliders where there are none."""
     return f"{escape(model)} comes without editing directions."

@@ -67,6 +67,11 @@ def shows_faces(G: Generator) -> bool:
     return any(word in described for word in ("face", "ffhq", "celeba", "portrait"))
 
 
+def needs_crop(photo: Image.Image, G: Generator) -> bool:
+    """Whether a photo is to be cropped to its face: for models of faces, unless it has their size."""
+    return photo.size != (G.img_resolution, G.img_resolution) and shows_faces(G)
+
+
 @typed
 def detect_face(photo: Image.Image) -> Face:
     """The square around the largest frontal face, rotated by any angle in the plane of the photo.

@@ -213,20 +213,24 @@ class RunningDemo:
     """`stylegan demo` in another process."""
 
     address: str
+    folder: Path  # Where it runs.
     errors: Path  # What it says in the terminal beside its address.
 
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
-    """A demo of the default model, of one that has no directions, and of one with classes."""
+    """A demo of the default model, of one that has no directions, and of one with classes and an encoder."""
     pytest.importorskip("gradio", reason="needs the extra demo")
+    from stylegan.encoder import new_encoder
+
     from ..conftest import tiny_generator
 
     folder = tmp_path_factory.mktemp("demo")
     small = tiny_generator(label_dim=3)
     small.metadata = {"name": "small", "license": "<b>none</b>"}
     small.save(folder / "small.safetensors")
-    command = [sys.executable, "-m", "stylegan", "demo", "--port", "0"]
+    new_encoder(small).save(folder / "encoder.safetensors")
+    command = [sys.executable, "-m", "stylegan", "demo", "--port", "0", "--encoder", "encoder.safetensors"]
     for model in (DEFAULT_MODEL, "avatars-64", folder / "small.safetensors"):
         command += ["--model", str(model)]
     errors = folder / "errors.txt"
@@ -244,7 +248,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     line = server.stdout.readline()
     found = re.search(r"http://127\.0\.0\.1:\d+", line)
     assert found, line
-    yield RunningDemo(found[0], errors)
+    yield RunningDemo(found[0], folder, errors)
     server.terminate()
     server.wait(20)
 

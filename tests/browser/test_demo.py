@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from stylegan import Generator
 from stylegan.editing import bundled_directions
+from stylegan.latents.files import Latents
+from stylegan.projection import project, to_square
 
 from .conftest import PHONE, Browser, RunningDemo, check_in_view, pixels
 
@@ -268,6 +272,59 @@ def test_the_slider_goes_from_one_face_to_another(page: Browser, default: Genera
     a, b = (int(page.run(f"return document.querySelector('#between-seed-{side} input').value")) for side in "ab")
     ws = default.ws([a, b])
     check_same(shown, default.render(ws[:1].lerp(ws[1:], 0.25), output_type="np")[0])
+
+
+def choose_photo(browser: Browser, photo: Image.Image | bytes, path: Path) -> None:
+    if isinstance(photo, bytes):
+        path.write_bytes(photo)
+    else:
+        photo.save(path)
+    browser.settle()
+    browser.driver.find_element("css selector", "#photo-file").send_keys(str(path))
+
+
+def test_a_photo_is_made_mixed_and_saved(page: Browser, demo: RunningDemo, tmp_path: Path) -> None:
+    G = Generator.from_pretrained(demo.folder / "small.safetensors")
+    page.click("button[role=tab]:nth-child(4)")
+    choose_model(page, 2)
+    page.wait("word", lambda: "avatars-64 has no encoder" in text(page, "#no-encoder"))
+    assert not exists(page, "#photo-choose")
+    choose_model(page, 3)
+    page.wait("button", lambda: exists(page, "#photo-choose") and not exists(page, "#no-encoder"))
+    photo = G.sample(seeds=[3], labels=0)[0].resize((60, 60))
+    before = source(page)
+    choose_photo(page, photo, tmp_path / "photo.png")
+    check_same(changed(page, None, "#photo-square img"), np.asarray(to_square(photo, 16)))
+    found = project(photo, G, method="encoder", encoder=demo.folder / "encoder.safetensors").latents
+    made = G.render(found.ws, output_type="np")[0]
+    check_same(changed(page, None, "#photo-made img"), made)
+    check_same(changed(page, before), made)
+
+    page.put("#photo-seed input", 4)
+    before = source(page)
+    page.settle()
+    page.click("#photo-layers label:nth-child(2)")
+    shown = changed(page, before)
+    mixed = G.mix_styles(found.ws, G.ws([4], labels=0, truncation_psi=0.7), [1])
+    check_same(shown, G.render(mixed, output_type="np")[0])
+    page.screenshot("demo-photo")
+    page.settle()
+    page.driver.execute_cdp_cmd("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    page.click("#photo-save")
+    file = tmp_path / "photo-latents.safetensors"
+    page.wait("download", file.exists)
+    assert torch.allclose(Latents.load(file, G).ws, mixed, atol=1e-4)
+
+    before = source(page, "#photo-square img")
+    choose_photo(page, b"no picture", tmp_path / "text.png")
+    page.wait("message", lambda: "this photo cannot be read" in text(page, "#photo-note .wrong"))
+    assert source(page, "#photo-square img") == before
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)  # Of more than may be sent.
+    choose_photo(page, Image.fromarray(noise), tmp_path / "large.png")
+    assert changed(page, before, "#photo-square img").std() < 10
+    page.wait("no message", lambda: not text(page, "#photo-note"))
+    assert toasts(page) == 0
+    assert demo.errors.read_text() == ""
 
 
 def test_a_face_can_be_picked(page: Browser) -> None:

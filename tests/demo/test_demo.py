@@ -98,7 +98,7 @@ def test_classes_of_conditional_models(tmp_path: Path) -> None:
         (lambda s: s.faces([1], Look("tiny", noise_mode="loud")), "noise_mode must be one of"),  # type: ignore[arg-type]
         (lambda s: s.faces([1], Look("tiny", noise_mode="random", noise_seed=-1)), "a seed must be an integer"),
         (lambda s: s.mix([1, 2], [6], LOOK), "a layer must be an integer from 0 to 5"),
-        (lambda s: s.mix([1, 2], [0, 1, 2, 3, 4, 5] * 100, LOOK), "600 layers are more than tiny has: it has 6"),
+        (lambda s: s.mix([1, 2], [0, 1, 2, 3, 4, 5] * 100, LOOK), "600 layers are more than the model has: it has 6"),
         (lambda s: s.mix([1], [0], LOOK), "expected two seeds"),
         (lambda s: s.between([1, 2], 1.5, LOOK), "the position must be a number from 0 to 1"),
         (lambda s: s.between([1, 2], True, LOOK), "the position must be a number from 0 to 1"),

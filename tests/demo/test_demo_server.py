@@ -238,7 +238,7 @@ def all_of(queue: list[dict[str, Any]], count: int) -> list[str]:
         return queue.pop(0)
 
     async def run() -> list[str]:
-        limited = _limited(receive)
+        limited = _limited(receive, MAX_BODY)
         return [(await limited())["type"] for _ in range(count)]
 
     return asyncio.run(run())

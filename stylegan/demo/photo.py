@@ -1,0 +1,121 @@
+"""A visitor's photo: read, cropped, and as a model makes it. No web in here; the photo may come from a stranger."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from .. import images, projection
+from ..encoder import Encoder
+from ..errors import DatasetError, InputError
+from ..generator import Generator
+from ..images.decoding import decode
+from ..latents.files import Latents
+from ..projection import faces
+from ..projection.photos import check_side
+from .kept import PHOTO
+
+# A photo is averaged down until its shorter side is less than twice this, or than twice four times the model's.
+_SEARCHED = 1024
+
+_UNREADABLE = "this photo cannot be read: it is damaged, too large, or in a format that the browser does not know"
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photo as a model makes it."""
+
+    model: str  # Its name on the page.
+    square: Image.Image  # What was encoded, cropped to the model's size.
+    note: str  # What a person should know of the crop; "" = nothing.
+    made: Image.Image  # The reconstruction.
+    latents: Latents  # One row, on the model's device.
+
+
+class Photos:
+    """The present photo of each session; the longest unused ones go first."""
+
+    def __init__(self, *, limit: int):
+        self.limit = limit
+        self._of: dict[str, Photo] = {}
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def put(self, session: str, photo: Photo) -> None:
+        """Keep the photo in place of the session's last one."""
+        self.forget(session)
+        self._of[session[:64]] = photo
+        for oldest in list(self._of)[: max(0, len(self._of) - self.limit)]:
+            self.forget(oldest)
+
+    def get(self, session: str, model: str) -> Photo | None:
+        """The session's photo, if it is one of that model."""
+        photo = self._of.get(session[:64])
+        return photo if photo is not None and photo.model == model else None
+
+    def forget(self, session: str) -> None:
+        """Keep it no more."""
+        self._of.pop(session[:64], None)
+
+
+def read_photo(data: bytes, G: Generator) -> Image.Image:
+    """The bytes of an image file -> a photo as the model takes it: upright, 8 bits, without metadata.
+
+    Raises InputError for what is no image, damaged, or too large.
+    """
+    try:
+        photo = decode(data, channels=4 if G.img_channels in (2, 4) else 3, animated="first").image
+    except DatasetError as error:
+        raise InputError(f"this photo cannot be read: {error}") from error
+    photo.info.clear()  # What its file says of it, such as a place.
+    factor = min(photo.size) // max(_SEARCHED, 4 * G.img_resolution)
+    return photo.reduce(factor) if factor > 1 else photo
+
+
+def read_data_url(url: object) -> bytes:
+    """The bytes in a browser's data URL. Raises InputError if it is none: the browser could not read the photo."""
+    head, _, text = url.partition(",") if isinstance(url, str) else ("", "", "")
+    if not head.startswith("data:") or not head.endswith(";base64"):
+        raise InputError(_UNREADABLE)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError(_UNREADABLE) from error
+
+
+def crop_photo(photo: Image.Image, G: Generator) -> tuple[Image.Image, str]:
+    """A photo cropped for the model, and what a person should know of the crop; "" = nothing.
+
+    For models of faces the face, otherwise, or if none is found, the centre. Raises InputError for too small a photo.
+    """
+    size = G.img_resolution
+    check_side(min(photo.size), size)
+    note = ""
+    if faces.needs_crop(photo, G):
+        if faces.has_detector():
+            try:
+                face = projection.detect_face(photo)
+                if not faces.fills(face, photo):
+                    return projection.cut_face(photo, size, face=face), ""
+            except InputError:
+                note = "No frontal face of a usable size was found, so the centre is used. Crop the photo to the face."
+        else:
+            note = (
+                "No face detector is installed, so the centre is used: crop the photo to the face, or "
+                'pip install "stylegan[alignment]".'
+            )
+    return projection.to_square(photo, size), note
+
+
+@torch.no_grad()
+def encode_photo(data: bytes, G: Generator, encoder: Encoder, *, model: str) -> Photo:
+    """The bytes of an image file -> the photo as the model makes it. model: the model's name on the page.
+
+    Raises InputError for a photo that cannot be read, or is too small.
+    """
+    square, note = crop_photo(read_photo(data, G), G)
+    found = projection.project(square, G, method="encoder", encoder=encoder, names=[PHOTO], progress=False)
+    return Photo(model, square, note, images.to_pil(found.img)[0], found.latents)
