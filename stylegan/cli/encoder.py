@@ -19,6 +19,7 @@ def encoder() -> None:
 @click.option("--model", default=DEFAULT_MODEL, show_default=True, metavar="NAME|PATH|REPO|URL", help="The generator.")
 @click.option("--data", required=True, metavar="PATH", help="Images like those of the model, from `stylegan dataset`.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, metavar="RUN", help="Folder.")
+@click.option("--start-from", metavar="FILE|MODEL", help="Begin with the weights of another encoder.")
 @click.option("--resume", is_flag=True, help="Continue from the checkpoint in RUN, if any.")
 @click.option("--kimg", type=float, metavar="N", help="Thousands of images to show, in all.")
 @click.option("--minutes", type=float, metavar="N", help="Save and stop after N minutes.  [default: no limit]")
@@ -30,6 +31,7 @@ def train(
     model: str,
     data: str,
     out: Path,
+    start_from: str | None,
     resume: bool,
     kimg: float | None,
     minutes: float | None,
@@ -50,7 +52,7 @@ def train(
     """
     # Training is not loaded for the other commands.
     from stylegan.discriminator import Discriminator
-    from stylegan.encoder import EncoderConfig, train_encoder
+    from stylegan.encoder import Encoder, EncoderConfig, train_encoder
     from stylegan.errors import WeightsError
     from stylegan.generator import Generator
 
@@ -67,6 +69,7 @@ def train(
             D = Discriminator.from_pretrained(model, device=device)
         except WeightsError:
             click.echo(f"note: {G.name} has no discriminator, so the loss has no features of one", err=True)
-    reason = train_encoder(G, data, out, config, D=D, resume=resume, minutes=minutes)
+    first = None if start_from is None else Encoder.from_pretrained(start_from, device=device)
+    reason = train_encoder(G, data, out, config, D=D, start_from=first, resume=resume, minutes=minutes)
     click.echo(f"{REASONS.get(reason, reason)}; saved in {out.resolve()}")
     ctx.exit(130 if reason == "SIGINT" else 0)

@@ -60,6 +60,16 @@ def new_encoder(G: Generator, *, seed: int = 0) -> Encoder:
     return encoder.to(G.device)
 
 
+def _start_from(encoder: Encoder, other: Encoder) -> None:
+    """Take the weights of another encoder; the average w stays that of the generator."""
+    given, own = ({k: v for k, v in e.config.items() if k != "w_scale"} for e in (other, encoder))
+    if given != own:
+        differing = ", ".join(f"{name} {given[name]}, not {own[name]}" for name in own if given[name] != own[name])
+        raise InputError(f"the encoder to start from is of another shape: it has {differing}")
+    weights = {name: tensor for name, tensor in other.state_dict().items() if name != "w_avg"}
+    encoder.load_state_dict(weights | {"w_avg": encoder.w_avg})
+
+
 @no_autocast()
 def train_encoder(
     G: Generator,
@@ -68,15 +78,17 @@ def train_encoder(
     config: EncoderConfig | None = None,
     *,
     D: Discriminator | None = None,
+    start_from: Encoder | None = None,
     resume: bool = False,
     minutes: float | None = None,
     progress: bool | None = None,
 ) -> str:
     """Train an encoder for a generator until `config.kimg`, a time limit or a signal; returns why it stopped.
 
-    data: a data set of `stylegan dataset`, of the generator's resolution. out: folder of the run. D: the discriminator
-    of the model, for the loss of features; None = without it. resume: continue from the run's checkpoint, exactly.
-    progress: show a bar; None = on a terminal.
+    data: a data set of `stylegan dataset`, of the generator's resolution. out: folder of the run.
+    D: the discriminator of the model, for the loss of features; None = without it.
+    start_from: an encoder of the same shape, whose weights are the first; None = initial weights.
+    resume: continue from the run's checkpoint, exactly. progress: show a bar; None = on a terminal.
 
     Raises InputError for a folder that holds another run, or data that do not fit; DivergenceError if the loss is no
     longer finite: the checkpoint before is kept.
@@ -94,7 +106,10 @@ def train_encoder(
     if D is not None:
         D.kernels = G.synthesis.kernels
     objective = Objective(config, G, D, extractor)
-    state = TrainingState(new_encoder(G, seed=config.seed), config)
+    encoder = new_encoder(G, seed=config.seed)
+    if start_from is not None:
+        _start_from(encoder, start_from)
+    state = TrainingState(encoder, config)
     facts = {"model": G.weights_sha256, "data": dataset.digest()}
     if resume and checkpoint.exists():
         state.load(checkpoint, facts)
