@@ -78,7 +78,7 @@ def source_names(archives: dict[str, Path]) -> set[str]:
 
 
 # What a wheel holds besides the code, and the kernels where they were compiled.
-DATA = {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css"}
+DATA = {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css", "stylegan/demo/page.js"}
 DATA |= {f"stylegan/assets/{path.name}" for path in (ROOT / "stylegan/assets").iterdir()}
 LICENSES = {"LICENSE", "models/LICENSES.md", "models/avatars-64/LICENSE"}
 
@@ -105,7 +105,7 @@ def test_the_archive_holds_what_builds_the_wheel_and_no_tests(
     archives: dict[str, Path], source_names: set[str]
 ) -> None:
     assert code_of(source_names) == code_of(wheel_names(archives[".whl"]))
-    kernels = {f"stylegan/fast/{name}" for name in ("kernels.c", "winograd.c", "gradients.c", "common.h")}
+    kernels = {f"stylegan/fast/{name}" for name in ("kernels.c", "winograd.c", "gradients.c", "common.h", "products.h")}
     project = {"setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md"}
     project |= {"CITATION.cff", "SECURITY.md", "PKG-INFO"}
     rest = {name for name in source_names - code_of(source_names) if not name.startswith("stylegan.egg-info/")}

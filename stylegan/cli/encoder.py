@@ -12,7 +12,12 @@ from stylegan.weights.manifest import DEFAULT_MODEL
 
 @click.group()
 def encoder() -> None:
-    """Networks that find the latents of a photo at once."""
+    """Networks that find the latents of a photo at once.
+
+    \b
+    Example:
+      stylegan encoder train --data faces-128.zip --out runs/encoder
+    """
 
 
 @encoder.command()

@@ -101,9 +101,9 @@ def render_again(source: Source, save: "Callable[[Image.Image], bool]") -> None:
     made_of = _kind(source)
     G = source.load()
     columns, default = source.number("columns"), G.default_batch_size(32)
-    batch_sizes = [(n, n) for n in (default, 8, 1, 32)]
+    batch_sizes = [(n, n) for n in (default, 8, 1, 32, 2)]
     if columns is None:  # The demo computes all ws of a page at once.
-        batch_sizes += [(8, default), (8, 1), (2, 1)]
+        batch_sizes += [(8, default), (8, 1), (2, 1), (8, 2), (2, 8), (4, 2)]
     for together in dict.fromkeys(batch_sizes):
         tiles = made_of(G, source, *together)
         if size := source.number("size"):

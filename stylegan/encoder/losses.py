@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from ..discriminator import Discriminator
 from ..extractors.base import Extractor
 from ..generator import Generator
 from ..images.convert import as_rgb
+from ..runtime.device import for_weights
 from .config import EncoderConfig
 
 _LARGEST = 64  # The perceptual distance and the features are of images averaged down to this.
@@ -20,8 +22,9 @@ class LatentDiscriminator(nn.Module):
 
     def __init__(self, w_dim: int, seed: int):
         super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(w_dim, size) for size in (w_dim, w_dim, 1))
-        generator = torch.Generator().manual_seed(seed)
+        sizes = (w_dim, w_dim, 1)
+        self.layers = nn.ModuleList(skip_init(nn.Linear, w_dim, size, **for_weights()) for size in sizes)
+        generator = torch.Generator("cpu").manual_seed(seed)
         for parameter in self.parameters():
             if parameter.ndim > 1:
                 nn.init.normal_(parameter, std=(2 / parameter.shape[1]) ** 0.5, generator=generator)

@@ -62,7 +62,7 @@ class TrainingState:
                 raise CheckpointError(f"not saved: {name} holds NaN or infinity; the earlier checkpoint is kept")
         for name, optimizer in self.optimizers.items():
             for i, moments in optimizer.state_dict()["state"].items():
-                tensors |= {f"{name}.adam.{i}.{key}": torch.as_tensor(value) for key, value in moments.items()}
+                tensors |= {f"{name}.adam.{i}.{key}": value for key, value in moments.items()}
         description = {"step": self.step, "settings": self.config.as_dict(), "facts": dict(facts)}
         save_tensors(path, tensors, kind=KIND.replace(" ", "_"), description=description)
 
@@ -120,7 +120,7 @@ def _fit_fakes(state: TrainingState, objective: Objective, fakes: Tensor, known:
     """Gradients of the error of ws after each look; returns those of the last one."""
     looks = state.config.looks
     ws, current = start(state.E, objective.G, fakes)
-    error = torch.zeros(())
+    error = fakes.new_zeros(())
     for look in range(looks):
         found = state.E(fakes, current, ws)
         error = objective.of_ws(found, known, state.E.w_scale).mean()
@@ -174,7 +174,7 @@ def draw_fakes(G: Generator, n: int, config: EncoderConfig, random: np.random.Ra
         for i in range(n)
     ]
     ws = torch.cat(rows)
-    generator = torch.Generator().manual_seed(int(random.randint(2**31)))
+    generator = torch.Generator("cpu").manual_seed(int(random.randint(2**31)))
     return ws, G.synthesis(ws, noise_mode="random", generator=generator)
 
 

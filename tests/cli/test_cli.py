@@ -308,7 +308,7 @@ def test_commands_that_take_seeds_take_one_by_its_name() -> None:
             yield from commands(own)
 
     takers = [option.opts for command in commands(cli.main) for option in command.params if "--seeds" in option.opts]
-    assert len(takers) == 8
+    assert len(takers) == 9
     assert all("--seed" in names for names in takers)
 
 

@@ -298,7 +298,7 @@ def test_generators_can_be_copied_and_sent_to_other_processes(tiny: Generator) -
 
 def test_unknown_settings_are_refused(faces: Generator) -> None:
     with pytest.raises(TypeError):
-        faces.sample(truncation=0.5)  # type: ignore[call-overload]
+        faces.sample(sharpness=0.5)  # type: ignore[call-overload]
 
 
 def test_steps_check_their_shapes(faces: Generator) -> None:

@@ -212,7 +212,7 @@ def test_a_folder_in_the_place_of_a_file_is_named_first(job: Job, tmp_path: Path
     (tmp_path / "seed0005.png").mkdir()
     (tmp_path / "samples-000000.tar").mkdir()
     for resume in (False, True):
-        with pytest.raises(InputError, match=r"seed0005\.png is a folder, in the place of a file"):
+        with pytest.raises(InputError, match=r"seed0005\.png is a folder, where this job writes a file"):
             write_folder(job, [5], tmp_path, resume=resume)
     with pytest.raises(InputError, match=r"samples-000000\.tar is a folder"):
         write_tars(job, TEN, tmp_path)

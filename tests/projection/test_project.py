@@ -292,7 +292,7 @@ def test_models_without_noise_have_none_to_fit(blocks: Blocks, pictures: torch.T
         ({"seed": -1}, "seed must be"),
         ({"candidates": -1}, "candidates must be"),
         ({"steps": [3]}, "steps must be"),
-        ({"learning_rate": None}, "learning_rate must be a number"),
+        ({"learning_rate": "x"}, "learning_rate must be a number"),
         ({"batch_size": "x"}, "batch_size must be"),
         ({"G": None}, "G must be a Generator"),
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
