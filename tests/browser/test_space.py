@@ -8,7 +8,8 @@ from .test_demo import source
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
 
 
-def test_the_space_opens_with_a_face_and_makes_another(browser: Browser, space_address: str) -> None:
+# The browser is listened to before the Space ends: the one asked for last is put away first.
+def test_the_space_opens_with_a_face_and_makes_another(space_address: str, browser: Browser) -> None:
     browser.open(space_address)
     first = browser.wait("first face", lambda: source(browser))
     browser.click("#new-face")
