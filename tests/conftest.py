@@ -187,6 +187,15 @@ def tiny_generator(**options: Any) -> Generator:
     return G
 
 
+def gentle_generator() -> Generator:
+    """A tiny model whose images lie within [-1, 1], as pictures do, and whose w can be told from them."""
+    G = tiny_generator(z_dim=8, w_dim=8)
+    for rgb in G.synthesis.to_rgb.values():
+        for parameter in rgb.parameters():
+            parameter.mul_(0.2)
+    return G
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Generator:
     return tiny_generator()

@@ -45,9 +45,9 @@ def train(
 ) -> None:
     """Train the encoder of a model, on its own images and on real ones; RUN keeps all that is needed to continue.
 
-    Ctrl-C, SIGTERM and --minutes save, then stop; --resume continues exactly. RUN/pictures.png shows real images and
-    their reconstructions; RUN/encoder.safetensors is for --encoder of `stylegan project`, edit, mix and video. Needs
-    pip install "stylegan[perceptual]", but for --set perceptual_weight=0.
+    Ctrl-C, SIGTERM and --minutes save, then stop; --resume with the same settings continues exactly. RUN/pictures.png
+    shows real images and their reconstructions; RUN/encoder.safetensors is for --encoder of `stylegan project`, edit,
+    mix and video. Needs pip install "stylegan[perceptual]", but for --set perceptual_weight=0.
 
     \b
     Examples:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import InputError, NotFoundError
 from ..generator import Generator
+from ..latents.bundled import names_of_origins
 from ..latents.styles import check_same_average, same_average
 from ..runtime.checks import check_integer, shown
 from ..runtime.precision import no_autocast
@@ -51,11 +52,7 @@ class Encoder(EncoderNetwork, Pretrained):
         A model made from another one has its encoder as long as it has kept the average w, as blends do.
         Raises NotFoundError if there is none.
         """
-        lineage = G.metadata.get("lineage")
-        origins = [
-            known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)
-        ]
-        for name in dict.fromkeys([G.name, *map(str, origins)]):
+        for name in names_of_origins(G):
             entry = manifest.entries().get(name)
             if entry is None or not any("E" in file.networks for file in entry.files):
                 continue
@@ -99,9 +96,14 @@ class Encoder(EncoderNetwork, Pretrained):
         parts: list[Tensor] = [self._encode(part.float(), G, looks) for part in img.split(batch_size)]
         return torch.cat(parts)
 
-    def _encode(self, img: Tensor, G: Generator, looks: int) -> Tensor:
+    @torch.no_grad()
+    def start(self, img: Tensor, G: Generator) -> tuple[Tensor, Tensor]:
+        """Where encoding of images begins: the average w as ws [N, num_ws, w_dim], and its image [N, C, R, R]."""
         ws = self.w_avg.expand(len(img), self.num_ws, -1)
-        current = G.synthesis(ws[:1]).expand_as(img)
+        return ws, G.synthesis(ws[:1]).expand_as(img)
+
+    def _encode(self, img: Tensor, G: Generator, looks: int) -> Tensor:
+        ws, current = self.start(img, G)
         for look in range(looks):
             if look:
                 current = G.synthesis(ws)

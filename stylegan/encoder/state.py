@@ -15,12 +15,13 @@ from ..errors import CheckpointError, InputError
 from ..generator import Generator
 from ..images.convert import from_uint8
 from ..latents.styles import mix_styles
+from ..runtime.averages import ema_beta, update_ema
 from ..runtime.tensor_files import load_tensors, save_tensors
 from .config import EncoderConfig
 from .encoder import Encoder
 from .losses import LatentDiscriminator, Objective
 
-KIND = "encoder training"
+KIND = "encoder_training"
 
 
 class TrainingState:
@@ -64,12 +65,12 @@ class TrainingState:
             for i, moments in optimizer.state_dict()["state"].items():
                 tensors |= {f"{name}.adam.{i}.{key}": value for key, value in moments.items()}
         description = {"step": self.step, "settings": self.config.as_dict(), "facts": dict(facts)}
-        save_tensors(path, tensors, kind=KIND.replace(" ", "_"), description=description)
+        save_tensors(path, tensors, kind=KIND, description=description)
 
     def load(self, path: str | os.PathLike[str], facts: Mapping[str, Any]) -> None:
         """Continue from a checkpoint. Raises InputError if it is damaged, or of another training."""
         fields = {"step": int, "settings": dict[str, Any], "facts": dict[str, Any]}
-        tensors, description = load_tensors(path, kind=KIND.replace(" ", "_"), fields=fields)
+        tensors, description = load_tensors(path, kind=KIND, fields=fields)
         for name, value in facts.items():
             if description["facts"].get(name) != value:
                 raise InputError(f"{path} was begun with another {name}; name another folder to start anew")
@@ -108,10 +109,7 @@ def train_step(state: TrainingState, objective: Objective, reals: Tensor) -> dic
         parts |= _fit_reals(state, objective, real, known, random)
     nn.utils.clip_grad_norm_(E.parameters(), 1.0)
     state.optimizers["E"].step()
-    beta = 0.5 ** (config.batch / (config.ema_kimg * 1000)) if config.ema_kimg else 0.0
-    beta = min(beta, (1 + state.step) / (10 + state.step))
-    with torch.no_grad():
-        torch._foreach_lerp_(list(state.average.parameters()), list(E.parameters()), 1 - beta)
+    update_ema(state.average, E, min(ema_beta(config.batch, config.ema_kimg), (1 + state.step) / (10 + state.step)))
     state.step += 1
     return {name: part.item() for name, part in parts.items()}
 
@@ -119,7 +117,7 @@ def train_step(state: TrainingState, objective: Objective, reals: Tensor) -> dic
 def _fit_fakes(state: TrainingState, objective: Objective, fakes: Tensor, known: Tensor) -> dict[str, Tensor]:
     """Gradients of the error of ws after each look; returns those of the last one."""
     looks = state.config.looks
-    ws, current = start(state.E, objective.G, fakes)
+    ws, current = state.E.start(fakes, objective.G)
     error = fakes.new_zeros(())
     for look in range(looks):
         found = state.E(fakes, current, ws)
@@ -137,7 +135,7 @@ def _fit_reals(
 ) -> dict[str, Tensor]:
     """Gradients of the errors of images, and of the distance of ws from those of samples, after one look."""
     config, E, G = state.config, state.E, objective.G
-    ws, current = start(E, G, real)
+    ws, current = E.start(real, G)
     with torch.no_grad():
         for _ in range(random.randint(config.looks)):
             ws = E(real, current, ws)
@@ -152,13 +150,6 @@ def _fit_reals(
     if config.latent_weight:
         parts["critic"] = _train_critic(state, known[:, 0], _one_layer(state, found.detach(), random))
     return parts
-
-
-@torch.no_grad()
-def start(E: Encoder, G: Generator, img: Tensor) -> tuple[Tensor, Tensor]:
-    """Where encoding begins: the average w as ws [N, num_ws, w_dim], and its image [N, C, R, R]."""
-    ws = E.w_avg.expand(len(img), E.num_ws, -1)
-    return ws, G.synthesis(ws[:1]).expand_as(img)
 
 
 @torch.no_grad()

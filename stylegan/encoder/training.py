@@ -10,7 +10,7 @@ A run is a folder:
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import log2
 from pathlib import Path
@@ -29,7 +29,7 @@ from ..generator import Generator
 from ..latents.samples import sample_w
 from ..runtime.atomic_files import write_atomically
 from ..runtime.precision import no_autocast
-from ..runtime.progress import is_hidden, progress_bar
+from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar
 from ..runtime.run_log import append_log, rewind_log
 from ..runtime.signals import StopSignals
 from ..weights.checkpoint import Checkpoint, save_checkpoint
@@ -88,7 +88,8 @@ def train_encoder(
     data: a data set of `stylegan dataset`, of the generator's resolution. out: folder of the run.
     D: the discriminator of the model, for the loss of features; None = without it.
     start_from: an encoder of the same shape, whose weights are the first; None = initial weights.
-    resume: continue from the run's checkpoint, exactly. progress: show a bar; None = on a terminal.
+    resume: continue from the run's checkpoint, exactly if the settings are the same.
+    progress: show a bar; None = on a terminal.
 
     Raises InputError for a folder that holds another run, or data that do not fit; DivergenceError if the loss is no
     longer finite: the checkpoint before is kept.
@@ -117,19 +118,23 @@ def train_encoder(
     described = {"settings": config.as_dict(), "model": G.name, **facts}
     write_atomically(out / "run.json", (json.dumps(described, indent=2) + "\n").encode())
     rewind_log(out / "log.jsonl", state.step)
+
+    def save() -> None:
+        state.save(checkpoint, facts)
+        save_encoder(state.average, G, out / "encoder.safetensors", kimg=state.kimg, data=Path(data).name)
+        show(state.average, G, dataset, out / "pictures.png")
+
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     bar = progress_bar(
         total=config.kimg,
         unit="kimg",
         hidden=is_hidden(progress),
-        bar_format="{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]",
+        bar_format=KIMG_BAR,
     )
     with StopSignals() as signals, bar, ThreadPoolExecutor(max_workers=1) as reader:
         bar.n = bar.initial = state.kimg
-        reason = _steps(state, objective, dataset, reader, signals, deadline, out, facts, bar)
-    state.save(checkpoint, facts)
-    save_encoder(state.average, G, out / "encoder.safetensors", kimg=state.kimg, data=Path(data).name)
-    show(state.average, G, dataset, out / "pictures.png")
+        reason = _steps(state, objective, dataset, reader, signals, deadline, out, save, bar)
+    save()
     return reason
 
 
@@ -141,7 +146,7 @@ def _steps(
     signals: StopSignals,
     deadline: float | None,
     out: Path,
-    facts: dict[str, Any],
+    save: Callable[[], None],
     bar: Any,
 ) -> str:
     """Train until something says stop."""
@@ -178,20 +183,16 @@ def _steps(
             bar.set_postfix_str(f"{speed:.0f} img/s, w {means['w']:.3f}", refresh=False)
             losses, logged_at = [], now
         if time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
-            state.save(out / "checkpoint.safetensors", facts)
-            save_encoder(state.average, objective.G, out / "encoder.safetensors", kimg=state.kimg, data="")
-            show(state.average, objective.G, dataset, out / "pictures.png")
+            save()
             saved_at = time.monotonic()
     return "finished"
 
 
-def save_encoder(
-    encoder: Encoder, G: Generator, path: Path, *, kimg: float, data: str, dtype: torch.dtype | None = None
-) -> None:
+def save_encoder(encoder: Encoder, G: Generator, path: Path, *, kimg: float, data: str) -> None:
     """Write an encoder, with the model that it belongs to and its licence."""
     inherited = {key: G.metadata[key] for key in ("license", "license_url", "attribution") if G.metadata.get(key)}
     metadata = {"name": G.name, "kimg": round(kimg, 1), "dataset": data, **inherited}
-    save_checkpoint(path, Checkpoint("Encoder", encoder.config, encoder.state_dict(), metadata), dtype=dtype)
+    save_checkpoint(path, Checkpoint("Encoder", encoder.config, encoder.state_dict(), metadata))
 
 
 def show(encoder: Encoder, G: Generator, dataset: ImageDataset, path: Path) -> None:

@@ -12,15 +12,20 @@ from .styles import same_average
 _PACKAGE = resources.files("stylegan") / "assets"
 
 
+def names_of_origins(G: Generator) -> list[str]:
+    """The names of a model and of those that it was made from, each once."""
+    lineage = G.metadata.get("lineage")
+    origins = [known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)]
+    return list(dict.fromkeys([G.name, *map(str, origins)]))
+
+
 @typed
 def bundled_directions(G: Generator) -> dict[str, Direction]:
     """The bundled directions of this model, by name; empty for other models.
 
     Those of a model that this one was made from count, if it has kept the average w: a blend has.
     """
-    lineage = G.metadata.get("lineage")
-    origins = [known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)]
-    for model in dict.fromkeys([G.name, *map(str, origins)]):
+    for model in names_of_origins(G):
         file = _PACKAGE / f"directions-{model}.safetensors"
         if not re.fullmatch(r"[\w.-]+", model) or not file.is_file():
             continue

@@ -11,6 +11,9 @@ from .checks import check_flag
 
 LINE_SECONDS = 30.0
 
+# The bar of a training, in thousands of images.
+KIMG_BAR = "{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]"
+
 _in_lines = False
 
 

@@ -17,7 +17,7 @@ from ..fast import has_fast_bfloat16
 from ..runtime.cuda_graphs import CudaCapture
 from ..runtime.device import check_dtype
 from ..runtime.distributed import World
-from ..runtime.progress import is_hidden, progress_bar
+from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar
 from ..runtime.run_log import append_log, read_log, rewind_log
 from ..runtime.signals import StopSignals
 from .checkpoints import resume_state, save_state
@@ -65,7 +65,7 @@ class Run:
             total=config.kimg,
             unit="kimg",
             hidden=True if not world.is_first else is_hidden(progress),
-            bar_format="{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]",
+            bar_format=KIMG_BAR,
         )
 
     def start(self, resume: bool, allow_data_change: bool) -> None:

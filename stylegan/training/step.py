@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ..generator import Generator
+from ..runtime.averages import ema_beta, update_ema
 from ..runtime.device import FLOAT32_CPU
 from ..runtime.distributed import World
 from .augment import Augment, adapt, draw_augment
-from .averages import ema_beta, update_ema, update_w_avg
+from .averages import update_w_avg
 from .config import TrainingConfig
 from .freezing import frozen_layers
 from .graphs import StepGraphs

@@ -21,7 +21,7 @@ from stylegan.encoder.state import TrainingState, draw_fakes, train_step
 from stylegan.errors import CheckpointError, InputError, NotFoundError
 from tests.projection.conftest import Blocks
 
-from ..conftest import ok, tiny_generator
+from ..conftest import gentle_generator, ok, tiny_generator
 
 OPTIONS: dict[str, Any] = {"perceptual_weight": 0, "feature_weight": 0, "batch": 16, "log_kimg": 0.016}
 
@@ -29,10 +29,7 @@ OPTIONS: dict[str, Any] = {"perceptual_weight": 0, "feature_weight": 0, "batch":
 @pytest.fixture(scope="module")
 def gentle() -> Generator:
     """A tiny model whose w can be told from its images."""
-    G = tiny_generator(z_dim=8, w_dim=8)
-    for rgb in G.synthesis.to_rgb.values():
-        for parameter in rgb.parameters():
-            parameter.mul_(0.2)
+    G = gentle_generator()
     G.metadata["name"] = "gentle"
     return G
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from stylegan import Generator
 
-from ..conftest import tiny_generator
+from ..conftest import gentle_generator
 
 
 class Blocks:
@@ -27,9 +27,4 @@ def blocks() -> Blocks:
 
 @pytest.fixture(scope="session")
 def gentle() -> Generator:
-    """A tiny model whose images lie within [-1, 1], as pictures do, and whose w can be told from them."""
-    G = tiny_generator(z_dim=8, w_dim=8)
-    for rgb in G.synthesis.to_rgb.values():
-        for parameter in rgb.parameters():
-            parameter.mul_(0.2)
-    return G
+    return gentle_generator()

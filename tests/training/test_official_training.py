@@ -9,7 +9,8 @@ import torch
 
 from stylegan.fast import native_kernels
 from stylegan.latents.styles import cross_over
-from stylegan.training.averages import ema_beta, update_ema, update_w_avg
+from stylegan.runtime.averages import ema_beta, update_ema
+from stylegan.training.averages import update_w_avg
 from stylegan.training.optim import Adam
 from stylegan.training.passes import Critic, Draws, discriminator_loss, make_fakes
 from stylegan.training.step import draw_crossovers
