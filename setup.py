@@ -26,7 +26,7 @@ FLAGS = ["-O2", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=fast", "-fno
 
 LIBRARY = Extension(
     "stylegan.fast._kernels",
-    ["stylegan/fast/kernels.c", "stylegan/fast/winograd.c", "stylegan/fast/gradients.c"],
+    [f"stylegan/fast/{name}.c" for name in ("kernels", "style", "winograd", "gradients")],
     depends=["stylegan/fast/common.h", "stylegan/fast/products.h"],
     extra_compile_args=[*FLAGS, "-Wno-psabi"],
     optional=KERNELS == "auto",

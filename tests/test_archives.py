@@ -105,7 +105,8 @@ def test_the_archive_holds_what_builds_the_wheel_and_no_tests(
     archives: dict[str, Path], source_names: set[str]
 ) -> None:
     assert code_of(source_names) == code_of(wheel_names(archives[".whl"]))
-    kernels = {f"stylegan/fast/{name}" for name in ("kernels.c", "winograd.c", "gradients.c", "common.h", "products.h")}
+    names = ("kernels.c", "style.c", "winograd.c", "gradients.c", "common.h", "products.h")
+    kernels = {f"stylegan/fast/{name}" for name in names}
     project = {"setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md"}
     project |= {"CITATION.cff", "SECURITY.md", "PKG-INFO"}
     rest = {name for name in source_names - code_of(source_names) if not name.startswith("stylegan.egg-info/")}

@@ -94,7 +94,7 @@ class Call:
             assert before is not None
             for band, x in self.normalized_bands(before, layer.convolution):
                 sums[:, band.images] += self.convolve(layer, layer.convolution, x, band, noise, out)
-        return Features(out, *_normalization(layer, sums, w))
+        return Features(out, *self.kernels.normalization(layer, sums, w))
 
     def normalized_bands(self, before: Features, convolution: Convolution) -> Iterator[tuple[Band, Tensor]]:
         """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
@@ -157,16 +157,3 @@ def _band_shape(x: Tensor, convolution: Convolution) -> tuple[int, int]:
 def _band_bytes(x: Tensor) -> int:
     """Those of BAND_BYTES, or no limit."""
     return 2**62 if on_gpu(x) else BAND_BYTES
-
-
-def _normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Instance normalization and style (equation 1) as mean, scale and shift, from sums of x and x^2: [N, C] each."""
-    mean, square = sums / layer.resolution**2
-    scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
-    if layer.style_weight is not None:
-        scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
-    if layer.epsilon is None:
-        mean, scale = torch.zeros_like(mean), scale / layer.factor
-    else:
-        scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
-    return mean.float(), scale.float(), shift.float()

@@ -104,6 +104,14 @@ INLINE vec where_positive(vec v, vec yes, vec no) {
     return v;
 }
 
+INLINE float total(vec v) {
+    typedef float vec4 __attribute__((vector_size(16)));
+    vec4 a[2];
+    memcpy(a, &v, sizeof a);
+    a[0] += a[1];
+    return a[0][0] + a[0][1] + (a[0][2] + a[0][3]);
+}
+
 INLINE void add_to(double *sums, vec v, long n) {
     for (long i = 0; i < LANES && i < n; i++) sums[i] += v[i];
 }

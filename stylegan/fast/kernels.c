@@ -10,8 +10,6 @@
 
 #include "common.h"
 
-typedef float vec4 __attribute__((vector_size(16)));
-
 /* Threads. */
 
 typedef void (*parallel_fn)(void (*)(void *), void *, unsigned, unsigned);
@@ -237,13 +235,6 @@ typedef struct {
     long out_image, out_channel;
     long rows, width, channels, img_channels;
 } rgb_args;
-
-INLINE float total(vec v) {
-    vec4 a[2];
-    memcpy(a, &v, sizeof a);
-    a[0] += a[1];
-    return a[0][0] + a[0][1] + (a[0][2] + a[0][3]);
-}
 
 INLINE void rgb_row(const rgb_args *a, long row, int x16, int full) {
     long image = row / a->rows, r = row % a->rows, c = a->channels;

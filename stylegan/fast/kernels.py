@@ -1,7 +1,7 @@
 """Kernels for everything except convolution: one table per device, for inference and training.
 
     torch_kernels.py   torch's own operations, on any device
-    native.py          kernels.c and gradients.c, on CPUs; autograd.py makes them differentiable
+    native.py          kernels.c, style.c, winograd.c and gradients.c, on CPUs; autograd.py makes them differentiable
     triton_kernels.py  Triton, on GPUs; compiled.py is what training runs there
 
 Inference works on bands of rows that stay in the caches, [N, rows, W, C], with the channels of a pixel together.
@@ -43,6 +43,12 @@ class Kernels(LayerKernels, Protocol):
 
         windows: [N, rows / 2 + 1, W / 2 + 1, 4 * C]; out: [N, rows, W, C].
         first, last: the band begins, ends at the border of the image, beyond which all is zero.
+        """
+
+    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Instance normalization and style (equation 1) as mean, scale and shift for `normalize`: [N, C] each.
+
+        sums: of a layer's features and of their squares, float64 [2, N, C]; w: [N, w_dim].
         """
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:

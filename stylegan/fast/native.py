@@ -1,4 +1,4 @@
-"""C kernels for everything except convolution (kernels.c, gradients.c); torch's operations are the fallback."""
+"""C kernels (kernels.c, style.c, winograd.c, gradients.c); torch's operations are the fallback."""
 
 import ctypes
 import functools
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..networks import ops
 from ..networks.layers import SynthesisLayer, epilogue
+from ..runtime.device import FLOAT32_CPU
 from . import autograd
 from .convolution import Convolution
 from .gradients import NativeGradients
@@ -33,6 +34,14 @@ class _Epilogue(ctypes.Structure):
         *((name, Pointer) for name in ("strength", "bias", "taps", "sums")),
         *((name, Long) for name in ("rows", "width", "channels")),
         *(("slope", ctypes.c_float), ("first", Int), ("last", Int)),
+    )
+
+
+class _Style(ctypes.Structure):
+    _fields_ = (
+        *((name, Pointer) for name in ("sums", "w", "weight", "bias", "mean", "scale", "shift")),
+        *((name, Long) for name in ("images", "channels", "w_dim")),
+        *((name, ctypes.c_double) for name in ("pixels", "epsilon", "factor")),
     )
 
 
@@ -134,6 +143,20 @@ class NativeKernels(NativeGradients):
         )
         self._library.stylegan_epilogue(ctypes.byref(args), Long(n), up is not None, torch.get_num_threads())
         return sums.sum(dim=1).transpose(0, 1)
+
+    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (_, n, channels), w_dim, w = sums.shape, w.shape[1], w.contiguous()
+        style: tuple[int | None, ...] = (None, None)
+        if layer.style_weight is not None and layer.style_bias is not None:
+            style = pointer(layer.style_weight, 2 * channels, w_dim), pointer(layer.style_bias, 2 * channels)
+        mean, scale, shift = torch.empty(3, n, channels, **FLOAT32_CPU)
+        args = _Style(
+            *(pointer(sums, 2, n, channels, dtype=torch.float64), pointer(w, n, w_dim), *style),
+            *(pointer(t, n, channels) for t in (mean, scale, shift)),
+            *(n, channels, w_dim, layer.resolution**2, -1 if layer.epsilon is None else layer.epsilon, layer.factor),
+        )
+        self._library.stylegan_style(ctypes.byref(args), torch.get_num_threads())
+        return mean, scale, shift
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape

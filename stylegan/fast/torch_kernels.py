@@ -44,6 +44,9 @@ class TorchKernels(Modules):
         x = F.conv2d(x.permute(0, 3, 1, 2), kernel, layer.bias, groups=layer.channels).permute(0, 2, 3, 1)
         return _activate(layer, x, noise, out)
 
+    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return normalization(layer, sums, w)
+
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         for features, kernel, offset, img in zip(x.split(1), weight, bias, out, strict=True):
             img.copy_(F.conv2d(features.permute(0, 3, 1, 2).float(), kernel[:, :, None, None], offset)[0])
@@ -58,3 +61,16 @@ def _activate(layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor
         x.relu_()
     out.copy_(x)
     return torch.stack([x.sum((1, 2)), x.mul_(x).sum((1, 2))])
+
+
+def normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`Kernels.normalization` by torch, on any device."""
+    mean, square = sums / layer.resolution**2
+    scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
+    if layer.style_weight is not None:
+        scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
+    if layer.epsilon is None:
+        mean, scale = torch.zeros_like(mean), scale / layer.factor
+    else:
+        scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
+    return mean.float(), scale.float(), shift.float()

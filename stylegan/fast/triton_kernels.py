@@ -17,6 +17,7 @@ from torch import Tensor
 from .compiled import CompiledKernels
 from .convolution import Convolution
 from .prepared import PreparedLayer
+from .torch_kernels import normalization
 from .workspace import Workspace
 
 # Values of a tile, and channels of it at most.
@@ -178,6 +179,9 @@ class TritonKernels(CompiledKernels):
             **_OPTIONS,
         )
         return _total(sums)
+
+    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return normalization(layer, sums, w)
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape

@@ -8,8 +8,11 @@ import torch
 from stylegan.fast.convolution import Convolution
 from stylegan.fast.library import CAPABILITIES, _capability, load_library
 from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
+from stylegan.fast.prepared import prepare
+from stylegan.fast.torch_kernels import TorchKernels
 from stylegan.fast.workspace import Workspace
 from stylegan.networks import ops
+from stylegan.networks.synthesis import SynthesisNetwork
 
 from .tiny import assert_same, generator, on
 
@@ -49,6 +52,24 @@ def capability(request: pytest.FixtureRequest) -> Iterator[str]:
     library.stylegan_use_capability(CAPABILITIES[request.param])
     yield request.param
     library.stylegan_use_capability(_capability())
+
+
+@pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
+@pytest.mark.parametrize("options", [{}, {"use_styles": False}, {"use_instance_norm": False}])
+@pytest.mark.parametrize("w_dim", [16, 77])
+def test_normalization_and_style_equal_torch(capability: str, options: dict[str, bool], w_dim: int) -> None:
+    network = SynthesisNetwork(w_dim=w_dim, img_resolution=16, fmap_base=256, fmap_max=13, **options)
+    layer = prepare(network.requires_grad_(False), torch.float32).layers[3]
+    random = torch.Generator().manual_seed(0)
+    sums = torch.rand(2, 3, 13, dtype=torch.float64, generator=random) + torch.tensor([[[0.0]], [[2.0]]])
+    sums[:, 0, 0] = torch.tensor([1.0, -1e-9])  # A variance that rounding made negative counts as 0.
+    sums[:, 1, 1] = torch.nan
+    # Not every row of what is given need follow the one before it.
+    w = torch.randn(3, 2 * w_dim, generator=random)[:, :w_dim]
+    kernels = native_kernels()
+    assert kernels
+    given, expected = kernels.normalization(layer, sums, w), TorchKernels().normalization(layer, sums, w)
+    torch.testing.assert_close(given, expected, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
