@@ -27,7 +27,7 @@ FLAGS = ["-O2", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=fast", "-fno
 LIBRARY = Extension(
     "stylegan.fast._kernels",
     [f"stylegan/fast/{name}.c" for name in ("kernels", "style", "winograd", "gradients")],
-    depends=["stylegan/fast/common.h", "stylegan/fast/products.h"],
+    depends=[f"stylegan/fast/{name}.h" for name in ("common", "epilogue", "products", "transforms")],
     extra_compile_args=[*FLAGS, "-Wno-psabi"],
     optional=KERNELS == "auto",
 )

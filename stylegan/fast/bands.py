@@ -130,10 +130,10 @@ class Call:
         rows = slice(band.start * factor, band.stop * factor)
         own_noise = noise if noise is None else noise[band.images if len(noise) > 1 else slice(None), rows]
         own_out = out[band.images, rows]
-        y = self.kernels.convolve(convolution, x, self.workspace)
-        if convolution.up:
-            return self.kernels.activate_windows(layer, y, own_noise, own_out, first=band.first, last=band.last)
-        return self.kernels.activate(layer, y, own_noise, own_out)
+        if not convolution.up:
+            return self.kernels.convolve_and_activate(layer, x, own_noise, own_out, self.workspace)
+        windows = self.kernels.convolve(convolution, x, self.workspace)
+        return self.kernels.activate_windows(layer, windows, own_noise, own_out, first=band.first, last=band.last)
 
     def rgb(self, features: Features, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         """The 1x1 convolution to RGB, with normalization and style folded into it; out: [N, img_channels, R, R]."""

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-#include "common.h"
+#include "epilogue.h"
 
 /* Threads. */
 
@@ -92,67 +92,22 @@ PUBLIC void stylegan_normalize(const normalize_args *a, long images, int threads
     for_each(normalize_work[capability], a, images * a->rows, threads);
 }
 
-/* The epilogue: out = activation(x + noise * strength + bias), and the sums of out and of its square.
- *
- * With `up`, x holds 2x2 blocks [images, rows / 2 + 1, width / 2 + 1, 2, 2, channels], which reach over the border by
- * one pixel; the filter comes first, with zeros beyond the border.
- */
+/* The epilogue of a band. */
 
-typedef struct {
-    array x, out;
-    const float *noise; /* [images or 1, rows, width]; NULL = none */
-    long noise_image;
-    const float *strength, *bias; /* [channels] */
-    const float *taps;            /* The filter's three, for `up`; NULL = none. */
-    double *sums;                 /* [images * rows, 2, channels] */
-    long rows, width, channels;
-    float slope;
-    int first, last; /* The rows begin, end at the border. */
-} epilogue_args;
-
-/* Where a row lies in out, noise and sums. */
-typedef struct {
-    long out;
-    const float *noise;
-    double *sums;
-} row_place;
-
-INLINE row_place place_row(const epilogue_args *a, long row) {
-    long image = row / a->rows, first = row % a->rows * a->width;
-    return (row_place){
-        image * a->out.image + first * a->channels,
-        a->noise ? a->noise + image * a->noise_image + first : NULL,
-        memset(a->sums + row * 2 * a->channels, 0, 2 * a->channels * sizeof *a->sums),
-    };
+/* Where the sums of a row go; zeros to begin with. */
+INLINE double *sums_of_row(const epilogue_args *a, long row) {
+    return memset(a->sums + row * 2 * a->channels, 0, 2 * a->channels * sizeof *a->sums);
 }
 
-/* n channels of a block of pixels, whose float32 sums stay short. */
-typedef struct {
-    vec bias, strength, sum, square;
-} block_sums;
-
-INLINE block_sums begin_block(const epilogue_args *a, long k, long n) {
-    return (block_sums){load(a->bias + k, n), a->noise ? load(a->strength + k, n) : (vec){0}, {0}, {0}};
-}
-
-/* Bias, noise, activation and sums of n channels of pixel p. */
-INLINE void activate(const epilogue_args *a, row_place at, block_sums *b, vec v, long p, long k, long n, int out16) {
-    v += b->bias;
-    if (at.noise) v += at.noise[p] * b->strength;
-    v = where_positive(v, v, v * a->slope);
-    store_as(a->out.data, at.out + p * a->channels + k, v, n, out16);
-    b->sum += v;
-    b->square += v * v;
-}
-
-INLINE void end_block(const epilogue_args *a, row_place at, const block_sums *b, long k, long n) {
-    add_to(at.sums + k, b->sum, n);
-    add_to(at.sums + a->channels + k, b->square, n);
+INLINE void end_block(const epilogue_args *a, double *sums, const block_sums *b, long k, long n) {
+    add_to(sums + k, b->sum, n);
+    add_to(sums + a->channels + k, b->square, n);
 }
 
 INLINE void activate_row(const epilogue_args *a, long row, int x16, int out16, int full) {
     const long c = a->channels, w = a->width, start = row / a->rows * a->x.image + row % a->rows * w * c;
-    const row_place at = place_row(a, row);
+    const row_place at = place_row(a, row / a->rows, row % a->rows);
+    double *sums = sums_of_row(a, row);
     for (long block = 0; block < w; block += BLOCK) {
         long end = block + BLOCK < w ? block + BLOCK : w;
         for (long k = 0; k < c; k += LANES) {
@@ -160,7 +115,7 @@ INLINE void activate_row(const epilogue_args *a, long row, int x16, int out16, i
             block_sums b = begin_block(a, k, n);
             for (long p = block; p < end; p++)
                 activate(a, at, &b, load_as(a->x.data, start + p * c + k, n, x16), p, k, n, out16);
-            end_block(a, at, &b, k, n);
+            end_block(a, sums, &b, k, n);
         }
     }
 }
@@ -182,7 +137,8 @@ INLINE vec sum_rows(const epilogue_args *a, const long *starts, const float *tap
 
 INLINE void up_row(const epilogue_args *a, long row, int x16, int out16, int full) {
     const long c = a->channels, w = a->width, r = row % a->rows, step = (w / 2 + 1) * 4 * c;
-    const row_place at = place_row(a, row);
+    const row_place at = place_row(a, row / a->rows, row % a->rows);
+    double *sums = sums_of_row(a, row);
     /* Rows r, r + 1 and r + 2 from the pixel before the band on; beyond the border, a tap of 0. */
     const float none[3] = {0, 1, 0}, *across = a->taps ? a->taps : none;
     const float down[3] = {
@@ -209,7 +165,7 @@ INLINE void up_row(const epilogue_args *a, long row, int x16, int out16, int ful
                 left = right;
                 middle = last;
             }
-            end_block(a, at, &b, k, n);
+            end_block(a, sums, &b, k, n);
         }
     }
 }

@@ -36,6 +36,11 @@ class Kernels(LayerKernels, Protocol):
         x: [N, rows, W, C], what the convolution gave; may be overwritten. noise: [N or 1, rows, W].
         """
 
+    def convolve_and_activate(
+        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
+    ) -> Tensor:
+        """`convolve`, then `activate`, of a layer whose convolution keeps the size."""
+
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
     ) -> Tensor:

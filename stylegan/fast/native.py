@@ -37,6 +37,15 @@ class _Epilogue(ctypes.Structure):
     )
 
 
+class _Winograd(ctypes.Structure):
+    _fields_ = (
+        ("x", Array),
+        *((name, Pointer) for name in ("weight", "out", "scratch", "epilogue")),
+        *((name, Long) for name in ("images", "rows", "width", "in", "out_rows", "out_width", "channels", "block")),
+        ("taps", Int),
+    )
+
+
 class _Style(ctypes.Structure):
     _fields_ = (
         *((name, Pointer) for name in ("sums", "w", "weight", "bias", "mean", "scale", "shift")),
@@ -50,15 +59,6 @@ class _Rgb(ctypes.Structure):
         ("x", Array),
         *((name, Pointer) for name in ("weight", "bias", "out")),
         *((name, Long) for name in ("out_image", "out_channel", "rows", "width", "channels", "img_channels")),
-    )
-
-
-class _Winograd(ctypes.Structure):
-    _fields_ = (
-        ("x", Array),
-        *((name, Pointer) for name in ("weight", "out", "scratch")),
-        *((name, Long) for name in ("images", "rows", "width", "in", "out_rows", "out_width", "channels", "block")),
-        ("taps", Int),
     )
 
 
@@ -79,24 +79,53 @@ class NativeKernels(NativeGradients):
             library.stylegan_winograd_scratch.restype = Long
 
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
-        panel = self._library.stylegan_winograd_panel(convolution.block) if pays_by_winograd(convolution) else 0
-        if not panel:
+        if not self._panel(convolution):
             return convolution(x)
+        n, rows, width, _ = x.shape
+        shape = (n, rows - convolution.taps + 1, width + convolution.up, convolution.out_channels)
+        out = workspace.take("convolved", shape, torch.float32, x.device)
+        self._winograd(convolution, x, workspace, out=pointer(out, *shape))
+        return out
+
+    def convolve_and_activate(
+        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
+    ) -> Tensor:
+        assert layer.convolution is not None
+        if not self._panel(layer.convolution):
+            return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
+        sums = torch.empty(len(out), 2, layer.channels, dtype=torch.float64, device="cpu")
+        args = _epilogue(layer.bias, noise, layer.noise_strength, layer.negative_slope, out, sums)
+        self._winograd(layer.convolution, x, workspace, epilogue=ctypes.addressof(args))
+        return sums.transpose(0, 1)
+
+    def _panel(self, convolution: Convolution) -> int:
+        """How winograd.c groups the channels of the weight; 0 = torch convolves."""
+        return self._library.stylegan_winograd_panel(convolution.block) if pays_by_winograd(convolution) else 0
+
+    def _winograd(
+        self,
+        convolution: Convolution,
+        x: Tensor,
+        workspace: Workspace,
+        *,
+        out: int | None = None,
+        epilogue: int | None = None,
+    ) -> None:
+        """Convolve into out, or straight into that of the epilogue."""
         n, rows, width, channels = x.shape
         own, block, taps = len(convolution.kernel), convolution.block, convolution.taps
+        panel = self._panel(convolution)
         weight = convolution.winograd(panel)
-        shape = (n, rows - taps + 1, width + convolution.up, convolution.out_channels)
-        out = workspace.take("convolved", shape, torch.float32, x.device)
         args = _Winograd(
             array(x, n, rows, width, convolution.in_channels, dtype=torch.float32),
             pointer(weight, own // block, weight.shape[1], block // panel, channels, panel),
-            *(pointer(out, *shape), None, n, rows, width, channels, *shape[1:3], own, block, taps),
+            *(out, None, epilogue),
+            *(n, rows, width, channels, rows - taps + 1, width + convolution.up, own, block, taps),
         )
         threads = torch.get_num_threads()
-        scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args), threads) * threads
+        scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args), threads)
         args.scratch = pointer(workspace.take("winograd", (scratch,), torch.float32, x.device), scratch)
         self._library.stylegan_winograd(ctypes.byref(args), threads)
-        return out
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape
@@ -130,17 +159,10 @@ class NativeKernels(NativeGradients):
         n, rows, width, channels = out.shape
         shape = (n, rows, width, channels) if up is None else (n, rows // 2 + 1, width // 2 + 1, 4 * channels)
         sums = torch.empty(n, rows, 2, channels, dtype=torch.float64, device="cpu")
-        noise_args: tuple[int | None, ...] = (None, 0, None)
-        if noise is not None and strength is not None:
-            images = n if len(noise) > 1 else 1
-            step = noise.stride(0) if images > 1 else 0
-            noise_args = (pointer(noise, images, rows, width, steps=1), step, pointer(strength, channels))
-        filtered = up or _Filter(None, False, False)
-        args = _Epilogue(
-            *(array(x, *shape), array(out, *out.shape), *noise_args, pointer(bias, channels)),
-            *(taps_pointer(filtered.taps), pointer(sums, *sums.shape, dtype=torch.float64)),
-            *(rows, width, channels, slope, filtered.first, filtered.last),
-        )
+        args = _epilogue(bias, noise, strength, slope, out, sums)
+        args.x = array(x, *shape)
+        if up is not None:
+            args.taps, args.first, args.last = taps_pointer(up.taps), up.first, up.last
         self._library.stylegan_epilogue(ctypes.byref(args), Long(n), up is not None, torch.get_num_threads())
         return sums.sum(dim=1).transpose(0, 1)
 
@@ -183,6 +205,22 @@ class NativeKernels(NativeGradients):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return native_or_torch_kernels, ()
+
+
+def _epilogue(
+    bias: Tensor, noise: Tensor | None, strength: Tensor | None, slope: float, out: Tensor, sums: Tensor
+) -> _Epilogue:
+    """What of an epilogue does not depend on where its input comes from."""
+    n, rows, width, channels = out.shape
+    noise_args: tuple[int | None, ...] = (None, 0, None)
+    if noise is not None and strength is not None:
+        images = n if len(noise) > 1 else 1
+        step = noise.stride(0) if images > 1 else 0
+        noise_args = (pointer(noise, images, rows, width, steps=1), step, pointer(strength, channels))
+    return _Epilogue(
+        *(Array(), array(out, *out.shape), *noise_args, pointer(bias, channels), None),
+        *(pointer(sums, *sums.shape, dtype=torch.float64), rows, width, channels, slope, False, False),
+    )
 
 
 def _takes(x: Tensor) -> bool:

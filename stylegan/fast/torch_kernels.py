@@ -27,6 +27,12 @@ class TorchKernels(Modules):
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         return _activate(layer, x.add_(layer.bias), noise, out)
 
+    def convolve_and_activate(
+        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
+    ) -> Tensor:
+        assert layer.convolution is not None
+        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
+
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
     ) -> Tensor:

@@ -165,6 +165,12 @@ class TritonKernels(CompiledKernels):
         )
         return _total(sums)
 
+    def convolve_and_activate(
+        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
+    ) -> Tensor:
+        assert layer.convolution is not None
+        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
+
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
     ) -> Tensor:

@@ -11,12 +11,13 @@
  * the time.
  */
 
-#include "common.h"
+#include "epilogue.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <unistd.h>
 
 #include "products.h"
+#include "transforms.h"
 
 enum { MOST_PRODUCTS = 49, MOST_PIXELS = 36, MOST_TILES = 96 };
 
@@ -24,67 +25,13 @@ typedef struct {
     array x;             /* [images, ., width, in], with a row above the first that the output is centred on */
     const float *weight; /* [channels / block, products, block / panel, in, panel], transformed */
     float *out;          /* [images, out_rows, out_width, channels], or with 2 taps [..., 2, 2, channels] */
-    float *scratch;                     /* For each thread as much as stylegan_winograd_scratch says. */
+    float *scratch;                     /* As much as stylegan_winograd_scratch says. */
+    const epilogue_args *epilogue;      /* Done as the outputs of 3 taps are written, to its out; NULL = none. */
     long images, rows, width, in;       /* rows: of x */
     long out_rows, out_width, channels;
     long block;                         /* Channels whose products are made before they are transformed back. */
     int taps;                           /* 3 or 2 */
 } winograd_args;
-
-/* A tile: its sides in inputs, in outputs (with 2 taps: blocks of 2x2) and in products. */
-typedef struct {
-    int in, out, products;
-} sides;
-
-INLINE sides sides_of(int taps) { return taps == 3 ? (sides){6, 4, 6} : (sides){4, 3, 7}; }
-
-/* The input's transform along one axis. */
-INLINE void transform_input(vec *d, int taps) {
-    if (taps == 3) {
-        const float a = 0.390625f, b = 2.25f; /* The squares of the points. */
-        vec even_a = d[4] - b * d[2], odd_a = 0.625f * (d[3] - b * d[1]);
-        vec even_b = d[4] - a * d[2], odd_b = 1.5f * (d[3] - a * d[1]);
-        d[0] = a * b * d[0] - (a + b) * d[2] + d[4];
-        d[5] = a * b * d[1] - (a + b) * d[3] + d[5];
-        d[1] = even_a + odd_a;
-        d[2] = even_a - odd_a;
-        d[3] = even_b + odd_b;
-        d[4] = even_b - odd_b;
-    } else {
-        vec d1 = d[1], d2 = d[2];
-        d[0] -= d2;
-        d[1] = d2 + d1;
-        d[2] = d2 - d1;
-        d[3] -= d1;
-    }
-}
-
-/* The input that the product i takes, along one axis. */
-INLINE int input_of(int i, int taps) {
-    static const int inputs[] = {0, 0, 1, 2, 2, 3, 3};
-    return taps == 3 ? i : inputs[i];
-}
-
-/* The output's along one axis: 4 outputs of 6 products, or 6 of 7. */
-INLINE void transform_output(vec *m, int taps) {
-    if (taps == 3) {
-        const float a = 0.390625f, b = 2.25f;
-        vec sum_a = m[1] + m[2], difference_a = 0.625f * (m[1] - m[2]);
-        vec sum_b = m[3] + m[4], difference_b = 1.5f * (m[3] - m[4]);
-        m[0] += sum_a + sum_b;
-        m[1] = difference_a + difference_b;
-        m[2] = a * sum_a + b * sum_b;
-        m[3] = a * difference_a + b * difference_b + m[5];
-    } else {
-        vec both = m[2], left = m[3], right = m[4];
-        m[0] += both + left;
-        m[1] += both + right;
-        m[2] = both - left;
-        m[3] = both - right;
-        m[4] = both + left + m[5];
-        m[5] = both + right + m[6];
-    }
-}
 
 /* A tile of outputs: its image and its place in it, and how many tiles there are. */
 typedef struct {
@@ -154,8 +101,12 @@ INLINE void read_tiles(const winograd_args *a, long first, long tiles, const flo
     }
 }
 
-/* The outputs of some tiles, a block of channels from `channel` on, from m[product][tile][channel]. */
-INLINE void write_tiles(const winograd_args *a, long first, long tiles, long channel, const float *m, int taps) {
+/* The outputs of some tiles, a block of channels from `channel` on, from m[product][tile][channel]; with an epilogue
+ * also their sums and those of their squares, [tiles, 2, channels].
+ */
+INLINE void write_tiles(
+    const winograd_args *a, long first, long tiles, long channel, const float *m, float *sums, int taps) {
+    const epilogue_args *e = taps == 3 ? a->epilogue : NULL;
     const long block = a->block;
     const int products = sides_of(taps).products, side = sides_of(taps).out, pixels = taps == 3 ? 1 : 2;
     const long pixel = pixels * pixels * a->channels, row = a->out_width * pixel, step = step_of(tiles, block);
@@ -166,6 +117,7 @@ INLINE void write_tiles(const winograd_args *a, long first, long tiles, long cha
         const int width = (at.x + side <= a->out_width ? side : (int)(a->out_width - at.x)) * pixels;
         for (long k = 0; k < block; k += LANES) {
             vec half[MOST_PRODUCTS], d[7];
+            block_sums b = e ? begin_block(e, channel + k, LANES) : (block_sums){0};
             for (int j = 0; j < products; j++) {
 #pragma GCC unroll 7
                 for (int i = 0; i < products; i++) d[i] = load(m + (i * products + j) * step + t * block + k, LANES);
@@ -177,10 +129,21 @@ INLINE void write_tiles(const winograd_args *a, long first, long tiles, long cha
 #pragma GCC unroll 7
                 for (int j = 0; j < products; j++) d[j] = half[i * products + j];
                 transform_output(d, taps);
+                if (e) {
+                    const row_place row_at = place_row(e, at.image, at.y + i);
+#pragma GCC unroll 4
+                    for (int j = 0; j < 4; j++)
+                        if (j < width) activate(e, row_at, &b, d[j], at.x + j, channel + k, LANES, e->out.bfloat16);
+                    continue;
+                }
                 float *to = out + i / pixels * row + i % pixels * pixels * a->channels + k;
 #pragma GCC unroll 6
                 for (int j = 0; j < side * pixels; j++)
                     if (j < width) store(to + j / pixels * pixel + j % pixels * a->channels, d[j], LANES);
+            }
+            if (e) {
+                store(sums + (first + t) * 2 * a->channels + channel + k, b.sum, LANES);
+                store(sums + ((first + t) * 2 + 1) * a->channels + channel + k, b.square, LANES);
             }
         }
     }
@@ -208,17 +171,29 @@ static long tiles_of(const winograd_args *a, int threads) {
     return tiles < share ? tiles : (share + group - 1) / group * group;
 }
 
-/* For a thread, in float32 values. */
-PUBLIC long stylegan_winograd_scratch(const winograd_args *a, int threads) {
+/* A thread's, in float32 values. */
+static long thread_scratch(const winograd_args *a, int threads) {
     const sides s = sides_of(a->taps);
     const long tiles = tiles_of(a, threads);
     return s.in * s.in * step_of(tiles, a->in) + s.products * s.products * step_of(tiles, a->block) + a->in;
+}
+
+/* Tiles of an image. */
+INLINE long tiles_of_image(const winograd_args *a) {
+    const int side = sides_of(a->taps).out;
+    return across(a, side) * down(a, side);
+}
+
+/* In float32 values: what each thread needs, and the sums of all tiles. */
+PUBLIC long stylegan_winograd_scratch(const winograd_args *a, int threads) {
+    return threads * thread_scratch(a, threads) + (a->epilogue ? a->images * tiles_of_image(a) * 2 * a->channels : 0);
 }
 
 typedef struct {
     const winograd_args *a;
     product product;
     long tiles, scratch;
+    float *sums;
 } job;
 
 INLINE void convolve_tiles(const job *job, long task, int thread, int taps) {
@@ -250,7 +225,7 @@ INLINE void convolve_tiles(const job *job, long task, int thread, int taps) {
             }
             slab = next_slab;
         }
-        write_tiles(a, first, tiles, channel, m, taps);
+        write_tiles(a, first, tiles, channel, m, job->sums, taps);
     }
 }
 
@@ -261,11 +236,23 @@ INLINE void winograd_work_body(const void *args, long task, int thread) {
 }
 VARIANTS(winograd_work)
 
+/* The sums of an image from those of its tiles: LANES of the [images, 2, channels], in order. */
+INLINE void sums_work_body(const void *args, long piece, int thread) {
+    (void)thread;
+    const job *job = args;
+    const winograd_args *a = job->a;
+    const long values = 2 * a->channels, image = piece * LANES / values, first = piece * LANES % values;
+    double *to = memset(a->epilogue->sums + piece * LANES, 0, LANES * sizeof *to);
+    const float *from = job->sums + image * tiles_of_image(a) * values + first;
+    for (long t = 0; t < tiles_of_image(a); t++) add_to(to, load(from + t * values, LANES), LANES);
+}
+VARIANTS(sums_work)
+
 PUBLIC void stylegan_winograd(const winograd_args *a, int threads) {
-    const int side = sides_of(a->taps).out;
-    const job job = {a, product_of(a->block), tiles_of(a, threads), stylegan_winograd_scratch(a, threads)};
-    long all = across(a, side) * down(a, side) * a->images;
+    const long scratch = thread_scratch(a, threads), all = tiles_of_image(a) * a->images;
+    const job job = {a, product_of(a->block), tiles_of(a, threads), scratch, a->scratch + threads * scratch};
     for_each(winograd_work[capability], &job, (all + job.tiles - 1) / job.tiles, threads);
+    if (a->epilogue) for_each(sums_work[capability], &job, a->images * 2 * a->channels / LANES, threads);
 }
 
 /* How many channels of a block lie together in the weight; 0: these kernels are not for this processor. */

@@ -41,6 +41,30 @@ def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels
     torch.testing.assert_close(given.double(), expected, rtol=0, atol=1e-5 * expected.std().item())
 
 
+@pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("maps", [0, 1, 3])
+def test_winograd_activates_and_sums_as_torch_does(maps: int, dtype: torch.dtype) -> None:
+    network = SynthesisNetwork(img_resolution=16, fmap_base=512, fmap_max=32).requires_grad_(False)
+    random = torch.Generator().manual_seed(0)
+    for name in ("bias", "noise_strength"):
+        network.layers[5].get_parameter(name).normal_(generator=random)
+    layer = prepare(network, torch.float32).layers[5]
+    assert layer.convolution
+    assert pays_by_winograd(layer.convolution)
+    # A band of 7 x 9 pixels, which tiles of 4 x 4 do not fill, of images that lie apart.
+    x = torch.randn(3, 9, 9, 32, generator=random)
+    x[:, 0] = x[:, -1] = 0
+    noise = torch.randn(maps, 7, 9, generator=random) if maps else None
+    out, plain = torch.zeros(2, 3, 16, 9, 32, dtype=dtype)[:, :, 2:9]
+    kernels = native_kernels()
+    assert kernels
+    given = kernels.convolve_and_activate(layer, x, noise, out, Workspace())
+    expected = TorchKernels().convolve_and_activate(layer, x, noise, plain, Workspace())
+    torch.testing.assert_close(out, plain, rtol=1e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-5)
+    torch.testing.assert_close(given.float(), expected.float(), rtol=1e-4, atol=1e-4)
+
+
 @pytest.fixture(params=CAPABILITIES)
 def capability(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each variant of the compiled kernels that this processor can run."""
