@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # Help is shown without torch: commands import what they run 
     from stylegan.generator import Generator
     from stylegan.images.decoding import Crop
     from stylegan.latents.files import Latents
-    from stylegan.projection.faces import Face
 
 encoder_option = click.option(
     "--encoder",
@@ -103,7 +102,7 @@ def cut_out(
     """
     from stylegan import projection
     from stylegan.projection import faces
-    from stylegan.projection.photos import check_side
+    from stylegan.projection.photos import MAX_ENLARGEMENT
 
     photo = projection.load_photo(path, channels=4 if G.img_channels in (2, 4) else 3)
     size = G.img_resolution
@@ -114,33 +113,18 @@ def cut_out(
             return projection.align(photo, pairs, size, template=chosen), "aligned by its five points"
         if crop is not None:
             return projection.to_square(photo, size, crop=crop), "cropped to {},{},{},{}".format(*crop)
-        check_side(min(photo.size), size)
-        if detect is None and faces.needs_crop(photo, G):
-            detect = faces.has_detector()
-            if not detect:
-                click.echo(
-                    f"note: {path}: no face detector is installed, so the centre is used; a face must be cropped "
-                    f'like the model\'s data: pip install "stylegan[alignment]", or {advice}',
-                    err=True,
-                )
-        if detect:
-            face = _face_of(photo, advice)
-            if not faces.fills(face, photo):
-                return projection.cut_face(photo, size, face=face), f"the face of {face}"
-            return projection.to_square(photo, size), "all of it, which is a face"
-        square = projection.to_square(photo, size)
-        return square, "as it is" if photo.size == square.size else "the largest square in its centre"
+        cropped = faces.crop_photo(photo, G, detect=detect)
+        if cropped.lacks == "face":
+            raise InputError(f"no frontal face of {size // MAX_ENLARGEMENT} pixels or more found; {advice}")
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _face_of(photo: "Image.Image", advice: str) -> "Face":
-    from stylegan import projection
-
-    try:
-        return projection.detect_face(photo)
-    except InputError:
-        raise InputError(f"no frontal face found; {advice}") from None
+    if cropped.lacks == "detector":
+        click.echo(
+            f"note: {path}: no face detector is installed, so the centre is used; a face must be cropped like the "
+            f'model\'s data: pip install "stylegan[alignment]", or {advice}',
+            err=True,
+        )
+    return cropped.picture, cropped.place
 
 
 def names_of(photos: tuple[Path, ...]) -> list[str]:

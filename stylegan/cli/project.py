@@ -87,6 +87,13 @@ class IntegersType(click.ParamType):
     show_default=True,
     help="Least-squares steps afterwards; 8 recover the w of a model's image. Needs --space w --no-noise.",
 )
+@click.option(
+    "--tune",
+    "tune_steps",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Then fit the model's weights to the photos, for the last detail: RUN/tuned.safetensors, for --model.",
+)
 @model_options
 def project(
     photos: tuple[Path, ...],
@@ -101,6 +108,7 @@ def project(
     encoder: Path | str | None,
     steps: int | None,
     extractor: str | None,
+    tune_steps: int | None,
     options: ModelOptions,
     **settings: Any,
 ) -> None:
@@ -111,6 +119,9 @@ def project(
     monstrous results. --fast takes the model's encoder and no optimization; --method hybrid starts from it, and needs a
     tenth of the steps.
 
+    --tune fits the weights of the model to the photos as well, and keeps its other images as they were. The result is a
+    small file that stands for the whole model: give it to other commands together with the latents.
+
     RUN/latents.safetensors is for --latents of other commands. RUN also holds each cropped photo, its reproduction,
     way.png with intermediate steps, and results.json with distances and settings.
 
@@ -118,7 +129,7 @@ def project(
     Examples:
       stylegan project photo.jpg --out run
       stylegan project photo.jpg --fast --out run
-      stylegan project photo.jpg --method hybrid --out run
+      stylegan project photo.jpg --method hybrid --tune 100 --out run
       stylegan project photo.jpg --no-detect --crop 40,20,200,200 --steps 300 --out run
       stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
       stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
@@ -128,6 +139,7 @@ def project(
     from stylegan import images, projection
     from stylegan.extractors import load_extractor
     from stylegan.projection.projector import STEPS
+    from stylegan.projection.tuning import check_tunable
 
     if sum([crop is not None, points is not None, bool(detect)]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
@@ -140,15 +152,17 @@ def project(
     method = "encoder" if fast else method
     if method == "encoder" and steps:
         raise InputError("--fast makes no steps; --method hybrid makes --steps after the encoder")
-    checkpoint = out / "checkpoint.safetensors"
-    if checkpoint.exists() and not resume:
+    checkpoint, tuning = out / "checkpoint.safetensors", out / "checkpoint-tuning.safetensors"
+    if (checkpoint.exists() or tuning.exists()) and not resume:
         raise InputError(f"{out} holds an interrupted projection; --resume continues it, or name another folder")
     # Raises before any work.
     projection.Settings(method=method, steps=steps or STEPS[method], label=options.label, **settings)
     G = options.load()
+    if tune_steps:
+        check_tunable(G)
     if options.label is not None:
         G.label_vectors(options.label, 1)
-    if extractor is None and method != "encoder":
+    if extractor is None and (method != "encoder" or tune_steps):
         extractor = projection.Settings.extractor
     perceptual: Any = None if extractor is None else load_extractor(extractor, device=G.device)
     cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
@@ -171,9 +185,15 @@ def project(
             checkpoint=checkpoint,
             **settings,
         )
+        if tune_steps:
+            tuned = projection.tune(
+                result, G, steps=tune_steps, extractor=perceptual, batch_size=options.batch_size, checkpoint=tuning
+            )
+            tuned.save(out / "tuned.safetensors")
+            G, result = tuned.G, tuned.found
     except (KeyboardInterrupt, SystemExit):
-        if checkpoint.exists():
-            click.echo(f"\nstopped; the same command with --resume continues from {checkpoint}", err=True)
+        if left := [path for path in (tuning, checkpoint) if path.exists()]:
+            click.echo(f"\nstopped; the same command with --resume continues from {left[0]}", err=True)
         raise
     seconds = time.perf_counter() - start
 
@@ -187,7 +207,8 @@ def project(
     images.save(images.remember(way(result, names), settings_of(G, result)), out / "way.png")
     facts = result.latents.facts | {"names": names, "model": G.name, "seconds": round(seconds, 1)}
     write_atomically(out / "results.json", (json.dumps(facts, indent=2) + "\n").encode())
-    checkpoint.unlink(missing_ok=True)
+    for path in (checkpoint, tuning):
+        path.unlink(missing_ok=True)
     for i, name in enumerate(names):
         if isnan(result.between):
             click.echo(f"{name}: pixels differ by {result.pixel_errors[i]:.3f} (RMS, of a range of 2)")
@@ -201,6 +222,8 @@ def project(
                 err=True,
             )
     click.echo(f"wrote latents of {len(photos)} photos to {(out / 'latents.safetensors').resolve()}")
+    if tune_steps:
+        click.echo(f"wrote the tuned model to {(out / 'tuned.safetensors').resolve()}; give it to --model")
 
 
 def settings_of(G: "Generator", result: Any) -> dict[str, object]:

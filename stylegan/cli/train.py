@@ -8,8 +8,7 @@ from typing import Any
 import click
 import yaml
 
-from stylegan.errors import InputError
-from stylegan.runtime.json_yaml import parse_yaml
+from stylegan.cli.settings import parse_settings, settings_option, without_data
 from stylegan.training.presets import PRESETS
 
 # Why training stopped, in words for a terminal.
@@ -34,7 +33,7 @@ REASONS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "time": "out of tim
 @click.option("--dtype", help="auto, float32, bfloat16 or float16.  [default: auto]")
 @click.option("--seed", type=int, help="Seed for all random numbers.  [default: 0]")
 @click.option("--config", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Settings as YAML.")
-@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting. Repeatable.")
+@settings_option("Any other setting.")
 @click.option("--show-settings", is_flag=True, help="Print all settings as YAML and exit.")
 @click.pass_context
 def train(
@@ -78,20 +77,13 @@ def train(
     if data is not None:
         values["data"] = data
     named = [f"batch={batch}"] * (batch is not None) + [f"r1_gamma={gamma}"] * (gamma is not None)
-    for item in [*named, *settings]:
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise InputError(f"--set {item!r}: expected NAME=VALUE; --show-settings lists the names")
-        where = f"--set {item!r}: expected a value such as 32, true or {{8: 256}}"
-        values[name] = parse_yaml(value, where=where, error=InputError)
+    values |= parse_settings([*named, *settings])
     chosen = TrainingConfig.of(values)
     if show_settings:
         click.echo(yaml.safe_dump(dataclasses.asdict(chosen), sort_keys=False), nl=False)
         return
     if not chosen.data:
-        if resume and not saved.exists():
-            raise InputError(f"{out}: there is no run to resume; check --out, or give --data to begin one")
-        raise InputError("no data set; give one with --data, `stylegan dataset` makes one from any images")
+        raise without_data(out, resume=resume and not saved.exists())
     outcome = train(chosen, out, resume=resume, allow_data_change=allow_data_change, minutes=minutes)
     if os.environ.get("RANK", "0") == "0":  # Only the first process prints.
         reason = REASONS.get(outcome.reason, outcome.reason)

@@ -13,14 +13,22 @@ from ..errors import DatasetError, InputError
 from ..generator import Generator
 from ..images.decoding import decode
 from ..latents.files import Latents
-from ..projection import faces
-from ..projection.photos import check_side
+from ..projection.faces import crop_photo
 from .kept import PHOTO
 
 # A photo is averaged down until its shorter side is less than twice this, or than twice four times the model's.
 _SEARCHED = 1024
 
 _UNREADABLE = "this photo cannot be read: it is damaged, too large, or in a format that the browser does not know"
+
+
+# What a person should know of a crop, by what it lacks.
+_NOTES = {
+    "": "",
+    "face": "No frontal face of a usable size was found, so the centre is used. Crop the photo to the face.",
+    "detector": "No face detector is installed, so the centre is used: crop the photo to the face, or "
+    'pip install "stylegan[alignment]".',
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,36 +94,12 @@ def read_data_url(url: object) -> bytes:
         raise InputError(_UNREADABLE) from error
 
 
-def crop_photo(photo: Image.Image, G: Generator) -> tuple[Image.Image, str]:
-    """A photo cropped for the model, and what a person should know of the crop; "" = nothing.
-
-    For models of faces the face, otherwise, or if none is found, the centre. Raises InputError for too small a photo.
-    """
-    size = G.img_resolution
-    check_side(min(photo.size), size)
-    note = ""
-    if faces.needs_crop(photo, G):
-        if faces.has_detector():
-            try:
-                face = projection.detect_face(photo)
-                if not faces.fills(face, photo):
-                    return projection.cut_face(photo, size, face=face), ""
-            except InputError:
-                note = "No frontal face of a usable size was found, so the centre is used. Crop the photo to the face."
-        else:
-            note = (
-                "No face detector is installed, so the centre is used: crop the photo to the face, or "
-                'pip install "stylegan[alignment]".'
-            )
-    return projection.to_square(photo, size), note
-
-
 @torch.no_grad()
 def encode_photo(data: bytes, G: Generator, encoder: Encoder, *, model: str) -> Photo:
     """The bytes of an image file -> the photo as the model makes it. model: the model's name on the page.
 
     Raises InputError for a photo that cannot be read, or is too small.
     """
-    square, note = crop_photo(read_photo(data, G), G)
+    square, _, lacks = crop_photo(read_photo(data, G), G)
     found = projection.project(square, G, method="encoder", encoder=encoder, names=[PHOTO], progress=False)
-    return Photo(model, square, note, images.to_pil(found.img)[0], found.latents)
+    return Photo(model, square, _NOTES[lacks], images.to_pil(found.img)[0], found.latents)

@@ -74,6 +74,9 @@ class TrainingState:
         for name, value in facts.items():
             if description["facts"].get(name) != value:
                 raise InputError(f"{path} was begun with another {name}; name another folder to start anew")
+        # How many images were shown follows from it.
+        if (batch := description["settings"].get("batch")) != self.config.batch:
+            raise InputError(f"{path} was begun with batch {batch!r}, not {self.config.batch}; leave it out")
         try:
             for name, network in self._networks().items():
                 network.load_state_dict({key: tensors[f"{name}.{key}"] for key in network.state_dict()})

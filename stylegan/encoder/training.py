@@ -8,10 +8,10 @@ A run is a folder:
     encoder.safetensors     the encoder, with averaged weights
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import deepcopy
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from ..extractors import load_extractor
 from ..fast import native_or_torch_kernels
 from ..generator import Generator
 from ..latents.samples import sample_w
-from ..runtime.atomic_files import write_atomically
 from ..runtime.precision import no_autocast
 from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar
 from ..runtime.run_log import append_log, rewind_log
@@ -36,6 +35,7 @@ from ..weights.checkpoint import Checkpoint, save_checkpoint
 from .config import EncoderConfig
 from .encoder import Encoder
 from .losses import Objective
+from .run import EncoderRun
 from .state import TrainingState, train_step
 
 _SHOWN = 8  # Real images in pictures.png.
@@ -88,7 +88,7 @@ def train_encoder(
     data: a data set of `stylegan dataset`, of the generator's resolution. out: folder of the run.
     D: the discriminator of the model, for the loss of features; None = without it.
     start_from: an encoder of the same shape, whose weights are the first; None = initial weights.
-    resume: continue from the run's checkpoint, exactly if the settings are the same.
+    resume: continue from the run's checkpoint, exactly if the settings are the same. All but `batch` may be others.
     progress: show a bar; None = on a terminal.
 
     Raises InputError for a folder that holds another run, or data that do not fit; DivergenceError if the loss is no
@@ -100,9 +100,8 @@ def train_encoder(
     if checkpoint.exists() and not resume:
         raise InputError(f"{out} holds a run already; resume it, or name another folder")
     extractor = load_extractor(config.extractor, device=G.device) if config.perceptual_weight else None
-    for network in (G, D):
-        if network is not None:
-            network.requires_grad_(False)
+    # The caller's networks stay as they are.
+    G, D = deepcopy(G).requires_grad_(False), None if D is None else deepcopy(D).requires_grad_(False)
     G.synthesis.kernels = native_or_torch_kernels()
     if D is not None:
         D.kernels = G.synthesis.kernels
@@ -115,8 +114,8 @@ def train_encoder(
     if resume and checkpoint.exists():
         state.load(checkpoint, facts)
     out.mkdir(parents=True, exist_ok=True)
-    described = {"settings": config.as_dict(), "model": G.name, **facts}
-    write_atomically(out / "run.json", (json.dumps(described, indent=2) + "\n").encode())
+    begun = EncoderRun(config, G.location, str(data))
+    begun.save(out, model_sha256=facts["model"], data_sha256=facts["data"])
     rewind_log(out / "log.jsonl", state.step)
 
     def save() -> None:

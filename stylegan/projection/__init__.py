@@ -1,6 +1,6 @@
 """Projection into latent space: photo -> latents from which a model reproduces it, approximately.
 
-May import: errors, runtime, images, latents, generator, extractors, encoder.
+May import: errors, runtime, images, weights, latents, generator, extractors, encoder.
 """
 
 from .alignment import TEMPLATES, align, template_of
@@ -8,6 +8,7 @@ from .faces import Face, cut_face, detect_face
 from .optimize import Projection, project
 from .photos import load_photo, to_square
 from .projector import Method, Settings
+from .tuning import Tuned, tune
 
 __all__ = [
     "TEMPLATES",
@@ -15,6 +16,7 @@ __all__ = [
     "Method",
     "Projection",
     "Settings",
+    "Tuned",
     "align",
     "cut_face",
     "detect_face",
@@ -22,4 +24,5 @@ __all__ = [
     "project",
     "template_of",
     "to_square",
+    "tune",
 ]

@@ -4,7 +4,7 @@ import functools
 import importlib.util
 from collections.abc import Iterable
 from math import cos, radians, sin
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -14,7 +14,7 @@ from ..generator import Generator
 from ..images.convert import opaque
 from ..runtime.checks import typed
 from .alignment import cut_square
-from .photos import check_side
+from .photos import check_side, to_square
 
 # Side of the square around a face, and how far its centre is below that of the window in which it was found, both in
 # widths of that window: measured on pictures aligned as UTKFace.
@@ -46,6 +46,14 @@ class Face(NamedTuple):
         return f"{self.side:.0f}x{self.side:.0f} at {self.left:.0f},{self.top:.0f}{turned}"
 
 
+class Cropped(NamedTuple):
+    """A photo, cropped for a model."""
+
+    picture: Image.Image  # Of the model's size.
+    place: str  # Of the crop, in words.
+    lacks: Literal["", "detector", "face"] = ""  # Why it is the centre although a face was wanted.
+
+
 class _Window(NamedTuple):
     """A detection: centre and width in pixels of the photo, rotation of the head, number of hits."""
 
@@ -67,9 +75,31 @@ def shows_faces(G: Generator) -> bool:
     return any(word in described for word in ("face", "ffhq", "celeba", "portrait"))
 
 
-def needs_crop(photo: Image.Image, G: Generator) -> bool:
-    """Whether a photo is to be cropped to its face: for models of faces, unless it has their size."""
-    return photo.size != (G.img_resolution, G.img_resolution) and shows_faces(G)
+def crop_photo(photo: Image.Image, G: Generator, *, detect: bool | None = None) -> Cropped:
+    """Crop a photo to its largest face, rotated upright, or to its centre.
+
+    detect: whether to search for a face; None = for models of faces, unless the photo has their size, and if there is a
+        detector.
+
+    Where no face is found that can be enlarged to the model's size, the crop is the centre, and says so. Raises
+    InputError for too small a photo, StyleGANError if a detector is asked for and not installed.
+    """
+    size = G.img_resolution
+    check_side(min(photo.size), size)
+    lacks: Literal["", "detector", "face"] = ""
+    if detect is None and photo.size != (size, size) and shows_faces(G):
+        detect = has_detector()
+        lacks = "" if detect else "detector"
+    if detect:
+        try:
+            face = detect_face(photo)
+            if fills(face, photo):
+                return Cropped(to_square(photo, size), "all of it, which is a face")
+            return Cropped(cut_face(photo, size, face=face), f"the face of {face}")
+        except InputError:
+            lacks = "face"
+    place = "as it is" if photo.size == (size, size) else "the largest square in its centre"
+    return Cropped(to_square(photo, size), place, lacks)
 
 
 @typed

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -28,10 +27,9 @@ from .objective import embed_images, perceptual_distance
 from .photos import to_square
 from .projector import RATES, STEPS, Method, Projector, Settings, Space, frame_steps
 from .start import compare_with_samples
+from .steps import make_steps
 
 logger = logging.getLogger(__name__)
-
-SAVE_SECONDS = 30.0  # After so many, the state is saved before its 50 steps are done.
 
 
 class Perceptual(Protocol):
@@ -142,7 +140,7 @@ def project(
         check_integer(batch_size, what="batch_size", low=1, high=2**31)
     if extractor is None and method != "encoder":
         extractor = Settings.extractor
-    perceptual = None if extractor is None else _load(extractor, G.device)
+    perceptual = None if extractor is None else load_perceptual(extractor, G.device)
     settings = Settings(
         method=method,
         looks=looks,
@@ -177,19 +175,7 @@ def project(
             projector.load(checkpoint)
         nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed, label=label)
         _warn_if_far(G, names, nearest, between)
-        bar.n = bar.initial = projector.step
-        bar.unpause()
-        saved_at = time.monotonic()
-        while projector.step < settings.all_steps:
-            distance = projector.advance()
-            bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
-            bar.update()
-            is_last = projector.step >= settings.steps
-            if checkpoint is not None and (
-                projector.step % 50 == 0 or is_last or time.monotonic() - saved_at > SAVE_SECONDS
-            ):
-                projector.save(checkpoint)
-                saved_at = time.monotonic()
+        make_steps(projector, settings.all_steps, bar, checkpoint, save_from=settings.steps)
     return _result(projector, names, nearest, between)
 
 
@@ -215,7 +201,7 @@ def _encoded(
     facts = _facts(settings, img, target, distances, nearest, between)
     latents = Latents.of(G, ws.cpu(), names=names, facts=facts)
     frames = torch.stack([to_uint8(current).cpu(), to_uint8(img).cpu()])
-    return Projection(latents, target, img, distances, _rms(img, target), nearest, between, frames, [0, settings.looks])
+    return Projection(latents, target, img, distances, rms(img, target), nearest, between, frames, [0, settings.looks])
 
 
 def _warn_if_far(G: Generator, names: list[str], nearest: Tensor, between: float) -> None:
@@ -233,11 +219,11 @@ def _result(projector: Projector, names: list[str], nearest: Tensor, between: fl
     facts = _facts(projector.settings, img, projector.target, distances, nearest, between)
     latents = Latents.of(projector.G, projector.ws().cpu(), noise=projector.noise_maps(), names=names, facts=facts)
     frames, steps = torch.stack(projector.frames), frame_steps(projector.settings.steps)
-    rms = _rms(img, projector.target)
-    return Projection(latents, projector.target, img, distances, rms, nearest, between, frames, steps)
+    errors = rms(img, projector.target)
+    return Projection(latents, projector.target, img, distances, errors, nearest, between, frames, steps)
 
 
-def _rms(img: Tensor, target: Tensor) -> Tensor:
+def rms(img: Tensor, target: Tensor) -> Tensor:
     """Root mean square difference of images, [N]."""
     return (img - target).square().mean(dim=(1, 2, 3)).sqrt()
 
@@ -246,7 +232,7 @@ def _facts(
     settings: Settings, img: Tensor, target: Tensor, distances: Tensor, nearest: Tensor, between: float
 ) -> dict[str, Any]:
     """What latents remember of how they were found, without what was not measured."""
-    measured = {"distances": distances, "pixel_errors": _rms(img, target), "nearest_samples": nearest}
+    measured = {"distances": distances, "pixel_errors": rms(img, target), "nearest_samples": nearest}
     facts = {name: [round(x, 6) for x in v.tolist()] for name, v in measured.items() if v.isfinite().all()}
     between_samples = {} if isnan(between) else {"between_samples": round(between, 6)}
     return {"method": "projection", "settings": settings.as_dict()} | facts | between_samples
@@ -272,7 +258,8 @@ def _to_target(pictures: Any, G: Generator) -> Tensor:
     return _images.from_uint8(pixels.permute(0, 3, 1, 2))
 
 
-def _load(extractor: Any, device: torch.device) -> Perceptual:
+def load_perceptual(extractor: Any, device: torch.device) -> Perceptual:
+    """The network of a name or file, or one that is given. Raises InputError if it measures no perceptual distance."""
     if isinstance(extractor, str | os.PathLike):
         from ..extractors import load_extractor
 

@@ -17,7 +17,6 @@ from ..images.convert import to_uint8
 from ..latents.samples import sample_w
 from ..latents.styles import check_same_average
 from ..runtime.checks import check_choice, check_flag, check_integer, check_number
-from ..runtime.device import FLOAT32_CPU
 from ..runtime.tensor_files import load_tensors, save_tensors
 from .objective import (
     Embed,
@@ -31,6 +30,7 @@ from .objective import (
 )
 from .refine import refine_step
 from .start import average_start, best_start
+from .steps import adam_tensors, restore_adam
 
 Space = Literal["w", "w+"]
 
@@ -193,9 +193,7 @@ class Projector:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint, complete or not at all."""
         tensors = {"w_avg": self.G.w_avg, "frames": torch.stack(self.frames)}
-        for name, parameter in self._named_parameters():
-            state = self.optimizer.state[parameter]
-            tensors |= {name: parameter, f"{name}.exp_avg": state["exp_avg"], f"{name}.exp_avg_sq": state["exp_avg_sq"]}
+        tensors |= adam_tensors(self.optimizer, self._named_parameters())
         description = {"step": self.step, "settings": self.settings.as_dict(), "pictures": self._digest()}
         save_tensors(path, tensors, kind="projection", description=description)
 
@@ -214,10 +212,7 @@ class Projector:
             if description["pictures"] != self._digest():
                 raise InputError(f"{path} was begun with other pictures; name another folder or file to start anew")
             self.frames = list(tensors["frames"])
-            for name, parameter in self._named_parameters():
-                parameter.data.copy_(tensors[name])
-                moments = {key: tensors[f"{name}.{key}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
-                self.optimizer.state[parameter] = {"step": torch.tensor(float(step), **FLOAT32_CPU), **moments}
+            restore_adam(self.optimizer, self._named_parameters(), tensors, step)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, InputError):
                 raise

@@ -141,7 +141,7 @@ def combined_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             found[key] = between.join(values)
     if classes := parts[0].get("classes"):
         found |= {"classes": classes} if all(part.get("classes") == classes for part in parts) else {}
-    families = [_family(part) for part in parts]
+    families = [lineage_of(part) for part in parts]
     named = [{str(known.get("name")) for known in family} - {"None", "unnamed"} for family in families]
     if not set.intersection(*named):
         of = " and ".join(str(part.get("name", "unnamed")) for part in parts)
@@ -156,7 +156,7 @@ def combined_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return found | {"lineage": lineage}
 
 
-def _family(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
+def lineage_of(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a network says of itself and of those that it comes from; of some, no more is known than the name."""
     own = {key: value for key, value in metadata.items() if key != "lineage"}
     origins = metadata.get("lineage")

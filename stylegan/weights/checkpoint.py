@@ -1,6 +1,6 @@
 """Our checkpoint: one safetensors file whose header carries the config of its network, so that one file is one model.
 
-The header's metadata holds `stylegan_format_version`, `network` (Generator or Discriminator), and as JSON `config`
+The header's metadata holds `stylegan_format_version`, `network` (Generator, Discriminator...), and as JSON `config`
 (the arguments of the network) and `metadata` (name, dataset, license, kimg, source...). This module imports no
 networks.
 """
@@ -24,6 +24,9 @@ from ..runtime.json_yaml import parse_json, read_json
 from ..runtime.tensor_files import check_finite, read_header, read_tensors, write_tensors
 
 FORMAT_VERSION = "1"
+
+# What a file with the differences to a generator names as its network; see `deltas`.
+DELTA = "GeneratorDelta"
 
 # The networks of a file: generator and discriminator as trained, the generator with averaged weights, and the encoder.
 NetworkName = Literal["G", "D", "Gs", "E"]
@@ -78,7 +81,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, config: Checkpoint | None =
     state_dict, header = read_tensors(path, error=WeightsError)
     described = _read_header(header, path, config)
     for name, tensor in state_dict.items():
-        if tensor.dtype not in _DTYPES:
+        if tensor.dtype not in _DTYPES and not (described.network == DELTA and tensor.dtype == torch.int8):
             raise WeightsError(
                 f"{path}: tensor {name!r} is {tensor.dtype}; weights are floating point, 16 bits or more"
             )

@@ -57,6 +57,7 @@ class Wanted:
     network: NetworkName | None = "Gs"  # None = Gs, or what a file without a generator holds.
     resolution: int | None = None
     fused_from: int = 128
+    is_base: bool = False  # Of a delta: it can be none itself.
 
     @property
     def key(self) -> str:

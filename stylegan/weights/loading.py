@@ -17,7 +17,7 @@ from ..errors import LicenseWarning, WeightsError
 from ..runtime.checks import check_integer
 from ..runtime.device import without_memory
 from ..runtime.file_kinds import kind_of
-from .checkpoint import Checkpoint, NetworkName, config_from_json, has_our_header, load_checkpoint
+from .checkpoint import DELTA, Checkpoint, NetworkName, config_from_json, has_our_header, load_checkpoint
 from .fetching import fetch
 from .files import Wanted, WeightFile
 from .folders import UNNAMED
@@ -43,6 +43,7 @@ def read_weights(
     fused_from: int = 128,
     revision: str | None = None,
     access: Access | None = None,
+    is_base: bool = False,
 ) -> Loaded:
     """Read the checkpoint of a manifest name, a folder, a file, a hub repository or a URL; see `fetching.fetch`.
 
@@ -51,6 +52,7 @@ def read_weights(
     resolution: of the image, for files of other ports that do not say; None = from the file.
     fused_from: lowest resolution to which a network of genforce enlarges by a transposed convolution.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
+    is_base: refuse a delta, which otherwise is read with its base.
 
     Raises NotFoundError if there is nothing, DownloadError if it cannot be fetched, WeightsError if the file is
     invalid, IntegrityError if it is another one.
@@ -58,15 +60,14 @@ def read_weights(
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
     access = access or Access()
-    wanted, checked = Wanted(network, resolution, fused_from), dict[Path, Checkpoint]()
+    wanted, checked = Wanted(network, resolution, fused_from, is_base), dict[Path, Checkpoint]()
 
     def check(file: WeightFile) -> None:
         try:
             checked[file.path] = _read(file, wanted, access)
         except WeightsError:
-            _read(
-                file, Wanted(network=None), access
-            )  # If this works, the file is valid, and only lacks what was requested.
+            # If this works, the file is valid, and only lacks what was requested.
+            _read(file, Wanted(network=None, is_base=is_base), access)
 
     with fetch(name_or_path, network=network, revision=revision, access=access, check=check) as file:
         if file.terms:
@@ -83,7 +84,10 @@ def _read(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
     asked = wanted if file.entry is None else replace(wanted, resolution=wanted.resolution or file.entry.resolution)
     if _is_native(file.path):
         config = None if file.config is None else config_from_json(file.config)
-        checkpoint = asked.check(load_checkpoint(file.path, config=config), file)
+        checkpoint = load_checkpoint(file.path, config=config)
+        if checkpoint.network == DELTA:
+            checkpoint = _on_its_base(checkpoint, file, wanted, access)
+        checkpoint = asked.check(checkpoint, file)
     else:
         from .conversion import convert_file  # Files of our own need none of its readers.
 
@@ -95,6 +99,21 @@ def _read(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
         if checkpoint.network == "Generator":
             checkpoint.config = checkpoint.config | file.entry.options
     return checkpoint
+
+
+def _on_its_base(delta: Checkpoint, file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
+    """The generator that a delta makes of its base, which is read first. Raises WeightsError for another base."""
+    from ..networks.generator import GeneratorNetwork  # Only deltas need a network before it is built.
+    from .deltas import Base, add_delta
+
+    if wanted.is_base:
+        raise WeightsError(f"{file.source}: a delta, which can be no base; `stylegan convert` makes it a whole file")
+    base = Base.of(delta, file.source)
+    found = read_weights(base.find(file.path), resolution=base.resolution, access=access, is_base=True)
+    config, tensors, metadata = found.checkpoint.config, found.checkpoint.state_dict, found.checkpoint.metadata
+    network = build_network(GeneratorNetwork, Loaded(Checkpoint("GeneratorNetwork", config, tensors), found.source))
+    whole = Checkpoint("Generator", network.config, network.state_dict(), metadata)
+    return add_delta(whole, delta, file.source)
 
 
 def _is_native(path: Path) -> bool:

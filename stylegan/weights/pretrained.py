@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..runtime.device import check_device
 from ..runtime.precision import no_autocast
 from ..runtime.tensors import weighted_sums
+from . import manifest
 from .hub import Access
 
 
@@ -61,6 +62,12 @@ class Pretrained(nn.Module):
     def name(self) -> str:
         """The model's name, or "unnamed"."""
         return str(self.metadata.get("name", "unnamed"))
+
+    @property
+    def location(self) -> str:
+        """What `from_pretrained` takes to load the same again: a path, a model's name, a repository or a URL."""
+        is_by_name = not os.path.exists(self.source) and self.name in manifest.entries()
+        return self.name if is_by_name else self.source
 
     @property
     def classes(self) -> list[str]:

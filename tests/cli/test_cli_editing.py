@@ -177,7 +177,7 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(
 ) -> None:
     from stylegan.projection.projector import Projector
 
-    monkeypatch.setattr("stylegan.projection.optimize.SAVE_SECONDS", -1.0)  # After every step.
+    monkeypatch.setattr("stylegan.projection.steps.SAVE_SECONDS", -1.0)  # After every step.
     options = ["--model", "faces-64", "--no-detect", "--extractor", "random-conv", "--steps", 4]
     options += ["--space", "w", "--no-noise", "--out"]
     ok(run("project", photo, *options, "whole"))
@@ -199,6 +199,38 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(
     G = Generator.from_pretrained("faces-64")
     whole, resumed = (Latents.load(f"{name}/latents.safetensors", G).ws for name in ("whole", "run"))
     assert torch.equal(whole, resumed)
+
+
+def test_project_tunes_the_model_and_is_resumed(
+    run: Callable[..., Result], photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stylegan.projection.tuning import Tuner
+
+    monkeypatch.setattr("stylegan.projection.steps.SAVE_SECONDS", -1.0)  # After every step.
+    options = ["--model", "faces-64", "--no-detect", *QUICK, "--tune", 3, "--out", "run"]
+    advance = Tuner.advance
+
+    def interrupt(self: Tuner) -> float:
+        if self.step == 2:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    monkeypatch.setattr(Tuner, "advance", interrupt)
+    assert "--resume continues from run/checkpoint-tuning.safetensors" in run("project", photo, *options).output
+    assert sorted(os.listdir("run")) == ["checkpoint-tuning.safetensors", "checkpoint.safetensors", "crop.png"]
+    monkeypatch.setattr(Tuner, "advance", advance)
+    assert "--resume continues it" in run("project", photo, *options).output
+    assert "tuned.safetensors; give it to --model" in ok(run("project", photo, *options, "--resume"))
+    assert not list(Path("run").glob("checkpoint*"))
+    facts = json.loads(Path("run/results.json").read_text())
+    assert (facts["model"], facts["tuning"]["steps"]) == ("faces-64-tuned", 3)
+    assert facts["tuning"]["distances"][0] < facts["distances"][0]
+    ok(run("sample", "--model", "run/tuned.safetensors", "--latents", "run/latents.safetensors", "--out", "again.png"))
+    assert same(np.asarray(Image.open("again.png")), np.asarray(Image.open("run/my_photo.png")).astype(int))
+    assert "values differ, by 1" in (text := ok(run("remake", "run/my_photo.png"))) or "bit for bit" in text
+    ok(run("edit", "--model", "run/tuned.safetensors", "--seeds", 1, "--direction", "age", "--strengths", 1))
+    again = run("project", photo, *options, "--model", "run/tuned.safetensors", "--resume")
+    assert "faces-64-tuned is tuned already" in again.output
 
 
 @pytest.mark.parametrize(
@@ -245,7 +277,9 @@ def test_a_photo_without_a_face_is_refused(run: Callable[..., Result]) -> None:
     Image.new("RGB", (80, 80), "tan").save("flat.png")
     result = run("project", "flat.png", "--detect", "--out", "run")
     assert result.exit_code == 1
-    assert "flat.png: no frontal face found; give --crop or --points, or --no-detect" in result.output
+    assert (
+        "flat.png: no frontal face of 32 pixels or more found; give --crop or --points, or --no-detect" in result.output
+    )
 
 
 def test_faces_are_cropped_by_themselves_and_turned_upright(run: Callable[..., Result]) -> None:

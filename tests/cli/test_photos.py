@@ -172,7 +172,10 @@ def test_photos_without_faces_name_the_way_to_go(run: Run) -> None:
     Image.new("RGB", (80, 80), "tan").save("flat.png")
     result = run("edit", "flat.png", "--model", "faces-64", "--encoder", "e.safetensors")
     assert result.exit_code == 1
-    assert "flat.png: no frontal face found; project this photo with `stylegan project --crop`" in result.output
+    assert (
+        "flat.png: no frontal face of 16 pixels or more found; project this photo with `stylegan project --crop`"
+        in result.output
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ import stylegan
 from stylegan import Generator, cli
 from stylegan.demo import Look, Studio
 from stylegan.demo.kept import KeptPictures
-from stylegan.demo.photo import Photos, crop_photo, encode_photo, read_data_url, read_photo
+from stylegan.demo.photo import Photos, encode_photo, read_data_url, read_photo
 from stylegan.encoder import Encoder, new_encoder
 from stylegan.errors import InputError
 from stylegan.latents.files import Latents
 from stylegan.projection import Face, faces
+from stylegan.projection.faces import crop_photo
 
 from ..conftest import tiny_generator
 
@@ -134,7 +135,9 @@ def test_only_data_urls_are_read(url: Any) -> None:
     assert read_data_url("data:;base64,QUI=") == b"AB"
 
 
-def test_the_crop_is_the_face_or_says_why_not(G: Generator, tiny: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_crop_is_the_face_or_says_why_not(
+    G: Generator, encoder: Encoder, tiny: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo, has = halves((80, 60)), True
     centre = photo.resize((16, 16), Image.Resampling.LANCZOS, box=(10, 0, 70, 60))
     monkeypatch.setattr(faces, "has_detector", lambda: has)
@@ -145,27 +148,28 @@ def test_the_crop_is_the_face_or_says_why_not(G: Generator, tiny: Generator, mon
                 raise InputError("no frontal face found")
             return face
 
-        monkeypatch.setattr(stylegan.projection, "detect_face", detect)
+        monkeypatch.setattr(faces, "detect_face", detect)
+
+    def note() -> str:
+        return encode_photo(encoded(photo), G, encoder, model="tiny").note
 
     find(Face(0, 0, 32, 0))
-    square, note = crop_photo(photo, G)
-    assert note == ""
+    square, place, lacks = crop_photo(photo, G)
+    assert (place, lacks, note()) == ("the face of 32x32 at 0,0", "", "")
     assert np.asarray(square)[:13].min() > 200  # Of the upper half nearly all.
     for face in (None, Face(0, 0, 2, 0)):  # None at all, and one that is too small.
         find(face)
-        square, note = crop_photo(photo, G)
-        assert note.startswith("No frontal face of a usable size was found, so the centre")
-        assert square == centre
+        assert crop_photo(photo, G) == (centre, "the largest square in its centre", "face")
+        assert note().startswith("No frontal face of a usable size was found, so the centre")
     find(Face(0, 0, 60, 0))
-    square, note = crop_photo(halves((60, 60)), G)  # It is cropped already.
-    assert note == ""
+    square, place, lacks = crop_photo(halves((60, 60)), G)
+    assert (place, lacks) == ("all of it, which is a face", "")
     assert same(square, halves((60, 60)).resize((16, 16), Image.Resampling.LANCZOS))
     has = False
-    square, note = crop_photo(photo, G)
-    assert note.startswith("No face detector is installed, so the centre is used")
-    assert square == centre
-    assert crop_photo(halves((16, 16)), G) == (halves((16, 16)), "")  # As it is.
-    assert crop_photo(photo, tiny) == (centre, "")  # No model of faces.
+    assert crop_photo(photo, G) == (centre, "the largest square in its centre", "detector")
+    assert note().startswith("No face detector is installed, so the centre is used")
+    assert crop_photo(halves((16, 16)), G) == (halves((16, 16)), "as it is", "")
+    assert crop_photo(photo, tiny) == (centre, "the largest square in its centre", "")  # No model of faces.
 
 
 def test_a_photo_is_made_as_projection_makes_it(G: Generator, encoder: Encoder) -> None:

@@ -15,7 +15,7 @@ from click.testing import Result
 from PIL import Image
 
 import stylegan
-from stylegan import Encoder, Generator
+from stylegan import Discriminator, Encoder, Generator
 from stylegan.encoder import EncoderConfig, new_encoder, train_encoder, training
 from stylegan.encoder.state import TrainingState, draw_fakes, train_step
 from stylegan.errors import CheckpointError, InputError, NotFoundError
@@ -95,6 +95,15 @@ def test_resuming_is_exact(gentle: Generator, data: Path, tmp_path: Path, monkey
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+def test_training_leaves_the_given_networks_alone(gentle: Generator, data: Path, tmp_path: Path) -> None:
+    G, D = gentle_generator().requires_grad_(True), Discriminator(img_resolution=16, fmap_base=128, fmap_max=16)
+    before = G.weights_sha256, D.weights_sha256, G.synthesis.kernels, D.kernels
+    config = EncoderConfig(kimg=0.016, **OPTIONS | {"feature_weight": 0.1})
+    train_encoder(G, data, tmp_path / "run", config, D=D, progress=False)
+    assert (G.weights_sha256, D.weights_sha256, G.synthesis.kernels, D.kernels) == before
+    assert all(parameter.requires_grad for network in (G, D) for parameter in network.parameters())
+
+
 def test_a_run_starts_from_another_encoder(gentle: Generator, data: Path, trained: Path, tmp_path: Path) -> None:
     first, config = Encoder.from_pretrained(trained), EncoderConfig(kimg=0.016, learning_rate=1e-9, **OPTIONS)
     train_encoder(gentle, data, tmp_path / "run", config, start_from=first, progress=False)
@@ -116,7 +125,7 @@ def test_the_bundled_encoder_reproduces_faces(default: Generator) -> None:
     assert (default.synthesis(found) - img).square().mean() < 0.4 * (average - img).square().mean()
 
 
-def test_a_run_is_not_continued_by_another(gentle: Generator, trained: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_continued_by_another(gentle: Generator, data: Path, trained: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     for i, picture in enumerate(gentle.sample(seeds=range(50, 58))):
@@ -125,6 +134,8 @@ def test_a_run_is_not_continued_by_another(gentle: Generator, trained: Path, tmp
         train_encoder(gentle, other, trained, EncoderConfig(**OPTIONS), progress=False)
     with pytest.raises(InputError, match="another data"):
         train_encoder(gentle, other, trained, EncoderConfig(**OPTIONS), resume=True, progress=False)
+    with pytest.raises(InputError, match="begun with batch 16, not 8; leave it out"):
+        train_encoder(gentle, data, trained, EncoderConfig(**OPTIONS | {"batch": 8}), resume=True, progress=False)
 
 
 def test_a_damaged_checkpoint_is_refused(gentle: Generator, data: Path, trained: Path, tmp_path: Path) -> None:
@@ -221,8 +232,47 @@ def test_commands_train_and_use_an_encoder(gentle: Generator, data: Path, run: C
     command = ["encoder", "train", "--model", "gentle.safetensors", "--data", data, "--out", "run", "--kimg", "0.05"]
     assert "finished" in ok(run(*command, *settings))
     assert "holds a run already" in run(*command, *settings).output
+    begun = json.loads(Path("run/run.json").read_text())
+    assert (begun["model"], begun["data"], begun["settings"]["kimg"]) == ("gentle.safetensors", str(data), 0.05)
     fast = ["project", data / "03.png", "--fast", "--model", "gentle.safetensors", "--encoder", "run", "--out", "found"]
     assert "pixels differ by" in ok(run(*fast))
     ok(run("sample", "--model", "gentle.safetensors", "--latents", "found/latents.safetensors"))
     assert "makes no steps" in run(*fast, "--steps", "9").output
     assert "Encoder" in ok(run("info", "run"))
+
+
+def test_resuming_takes_over_what_the_run_was_begun_with(
+    gentle: Generator, data: Path, run: Callable[..., Result]
+) -> None:
+    """As `stylegan train` does: model, data and settings are the run's, but for those that are given."""
+    gentle.save("gentle.safetensors")
+    settings = [word for name, value in OPTIONS.items() for word in ("--set", f"{name}={value}")]
+    ok(
+        run(
+            "encoder",
+            "train",
+            "--model",
+            "gentle.safetensors",
+            "--data",
+            data,
+            "--out",
+            "run",
+            "--kimg",
+            0.02,
+            *settings,
+        )
+    )
+    resume = ["encoder", "train", "--out", "run", "--resume"]
+    ok(run(*resume, "--kimg", 0.05, "--set", "w_weight=2"))
+    begun = json.loads(Path("run/run.json").read_text())["settings"]
+    assert {name: begun[name] for name in OPTIONS} == OPTIONS
+    assert (begun["kimg"], begun["w_weight"]) == (0.05, 2)
+    assert Encoder.from_pretrained("run").metadata["kimg"] == 0.1  # Rounded up from four steps.
+    tiny_generator(z_dim=8, w_dim=8, seed=9).save("other.safetensors")
+    assert "begun with another model" in run(*resume, "--model", "other.safetensors").output
+    assert "batch 16, not 8; leave it out" in run(*resume, "--set", "batch=8").output
+    assert "--set 'batch': expected NAME=VALUE, such as batch=32" in run(*resume, "--set", "batch").output
+    assert "gone: there is no run to resume" in run("encoder", "train", "--out", "gone", "--resume").output
+    assert "no data set; give one with --data" in run("encoder", "train", "--out", "gone").output
+    Path("run/run.json").write_text('{"settings": {}}')
+    assert "run.json: lacks 'model'" in run(*resume).output

@@ -1,0 +1,65 @@
+"""The steps of an optimization: the bar, the checkpoints, and the state of Adam in them."""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..runtime.device import FLOAT32_CPU
+
+SAVE_STEPS, SAVE_SECONDS = 50, 30.0  # The state is saved after so many steps, or so many seconds.
+
+NamedTensors = Sequence[tuple[str, Tensor]]
+
+
+class Task(Protocol):
+    """Something that is optimized step by step."""
+
+    step: int  # How many were made.
+
+    def advance(self) -> float:
+        """One step; returns the mean perceptual distance before it."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a checkpoint, complete or not at all."""
+
+
+def make_steps(
+    task: Task, steps: int, bar: Any, checkpoint: str | os.PathLike[str] | None, *, save_from: int | None = None
+) -> None:
+    """Advance until so many steps are made in all. save_from: save after each step from this one on; None = the last.
+
+    checkpoint: the file to save to; None = none.
+    """
+    save_from = steps if save_from is None else save_from
+    bar.n = bar.initial = task.step
+    bar.unpause()
+    saved_at = time.monotonic()
+    while task.step < steps:
+        distance = task.advance()
+        bar.set_postfix(distance=f"{distance:.3f}", refresh=False)
+        bar.update()
+        is_due = task.step % SAVE_STEPS == 0 or task.step >= save_from or time.monotonic() - saved_at > SAVE_SECONDS
+        if checkpoint is not None and is_due:
+            task.save(checkpoint)
+            saved_at = time.monotonic()
+
+
+def adam_tensors(optimizer: torch.optim.Adam, named: NamedTensors) -> dict[str, Tensor]:
+    """Parameters and their moments, by name."""
+    tensors = {}
+    for name, parameter in named:
+        state = optimizer.state[parameter]
+        tensors |= {name: parameter, f"{name}.exp_avg": state["exp_avg"], f"{name}.exp_avg_sq": state["exp_avg_sq"]}
+    return tensors
+
+
+def restore_adam(optimizer: torch.optim.Adam, named: NamedTensors, tensors: Mapping[str, Tensor], step: int) -> None:
+    """Take over what `adam_tensors` gave after so many steps. Raises KeyError or RuntimeError for what does not fit."""
+    for name, parameter in named:
+        parameter.data.copy_(tensors[name])
+        moments = {key: tensors[f"{name}.{key}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}
+        optimizer.state[parameter] = {"step": torch.tensor(float(step), **FLOAT32_CPU), **moments}
