@@ -166,8 +166,9 @@ def make_projection() -> None:
 
 def make_screenshots() -> None:
     """What the browser's tests see of the demo and of the static page."""
-    kept = "opens_with_a_face or mixing_board or stays_in_view_on_a_phone or phone_shows_everything"
-    call("pytest", "tests/browser/test_demo.py", "tests/browser/test_web.py", "-k", kept, SCREENSHOTS=str(IMAGES))
+    kept = "opens_with_a_face or mixing_board or stays_in_view_on_a_phone or phone_shows or made_by_the_library"
+    files = [f"tests/browser/test_{name}.py" for name in ("demo", "demo_words", "web", "web_photo")]
+    call("pytest", *files, "-k", kept, SCREENSHOTS=str(IMAGES))
 
 
 # Numbers.

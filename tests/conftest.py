@@ -53,8 +53,10 @@ SHARED = ROOT.parent / "shared"
 # The files that take longest, about 20 to 70 s of CPU time each.
 LONGEST = (
     "training/test_distributed.py",
+    "browser/test_web_photo.py",
     "browser/test_web.py",
     "browser/test_demo.py",
+    "browser/test_demo_words.py",
     "test_archives.py",
     "weights/formats/test_fuzz.py",
     "training/test_faults.py",

@@ -13,9 +13,12 @@ import safetensors.numpy
 import torch
 from click.testing import CliRunner
 
-from stylegan import Generator, cli, export
+from stylegan import Encoder, Generator, cli
+from stylegan.editing import bundled_directions
+from stylegan.encoder import new_encoder
 from stylegan.errors import ExportError, InputError
 from stylegan.export import OPSET, export_onnx
+from stylegan.export import folder as export_folder
 
 from .conftest import ROOT, tiny_generator
 
@@ -88,6 +91,62 @@ def test_what_depends_on_weights_alone_is_computed_before(exported: Path) -> Non
     assert [node.op_type for node in graph.node].count("ConvTranspose") == 2
 
 
+@pytest.fixture(scope="module")
+def small_encoder(tiny: Generator) -> Encoder:
+    return new_encoder(tiny)
+
+
+@pytest.fixture(scope="module")
+def with_encoder(tiny: Generator, small_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny network with its encoder."""
+    folder = tmp_path_factory.mktemp("with-encoder")
+    export_onnx(tiny, folder, encoder=small_encoder)
+    return folder
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_looks_of_the_exported_encoder_give_its_ws(
+    with_encoder: Path, tiny: Generator, small_encoder: Encoder, n: int
+) -> None:
+    described = json.loads((with_encoder / "model.json").read_text())
+    assert set(described["files"]) == {"mapping.onnx", "synthesis.onnx", "encoder.onnx"}
+    img = tiny(tiny.z(range(n)))
+    _, w_avg = run(with_encoder / "mapping.onnx", z=tiny.z([0]))
+    ws = np.broadcast_to(w_avg, (n, tiny.num_ws, tiny.w_dim))
+    for _ in range(described["looks"]):
+        (current,) = run(with_encoder / "synthesis.onnx", ws=ws)
+        (ws,) = run(with_encoder / "encoder.onnx", img=img, current=current, ws=ws)
+    expected = small_encoder.encode(img, tiny).numpy()
+    assert np.abs(expected - w_avg).max() > 0.1
+    assert np.abs(ws - expected).max() < 1e-4
+
+
+def test_the_encoder_of_another_model_is_refused(tmp_path: Path, tiny: Generator) -> None:
+    with pytest.raises(InputError, match="the encoder"):
+        export_onnx(tiny, tmp_path / "out", encoder=Encoder.from_pretrained())
+    assert not (tmp_path / "out").exists()
+
+
+def test_exported_directions_move_ws_as_edit_does(
+    tmp_path: Path, default: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_folder, "_mapping_file", lambda *given: b"")
+    monkeypatch.setattr(export_folder, "_synthesis_file", lambda *given: b"")
+    export_onnx(default, tmp_path)
+    directions = json.loads((tmp_path / "directions.json").read_text())
+    assert "directions.json" in json.loads((tmp_path / "model.json").read_text())["files"]
+    known = bundled_directions(default)
+    assert [d["name"] for d in directions] == sorted(known)
+    ws = default.ws([5])
+    for d in directions:
+        first, stop = d["layers"]
+        moved = ws.clone()
+        moved[:, first:stop] += d["strengths"][1] * d["std"] * torch.tensor(d["vector"])
+        direction = known[d["name"]]
+        assert torch.allclose(moved, default.edit(ws, direction, direction.strengths[1]), atol=1e-5)
+        assert d["positive"] == direction.positive
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -113,7 +172,7 @@ def test_every_kind_of_network_is_exported(tmp_path: Path, options: dict[str, An
 def test_a_network_that_came_out_wrong_is_not_written(
     tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stylegan.export.TOLERANCE", 1e-12)
+    monkeypatch.setattr("stylegan.export.network.TOLERANCE", 1e-12)
     with pytest.raises(ExportError, match=r"mapping.onnx: differs from PyTorch by .* at batch size 1"):
         export_onnx(tiny, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -143,14 +202,17 @@ def test_the_command_replaces_existing_files_only_by_force(
     out = Path("web/model")
     out.mkdir(parents=True)
     (out / "noise_const.safetensors").write_bytes(b"mine")
+    (out / "encoder.onnx").write_bytes(b"mine too")
     command = ["export", "tiny.safetensors", "--format", "onnx", "--out", str(out)]
     refused = CliRunner().invoke(cli.main, command)
     assert refused.exit_code == 1
-    assert "holds noise_const.safetensors" in refused.output
-    assert [path.name for path in out.iterdir()] == ["noise_const.safetensors"]
-    result = CliRunner().invoke(cli.main, [*command, "--force"])
+    assert "holds noise_const.safetensors, encoder.onnx;" in refused.output
+    assert sorted(path.name for path in out.iterdir()) == ["encoder.onnx", "noise_const.safetensors"]
+    new_encoder(tiny).save("encoder.safetensors")
+    result = CliRunner().invoke(cli.main, [*command, "--force", "--encoder", "encoder.safetensors"])
     assert result.exit_code == 0, result.output
-    assert sorted(path.name for path in out.iterdir()) == ["mapping.onnx", "model.json", "synthesis.onnx"]
+    written = ["encoder.onnx", "mapping.onnx", "model.json", "synthesis.onnx"]
+    assert sorted(path.name for path in out.iterdir()) == written
 
 
 def flat_network() -> Generator:
@@ -174,7 +236,7 @@ def test_networks_inexact_in_float32_are_exported_with_a_note(tmp_path: Path, ca
 
 
 def test_more_than_rounding_is_refused_on_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stylegan.export._ROUNDING", 1e-3)
+    monkeypatch.setattr("stylegan.export.network._ROUNDING", 1e-3)
     with pytest.raises(ExportError, match=r"synthesis.onnx: differs from PyTorch by"):
         export_onnx(flat_network(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -184,12 +246,12 @@ def test_well_conditioned_networks_are_held_to_the_tolerance(
     tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where float32 is exact, nothing else excuses a difference."""
-    compare = export._compare
+    compare = export_folder.compare
 
     def compare_with_others(name: Any, data: Any, inputs: Any, rounded: Any, exact: Any) -> None:
         off = 2e-4 * max(1, exact[0].abs().max()) * (name == "synthesis.onnx")
         compare(name, data, inputs, [value + off for value in rounded], [value + off for value in exact])
 
-    monkeypatch.setattr(export, "_compare", compare_with_others)
+    monkeypatch.setattr(export_folder, "compare", compare_with_others)
     with pytest.raises(ExportError, match=r"synthesis\.onnx: differs"):
         export_onnx(tiny, tmp_path / "out")

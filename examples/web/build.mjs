@@ -3,8 +3,10 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-const PAGE = ['index.html', 'style.css', 'main.js', 'generator.js', 'random.js', 'latents.js'];
-const MODEL = ['model.json', 'mapping.onnx', 'synthesis.onnx', 'noise_const.safetensors'];
+const PAGE = [
+  ...['index.html', 'style.css', 'main.js', 'photo_panel.js'],
+  ...['generator.js', 'latents.js', 'photo.js', 'random.js', 'tensors.js'],
+];
 // The runtime without WebGPU, half as large, and the one with it: a browser fetches the one that it can use.
 const RUNTIME = [
   'ort.wasm.min.mjs',
@@ -19,22 +21,25 @@ const here = import.meta.dirname ?? new URL('.', import.meta.url).pathname;
 const dist = join(here, 'dist');
 const folders = process.argv.length > 2 ? process.argv.slice(2) : [join(here, 'model')];
 
-/** The name of an exported model, as a name of a folder. */
-async function nameOf(folder) {
+/** An exported model: its name, as a name of a folder, and its files. */
+async function modelIn(folder) {
   const described = await readFile(join(folder, 'model.json'), 'utf8').catch(() => {
     console.error(`${folder} holds no model.json; run: stylegan export --noise input --out ${folder}`);
     process.exit(1);
   });
-  const { name, noise } = JSON.parse(described);
+  const { name, noise, files } = JSON.parse(described);
   if (noise !== 'input') {
     console.error(`${folder} was exported without noise inputs; run: stylegan export --noise input --out ${folder} --force`);
     process.exit(1);
   }
-  return name.replace(/[^\w.-]/g, '-');
+  return { name: name.replace(/[^\w.-]/g, '-'), files: ['model.json', ...Object.keys(files)] };
 }
 
 const models = new Map();
-for (const folder of folders) models.set(await nameOf(folder), folder);
+for (const folder of folders) {
+  const { name, files } = await modelIn(folder);
+  models.set(name, { folder, files });
+}
 
 await rm(dist, { recursive: true, force: true });
 for (const name of models.keys()) await mkdir(join(dist, 'models', name), { recursive: true });
@@ -42,8 +47,8 @@ await mkdir(join(dist, 'runtime'));
 await writeFile(join(dist, 'models.json'), JSON.stringify([...models.keys()]));
 const copies = [
   ...PAGE.map((name) => [join(here, name), join(dist, name)]),
-  ...[...models].flatMap(([model, folder]) =>
-    MODEL.map((name) => [join(folder, name), join(dist, 'models', model, name)]),
+  ...[...models].flatMap(([model, { folder, files }]) =>
+    files.map((name) => [join(folder, name), join(dist, 'models', model, name)]),
   ),
   ...RUNTIME.map((name) => [
     join(here, 'node_modules/onnxruntime-web/dist', name),

@@ -1,6 +1,7 @@
-// The exported generator in onnxruntime-web: mapping, synthesis, and the noise maps beside them.
+// The exported networks in onnxruntime-web: mapping, synthesis, encoder, and what lies beside them.
 
 import { noiseSize } from './latents.js';
+import { readTensors } from './tensors.js';
 
 export class Generator {
   /** Fetch model and runtime. backend: 'webgpu', 'wasm', or null = WebGPU where the browser has it. */
@@ -25,38 +26,84 @@ export class Generator {
     const ort = await import(`./runtime/ort.${backend}.min.mjs`);
     ort.env.wasm.wasmPaths = new URL('./runtime/', import.meta.url).href;
     ort.env.wasm.numThreads = 1; // More need response headers that plain file servers do not send.
-    const open = async (name) =>
-      ort.InferenceSession.create(new Uint8Array(await (await get(`${folder}/${name}`)).arrayBuffer()), {
-        executionProviders: [backend],
-        logSeverityLevel: 3, // Errors alone.
-      });
     const G = new Generator();
-    G.ort = ort;
-    G.config = config;
-    G.backend = backend;
+    Object.assign(G, { ort, folder, config, backend });
     // One after the other: a runtime starts one session at a time.
-    G.mapping = await open('mapping.onnx');
-    G.synthesis = await open('synthesis.onnx');
-    G.noiseConst = await readNoise(`${folder}/noise_const.safetensors`);
+    G.mapping = await G.#open(await G.#fetch('mapping.onnx'));
+    G.wAvg = (await G.#mapped(new Float32Array(config.z_dim))).w_avg.data;
+    G.synthesis = await G.#open(await G.#fetch('synthesis.onnx'));
+    const noise = readTensors(await G.#fetch('noise_const.safetensors'));
+    G.noiseConst = Object.keys(noise).map((_, i) => noise[`noise_${i}`]);
+    G.directions = 'directions.json' in config.files ? await (await get(`${folder}/directions.json`)).json() : [];
     return G;
   }
 
-  /** z -> { w, wAvg }. */
+  async #fetch(name) {
+    return (await get(`${this.folder}/${name}`)).arrayBuffer();
+  }
+
+  #open(file) {
+    return this.ort.InferenceSession.create(new Uint8Array(file), {
+      executionProviders: [this.backend],
+      logSeverityLevel: 3, // Errors alone.
+    });
+  }
+
+  /** Whether there is an encoder, for photos. */
+  get hasEncoder() {
+    return 'encoder.onnx' in this.config.files;
+  }
+
+  /** Fetch the encoder, which starts with the first photo. */
+  async fetchEncoder() {
+    this.encoderFile = await this.#fetch('encoder.onnx');
+  }
+
+  /** z -> w. */
   async map(z) {
-    const outputs = await this.mapping.run({ z: new this.ort.Tensor('float32', z, [1, this.config.z_dim]) });
-    return { w: outputs.w.data, wAvg: outputs.w_avg.data };
+    return (await this.#mapped(z)).w.data;
+  }
+
+  #mapped(z) {
+    return this.mapping.run({ z: new this.ort.Tensor('float32', z, [1, this.config.z_dim]) });
   }
 
   /** Rows of ws and noise maps, one for each layer -> img, [channels, H, W], nominally in [-1, 1]. */
   async synthesize(ws, noise) {
-    const { num_ws, w_dim } = this.config;
-    const flat = new Float32Array(num_ws * w_dim);
-    ws.forEach((row, layer) => flat.set(row, layer * w_dim));
-    const feeds = { ws: new this.ort.Tensor('float32', flat, [1, num_ws, w_dim]) };
+    const feeds = { ws: this.#wsTensor(ws) };
     noise.forEach((map, i) => {
       feeds[`noise_${i}`] = new this.ort.Tensor('float32', map, [1, 1, noiseSize(i), noiseSize(i)]);
     });
     return (await this.synthesis.run(feeds)).img.data;
+  }
+
+  /** img [channels, H, W] in [-1, 1] -> rows of ws, as by Encoder.encode of the library. */
+  async encode(img) {
+    const { num_ws, w_dim, img_channels: channels, img_resolution: size, looks } = this.config;
+    this.encoder ??= await this.#open(this.encoderFile);
+    this.encoderFile = null;
+    const image = (data) => new this.ort.Tensor('float32', data, [1, channels, size, size]);
+    let ws = Array(num_ws).fill(this.wAvg);
+    for (let look = 0; look < looks; look++) {
+      const current = look ? await this.synthesize(ws, this.noiseConst) : await this.#average(ws);
+      const feeds = { img: image(img), current: image(current), ws: this.#wsTensor(ws) };
+      const better = (await this.encoder.run(feeds)).better.data;
+      ws = ws.map((_, layer) => better.slice(layer * w_dim, (layer + 1) * w_dim));
+    }
+    return ws;
+  }
+
+  /** The picture of the average w. */
+  async #average(ws) {
+    this.averageImg ??= await this.synthesize(ws, this.noiseConst);
+    return this.averageImg;
+  }
+
+  #wsTensor(ws) {
+    const { num_ws, w_dim } = this.config;
+    const flat = new Float32Array(num_ws * w_dim);
+    ws.forEach((row, layer) => flat.set(row, layer * w_dim));
+    return new this.ort.Tensor('float32', flat, [1, num_ws, w_dim]);
   }
 }
 
@@ -69,18 +116,6 @@ export function toPixels(img, channels, size) {
     }
   }
   return new ImageData(pixels, size, size);
-}
-
-/** The stored noise maps: a safetensors file is the length of a JSON header, the header, and the numbers. */
-async function readNoise(address) {
-  const buffer = await (await get(address)).arrayBuffer();
-  const length = Number(new DataView(buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)));
-  const count = Object.keys(header).filter((name) => name.startsWith('noise_')).length;
-  return Array.from({ length: count }, (_, i) => {
-    const [start, end] = header[`noise_${i}`].data_offsets;
-    return new Float32Array(buffer.slice(8 + length + start, 8 + length + end));
-  });
 }
 
 async function get(address) {

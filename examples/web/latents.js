@@ -1,4 +1,4 @@
-// From seeds to ws, as stylegan/latents/styles.py: pure functions on Float32Arrays.
+// From seeds to ws, and changes of ws, as in stylegan/latents: pure functions on Float32Arrays.
 
 import { RandomState } from './random.js';
 
@@ -29,6 +29,15 @@ export function truncate(w, wAvg, psi, cutoff, numWs) {
 /** The rows of some layers from b, the others from a. */
 export function mixStyles(a, b, layers) {
   return a.map((row, layer) => (layers.has(layer) ? b[layer] : row));
+}
+
+/** Move ws along directions: ws + strength * std * vector, in the layers of each. */
+export function move(ws, directions, strengths) {
+  return directions.reduce((moved, { vector, std, layers: [first, stop] }, i) => {
+    const step = strengths[i] * std;
+    const moves = (layer) => step !== 0 && first <= layer && layer < stop;
+    return moved.map((row, layer) => (moves(layer) ? row.map((value, k) => value + step * vector[k]) : row));
+  }, ws);
 }
 
 /** a + t * (b - a). */

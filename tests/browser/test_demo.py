@@ -3,7 +3,6 @@
 import json
 import urllib.error
 import urllib.request
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,11 @@ from stylegan.editing import bundled_directions
 from stylegan.latents.files import Latents
 from stylegan.projection import project, to_square
 
-from .conftest import PHONE, Browser, RunningDemo, check_in_view, pixels
+from .conftest import RunningDemo
+from .demo_page import PICTURE, changed, check_same, choose_model, exists, open_edits, source, text, toasts
+from .window import Browser, pixels
 
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]  # A rerun is told of in pytest's last line.
-
-PICTURE = "#picture img"
-
-
-def source(browser: Browser, selector: str = PICTURE) -> str | None:
-    """The address of a picture that has been loaded."""
-    address: str | None = browser.run(
-        "const i = document.querySelector(arguments[0]); return i?.complete && i.naturalWidth ? i.src : null", selector
-    )
-    return address
-
-
-def changed(browser: Browser, before: str | None, selector: str = PICTURE) -> np.ndarray:
-    """The pixels of the picture that takes the place of another."""
-    browser.wait("new picture", lambda: source(browser, selector) not in (None, before))
-    return pixels(browser, selector)
 
 
 @pytest.fixture
@@ -45,12 +30,6 @@ def page(browser: Browser, demo_address: str) -> Browser:
     changed(browser, None)
     browser.wait("faces to pick", lambda: source(browser, "#gallery .gallery-item:nth-child(12) img"))
     return browser
-
-
-def check_same(shown: np.ndarray, expected: np.ndarray) -> None:
-    """Batches of another size may round otherwise: at most 1 of 255 apart."""
-    assert shown.shape == expected.shape
-    assert np.abs(shown.astype(int) - expected).max() <= 1
 
 
 def test_it_opens_with_a_face(page: Browser, default: Generator) -> None:
@@ -90,145 +69,6 @@ def test_settings_reach_the_picture(page: Browser, default: Generator) -> None:
     settings: dict[str, Any] = {"truncation_psi": -0.5, "truncation_cutoff": 4, "noise_mode": "random", "noise_seed": 0}
     check_same(changed(page, before), default.sample(seeds=[8], output_type="np", **settings)[0])
     assert page.run("return document.querySelectorAll('.toast-body').length") == 0
-
-
-def text(browser: Browser, selector: str) -> str:
-    """What can be read in a part of the page; nothing if it is not shown."""
-    return str(browser.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
-
-
-def exists(browser: Browser, selector: str) -> bool:
-    return bool(browser.run("return document.querySelector(arguments[0])?.checkVisibility() ?? false", selector))
-
-
-def toasts(browser: Browser) -> int:
-    return int(browser.run("return document.querySelectorAll('.toast-body').length"))
-
-
-def open_edits(browser: Browser) -> list[str]:
-    """Open "Edit", and the names of its sliders."""
-    browser.click("#edit button")
-    browser.wait("something", lambda: exists(browser, "#edit input[type=range]") or exists(browser, "#no-edits"))
-    sliders = "return [...document.querySelectorAll('#edit input[type=range]')]"
-    names = browser.run(
-        f"{sliders}.filter((e) => e.checkVisibility()).map((e) => e.closest('[id^=edit-]').id.slice(5))"
-    )
-    return list(names)
-
-
-def choose_model(browser: Browser, number: int) -> None:
-    before = source(browser)
-    browser.click("#model input")
-    browser.click(f"[role=option]:nth-child({number})")
-    changed(browser, before)
-
-
-def test_the_picture_stays_in_view_while_sliders_move(page: Browser) -> None:
-    check_every_control_beside_the_picture(page)
-
-
-def test_the_picture_stays_in_view_on_a_phone(phone: Browser, demo_address: str) -> None:
-    phone.open(demo_address)
-    changed(phone, None)
-    phone.settle()
-    check_every_control_beside_the_picture(phone)
-
-
-def check_every_control_beside_the_picture(browser: Browser) -> None:
-    edits = [f"[id='edit-{name}']" for name in open_edits(browser)]
-    assert len(edits) == 8
-    check_in_view(browser, PICTURE, "#noise label:nth-child(3)")
-    for selector in ("#psi", "#cutoff", *edits):
-        check_in_view(browser, PICTURE, f"{selector} input[type=range]")
-    before, where = source(browser), browser.run("return scrollY")
-    browser.put(f"{edits[-1]} input[type=range]", 2)
-    changed(browser, before)
-    assert browser.run("return scrollY") == where > 0
-    if browser.run("return innerWidth") == PHONE[0]:
-        browser.screenshot("demo-phone", top=False)
-    for tab, controls in ((2, ["#band-fine", "#layers label:last-child"]), (3, ["#position input[type=range]"])):
-        browser.click(f"button[role=tab]:nth-child({tab})")
-        for selector in controls:
-            browser.wait(selector, partial(exists, browser, selector))
-            check_in_view(browser, PICTURE, selector)
-
-
-def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator) -> None:
-    names = sorted(bundled_directions(default))
-    choose_model(page, 2)
-    assert open_edits(page) == []
-    assert "avatars-64 comes without editing directions" in text(page, "#edit")
-    choose_model(page, 1)
-    page.wait("sliders", lambda: exists(page, "#edit-age input[type=range]"))
-    assert "without editing directions" not in text(page, "#edit")
-    page.click("#edit button")
-    page.wait("closed", lambda: not exists(page, "#edit-age input[type=range]"))
-    assert open_edits(page) == names
-
-
-def test_the_words_fit_the_model(page: Browser) -> None:
-    assert text(page, "#title p") == "Faces of adults, 128x128, made on this computer"
-    choose_model(page, 2)
-    assert text(page, "#title p") == "Cartoon heads, 64x64, made on this computer"
-    choose_model(page, 3)
-    assert text(page, "#title p") == "Pictures of 16x16, made on this computer"
-
-
-@pytest.mark.parametrize("typed", ["1.5", "", "-1", "4294967296", "1e99", "-", "99999999999999999999"])
-def test_odd_seeds_are_one_message_in_place_of_the_settings(page: Browser, demo: RunningDemo, typed: str) -> None:
-    page.clear("#seed input")
-    page.type("#seed input", typed)
-    page.wait("message", lambda: "seed" in text(page, "#caption .wrong"))
-    page.settle()
-    wanted = (
-        "a seed is missing: enter an integer" if typed in ("", "-") else "a seed must be an integer from 0 to 42949"
-    )
-    assert text(page, "#caption .wrong").startswith(wanted)
-    assert page.run("return document.querySelectorAll('#caption span').length") == 1
-    assert toasts(page) == 0
-    before = source(page)
-    page.clear("#seed input")
-    page.type("#seed input", 8)
-    changed(page, before)
-    page.wait("settings", lambda: "Seed 8" in text(page, "#caption"))
-    assert demo.errors.read_text() == ""
-
-
-@pytest.mark.parametrize(("slider", "typed"), [("psi", "99"), ("psi", ""), ("cutoff", "2.5"), ("cutoff", "-3")])
-def test_odd_numbers_beside_sliders_are_no_heap_of_messages(
-    page: Browser, demo: RunningDemo, slider: str, typed: str
-) -> None:
-    page.clear(f"#{slider} input[type=number]")
-    page.type(f"#{slider} input[type=number]", typed)
-    page.click("#title")
-    page.settle()
-    assert toasts(page) == 0
-    assert demo.errors.read_text() == ""
-
-
-def test_the_caption_has_the_words_of_the_controls(page: Browser) -> None:
-    page.click("#noise label:nth-child(2)")
-    page.put("#cutoff input[type=range]", 4)
-    open_edits(page)
-    page.put("#edit-age input[type=range]", 1)
-    for tab, more in (
-        (1, {"Seed"}),
-        (2, {"Seed A", "Seed B", "Layers from B"}),
-        (3, {"Seed A", "Seed B", "From A to B"}),
-    ):
-        page.click(f"button[role=tab]:nth-child({tab})")
-        words = {"Model", "Truncation psi", "Truncated layers", "Noise", "Noise seed", "age"} | more
-
-        def told() -> dict[str, str]:
-            pair = "[e.firstChild.data.trim(), e.children[0].innerText]"
-            return dict(page.run(f"return [...document.querySelectorAll('#caption span')].map((e) => {pair})"))
-
-        page.wait("words", partial(lambda words: set(told()) == words, words))
-        assert told()["Noise"] == "random"
-        labels = "[...document.querySelectorAll('#right [data-testid=block-info], #right label, #right legend')]"
-        shown = page.run(f"return {labels}.filter((e) => e.checkVisibility()).map((e) => e.innerText.trim())")
-        hidden = {"Model", "Layers from B"}  # The one box at the top, and the boxes of the layers.
-        assert words - hidden <= {line for label in shown for line in label.splitlines()}
 
 
 def test_an_editing_slider_moves_the_face(page: Browser, default: Generator) -> None:
@@ -344,20 +184,6 @@ def test_another_model_brings_its_own_controls(page: Browser) -> None:
     before = source(page)
     page.put("#label input[type=range]", 2)
     changed(page, before)
-
-
-def test_a_phone_shows_everything_in_its_width(phone: Browser, demo_address: str) -> None:
-    phone.open(demo_address)
-    changed(phone, None)
-    assert phone.run("return document.documentElement.scrollWidth") <= 390
-    wide = phone.run(
-        """return [...document.querySelectorAll('button, input, img')].filter((e) => e.checkVisibility())
-        .map((e) => e.getBoundingClientRect()).filter((r) => r.width && (r.left < 0 || r.right > 391)).length"""
-    )
-    assert wide == 0
-    before = source(phone)
-    phone.click("#new-face")
-    changed(phone, before)
 
 
 def ask(address: str, data: list[Any]) -> str:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from .conftest import Browser
 from .test_demo import source
+from .window import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]
 

@@ -1,4 +1,4 @@
-"""Export: a generator as ONNX files, for programs without PyTorch (browsers, C++, C#, mobile).
+"""A folder with a generator, and its encoder, as ONNX files and a description.
 
     export_onnx(G, "faces/")
 
@@ -9,42 +9,33 @@ truncation is w_avg + psi * (w - w_avg); ws is w once for each layer, or rows of
 import copy
 import hashlib
 import json
-import logging
 import os
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from .errors import ExportError, InputError
-from .generator import Generator
-from .runtime.atomic_files import as_path, write_atomically
-from .runtime.checks import typed
-from .runtime.device import FLOAT32_CPU
-from .runtime.precision import no_autocast
-from .version import __version__
+from ..encoder import LOOKS, Encoder
+from ..errors import InputError
+from ..generator import Generator
+from ..latents.bundled import bundled_directions
+from ..latents.directions import Direction
+from ..runtime.atomic_files import as_path, write_atomically
+from ..runtime.checks import typed
+from ..runtime.device import FLOAT32_CPU
+from ..runtime.precision import no_autocast
+from ..version import __version__
+from .network import OPSET, compare, to_onnx
 
 NoiseForm = Literal["const", "input"]
 
-# The newest ONNX operators that every runtime in use knows (onnxruntime 1.14 and later); none of the later ones helps.
-OPSET = 18
-
-# Largest difference from PyTorch, relative to the largest value of the output (at least 1).
-TOLERANCE = 1e-4
-
-# Young networks, whose maps are still flat, amplify rounding: PyTorch's own float32 is further from float64 than that.
-# Then so many times its distance is allowed, since another order of sums is another draw of the same error.
-_ROUNDING = 4.0
-
-logger = logging.getLogger(__name__)
-
-_NAMES = ("mapping.onnx", "synthesis.onnx", "noise_const.safetensors", "model.json")
+_NAMES = (
+    *("mapping.onnx", "synthesis.onnx", "noise_const.safetensors"),
+    *("encoder.onnx", "directions.json", "model.json"),
+)
 
 
 class _Mapping(nn.Module):
@@ -76,17 +67,22 @@ def export_onnx(
     folder: str | os.PathLike[str],
     *,
     noise: NoiseForm = "const",
+    encoder: Encoder | None = None,
     overwrite: bool = False,
 ) -> list[Path]:
     """Write a generator into a folder as ONNX files of opset 18, float32, for batches of any size.
 
     mapping.onnx: z [N, z_dim] (and labels [N, label_dim]) -> w [N, w_dim], w_avg [w_dim].
     synthesis.onnx: ws [N, num_ws, w_dim] (and noise) -> img [N, C, H, W], nominally in [-1, 1].
-    model.json: sizes, truncation, licence, opset, and the sha256 of the other files.
+    encoder.onnx, if there is an encoder: img, current [N, C, R, R] and ws -> better ws; see `EncoderNetwork`.
+    directions.json, if the model comes with directions: for each its name, vector [w_dim], std, layers (first, after
+        the last), strengths (least, most) and, as "positive", where it leads. It moves ws as `latents.edit` does.
+    model.json: sizes, truncation, licence, opset, the sha256 of the other files, and, with an encoder, how many looks.
 
     noise: "const" = the stored maps are part of synthesis.onnx; "input" = it takes one map for each layer and image,
         noise_0, noise_1... [N, 1, R, R] with R = 2^(layer // 2 + 2), and the stored maps are written to
         noise_const.safetensors, [1, 1, R, R] each. Pass zeros for no noise.
+    encoder: of this generator, such as `Encoder.of(G)`; None = write none.
     overwrite: replace existing files; otherwise they raise InputError.
 
     Before anything is written, onnxruntime runs the networks at batch sizes 1 and 3; ExportError if an output differs
@@ -99,6 +95,8 @@ def export_onnx(
         raise InputError(f"noise must be 'const' or 'input', got {noise!r}")
     folder = as_path(folder)
     _check_folder(folder, overwrite)
+    if encoder is not None:
+        encoder.check(G)
     _require_onnx()
     G = copy.deepcopy(G).cpu().float().eval().requires_grad_(False)
     has_noise_inputs = noise == "input" and any(name.endswith("noise_const") for name, _ in G.named_buffers())
@@ -110,11 +108,16 @@ def export_onnx(
         constants = (layer.noise_const for layer in G.synthesis.layers)
         maps = {f"noise_{i}": noise for i, noise in enumerate(constants) if noise is not None}
         files["noise_const.safetensors"] = safetensors.torch.save(maps)
+    if encoder is not None:
+        description["looks"] = LOOKS
+        files["encoder.onnx"] = _encoder_file(copy.deepcopy(encoder).cpu().float().eval(), G, description)
+    if directions := bundled_directions(G):
+        files["directions.json"] = json.dumps([_described(directions[name]) for name in sorted(directions)]).encode()
     description["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     files["model.json"] = (json.dumps(description, indent=2) + "\n").encode()
     for name, data in files.items():
         write_atomically(folder / name, data)
-    for name in set(_NAMES) - files.keys():  # Of an earlier export in the other form.
+    for name in set(_NAMES) - files.keys():  # Of an earlier export of another kind.
         (folder / name).unlink(missing_ok=True)
     return [folder / name for name in files]
 
@@ -165,11 +168,11 @@ def _mapping_file(G: Generator, description: Mapping[str, Any]) -> bytes:
         return {"z": G.z(range(n)), **labels}
 
     network = _Mapping(G)
-    data = _export(network, tuple(inputs(2).values()), list(inputs(2)), ["w", "w_avg"], description)
+    data = to_onnx(network, tuple(inputs(2).values()), list(inputs(2)), ["w", "w_avg"], description)
     for n in (1, 3):
         given = inputs(n)
         expected = network(*given.values())
-        _compare("mapping.onnx", data, given, expected, expected)
+        compare("mapping.onnx", data, given, expected, expected)
     return data
 
 
@@ -181,101 +184,32 @@ def _synthesis_file(G: Generator, description: Mapping[str, Any], has_noise_inpu
     network, exact = _Synthesis(G), _Synthesis(copy.deepcopy(G).double())
     names = ["ws"] + [f"noise_{i}" for i in range(G.synthesis.num_layers)] * has_noise_inputs
     ws, noise = inputs(2)
-    data = _export(network, (ws, noise) if noise else (ws,), names, ["img"], description)
+    data = to_onnx(network, (ws, noise) if noise else (ws,), names, ["img"], description)
     for n in (1, 3):
         ws, noise = inputs(n)
         given = dict(zip(names, [ws, *(noise or [])], strict=True))
         precise = exact(ws.double(), None if noise is None else [map.double() for map in noise])
-        _compare("synthesis.onnx", data, given, (network(ws, noise),), (precise,))
+        compare("synthesis.onnx", data, given, (network(ws, noise),), (precise,))
     return data
 
 
-def _export(
-    network: nn.Module,
-    arguments: tuple[Any, ...],
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    description: Mapping[str, Any],
-) -> bytes:
-    """One network as an ONNX file with named inputs and outputs, whose first dimension is the batch."""
-    import onnx
-    from onnxscript import optimizer
+def _encoder_file(encoder: Encoder, G: Generator, description: Mapping[str, Any]) -> bytes:
+    def inputs(n: int) -> dict[str, Tensor]:
+        labels = [i % G.label_dim for i in range(n)] if G.label_dim else None
+        img = G.synthesis(G.ws(range(n), labels=labels))
+        ws, current = encoder.start(img, G)
+        return {"img": img, "current": current.contiguous(), "ws": ws.contiguous()}
 
-    # The batch has a size of 2 here: the exporter takes 0 and 1 for constants.
-    batch = {0: torch.export.Dim("batch")}
-    shapes = tuple([batch] * len(a) if isinstance(a, list) else batch for a in arguments)
-    with _quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            network.eval(),
-            arguments,
-            dynamo=True,
-            optimize=False,
-            verbose=False,
-            input_names=list(inputs),
-            output_names=list(outputs),
-            dynamic_shapes=shapes,
-            opset_version=OPSET,
-        )
-        assert program is not None
-        # What depends on weights alone (gains, kernels of the upscaling layers) is computed now, whatever its size.
-        optimizer.optimize(program.model, input_size_limit=2**40, output_size_limit=2**40)
-        model = program.model_proto
-    for node in model.graph.node:  # Each node carries a stack of calls from this machine.
-        node.ClearField("metadata_props")
-        node.ClearField("doc_string")
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        value.ClearField("metadata_props")
-    model.graph.ClearField("metadata_props")
-    onnx.helper.set_model_props(model, {key: _text(value) for key, value in description.items()})
-    model.producer_name, model.producer_version = "stylegan", __version__
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString())
+    data = to_onnx(encoder, tuple(inputs(2).values()), list(inputs(2)), ["better"], description)
+    for n in (1, 3):
+        given = inputs(n)
+        expected = (encoder(*given.values()),)
+        compare("encoder.onnx", data, given, expected, expected)
+    return data
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter speaks of its own matters (packages that it could use, names that it makes up)."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-def _compare(
-    name: str, data: bytes, inputs: Mapping[str, Tensor], rounded: Sequence[Tensor], exact: Sequence[Tensor]
-) -> None:
-    """Raise ExportError unless onnxruntime computes the outputs as exactly as PyTorch does: rounded to exact."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    if [i.name for i in session.get_inputs()] != list(inputs):
-        raise ExportError(f"{name}: takes {[i.name for i in session.get_inputs()]}, expected {list(inputs)}")
-    outputs = session.run(None, {key: value.numpy() for key, value in inputs.items()})
-    for got, own, wanted in zip(outputs, rounded, exact, strict=True):
-        limit = TOLERANCE * max(1.0, wanted.abs().max().item())
-        rounding = (own.double() - wanted.double()).abs().max().item()
-        difference = float("inf")
-        if got.shape == tuple(wanted.shape):
-            difference = float(np.abs(got.astype(np.float64) - wanted.double().numpy()).max())
-        if not difference <= max(limit, _ROUNDING * rounding):
-            n = len(next(iter(inputs.values())))
-            raise ExportError(
-                f"{name}: differs from PyTorch by {difference:.2g} at batch size {n}; at most {limit:.2g}"
-            )
-        if rounding > limit:
-            logger.warning(
-                "%s: float32 is off by %.2g here, PyTorch's too: the network is young and amplifies rounding",
-                name,
-                rounding,
-            )
+def _described(direction: Direction) -> dict[str, Any]:
+    return {
+        **{key: getattr(direction, key) for key in ("name", "positive", "std", "layers", "strengths")},
+        "vector": direction.vector.tolist(),
+    }
