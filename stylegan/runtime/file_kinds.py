@@ -166,7 +166,7 @@ def _check_zip(path: Path) -> None:
     kinds: dict[tuple[str, ...], tuple[str, str]] = {
         (".npy",): ("arrays of NumPy (.npz), not weights", _READ),
         (".h5",): ("a model of Keras", _READ),
-        (".png", ".jpg", ".jpeg", ".webp"): ("a zip archive of pictures, not weights", _PICTURES),
+        (".png", ".jpg", ".jpeg", ".webp"): ("a zip archive of pictures, not weights", _WEIGHTS_WANTED),
     }
     for suffixes, (what, advice) in kinds.items():
         if any(name.lower().endswith(suffixes) for name in names):
