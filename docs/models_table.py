@@ -7,10 +7,10 @@ from stylegan.weights import manifest
 from stylegan.weights.hub.sources import Source
 
 PAGE = Path(__file__).with_name("models.md")
-HEAD = "| name | resolution | what | data | licence | sources, in this order, and what of a file is checked | tried |"
+HEAD = "| name | resolution | what | data | licence | sources, in this order, and what is known of the sha256 | tried |"
 
 # By `manifest.File.known`.
-CHECKS = {"known": "sha256", "unverified": "no sha256 known", "8 digits": "8 digits of the sha256"}
+CHECKS = {"known": ": sha256", "unverified": "", "8 digits": ": 8 digits"}
 
 
 def models_table() -> str:
@@ -19,7 +19,7 @@ def models_table() -> str:
     for entry in manifest.entries().values():
         what = entry.description.split(": ", 1)[-1].rstrip(".")
         licence = f"[{entry.license}]({entry.license_url})"
-        sources = "; ".join(f"{linked(file.source)}: {CHECKS[file.known]}" for file in entry.files)
+        sources = "; ".join(f"{linked(file.source)}{CHECKS[file.known]}" for file in entry.files)
         tried = entry.tried_on or ("yes" if entry.tried else "no")
         cells = [
             f"`{entry.name}`",

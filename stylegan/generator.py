@@ -40,6 +40,8 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     `average` and `save` make further networks and files.
     """
 
+    _network = "Gs"
+
     @classmethod
     @hinted(**OF_FILES)
     @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
@@ -79,7 +81,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         one that is damaged, unsafe (UnsafeFileError) or does not match, IntegrityError if it is another file.
         """
         access = Access(cache_dir, token, local_files_only, force_download)
-        G = cls._load(name_or_path, "Gs", device=device, resolution=resolution, revision=revision, access=access)
+        G = cls._load(name_or_path, device=device, resolution=resolution, revision=revision, access=access)
         G.path = path
         G.synthesis.to(check_dtype(dtype))
         return G

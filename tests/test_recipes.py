@@ -98,6 +98,25 @@ def count(model, resolution):
 '''
 
 
+PREFIXED = """
+import stylegan, torch
+G = stylegan.Generator.from_pretrained("ours.safetensors")
+torch.save({f"toy/{key}": tensor for key, tensor in G.state_dict().items()}, "theirs.pt")
+other = stylegan.Generator.from_pretrained("theirs.pt")
+assert other.metadata["source"] == "generator (toy layout) of theirs.pt", other.metadata
+assert torch.equal(*(g.sample(seeds=[1], output_type="pt") for g in (G, other)))
+"""
+
+COUNT = """
+from click.testing import CliRunner
+from stylegan.cli import main
+assert "Count the parameters." in CliRunner().invoke(main, ["--help"]).output
+print(CliRunner().invoke(main, ["count", "G.safetensors"], catch_exceptions=False).output)
+"""
+
+Changes = dict[str, dict[str, str] | str]  # File -> its text, or lines to replace.
+
+
 def tiny() -> Generator:
     mapping = {"num_layers": 2, "hidden_dim": 8}
     synthesis = {"fmap_base": 64, "fmap_max": 8}
@@ -115,7 +134,7 @@ def named_files(recipe: str, **placeholders: str) -> set[str]:
     return set(re.findall(r"`(stylegan/[\w/]+\.py)`", section))
 
 
-def follow(folder: Path, files: set[str], changes: dict[str, dict[str, str] | str], script: str) -> str:
+def follow(folder: Path, files: set[str], changes: Changes, script: str) -> str:
     """What a script prints, with a copy of the package in which these files are new or have lines replaced."""
     assert changes.keys() == files
     shutil.copytree(ROOT / "stylegan", folder / "stylegan", ignore=shutil.ignore_patterns("__pycache__", "assets"))
@@ -138,7 +157,7 @@ def follow(folder: Path, files: set[str], changes: dict[str, dict[str, str] | st
 
 
 def test_a_noise_mode_is_a_name_and_a_function(tmp_path: Path) -> None:
-    changes: dict[str, dict[str, str] | str] = {
+    changes: Changes = {
         "stylegan/runtime/choices.py": {
             '"random", "none"]': '"random", "none", "per_channel"]',
             '= ("random",)': '= ("random", "per_channel")',
@@ -153,39 +172,25 @@ def test_a_noise_mode_is_a_name_and_a_function(tmp_path: Path) -> None:
 
 def test_a_layout_is_a_file_and_a_line_of_the_list(tmp_path: Path) -> None:
     tiny().save(tmp_path / "ours.safetensors")
-    changes: dict[str, dict[str, str] | str] = {
+    changes: Changes = {
         "stylegan/weights/ports/toy.py": LAYOUT,
         "stylegan/weights/ports/__init__.py": {
             "    stylegan_zoo,\n)": "    stylegan_zoo,\n    toy,\n)",
             "    stylegan_zoo.LAYOUT,\n": "    stylegan_zoo.LAYOUT,\n    toy.LAYOUT,\n",
         },
     }
-    script = """if True:
-        import stylegan, torch
-        G = stylegan.Generator.from_pretrained("ours.safetensors")
-        torch.save({f"toy/{key}": tensor for key, tensor in G.state_dict().items()}, "theirs.pt")
-        other = stylegan.Generator.from_pretrained("theirs.pt")
-        assert other.metadata["source"] == "generator (toy layout) of theirs.pt", other.metadata
-        assert torch.equal(*(g.sample(seeds=[1], output_type="pt") for g in (G, other)))
-    """
-    follow(tmp_path, named_files("A layout of another port", port="toy"), changes, script)
+    follow(tmp_path, named_files("A layout of another port", port="toy"), changes, PREFIXED)
 
 
 def test_a_command_is_a_file_and_a_line_of_the_list(tmp_path: Path) -> None:
     tiny().save(tmp_path / "G.safetensors")
-    changes: dict[str, dict[str, str] | str] = {
+    files = named_files("A command", command="count") - {"stylegan/cli/options.py"}  # Used, not changed.
+    changes: Changes = {
         "stylegan/cli/count.py": COMMAND,
         "stylegan/cli/__init__.py": {
             "from stylegan.cli.edit import": "from stylegan.cli.count import count\nfrom stylegan.cli.edit import",
             "    dataset,\n": "    dataset,\n    count,\n",
         },
     }
-    files = named_files("A command", command="count") - {"stylegan/cli/options.py"}  # Used, not changed.
-    script = """if True:
-        from click.testing import CliRunner
-        from stylegan.cli import main
-        assert "Count the parameters." in CliRunner().invoke(main, ["--help"]).output
-        print(CliRunner().invoke(main, ["count", "G.safetensors"], catch_exceptions=False).output)
-    """
     expected = sum(p.numel() for p in tiny().parameters())
-    assert int(follow(tmp_path, files, changes, script)) == expected
+    assert int(follow(tmp_path, files, changes, COUNT)) == expected

@@ -1,6 +1,5 @@
 """The encoder of a generator, with its weight files: images -> ws, in a fraction of a second."""
 
-import os
 from typing import Any
 
 import torch
@@ -14,7 +13,6 @@ from ..runtime.checks import check_integer, shown
 from ..runtime.precision import no_autocast
 from ..runtime.tensors import check_tensor
 from ..weights import manifest
-from ..weights.hub import Access
 from ..weights.pretrained import Pretrained
 from .network import EncoderNetwork
 
@@ -24,26 +22,7 @@ LOOKS = 3  # Looks at an image, unless said otherwise.
 class Encoder(EncoderNetwork, Pretrained):
     """An encoder network that can be loaded and saved; its arguments and `forward` are those of the network."""
 
-    @classmethod
-    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
-    def from_pretrained(
-        cls,
-        name_or_path: str | os.PathLike[str] = manifest.DEFAULT_MODEL,
-        *,
-        device: str | torch.device | None = None,
-        revision: str | None = None,
-        cache_dir: str | os.PathLike[str] | None = None,
-        token: str | bool | None = None,
-        local_files_only: bool = False,
-        force_download: bool = False,
-    ) -> "Encoder":
-        """Load an encoder: float32, evaluation mode, gradients off.
-
-        name_or_path: the name of a model with an encoder, such as "faces-128"; a file that `stylegan encoder train`
-            wrote, or its folder. The other arguments and the errors are those of `Generator.from_pretrained`.
-        """
-        access = Access(cache_dir, token, local_files_only, force_download)
-        return cls._load(name_or_path, "E", device=device, resolution=None, revision=revision, access=access)
+    _network = "E"
 
     @classmethod
     def of(cls, G: Generator) -> "Encoder":

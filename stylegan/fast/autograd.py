@@ -6,7 +6,7 @@ cannot.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +16,15 @@ from ..networks.layers import SynthesisLayer
 from .prepared import separate
 
 Taps = tuple[float, float, float]
+
+
+class Factors(NamedTuple):
+    """The gradient of normalization and style: gradient * by_gradient + (y - mean) * by_y + shift. All [N, C]."""
+
+    mean: Tensor
+    by_gradient: Tensor
+    by_y: Tensor
+    shift: Tensor
 
 
 class PlainKernels(Protocol):
@@ -33,15 +42,7 @@ class PlainKernels(Protocol):
         """The sums over the pixels of gradient and of gradient * (y - mean): [2, N, C]."""
 
     def gradient(
-        self,
-        gradient: Tensor,
-        y: Tensor,
-        mean: Tensor,
-        by_gradient: Tensor,
-        by_y: Tensor,
-        shift: Tensor,
-        noise: Tensor | None,
-        slope: float,
+        self, gradient: Tensor, y: Tensor, factors: Factors, noise: Tensor | None, slope: float
     ) -> tuple[Tensor, Tensor]:
         """The gradient of the activation's input, and its sums: see `NativeGradients.gradient`."""
 
@@ -136,9 +137,8 @@ class _Epilogue(torch.autograd.Function):
         by_y, offset = torch.zeros_like(gain), torch.zeros_like(gain)
         if ctx.has_norm:
             by_y, offset = -gain * factor * product / pixels, -gain * total / pixels
-        x_gradient, sums = kernels.gradient(
-            gradient, y, centre, _row(gain), _row(by_y), _row(offset), ctx.noise, ctx.slope
-        )
+        factors = Factors(centre, _row(gain), _row(by_y), _row(offset))
+        x_gradient, sums = kernels.gradient(gradient, y, factors, ctx.noise, ctx.slope)
         bias, strength = sums.sum(dim=1).float()
         style = (product.float(), total.float()) if ctx.has_style else (None, None)
         own_strength = None if ctx.noise is None else strength

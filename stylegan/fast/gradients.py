@@ -9,6 +9,7 @@ import ctypes
 import torch
 from torch import Tensor
 
+from .autograd import Factors
 from .library import Array, Long, Pointer, array, pointer, taps_pointer
 
 
@@ -55,19 +56,11 @@ class NativeGradients:
         return sums.sum(dim=1).transpose(0, 1)
 
     def gradient(
-        self,
-        gradient: Tensor,
-        y: Tensor,
-        mean: Tensor,
-        by_gradient: Tensor,
-        by_y: Tensor,
-        shift: Tensor,
-        noise: Tensor | None,
-        slope: float,
+        self, gradient: Tensor, y: Tensor, factors: Factors, noise: Tensor | None, slope: float
     ) -> tuple[Tensor, Tensor]:
-        """(gradient * by_gradient + (y - mean) * by_y + shift), times the slope where y is not positive.
+        """The gradient that the factors give, times the slope where y is not positive.
 
-        y: the activation's output; mean, by_gradient, by_y, shift: [N, C]; noise: [N or 1, rows, W].
+        y: the activation's output; noise: [N or 1, rows, W].
         Returns that, like y, and its sums over the pixels, plain and times the noise: [2, N, C].
         """
         n, rows, width, channels = y.shape
@@ -78,7 +71,7 @@ class NativeGradients:
             noise_args = pointer(noise, images, rows, width, steps=1), noise.stride(0) if images > 1 else 0
         args = _Gradient(
             *(array(gradient, *y.shape, dtype=y.dtype), array(y, *y.shape), array(out, *y.shape)),
-            *(pointer(t, n, channels) for t in (mean, by_gradient, by_y, shift)),
+            *(pointer(t, n, channels) for t in factors),
             *(*noise_args, pointer(sums, *sums.shape, dtype=torch.float64), rows, width, channels, slope),
         )
         self._library.stylegan_gradient(ctypes.byref(args), Long(n), torch.get_num_threads())

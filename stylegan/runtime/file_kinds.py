@@ -24,8 +24,28 @@ _OLD_PICKLE = rb"[(\]}lNIS]*c[\w.]+\r?\n[\w.]+\r?\n|[(\]}]"
 
 _READ = "this library reads safetensors, official pickles and torch.save files of StyleGAN 1"
 _AGAIN = "fetch it again"
-_PICTURES = "weights are wanted here; `stylegan project` takes photos, and `stylegan dataset` pictures to train on"
 _UNPACK = "unpack it, and name the weight file in it"
+_WEIGHTS_WANTED = (
+    "weights are wanted here; `stylegan project` takes photos, and `stylegan dataset` pictures to train on"
+)
+
+_PICTURES = {
+    rb"\x89PNG\r\n\x1a\n": "PNG",
+    rb"\xff\xd8\xff": "JPEG",
+    rb"GIF8[79]a": "GIF",
+    rb"RIFF....WEBP": "WebP",
+    rb"BM....\0\0\0\0": "BMP",
+    rb"II\*\0|MM\0\*": "TIFF",
+    rb"....ftyp(avif|avis|heic|heix|mif1)": "AVIF or HEIC",
+}
+_PACKED = {
+    rb"BZh[1-9]1AY": "a compressed file (bzip2)",
+    rb"\xfd7zXZ\0": "a compressed file (xz)",
+    rb"\x28\xb5\x2f\xfd": "a compressed file (Zstandard)",
+    rb"\x04\x22\x4d\x18": "a compressed file (LZ4)",
+    rb"7z\xbc\xaf\x27\x1c": "an archive (7z)",
+    rb"Rar!\x1a\x07": "an archive (RAR)",
+}
 
 # First bytes, what they say, and what to do.
 _FOREIGN = [
@@ -37,22 +57,11 @@ _FOREIGN = [
         "download the file itself, not the page around it or the server's message",
     ),
     (rb"(\xef\xbb\xbf)?\s*<(\?xml|svg|error)\b", "an XML document, as servers send errors", _AGAIN),
-    (rb"\x89PNG\r\n\x1a\n", "a picture (PNG)", _PICTURES),
-    (rb"\xff\xd8\xff", "a picture (JPEG)", _PICTURES),
-    (rb"GIF8[79]a", "a picture (GIF)", _PICTURES),
-    (rb"RIFF....WEBP", "a picture (WebP)", _PICTURES),
-    (rb"BM....\0\0\0\0", "a picture (BMP)", _PICTURES),
-    (rb"II\*\0|MM\0\*", "a picture (TIFF)", _PICTURES),
-    (rb"....ftyp(avif|avis|heic|heix|mif1)", "a picture (AVIF or HEIC)", _PICTURES),
+    *((pattern, f"a picture ({name})", _WEIGHTS_WANTED) for pattern, name in _PICTURES.items()),
     (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", "a video", _READ),
     (rb"%PDF-", "a PDF document", _READ),
     (rb"\x1f\x8b", "a compressed file (gzip)", "unpack it first with `gunzip` or `tar xzf`"),
-    (rb"BZh[1-9]1AY", "a compressed file (bzip2)", _UNPACK),
-    (rb"\xfd7zXZ\0", "a compressed file (xz)", _UNPACK),
-    (rb"\x28\xb5\x2f\xfd", "a compressed file (Zstandard)", _UNPACK),
-    (rb"\x04\x22\x4d\x18", "a compressed file (LZ4)", _UNPACK),
-    (rb"7z\xbc\xaf\x27\x1c", "an archive (7z)", _UNPACK),
-    (rb"Rar!\x1a\x07", "an archive (RAR)", _UNPACK),
+    *((pattern, what, _UNPACK) for pattern, what in _PACKED.items()),
     (rb".{257}ustar", "an archive (tar)", "unpack it first with `tar xf`, and name the weight file in it"),
     (rb"PK\x05\x06", "an empty zip archive", _AGAIN),
     (rb"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes", _READ),
@@ -157,7 +166,7 @@ def _check_zip(path: Path) -> None:
     kinds: dict[tuple[str, ...], tuple[str, str]] = {
         (".npy",): ("arrays of NumPy (.npz), not weights", _READ),
         (".h5",): ("a model of Keras", _READ),
-        (".png", ".jpg", ".jpeg", ".webp"): ("a zip archive of pictures, not weights", _PICTURES),
+        (".png", ".jpg", ".jpeg", ".webp"): ("a zip archive of pictures, not weights", _WEIGHTS_WANTED),
     }
     for suffixes, (what, advice) in kinds.items():
         if any(name.lower().endswith(suffixes) for name in names):

@@ -1,7 +1,7 @@
-"""Networks that load from and save to weight files: shared by generators and discriminators."""
+"""Networks that load from and save to weight files: shared by generators, discriminators and encoders."""
 
 import os
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -9,14 +9,18 @@ from torch import nn
 from .. import weights
 from ..errors import InputError
 from ..runtime.device import check_device
+from ..runtime.hints import OF_FILES, hinted
 from ..runtime.precision import no_autocast
 from ..runtime.tensors import weighted_sums
 from . import manifest
 from .hub import Access
+from .manifest import DEFAULT_MODEL
 
 
 class Pretrained(nn.Module):
     """A network with a config, from which it can be made again, and a description of its weights."""
+
+    _network: "ClassVar[weights.NetworkName]"  # Its name in files that hold several networks.
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,10 +29,35 @@ class Pretrained(nn.Module):
         self._digest: tuple[Any, str] | None = None  # A state of the weights, and its sha256.
 
     @classmethod
+    @hinted(**OF_FILES)
+    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
+        *,
+        device: str | torch.device | None = None,
+        resolution: int | None = None,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+    ) -> Self:
+        """Load a network: float32, evaluation mode, gradients off.
+
+        name_or_path: as in `Generator.from_pretrained`, for a model or a file with such a network. The files with a
+            discriminator are ours, official .pkl files and training checkpoints of other ports; those with an encoder
+            are what `stylegan encoder train` wrote, or its folder.
+
+        The other arguments and the errors are those of `Generator.from_pretrained`.
+        """
+        access = Access(cache_dir, token, local_files_only, force_download)
+        return cls._load(name_or_path, device=device, resolution=resolution, revision=revision, access=access)
+
+    @classmethod
     def _load(
         cls,
         name_or_path: str | os.PathLike[str],
-        network: "weights.NetworkName",
         *,
         device: str | torch.device | None,
         resolution: int | None,
@@ -37,7 +66,7 @@ class Pretrained(nn.Module):
     ) -> Self:
         """Weights -> a network in evaluation mode, gradients off."""
         loaded = weights.read_weights(
-            name_or_path, network=network, resolution=resolution, revision=revision, access=access
+            name_or_path, network=cls._network, resolution=resolution, revision=revision, access=access
         )
         made = weights.build_network(cls, loaded)
         made.metadata, made.source = loaded.checkpoint.metadata, loaded.source

@@ -36,40 +36,51 @@ def test_a_system_that_tells_nothing_is_unknown(tmp_path: Path) -> None:
     assert free_host_memory(tmp_path) is None
 
 
-@pytest.mark.parametrize("group", ["", "job/step"])
-def test_the_limit_of_the_container_counts(tmp_path: Path, group: str) -> None:
-    """Where the container shows its own group as the mount, and where the group has a path of its own."""
-    folder = f"sys/fs/cgroup/{group}".rstrip("/")
-    limits = {
-        "proc/self/cgroup": f"0::/{group}\n",
-        f"{folder}/memory.max": str(300 * MB),
-        f"{folder}/memory.current": str(250 * MB),
-        f"{folder}/memory.stat": f"anon 5\ninactive_file {20 * MB}\n",
+def limited(folder: str, *, limit: int, used: int, inactive: int) -> dict[str, str]:
+    """A group of version 2, in MB."""
+    return {
+        f"{folder}/memory.max": str(limit * MB),
+        f"{folder}/memory.current": str(used * MB),
+        f"{folder}/memory.stat": f"anon 5\ninactive_file {inactive * MB}\n",
     }
-    assert free_host_memory(machine(tmp_path, MEMINFO | limits)) == 70 * MB
 
 
-def test_the_narrowest_group_around_the_process_counts(tmp_path: Path) -> None:
-    limits = {
-        "proc/self/cgroup": "0::/job/step\n",
-        "sys/fs/cgroup/job/memory.max": str(200 * MB),
-        "sys/fs/cgroup/job/memory.current": str(150 * MB),
-        "sys/fs/cgroup/job/step/memory.max": "max\n",
-        "sys/fs/cgroup/job/step/memory.current": "1\n",
-    }
-    assert free_host_memory(machine(tmp_path, MEMINFO | limits)) == 50 * MB
+GROUP_1 = {
+    "proc/self/cgroup": "9:memory:/docker/abc\n8:cpu:/\n",
+    "sys/fs/cgroup/memory/memory.limit_in_bytes": str(100 * MB),
+    "sys/fs/cgroup/memory/memory.usage_in_bytes": str(90 * MB),
+    "sys/fs/cgroup/memory/memory.stat": f"total_inactive_file {5 * MB}\n",
+}
+CONTAINERS = {
+    "the group of the container is the mount": (
+        {"proc/self/cgroup": "0::/\n"} | limited("sys/fs/cgroup", limit=300, used=250, inactive=20),
+        70,
+    ),
+    "the group has a path of its own": (
+        {"proc/self/cgroup": "0::/job/step\n"} | limited("sys/fs/cgroup/job/step", limit=300, used=250, inactive=20),
+        70,
+    ),
+    "the group around it is narrower": (
+        {
+            "proc/self/cgroup": "0::/job/step\n",
+            "sys/fs/cgroup/job/memory.max": str(200 * MB),
+            "sys/fs/cgroup/job/memory.current": str(150 * MB),
+            "sys/fs/cgroup/job/step/memory.max": "max\n",
+            "sys/fs/cgroup/job/step/memory.current": "1\n",
+        },
+        50,
+    ),
+    "version 1": (GROUP_1, 15),
+    "more is used than allowed": (
+        GROUP_1 | {"sys/fs/cgroup/memory/memory.usage_in_bytes": str(120 * MB)},
+        0,
+    ),
+}
 
 
-def test_groups_of_version_1_count(tmp_path: Path) -> None:
-    limits = {
-        "proc/self/cgroup": "9:memory:/docker/abc\n8:cpu:/\n",
-        "sys/fs/cgroup/memory/memory.limit_in_bytes": str(100 * MB),
-        "sys/fs/cgroup/memory/memory.usage_in_bytes": str(90 * MB),
-        "sys/fs/cgroup/memory/memory.stat": f"total_inactive_file {5 * MB}\n",
-    }
-    assert free_host_memory(machine(tmp_path, MEMINFO | limits)) == 15 * MB
-    full = {"sys/fs/cgroup/memory/memory.usage_in_bytes": str(120 * MB)}
-    assert free_host_memory(machine(tmp_path, full)) == 0
+@pytest.mark.parametrize(("files", "free"), CONTAINERS.values(), ids=CONTAINERS)
+def test_the_limits_of_containers_count(tmp_path: Path, files: dict[str, str], free: int) -> None:
+    assert free_host_memory(machine(tmp_path, MEMINFO | files)) == free * MB
 
 
 def test_this_machine_tells_a_plausible_number() -> None:

@@ -4,7 +4,7 @@ The official code keeps only the options that differ from its defaults, so these
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -17,6 +17,9 @@ from ...errors import WeightsError
 from ...runtime.tensor_files import check_finite
 from ..checkpoint import Checkpoint
 from .official_pickle import OfficialNetwork
+
+# Pattern of an official name -> our name, from its groups.
+_Rules = dict[str, Callable[..., str]]
 
 # Official option -> (our option, official default).
 _LATENTS = {
@@ -196,44 +199,56 @@ def _tensor(name: str, value: np.ndarray) -> Tensor:
 
 
 _PARAMETERS = {"const": "source.const", "Noise/weight": "noise_strength", "bias": "bias", "weight": "source.weight"}
+_PARAMETERS |= {"StyleMod/weight": "style.weight", "StyleMod/bias": "style.bias"}
 
 
 def mapping_key(name: str) -> str:
     """Our name of a variable of G_mapping. Raises WeightsError if there is none."""
-    if name == "LabelConcat/weight":
-        return "embed.weight"
-    if match := re.fullmatch(r"Dense(\d+)/(weight|bias)", name):
-        return f"layers.{match[1]}.{match[2]}"
-    raise WeightsError(f"unknown variable {name!r} in the mapping network")
+    rules: _Rules = {
+        r"LabelConcat/weight": lambda: "embed.weight",
+        r"Dense(\d+)/(weight|bias)": lambda layer, parameter: f"layers.{layer}.{parameter}",
+    }
+    return _apply(rules, name, "mapping network")
 
 
 def synthesis_key(name: str, resolution: int) -> str:
     """Our name of a variable of G_synthesis at this image resolution. Raises WeightsError if there is none."""
-    if match := re.fullmatch(r"noise(\d+)", name):
-        return f"layers.{match[1]}.noise_const"
-    if match := re.fullmatch(r"ToRGB_lod(\d+)/(weight|bias)", name):
-        return f"to_rgb.{_at_lod(resolution, match[1])}.{match[2]}"
-    if match := re.fullmatch(r"(\d+)x\1/(Const|Dense|Conv0_up|Conv|Conv1)/(.*)", name):
-        size, scope, parameter = match.groups()
-        layer = 2 * (int(size).bit_length() - 3) + (scope in ("Conv", "Conv1"))
-        if style := re.fullmatch(r"StyleMod/(weight|bias)", parameter):
-            return f"layers.{layer}.style.{style[1]}"
-        if (scope, parameter) == ("Dense", "weight"):
-            return f"layers.{layer}.source.dense.weight"
-        if parameter in _PARAMETERS:
-            return f"layers.{layer}.{_PARAMETERS[parameter]}"
-    raise WeightsError(f"unknown variable {name!r} in the synthesis network")
+    rules: _Rules = {
+        r"noise(\d+)": lambda layer: f"layers.{layer}.noise_const",
+        r"ToRGB_lod(\d+)/(weight|bias)": lambda lod, parameter: f"to_rgb.{_at_lod(resolution, lod)}.{parameter}",
+        r"(\d+)x\1/Dense/weight": lambda size: f"layers.{_layer(size)}.source.dense.weight",
+        rf"(\d+)x\1/(Const|Dense|Conv0_up|Conv|Conv1)/({'|'.join(_PARAMETERS)})": (
+            lambda size, scope, parameter: f"layers.{_layer(size, scope)}.{_PARAMETERS[parameter]}"
+        ),
+    }
+    return _apply(rules, name, "synthesis network")
 
 
 def discriminator_key(name: str, resolution: int) -> str:
     """Our name of a variable of D_basic at this image resolution. Raises WeightsError if there is none."""
-    if match := re.fullmatch(r"FromRGB_lod(\d+)/(weight|bias)", name):
-        return f"from_rgb.{_at_lod(resolution, match[1])}.conv.{match[2]}"
-    if match := re.fullmatch(r"4x4/(Conv|Dense0|Dense1)/(weight|bias)", name):
-        return f"head.{match[1].lower()}.{match[2]}"
-    if match := re.fullmatch(r"(\d+)x\1/(Conv0|Conv1)(?:_down)?/(weight|bias)", name):
-        return f"blocks.{match[1]}.{match[2].lower()}.{match[3]}"
-    raise WeightsError(f"unknown variable {name!r} in the discriminator")
+    rules: _Rules = {
+        r"FromRGB_lod(\d+)/(weight|bias)": (
+            lambda lod, parameter: f"from_rgb.{_at_lod(resolution, lod)}.conv.{parameter}"
+        ),
+        r"4x4/(Conv|Dense0|Dense1)/(weight|bias)": lambda layer, parameter: f"head.{layer.lower()}.{parameter}",
+        r"(\d+)x\1/(Conv0|Conv1)(?:_down)?/(weight|bias)": (
+            lambda size, layer, parameter: f"blocks.{size}.{layer.lower()}.{parameter}"
+        ),
+    }
+    return _apply(rules, name, "discriminator")
+
+
+def _apply(rules: _Rules, name: str, network: str) -> str:
+    """What the first rule that matches makes of a name. Raises WeightsError if none does."""
+    for pattern, key in rules.items():
+        if match := re.fullmatch(pattern, name):
+            return key(*match.groups())
+    raise WeightsError(f"unknown variable {name!r} in the {network}")
+
+
+def _layer(size: str, scope: str = "") -> int:
+    """The layer of a block: its second is Conv at 4x4, Conv1 above."""
+    return 2 * (int(size).bit_length() - 3) + (scope in ("Conv", "Conv1"))
 
 
 def _at_lod(resolution: int, lod: str) -> int:

@@ -11,8 +11,10 @@ import huggingface_hub.utils._http as hub_http
 import numpy as np
 import pytest
 
+from stylegan.errors import DownloadError
 from stylegan.weights.hub import drive, patience
 from stylegan.weights.hub.access import Access, Fetched
+from stylegan.weights.hub.client import fetch
 from stylegan.weights.hub.sources import Source
 
 from ...conftest import HUB
@@ -21,6 +23,7 @@ from ...hub_server import HubServer
 DATA = np.random.RandomState(0).bytes(20_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 NAME = "model.safetensors"
+Errors = type[Exception] | tuple[type[Exception], ...]
 FAST = patience.Patience(wait=0.01, longest_wait=5, timeout=2, silence=2)
 
 
@@ -84,6 +87,15 @@ def left(access: Access) -> list[str]:
     """The files of the cache that hold, or held, weights."""
     names = [str(p) for p in access.cache.hub.rglob("*") if p.is_file() and p.stat().st_size >= 500]
     return [name for name in names if "/records/" not in name]
+
+
+def check_refused(
+    source: Source, access: Access, error: Errors = DownloadError, match: str = NAME, **known: Any
+) -> None:
+    """Fetching is this error, and leaves nothing in the cache."""
+    with pytest.raises(error, match=match):
+        fetch(source, access, **known)
+    assert left(access) == []
 
 
 def check(fetched: Fetched) -> None:

@@ -29,7 +29,7 @@ from stylegan.weights.hub.sources import Source
 from tests.hub_server import HubServer
 
 from ...hub_server import answer, flip, headers, page
-from .conftest import DATA, NAME, SHA256, check, left, path_of
+from .conftest import DATA, NAME, SHA256, check, check_refused, left, path_of
 
 # What should happen.
 
@@ -127,9 +127,7 @@ def test_w2_a_file_that_stays_wrong_is_refused_and_not_kept(source: Source, serv
 
 
 def test_w2_another_size_is_refused(source: Source, access: Access) -> None:
-    with pytest.raises((IntegrityError, DownloadError), match=r"19999|20000"):
-        fetch(source, access, size=19_999, sha256=SHA256)
-    assert left(access) == []
+    check_refused(source, access, (IntegrityError, DownloadError), match=r"19999|20000", size=19_999, sha256=SHA256)
 
 
 def test_w2_rot_in_the_cache_is_fetched_again(source: Source, server: HubServer, access: Access) -> None:
@@ -176,9 +174,7 @@ def test_n10_a_branch_that_moved(server: HubServer, access: Access) -> None:
 def test_n11_a_login_page_is_no_weight_file(source: Source, server: HubServer, access: Access) -> None:
     server.fault("HEAD", "", page(), times=99)
     server.fault("GET", "", page(), times=99)
-    with pytest.raises(DownloadError, match=r"login page|a page that is not known"):
-        fetch(source, access)
-    assert left(access) == []
+    check_refused(source, access, match=r"login page|a page that is not known")
 
 
 def test_n11_a_login_page_behind_a_right_head(server: HubServer, access: Access) -> None:
