@@ -6,11 +6,33 @@ from torch import Tensor
 
 from ..networks.layers import Modules
 from .convolution import Convolution
+from .kernels import Kernels
 from .prepared import PreparedLayer
 from .workspace import Workspace
 
 
-class TorchKernels(Modules):
+class SeparateSteps:
+    """What kernels do by torch and by their own other methods, where they have nothing faster."""
+
+    def convolve_and_activate(
+        self: Kernels, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
+    ) -> Tensor:
+        assert layer.convolution is not None
+        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
+
+    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, square = sums / layer.resolution**2
+        scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
+        if layer.style_weight is not None:
+            scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
+        if layer.epsilon is None:
+            mean, scale = torch.zeros_like(mean), scale / layer.factor
+        else:
+            scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
+        return mean.float(), scale.float(), shift.float()
+
+
+class TorchKernels(SeparateSteps, Modules):
     """Kernels of torch's own operations."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
@@ -26,12 +48,6 @@ class TorchKernels(Modules):
     def activate(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         return _activate(layer, x.add_(layer.bias), noise, out)
-
-    def convolve_and_activate(
-        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
-    ) -> Tensor:
-        assert layer.convolution is not None
-        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
 
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
@@ -50,9 +66,6 @@ class TorchKernels(Modules):
         x = F.conv2d(x.permute(0, 3, 1, 2), kernel, layer.bias, groups=layer.channels).permute(0, 2, 3, 1)
         return _activate(layer, x, noise, out)
 
-    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return normalization(layer, sums, w)
-
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         for features, kernel, offset, img in zip(x.split(1), weight, bias, out, strict=True):
             img.copy_(F.conv2d(features.permute(0, 3, 1, 2).float(), kernel[:, :, None, None], offset)[0])
@@ -67,16 +80,3 @@ def _activate(layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor
         x.relu_()
     out.copy_(x)
     return torch.stack([x.sum((1, 2)), x.mul_(x).sum((1, 2))])
-
-
-def normalization(layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """`Kernels.normalization` by torch, on any device."""
-    mean, square = sums / layer.resolution**2
-    scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
-    if layer.style_weight is not None:
-        scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
-    if layer.epsilon is None:
-        mean, scale = torch.zeros_like(mean), scale / layer.factor
-    else:
-        scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
-    return mean.float(), scale.float(), shift.float()

@@ -17,7 +17,7 @@ from torch import Tensor
 from .compiled import CompiledKernels
 from .convolution import Convolution
 from .prepared import PreparedLayer
-from .torch_kernels import normalization
+from .torch_kernels import SeparateSteps
 from .workspace import Workspace
 
 # Values of a tile, and channels of it at most.
@@ -139,7 +139,7 @@ def _to_rgb(
         tl.store(out + image * out_image + k * out_channel + p, value, mask=p < pixels)
 
 
-class TritonKernels(CompiledKernels):
+class TritonKernels(SeparateSteps, CompiledKernels):
     """Kernels of Triton. Features may be float32, bfloat16 or float16; all else is float32."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
@@ -165,12 +165,6 @@ class TritonKernels(CompiledKernels):
         )
         return _total(sums)
 
-    def convolve_and_activate(
-        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
-    ) -> Tensor:
-        assert layer.convolution is not None
-        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
-
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
     ) -> Tensor:
@@ -185,9 +179,6 @@ class TritonKernels(CompiledKernels):
             **_OPTIONS,
         )
         return _total(sums)
-
-    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return normalization(layer, sums, w)
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape
