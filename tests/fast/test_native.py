@@ -1,6 +1,7 @@
 """The compiled kernels: every variant of their instructions, and what limits them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -81,7 +82,7 @@ def capability(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 @pytest.mark.parametrize("options", [{}, {"use_styles": False}, {"use_instance_norm": False}])
 @pytest.mark.parametrize("w_dim", [16, 77])
-def test_normalization_and_style_equal_torch(capability: str, options: dict[str, bool], w_dim: int) -> None:
+def test_normalization_and_style_equal_torch(capability: str, options: dict[str, Any], w_dim: int) -> None:
     network = SynthesisNetwork(w_dim=w_dim, img_resolution=16, fmap_base=256, fmap_max=13, **options)
     layer = prepare(network.requires_grad_(False), torch.float32).layers[3]
     random = torch.Generator().manual_seed(0)
