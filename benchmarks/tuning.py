@@ -6,6 +6,7 @@ and what is left of the gain. The photo is cropped by the detector, and projecte
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import click
 import torch
@@ -55,12 +56,13 @@ def main(
 ) -> None:
     """Measure pivotal tuning to a photo."""
     G = Generator.from_pretrained(model)
-    network, other = load_extractor(extractor), load_extractor(judge)
+    network: Any = load_extractor(extractor)
+    other = load_extractor(judge)
     face = cut_face(load_photo(photo), G.img_resolution)
-    found = project(face, G, method="hybrid", steps=projection_steps, extractor=network)  # type: ignore[arg-type]
+    found = project(face, G, method="hybrid", steps=projection_steps, extractor=network)
     numbers = [0, *map(int, steps.split(","))]
     settings = TuneSettings(numbers[-1], extractor, locality_weight=locality_weight)
-    tuner = Tuner(G, found, network.embed, settings)  # type: ignore[attr-defined]
+    tuner = Tuner(G, found, network.embed, settings)
     before = G.sample(16, output_type="pt")
 
     def look() -> str:

@@ -41,7 +41,7 @@ def gradient(draw: random.Random) -> Image.Image:
 
 def text(draw: random.Random) -> Image.Image:
     """Lines of letters on paper of any colour."""
-    picture = Image.new("RGB", (SIZE, SIZE), draw.choice(["white", "ivory", colour(draw)]))
+    picture = Image.new("RGB", (SIZE, SIZE), draw.choice([(255, 255, 255), (255, 255, 240), colour(draw)]))
     for y in range(8, SIZE - 6, 14):
         line = "".join(draw.choices("abcdefghij klmnop qrstu", k=40))
         ImageDraw.Draw(picture).text((8, y), line, fill=draw.choice(["black", "navy"]))
