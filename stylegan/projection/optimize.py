@@ -59,14 +59,25 @@ class Projection:
     def is_far(self) -> list[bool]:
         """Whether each picture is unlike anything that the model makes, even if latents reproduce it.
 
-        False where no perceptual distance was measured.
+        Where no perceptual distance was measured: whether its image hardly resembles it, by the pixels.
         """
-        return far(self.nearest, self.between)
+        return unlike(self.img, self.target) if isnan(self.between) else far(self.nearest, self.between)
 
 
 def far(nearest: Tensor, between: float) -> list[bool]:
     """Of 40 aligned faces one or two are further from the nearest sample, of 33 other pictures all but one (a cat)."""
     return (nearest > 1.1 * between).tolist()
+
+
+def unlike(img: Tensor, target: Tensor) -> list[bool]:
+    """Whether images [N, C, R, R] hardly vary where their targets do: the correlation of pixels is 0.45 or less.
+
+    The limit was chosen on 100 photos of faces and on drawings of what is none; see docs/projection.md.
+    """
+    a, b = (x - x.mean(dim=(2, 3), keepdim=True) for x in (img, target))
+    of_pixels = (1, 2, 3)
+    norms = (a.square().sum(of_pixels) * b.square().sum(of_pixels)).sqrt()
+    return ((a * b).sum(of_pixels) <= 0.45 * norms).tolist()
 
 
 @no_autocast()
@@ -131,7 +142,8 @@ def project(
     terms. w is optimized in coordinates along its principal components, each in its own deviations, and explored with
     noise in the first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
     Logs a warning for pictures that are unlike anything that the model makes, such as photos not cropped like its data:
-    their latents are unusual even if the distance is small. `Projection.is_far` marks them. Raises InputError for
+    their latents are unusual even if the distance is small. `Projection.is_far` marks them, by pixels alone where no
+    perceptual distance is measured. Raises InputError for
     pictures, settings or a checkpoint that do not match.
     """
     if not isinstance(G, Generator):
@@ -198,6 +210,8 @@ def _encoded(
         distances = perceptual_distance(embed_images(img, perceptual.embed), embedding)
         nearest, between = compare_with_samples(G, embedding, perceptual.embed, label=settings.label)
         _warn_if_far(G, names, nearest, between)
+    else:
+        _warn_if_unlike(names, img, target)
     facts = _facts(settings, img, target, distances, nearest, between)
     latents = Latents.of(G, ws.cpu(), names=names, facts=facts)
     frames = torch.stack([to_uint8(current).cpu(), to_uint8(img).cpu()])
@@ -211,6 +225,16 @@ def _warn_if_far(G: Generator, names: list[str], nearest: Tensor, between: float
                 "%s is unlike all that %s makes: the nearest of 64 samples is %.3f off, two samples are %.3f apart; "
                 "crop it like the model's data",
                 *(name, G.name, distance, between),
+            )
+
+
+def _warn_if_unlike(names: list[str], img: Tensor, target: Tensor) -> None:
+    for name, is_unlike in zip(names, unlike(img, target), strict=True):
+        if is_unlike:
+            logger.warning(
+                "%s is nothing that the encoder knows: the image that it finds hardly resembles it; crop it like the "
+                "model's data",
+                name,
             )
 
 

@@ -50,7 +50,7 @@ def make_steps(
 
 def adam_tensors(optimizer: torch.optim.Adam, named: NamedTensors) -> dict[str, Tensor]:
     """Parameters and their moments, by name."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name, parameter in named:
         state = optimizer.state[parameter]
         tensors |= {name: parameter, f"{name}.exp_avg": state["exp_avg"], f"{name}.exp_avg_sq": state["exp_avg_sq"]}

@@ -74,7 +74,7 @@ def subtract_base(
 
     source: the base's `location`; metadata: of the network with them. Raises InputError for NaN and infinity.
     """
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for key, tensor in tuned.items():
         difference = tensor - base.state_dict[key]
         if not difference.isfinite().all():

@@ -211,6 +211,16 @@ def test_projection_by_an_encoder(gentle: Generator, trained: Path) -> None:
     assert torch.equal(w, w[:, :1].expand_as(w))
 
 
+def test_what_the_encoder_does_not_know_is_warned_of(default: Generator, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a perceptual network: a face is told from noise and from one colour by the pixels."""
+    face = default.sample(seeds=[5], output_type="pt").clamp(-1, 1)
+    noise = torch.rand(face.shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    target = torch.cat([face, noise, torch.full_like(face, 0.3)])
+    found = stylegan.project(target, default, method="encoder", names=["face", "noise", "grey"])
+    assert found.is_far == [False, True, True]
+    assert [record.getMessage().split(" is nothing")[0] for record in caplog.records] == ["noise", "grey"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
