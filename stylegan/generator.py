@@ -36,8 +36,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
     The steps of `sample`, in order: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer
     its ws; `G.truncate(ws)` moves them towards the average; `G.synthesis(ws)` makes the image. `G.ws(seeds)` is all
-    but the last. Between them `mix_styles` and `edit` change ws, and `render` makes pictures of them. `blend`,
-    `average` and `save` make further networks and files.
+    but the last. `mix_styles` and `edit` change ws, `render` makes images of them, and `blend` makes further networks.
     """
 
     _network = "Gs"
@@ -66,8 +65,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
             model.safetensors, of a training run, or with one weight file; a repository of the Hugging Face hub, as
             user/repo or hf:user/repo[/file][@revision]; or an https URL of such a file.
         device: None = the CPU.
-        dtype: data type of the synthesis network: "float32", "float16" or "bfloat16"; None = float32.
-            The mapping network and the images stay float32.
+        dtype: of the synthesis network, "float32", "float16" or "bfloat16"; None = float32. All else stays float32.
         path: how images are computed: "auto" = the fastest available way; or "plain", "fast", "native". See `path`.
         resolution: of the network, for files of other ports that do not say; None = from the file.
         revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.

@@ -70,9 +70,7 @@ def open_plain(data: bytes) -> Image.Image:
         if image.mode not in MODES.values():
             raise DatasetError(f"mode {image.mode}, expected one of {', '.join(MODES.values())}")
         if image.has_transparency_data and not image.mode.endswith("A"):
-            raise DatasetError(
-                f"mode {image.mode} with a transparent colour, expected an alpha channel or no transparency"
-            )
+            raise DatasetError(f"mode {image.mode} with a transparent colour, expected an alpha channel or none")
         if _bits(image, data) == 16:
             raise DatasetError("16 bits per channel, expected 8")
         if _is_animated(image):
@@ -272,9 +270,7 @@ def _check_16_bit_colour(image: Image.Image, bit_depth: int | None) -> list[str]
     Raises DatasetError if it uses fewer than 16 bits, of which 8 would be too few.
     """
     if bit_depth is not None and bit_depth < 16:
-        raise DatasetError(
-            f"{bit_depth}-bit colours stored in 16 bits, of which Pillow reads the upper 8; convert it to 8 bits first"
-        )
+        raise DatasetError(f"{bit_depth}-bit colours stored in 16 bits, of which Pillow reads 8; convert it to 8 bits")
     colours = np.asarray(image)[:, :, : len(image.getbands()) - image.mode.endswith("A")]
     peak = int(colours.max())
     return ["16-bit", DARK] if bit_depth is None and 0 < peak < 1 << 6 else ["16-bit"]

@@ -235,7 +235,7 @@ def test_16_bit_colours_are_counted_and_dark_if_12_bits_used(pictures: Path) -> 
     assert decode(png_of_16_bit_colours(bright)).conversions == ("16-bit",)
     dark = decode(png_of_16_bit_colours(bright >> 4))
     assert dark.conversions == ("16-bit", "dark 16-bit data")
-    with pytest.raises(DatasetError, match=r"12-bit colours stored in 16 bits, .* convert it to 8 bits first"):
+    with pytest.raises(DatasetError, match=r"12-bit colours stored in 16 bits, .* convert it to 8 bits"):
         decode(png_of_16_bit_colours(bright >> 4), bit_depth=12)
     (pictures / "x.png").write_bytes(png_of_16_bit_colours(bright))
     with pytest.raises(DatasetError, match=r"x.png: 16 bits per channel, expected 8"):
