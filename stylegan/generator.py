@@ -36,7 +36,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
     The steps of `sample`, in order: `G.z(seeds)` draws z; `G.mapping(z)` gives w; `G.broadcast(w)` gives every layer
     its ws; `G.truncate(ws)` moves them towards the average; `G.synthesis(ws)` makes the image. `G.ws(seeds)` is all
-    but the last. `mix_styles` and `edit` change ws, `render` makes pictures of them, `blend` and `average` networks.
+    but the last. `mix_styles` and `edit` change ws, `render` makes images of them, and `blend` makes further networks.
     """
 
     _network = "Gs"
@@ -65,7 +65,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
             model.safetensors, of a training run, or with one weight file; a repository of the Hugging Face hub, as
             user/repo or hf:user/repo[/file][@revision]; or an https URL of such a file.
         device: None = the CPU.
-        dtype: of the synthesis network: "float32" (None), "float16" or "bfloat16"; w and images stay float32.
+        dtype: of the synthesis network, "float32", "float16" or "bfloat16"; None = float32. All else stays float32.
         path: how images are computed: "auto" = the fastest available way; or "plain", "fast", "native". See `path`.
         resolution: of the network, for files of other ports that do not say; None = from the file.
         revision: commit, tag or branch of a hub repository; None = the manifest's, or the main branch.

@@ -41,7 +41,7 @@ class CropType(click.ParamType):
     "--crop",
     type=CropType(),
     metavar="X,Y,W,H",
-    help="Part of each picture to use.  [default: all]",
+    help="Part of each image to use.  [default: all]",
 )
 @choice_option(
     "--fit",
@@ -127,11 +127,11 @@ def tell(report: "Report", out: Path) -> None:
     if report.is_ffhq:
         click.echo("SOURCE is FFHQ, all 70,000 images", err=True)
     if report.smallest is not None:
-        click.echo(f"resolution {report.resolution}: the smallest picture is {report.smallest!r}", err=True)
+        click.echo(f"resolution {report.resolution}: the smallest image is {report.smallest!r}", err=True)
     for what, count in sorted(report.conversions.items()):
         if what == DARK:
             click.echo(
-                f"warning: {count} 16-bit pictures are dark: no value is above a quarter of the range; "
+                f"warning: {count} 16-bit images are dark: no value is above a quarter of the range; "
                 "if they hold 12-bit values, use --bit-depth 12",
                 err=True,
             )
@@ -141,7 +141,7 @@ def tell(report: "Report", out: Path) -> None:
         most = f"up to {report.cropped_most:.0%} of a side"
         click.echo(f"cropped: {report.cropped} to a square ({most}); --fit pad keeps all of them", err=True)
     if report.others:
-        others = [(name, "not a picture by its suffix") for name in report.others]
+        others = [(name, "not an image by its suffix") for name in report.others]
         click.echo(f"left out {len(others)} other files:\n{list_files(others, limit=3)}", err=True)
     if report.bad:
         click.echo(f"left out {len(report.bad)} bad files:\n{list_files(report.bad, limit=len(report.bad))}", err=True)

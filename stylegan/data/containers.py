@@ -1,4 +1,4 @@
-"""What holds the files of a data set: a folder, a zip or a tar, checked by its headers and read in place."""
+"""Containers of a data set's files: a folder, a zip or a tar, checked by its headers and read in place."""
 
 import os
 import posixpath
@@ -17,13 +17,13 @@ from ..errors import DatasetError
 
 T = TypeVar("T")
 
-# Deflate reaches 1032:1 at most. Below the size, nothing can be blown up enough to matter.
+# Deflate reaches at most 1032:1. Files below this size cannot grow enough to matter.
 MAX_RATIO = 200
 MAX_RATIO_SIZE = 2**20
-# No picture that Pillow decodes without a warning is larger, uncompressed.
+# The largest image that Pillow decodes without a warning is smaller, uncompressed.
 MAX_FILE_SIZE = 2**29
 
-# What zipfile and tarfile raise on damaged files; ValueError for names in a wrong encoding.
+# Raised by zipfile and tarfile for damaged files; ValueError for names in a wrong encoding.
 READ_ERRORS = (
     OSError,
     EOFError,
@@ -35,8 +35,7 @@ READ_ERRORS = (
     tarfile.TarError,
 )
 
-
-EXPECTED = "expected a folder, a zip or a tar of pictures, or TFRecords of the official data sets"
+EXPECTED = "expected a folder, a zip or a tar of images, or TFRecords of the official data sets"
 
 
 class Container(Protocol):
@@ -45,31 +44,31 @@ class Container(Protocol):
     names: list[str]
 
     def read(self, name: str, limit: int) -> bytes:
-        """A file that has at most so many bytes. Raises DatasetError, without its name, for a larger one."""
+        """The bytes of a file. Raises DatasetError, without its name, if there are more than the limit."""
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close open files."""
 
 
 def printable(name: str) -> str:
-    """A file name that is safe to show: anything that a terminal could take for a command is escaped."""
+    """A file name that is safe to show: control characters are escaped."""
     return name if name.isprintable() else ascii(name)
 
 
 def list_files(reasons: Iterable[tuple[str, str]], *, limit: int = 20) -> str:
-    """Files and what is wrong with each, one to a line; of many, the first and how many more there are."""
+    """Files and what is wrong with each, one per line; beyond the limit, only their number."""
     lines = [f"  {printable(name)}: {reason}" for name, reason in reasons]
     more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
     return "\n".join(lines[:limit] + more)
 
 
 def plain_name(name: str) -> str:
-    """A relative name as it is compared: with "/" instead of backslashes, and no "." or empty parts."""
+    """A relative name in its normal form: "/" for backslashes, no "." or empty parts."""
     return posixpath.normpath(name.replace("\\", "/"))
 
 
 class Folder:
-    """The regular files below a folder; linked folders are not entered."""
+    """The regular files below a folder; linked folders are not followed."""
 
     def __init__(self, folder: Path) -> None:
         found = [path for parent, _, files in os.walk(folder) for path in map(Path(parent).joinpath, files)]
@@ -78,7 +77,7 @@ class Folder:
         self.names = list(self._paths)
         if len(self._paths) < len(by_name):
             twice = next(name for name, count in Counter(name for name, _ in by_name).items() if count > 1)
-            raise DatasetError(f"{folder}: {printable(twice)} is there twice, with a slash and with a backslash")
+            raise DatasetError(f"{folder}: {printable(twice)} appears twice, with a slash and with a backslash")
 
     def read(self, name: str, limit: int) -> bytes:
         """The bytes of a file; see `Container.read`."""
@@ -92,14 +91,14 @@ class Folder:
 
 
 class Zip:
-    """A zip whose headers are harmless."""
+    """A zip, whose headers have been checked."""
 
     def __init__(self, path: Path) -> None:
         self._archive = _no_damage(lambda: zipfile.ZipFile(path), path)
         infos = self._archive.infolist()
         names = Counter(plain_name(info.filename) for info in infos)
         refused = [(info.filename, reason) for info in infos if (reason := _why_refused(info, names))]
-        # Files that share their bytes: a small zip that claims to hold a large one many times.
+        # Files that share their bytes: a small zip that claims to hold a large file many times.
         if sum(info.compress_size for info in infos) > path.stat().st_size:
             refused.append((path.name, "its files overlap"))
         if refused:
@@ -112,7 +111,7 @@ class Zip:
         """The unpacked bytes of an entry; see `Container.read`."""
         info = self._infos[name]
         check_size(info.file_size, limit)
-        # Without a number of bytes, all that the entry unpacks to would be unpacked first, whatever its header says.
+        # With a limit, since an entry may unpack to more than its header says.
         with self._archive.open(info) as file:
             return file.read(info.file_size + 1)
 
@@ -122,7 +121,7 @@ class Zip:
 
 
 class Tar:
-    """A tar, not compressed, whose headers are harmless."""
+    """An uncompressed tar, whose headers have been checked."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -153,13 +152,13 @@ class Tar:
 
 
 def check_size(size: int, limit: int) -> None:
-    """Raise DatasetError for a file that is too large."""
+    """Raise DatasetError if a file is too large."""
     if size > limit:
         raise DatasetError(f"larger than {limit >> 20} MiB")
 
 
 def _no_damage(read: Callable[[], T], path: Path) -> T:
-    """What is read from the directory of an archive. Raises DatasetError if that is damaged, or there is none."""
+    """What `read` returns. Raises DatasetError if the archive is damaged, or is not one."""
     try:
         return read()
     except READ_ERRORS as error:
@@ -167,12 +166,12 @@ def _no_damage(read: Callable[[], T], path: Path) -> T:
 
 
 def _unsafe(path: Path, refused: list[tuple[str, str]]) -> DatasetError:
-    return DatasetError(f"{path} is unsafe to read; make the archive again, without these:\n{list_files(refused)}")
+    return DatasetError(f"{path} is unsafe to read; make the archive again without these:\n{list_files(refused)}")
 
 
 def _why_refused(info: zipfile.ZipInfo, names: Counter[str]) -> str | None:
     """What is wrong with one header of a zip; None = nothing."""
-    # zipfile cuts a name at NUL; the original shows what another program would see.
+    # zipfile cuts names at NUL; orig_filename is what other programs see.
     if reason := _why_no_name(info.orig_filename):
         return reason
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -181,7 +180,7 @@ def _why_refused(info: zipfile.ZipInfo, names: Counter[str]) -> str | None:
         return "encrypted"
     if names[plain_name(info.filename)] > 1:
         return "a duplicate name"
-    # The other methods of zipfile unpack without a limit.
+    # zipfile unpacks other methods without a limit.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return "neither stored nor deflated"
     if info.file_size > MAX_FILE_SIZE:
@@ -192,7 +191,7 @@ def _why_refused(info: zipfile.ZipInfo, names: Counter[str]) -> str | None:
 
 
 def _why_refused_in_tar(info: tarfile.TarInfo, names: Counter[str], end: int) -> str | None:
-    """What is wrong with one header of a tar that ends there; None = nothing."""
+    """What is wrong with one header of a tar of `end` bytes; None = nothing."""
     if reason := _why_no_name(info.name):
         return reason
     if not (info.isreg() or info.isdir()) or info.issparse():
@@ -205,7 +204,7 @@ def _why_refused_in_tar(info: tarfile.TarInfo, names: Counter[str], end: int) ->
 
 
 def _why_no_name(name: str) -> str | None:
-    """Why a name of an archive is none for a file inside it; None = it is one."""
+    """Why a name in an archive is refused; None = it is not."""
     if "\0" in name:
         return "a name with NUL"
     if re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name):

@@ -21,19 +21,18 @@ from .sources import Source, list_files, printable
 
 MIN_RESOLUTION = 8
 
-_CHUNK = 32  # Pictures that a thread decodes together.
+_CHUNK = 32  # Images that a thread decodes together.
 
 
 class ImageDataset:
     """Uniformly sized square images in a folder (with sub-folders), a zip, a tar or TFRecords, with optional labels.
 
     path: the folder or file; `stylegan dataset` makes one from any images.
-    resolution: None = as stored; a lower one, by a power of two = averaged over blocks of pixels and rounded on
-        loading.
-    label_field: None = labels as `stylegan.data.labels` describes; or a field of the records in labels.json.
+    resolution: None = as stored; one lower by a power of two = averaged over blocks of pixels and rounded on loading.
+    label_field: the field of the records in labels.json that holds the label; None = see `stylegan.data.labels`.
     use_labels: False = ignore all labels.
-    require_labels: raise InputError, with the reason, if there are no usable labels; before decoding.
-    memory_limit: bytes; a set that fits is decoded once and kept as uint8, a larger one is decoded on demand.
+    require_labels: raise InputError, with the reason, if there are no usable labels, before decoding.
+    memory_limit: in bytes; a data set that fits is decoded once and kept as uint8, a larger one decoded on demand.
     threads: threads that decode; None = one per CPU.
     progress: show a bar while loading; None = on a terminal.
 
@@ -62,14 +61,14 @@ class ImageDataset:
         if not is_resolution(self.resolution) or self.resolution > self.native_resolution:
             raise InputError(
                 f"resolution must be a power of two from {MIN_RESOLUTION} to {self.native_resolution}, "
-                f"the one of the pictures of {self.path}, got {resolution}"
+                f"that of the images of {self.path}, got {resolution}"
             )
 
         labels = None
         if use_labels:
             labels = _labels.read_labels(self._source, field=label_field, required=require_labels)
         if require_labels and labels and not labels.differ():
-            raise InputError(f"all pictures of {self.path} have the same label: there is nothing to tell apart by it")
+            raise InputError(f"all images of {self.path} have the same label: there is nothing to learn from it")
         self.label_dim = labels.label_dim if labels else 0
         self.classes = labels.classes if labels else None
         self._label_tensor = labels.tensor() if labels else None
@@ -88,17 +87,17 @@ class ImageDataset:
 
     def __repr__(self) -> str:
         return (
-            f"ImageDataset({str(self.path)!r}, {len(self)} pictures, resolution={self.resolution}, "
+            f"ImageDataset({str(self.path)!r}, {len(self)} images, resolution={self.resolution}, "
             f"img_channels={self.img_channels}, label_dim={self.label_dim}, in_memory={self.in_memory})"
         )
 
     @property
     def in_memory(self) -> bool:
-        """Whether all pictures are held decoded."""
+        """Whether all images are kept decoded."""
         return self._images is not None
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """Pictures by their position in `names`: uint8 [N, C, R, R], and labels as `labels` gives them."""
+        """Images by their position in `names`: uint8 [N, C, R, R], and labels as `labels` gives them."""
         self._check_indices(indices)
         if self._images is not None:
             return torch.from_numpy(self._images[np.asarray(indices, dtype=np.int64)]), self.labels(indices)
@@ -108,17 +107,17 @@ class ImageDataset:
         return torch.from_numpy(np.array(images, dtype=np.uint8).reshape(shape)), self.labels(indices)
 
     def labels(self, indices: Sequence[int]) -> Tensor | None:
-        """Labels, float32 [N, label_dim]: one-hot or a vector, zeros for a picture without one; None if label_dim is 0.
+        """Labels, float32 [N, label_dim]: one-hot or a vector, zeros for an image without one; None if label_dim is 0.
 
-        Cheap: no picture is decoded.
+        Cheap: no image is decoded.
         """
         self._check_indices(indices)
         return None if self._label_tensor is None else _labels.rows(self._label_tensor, indices, self.label_dim)
 
     def digest(self, *, labels: bool = False) -> str:
-        """A sha256 of the files' sizes and checksums in their order, whatever their names; with labels, of those too.
+        """A sha256 of the files' sizes and checksums in order, without their names; labels: also of the labels.
 
-        Cheap: all files have been read once.
+        Cheap, since all files have been read once.
         """
         digest = hashlib.sha256()
         for name in self.names:
@@ -134,7 +133,7 @@ class ImageDataset:
         self._source.close()
 
     def _read_size(self) -> tuple[int, int]:
-        """Resolution and channels of the first picture that can be read; the others must agree."""
+        """Resolution and channels of the first readable image, which all others must have."""
         bad = []
         for name in self.names[:100]:
             try:
@@ -151,13 +150,13 @@ class ImageDataset:
         raise self._unusable(bad)
 
     def _decode(self, i: int) -> np.ndarray:
-        """One picture, uint8 [R, R, C] at the native resolution. Raises DatasetError without its name."""
+        """One image, uint8 [R, R, C] at the native resolution. Raises DatasetError, without its name."""
         pixels = decode_plain(self._source.read(self.names[i]))
         self._check_shape(pixels.shape)
         return pixels
 
     def _load(self, i: int) -> np.ndarray:
-        """One picture, uint8 [C, R, R]. Raises DatasetError without its name."""
+        """One image, uint8 [C, R, R]. Raises DatasetError, without its name."""
         picture: np.ndarray = self._downscale(self._decode(i)[None])[0]
         return picture
 
@@ -165,16 +164,16 @@ class ImageDataset:
         expected = (self.native_resolution, self.native_resolution, self.img_channels)
         if shape != expected:
             given = "{1}x{0} with {2} channels".format(*shape)
-            raise DatasetError(f"{given}, expected {{1}}x{{0}} with {{2}} as the first".format(*expected))
+            raise DatasetError(f"{given}, expected {{1}}x{{0}} with {{2}}, as the first has".format(*expected))
 
     def _downscale(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] at the native resolution -> uint8 [N, C, R, R]."""
-        # NumPy, as each operation of torch would compete for all CPUs with the other threads, and with training.
+        # NumPy, since each operation of torch would compete for all CPUs with the other threads and with training.
         pixels = box_downscale(pixels, self.native_resolution // self.resolution)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
     def _decode_all(self, hidden: bool | None) -> np.ndarray:
-        """All pictures, uint8 [N, C, R, R]. Raises DatasetError listing those that cannot be used."""
+        """All images, uint8 [N, C, R, R]. Raises DatasetError listing those that cannot be used."""
         images = np.empty((len(self), self.img_channels, self.resolution, self.resolution), dtype=np.uint8)
 
         def decode(chunk: range) -> list[tuple[str, str]]:
@@ -201,7 +200,7 @@ class ImageDataset:
         return images
 
     def _check_all(self, hidden: bool | None) -> None:
-        """Read all headers. Raises DatasetError listing the pictures that cannot be used, as far as headers tell."""
+        """Read all headers. Raises DatasetError listing the images that they show to be unusable."""
 
         def check(name: str) -> str | None:
             try:
@@ -225,10 +224,10 @@ class ImageDataset:
 
     def _unusable(self, bad: list[tuple[str, str]]) -> DatasetError:
         count = f"{len(bad)} of {len(self)}"
-        return DatasetError(f"{count} pictures of {self.path} cannot be used:\n{list_files(bad)}\n{self._advice()}")
+        return DatasetError(f"{count} images of {self.path} cannot be used:\n{list_files(bad)}\n{self._advice()}")
 
     def _advice(self) -> str:
-        return f"`stylegan dataset {self.path} OUT.zip` converts pictures of any kind"
+        return f"`stylegan dataset {self.path} OUT.zip` converts images of any kind"
 
     def _submit(self, indices: Sequence[int]) -> list[Future[np.ndarray]]:
         if self._pool is None:
@@ -249,7 +248,7 @@ class ImageDataset:
 def box_downscale(pixels: np.ndarray, factor: int) -> np.ndarray:
     """Average blocks of factor x factor pixels, a power of two: uint8 [N, H, W, C] -> [N, H/factor, W/factor, C].
 
-    Exact, in integers; halves are rounded to even, so that the averages of many pictures stay where they were.
+    Exact, in integers. Halves are rounded to even, so that the mean over many images is unchanged.
     """
     if factor == 1:
         return pixels
@@ -265,10 +264,10 @@ def box_downscale(pixels: np.ndarray, factor: int) -> np.ndarray:
 
 
 def shuffled_indices(n: int, start: int, count: int, seed: int) -> list[int]:
-    """Positions start to start + count of an endless sequence of permutations of range(n), one for each epoch.
+    """Items start to start + count of an endless sequence of permutations of range(n), one per epoch.
 
-    A pure function, so that a run sees the same images when resumed or divided among processes.
-    The permutations come from NumPy's frozen RandomState and are the same everywhere.
+    A pure function: a run sees the same images when resumed or divided among processes. The permutations come from
+    NumPy's frozen RandomState, so they are the same everywhere.
     """
     if n < 1 or start < 0 or count < 0 or not 0 <= seed < 2**32:
         raise InputError(

@@ -1,11 +1,11 @@
-"""Labels of a data set: labels.json next to the images, or dataset.json, as the tools of StyleGAN2-ADA and 3 name it.
+"""Labels of a data set: labels.json next to the images, or the dataset.json of the tools of StyleGAN2-ADA and 3.
 
     {"labels": {"00000000.png": 2, "00000001.png": null}, "classes": ["cat", "dog", "fox"]}
 
-A label is the index of a class, or a vector of numbers (all of one length), or null for an image without one, which is
-also the meaning of a missing name. `classes` is optional and gives the number of classes and their names. `labels` may
-also be a list of pairs [name, label]. Names are relative to the file; a backslash in them counts as a slash. If there
-are several such files, the one nearest to the top is used, and labels.json before dataset.json in one folder.
+A label is a class index or a vector of numbers, all of one length; an image whose name is missing, or has null, has
+none. `classes`, optional, gives the number of classes and their names. `labels` may also be a list of pairs
+[name, label]. Names are relative to the file; a backslash in them counts as a slash. Of several such files, the one
+nearest to the top is used, and labels.json before dataset.json in the same folder.
 """
 
 import json
@@ -24,7 +24,7 @@ from .containers import plain_name
 from .sources import Source, printable
 
 LABELS_FILE = "labels.json"
-LABELS_FILES = (LABELS_FILE, "dataset.json")  # The first goes before the second.
+LABELS_FILES = (LABELS_FILE, "dataset.json")  # The first takes precedence.
 MAX_CLASSES = 65_536
 MAX_LABELS_SIZE = 2**27
 
@@ -33,7 +33,7 @@ Label = int | list[float] | None
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of all pictures in order: class indices with their names, or vectors (then `classes` is None)."""
+    """The labels of all images in order: class indices with their names, or vectors (then `classes` is None)."""
 
     values: list[Label]
     classes: list[str] | None
@@ -46,7 +46,7 @@ class Labels:
         return next(len(value) for value in self.values if isinstance(value, list))
 
     def differ(self) -> bool:
-        """Whether there is anything to learn: several classes, by name or in use, or vectors that are not all equal."""
+        """Whether there is anything to learn: several classes, or labels that are not all equal."""
         return len(self.classes or []) > 1 or any(value != self.values[0] for value in self.values)
 
     def tensor(self) -> Tensor:
@@ -62,7 +62,7 @@ class Labels:
 
 
 def rows(labels: Tensor, indices: Sequence[int], label_dim: int) -> Tensor:
-    """The labels of some pictures, float32 [len(indices), label_dim]: one-hot for classes, zeros for none."""
+    """The labels of some images, float32 [len(indices), label_dim]: one-hot for classes, zeros for none."""
     chosen = labels[torch.as_tensor(indices, dtype=torch.int64, device="cpu")]
     if chosen.ndim == 2:
         return chosen
@@ -70,14 +70,14 @@ def rows(labels: Tensor, indices: Sequence[int], label_dim: int) -> Tensor:
 
 
 def read_labels(source: Source, *, field: str | None = None, required: bool = False) -> Labels | None:
-    """The labels of the pictures of a source, in the order of `source.names`; None if it has none.
+    """The labels of the images of a source, in the order of `source.names`; None if it has none.
 
-    field: of a file that holds a record for each picture, {"a.jpg": {"breed": "tabby", "age": 3}}: the field that
-    becomes the class, either an index or a name. None = the format above.
-    required: there must be labels; so it is where a field is named.
+    field: of a file with a record for each image, {"a.jpg": {"breed": "tabby", "age": 3}}, the field that holds the
+        class, as an index or a name. None = the format above.
+    required: raise InputError, with the reason, if there are no labels; implied by `field`.
 
-    A file of another format, or of other pictures, is ignored, with a warning. Raises InputError, with the reason, if
-    there are no labels but must be, DatasetError if they are malformed.
+    A file in another format, or about other images, is ignored, with a warning. Raises DatasetError if labels are
+    malformed.
     """
     required = required or field is not None
     found = sorted((n.count("/"), LABELS_FILES.index(_last(n)), n) for n in source.others if _last(n) in LABELS_FILES)
@@ -97,7 +97,7 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
     listed = data.get("labels", data if field is not None else None) if isinstance(data, dict) else None
     if not isinstance(listed, dict | list):
         has_none = isinstance(data, dict) and "labels" in data and data["labels"] is None
-        # That is how the other tools say that there are no labels.
+        # With null, the other tools say that there are no labels.
         if required or not has_none:
             ignored('its "labels" are null' if has_none else _why_foreign(data))
         return None
@@ -105,12 +105,12 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
     names = [n.removeprefix(name.removesuffix(_last(name))) for n in source.names]
     if not any(n in table for n in names):
         given = f", which are named like {printable(names[0])!r}, but {printable(next(iter(table)))!r}" if table else ""
-        ignored(f"it names none of the pictures{given}")
+        ignored(f"it names none of the images{given}")
         return None
     missing, unknown = sum(n not in table for n in names), len(table.keys() - set(names))
     if missing and unknown:
         warnings.warn(
-            f"{where} names {unknown} pictures that are not there, and not {missing} that are: these have no label",
+            f"{where} names {unknown} images that do not exist; {missing} images are not in it and have no label",
             stacklevel=3,
         )
     values, classes = [table.get(n) for n in names], data.get("classes")
@@ -121,7 +121,7 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
         values, classes = _from_records(values, field, where)
     labels = _checked(values, classes, source.names, where)
     if labels is None and required:
-        ignored("the label of every picture is null")
+        ignored("the label of every image is null")
     return labels
 
 
@@ -130,9 +130,9 @@ def _last(name: str) -> str:
 
 
 def labels_from_folders(names: Sequence[str]) -> Labels:
-    """The class of each picture from its sub-folder: the first one in which the pictures differ.
+    """The class of each image, by the first level of sub-folders that differs.
 
-    Raises DatasetError if there are fewer than two sub-folders or pictures beside them.
+    Raises DatasetError if there are fewer than two such sub-folders, or images outside them.
     """
     paths = [name.split("/") for name in names]
     while all(len(path) > 1 and path[0] == paths[0][0] for path in paths):
@@ -140,8 +140,8 @@ def labels_from_folders(names: Sequence[str]) -> Labels:
     outside = next((name for name, path in zip(names, paths, strict=True) if len(path) == 1), None)
     if outside is not None:
         raise DatasetError(
-            f"{printable(outside)} is in no sub-folder of its own class; for labels from folders, put the pictures "
-            "of each class into one folder, and two or more of these beside each other"
+            f"{printable(outside)} is not in a sub-folder of its class; for labels from folders, put the images of "
+            "each class into one folder, and two or more such folders next to each other"
         )
     classes = sorted({path[0] for path in paths})
     index = {name: i for i, name in enumerate(classes)}
@@ -163,30 +163,30 @@ def _parse(source: Source, name: str, where: str) -> Any:
 
 
 def _by_name(listed: dict[str, Any] | list[Any], where: str) -> dict[str, Any]:
-    """The labels of a dictionary, or of pairs, by the plain names of their pictures."""
+    """The labels, from a dictionary or from pairs, by the plain names of their images."""
     pairs = listed if isinstance(listed, list) else [[name, value] for name, value in listed.items()]
     if not all(isinstance(p, list) and len(p) == 2 and isinstance(p[0], str) for p in pairs):
-        raise DatasetError(f"{where}: 'labels' is a list, but not of pairs [name, label]")
+        raise DatasetError(f"{where}: 'labels' is a list, but its items are not pairs [name, label]")
     table: dict[str, Any] = {}
     for name, value in pairs:
         if table.setdefault(plain_name(name), value) != value:
-            raise DatasetError(f"{where}: {printable(name)} has two labels, {str(value)[:80]!r} is the second")
+            raise DatasetError(f"{where}: {printable(name)} has two labels; the second is {str(value)[:80]!r}")
     return table
 
 
 _ADVICE = (
     "train without labels (conditional=false, labels='none'), or make the data set again with `stylegan dataset "
-    "--labels folders`, a class for each folder, or with a labels.json beside the pictures"
+    "--labels folders`, a class for each folder, or with a labels.json next to the images"
 )
 
 
 def _why_foreign(data: Any) -> str:
-    expected = 'expected {"labels": {"picture.png": 0, ...}}'
+    expected = 'expected {"labels": {"image.png": 0, ...}}'
     record = next(iter(data.values()), None) if isinstance(data, dict) else None
     if not isinstance(record, dict) or not record:
         return expected
     fields = ", ".join(map(repr, list(record)[:10]))
-    return f"it holds records with the fields {fields}, {expected}; label_field (--label-field) chooses one"
+    return f"it holds records with the fields {fields}, {expected}; label_field (--label-field) selects one"
 
 
 def _from_records(records: list[Any], field: str, where: str) -> tuple[list[Any], list[str] | None]:
@@ -210,7 +210,7 @@ def _checked(values: list[Any], classes: Any, names: Sequence[str], where: str) 
         length = len(known[0][1])
         for name, value in known:
             if not isinstance(value, list) or len(value) != length or not length or not all(map(is_number, value)):
-                raise _wrong(where, name, value, f"{length or 1} or more finite numbers, as many for each picture")
+                raise _wrong(where, name, value, f"{length or 1} or more finite numbers, as many as for the others")
         return Labels(values, None)
     if classes is not None and not (isinstance(classes, list) and all(isinstance(c, str) for c in classes)):
         raise DatasetError(f"{where}: 'classes' must be a list of names")

@@ -36,23 +36,23 @@ SUFFIXES: dict[OutputFormat, str] = {"png": ".png", "jpeg": ".jpg"}
 
 @dataclass(frozen=True)
 class Report:
-    """What was made of a source."""
+    """What `prepare` made of a source."""
 
     images: int
     resolution: int
     label_dim: int
-    conversions: Counter[str]  # What had to be converted, and in how many pictures.
-    cropped: int  # Pictures that were no squares and lost parts of their longer side,
-    cropped_most: float  # and the largest of these parts, 0 to 1.
-    bad: list[tuple[str, str]]  # Pictures left out, with the reason.
-    others: list[str]  # Files left out because their suffix is not one of a picture.
+    conversions: Counter[str]  # Conversions, and the number of images that needed each.
+    cropped: int  # Images that were not square and lost part of their longer side,
+    cropped_most: float  # and the largest such part, 0 to 1.
+    bad: list[tuple[str, str]]  # Images left out, with the reason.
+    others: list[str]  # Files left out because their suffix is not that of an image.
     is_ffhq: bool
-    smallest: str | None  # The picture that decided the resolution; None = the resolution was given.
+    smallest: str | None  # The image that decided the resolution; None = the resolution was given.
 
 
 @dataclass(frozen=True)
 class _Recipe:
-    """How each picture is converted; `prepare` describes the fields."""
+    """How each image is converted; `prepare` describes the fields."""
 
     resolution: int
     crop: Crop | None
@@ -66,7 +66,7 @@ class _Recipe:
 
 @dataclass(frozen=True)
 class _Result:
-    """One picture, encoded, or why it cannot be used."""
+    """One image, encoded, or why it cannot be used."""
 
     data: bytes = b""
     conversions: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class _Result:
 
 @dataclass
 class _Written:
-    """What has gone into the zip so far."""
+    """What has been written to the zip so far."""
 
     labels: dict[str, Label] = field(default_factory=dict)  # By the name in the zip.
     conversions: Counter[str] = field(default_factory=Counter)
@@ -113,20 +113,20 @@ def prepare(
     out: the zip, complete or absent. The same source, options and Pillow version give the same bytes.
     resolution: a power of two, 8 or more; None = the largest that enlarges no image, at most 1024.
     crop: x, y, w, h in the upright image; None = all of it. It is resized with a Lanczos filter.
-    fit: how to make squares: "crop" = use the largest centred square; "pad" = all of it, between black bars, which are
-        transparent if there is alpha; "stretch" = all of it, distorted.
+    fit: how to make squares: "crop" = the largest centred square; "pad" = all of it between black bars, transparent
+        with alpha; "stretch" = all of it, distorted.
     format: "png", or "jpeg" of quality 95, which holds no alpha.
     channels: 1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.
-    bit_depth: bits used in 16-bit images, 9 to 16; None = from each file, else 16. See `pictures.decode`.
-    split: "train", "test" or "all". In FFHQ, the first 60,000 images and the last 10,000.
+    bit_depth: bits used in 16-bit images, 9 to 16; None = from each file, else 16. See `images.decoding.decode`.
+    split: "train", "test" or "all". In FFHQ, the first 60,000 and the last 10,000 images.
     test_every: in other data sets, every n-th image, in the order of the names, is a test image.
     max_images: use only the first images; None = all.
     labels: "file" = the labels.json or dataset.json of the source; "folders" = a class for each sub-folder; "none";
         "auto" = "file" if there is one that fits, else "none".
-    label_field: the field of the records in the source's labels.json that becomes the class; see `training.labels`.
+    label_field: the field of the records in the source's labels.json that holds the class; see `data.labels`.
     animated: "reject" = an animation is a bad file; "first" = use its first frame.
     allow_upscale: enlarge images that are too small, instead of treating them as bad files.
-    skip_bad: skip bad files, if they are at most the fraction max_bad of all, rounded up.
+    skip_bad: leave out bad files, up to the fraction max_bad of all, rounded up.
     overwrite: replace `out` if it exists.
     threads: None = one per CPU.
     progress: show a bar; None = on a terminal.
@@ -169,7 +169,7 @@ def prepare(
 
 
 def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Result:
-    """Read, decode, crop, resize and encode one picture."""
+    """Read, decode, crop, resize and encode one image."""
     try:
         picture = decode(read(name), channels=recipe.channels, animated=recipe.animated, bit_depth=recipe.bit_depth)
         left, top, right, bottom = crop_box(picture.image.size, recipe.crop)
@@ -177,7 +177,7 @@ def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Resul
         side = side_for(picture.image.size, recipe.crop, recipe.fit)
         if side < recipe.resolution:
             if not recipe.allow_upscale:
-                raise DatasetError(f"a square of {side} is too small for {recipe.resolution} without enlarging it")
+                raise DatasetError(f"its square of {side} pixels is too small for {recipe.resolution} unless enlarged")
             conversions += ("enlarged",)
         if w != h and recipe.fit != "crop":
             conversions += ("padded" if recipe.fit == "pad" else "stretched",)
@@ -191,7 +191,7 @@ def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Resul
 def _write(
     file: BinaryIO, results: Iterator[tuple[str, _Result]], recipe: _Recipe, src: Source, table: Labels | None
 ) -> _Written:
-    """Fill the zip: nothing in it depends on time, place or threads."""
+    """Write the zip, in which nothing depends on time, place or threads."""
     written = _Written()
     label_of = dict(zip(src.names, table.values, strict=True)) if table else {}
     suffix = SUFFIXES[recipe.format]
@@ -212,7 +212,7 @@ def _write(
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """The header of a file, with the earliest date that a zip can hold and the same permissions everywhere."""
+    """The header of a file, the same everywhere: the earliest date that a zip can hold, fixed permissions."""
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.create_system = 3
     info.external_attr = 0o100644 << 16
@@ -220,7 +220,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _check_bad(src: Source, written: _Written, total: int, allowed: int | None) -> None:
-    """Raise DatasetError if there are more bad files than allowed; None = none, and leaving out was not asked for."""
+    """Raise DatasetError if there are more bad files than allowed; None = none, without --skip-bad."""
     count = len(written.bad)
     if count <= (allowed or 0) and written.labels:
         return
@@ -231,7 +231,7 @@ def _check_bad(src: Source, written: _Written, total: int, allowed: int | None) 
         advice += "; --animated first (animated='first') uses the first frame of animations"
     if allowed is not None:
         advice = f"at most {allowed} may be left out (--max-bad, max_bad)"
-    raise DatasetError(f"{count} of {total} pictures of {src.path} are bad; {advice}:\n{list_files(written.bad)}")
+    raise DatasetError(f"{count} of {total} images of {src.path} are bad; {advice}:\n{list_files(written.bad)}")
 
 
 def _check_out(source: Path, out: Path, overwrite: bool) -> None:
@@ -268,7 +268,7 @@ def _check_options(
     if channels not in MODES:
         raise InputError(f"channels must be 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGBA), got {channels}")
     if channels in (2, 4) and format == "jpeg":
-        raise InputError(f"format jpeg holds no alpha, so it does not go with channels {channels}; use png")
+        raise InputError(f"format jpeg has no alpha, so it cannot hold {channels} channels; use png")
     if bit_depth is not None and bit_depth not in range(9, 17):
         raise InputError(f"bit_depth must be from 9 to 16, got {bit_depth}")
     if max_images is not None and max_images < 1:

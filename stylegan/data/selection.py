@@ -1,11 +1,11 @@
-"""What of a source becomes a data set: which pictures, in which order, with which labels, at which resolution."""
+"""What of a source becomes a data set: which images, in which order, with which labels, at which resolution."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
 from ..errors import DatasetError, InputError
-from ..images.decoding import Crop, Fit, open_picture, side_for, upright_size
+from ..images.decoding import Crop, Fit, open_image, side_for, upright_size
 from ..runtime.progress import progress_bar
 from ..runtime.threads import map_in_order
 from .dataset import MIN_RESOLUTION
@@ -25,7 +25,7 @@ MAX_DEFAULT_RESOLUTION = 1024
 def ffhq_order(names: Sequence[str]) -> list[str] | None:
     """The names in the order of FFHQ if they are its 70,000 images: 00000/00000.png to 69000/69999.png, or flat.
 
-    None = these are other pictures, or not all of them.
+    None = they are not.
     """
     if len(names) != FFHQ_IMAGES:
         return None
@@ -45,7 +45,7 @@ def _is_five_digits(text: str) -> bool:
 
 
 def choose_names(src: Source, split: Split, test_every: int | None, max_images: int | None) -> tuple[list[str], bool]:
-    """The pictures to use, in order, and whether they are FFHQ."""
+    """The images to use, in order, and whether they are FFHQ."""
     ordered = ffhq_order(src.names)
     names = ordered or src.names
     if split not in ("all", "train", "test"):
@@ -58,18 +58,18 @@ def choose_names(src: Source, split: Split, test_every: int | None, max_images: 
     elif split != "all":
         if ordered is None:
             raise InputError(
-                f"split {split!r} needs test_every, unless the pictures are the {FFHQ_IMAGES:,} images of FFHQ, named "
+                f"split {split!r} needs test_every, except for the {FFHQ_IMAGES:,} images of FFHQ, named "
                 f"00000/00000.png to 69000/69999.png or 00000.png to 69999.png; {src.path} holds {len(names):,}, "
                 f"the first of which is {printable(names[0])}"
             )
         names = names[:FFHQ_TRAIN] if split == "train" else names[FFHQ_TRAIN:]
     if not names:
-        raise InputError(f"{src.path}: no picture is left for split {split!r} with test_every {test_every}")
+        raise InputError(f"{src.path}: no image is left for split {split!r} with test_every {test_every}")
     return names[:max_images], ordered is not None
 
 
 def choose_labels(src: Source, origin: LabelOrigin, label_field: str | None, is_ffhq: bool) -> Labels | None:
-    """The labels of all pictures of the source, so that the classes do not depend on which of them are used."""
+    """The labels of all images of the source: the classes do not depend on which images are used."""
     if origin == "none":
         return None
     if origin in ("auto", "file"):
@@ -82,13 +82,13 @@ def choose_labels(src: Source, origin: LabelOrigin, label_field: str | None, is_
 def default_resolution(
     src: Source, names: Sequence[str], crop: Crop | None, fit: Fit, threads: int | None, hidden: bool | None
 ) -> tuple[int, str | None]:
-    """The largest power of two that no picture is too small for, and the picture that decided it."""
+    """The largest power of two for which no image is too small, and the image that decided it."""
 
     def side(name: str) -> int | None:
         try:
-            return side_for(upright_size(open_picture(src.read(name))), crop, fit)
+            return side_for(upright_size(open_image(src.read(name))), crop, fit)
         except DatasetError:
-            return None  # Listed with the other bad files later on.
+            return None  # Listed later, with the other bad files.
 
     sizes = map_in_order(side, names, threads=threads)
     bar = progress_bar(
@@ -101,6 +101,6 @@ def default_resolution(
     if size < MIN_RESOLUTION:
         raise DatasetError(
             f"{printable(name)} of {src.path} gives a square of {size} pixels, expected {MIN_RESOLUTION} or more; "
-            "remove it, or choose a resolution, then it is listed as a bad file"
+            "remove it, or choose a resolution; it is then listed as a bad file"
         )
     return min(1 << (size.bit_length() - 1), MAX_DEFAULT_RESOLUTION), name

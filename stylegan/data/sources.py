@@ -1,4 +1,4 @@
-"""Where pictures come from: the files of a folder, a zip or a tar, or official TFRecords; all are read in place."""
+"""Where images come from: the files of a folder, a zip or a tar, or official TFRecords; all are read in place."""
 
 import os
 import zlib
@@ -16,14 +16,14 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 class Source:
-    """The pictures of a folder (with sub-folders), a zip, a tar or TFRecords; names are relative, with "/", sorted.
+    """The images of a folder (with sub-folders), a zip, a tar or TFRecords; names are relative, with "/", sorted.
 
-    path: the folder or file. A backslash in a name, as some programs for Windows write them, counts as a slash.
-    names: the files whose suffix is one of a picture.
-    others: all other files. Hidden files and those that macOS adds to a zip are in neither.
+    path: the folder or file. A backslash in a name, which some programs for Windows write, counts as a slash.
+    names: the files with the suffix of an image.
+    others: all other files, except hidden ones and those that macOS adds to a zip.
 
     Reading is safe from several threads. Raises DatasetError if there is nothing to read, or if the headers of an
-    archive name paths outside it, links, encrypted or duplicate files, or contents that cannot be honest.
+    archive name paths outside it, links, encrypted or duplicate files, or implausible sizes.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -36,12 +36,12 @@ class Source:
         if not self.names:
             self.close()
             hint = _what_else(self.others)
-            raise DatasetError(f"{self.path} holds no pictures; expected files that end in {', '.join(SUFFIXES)}{hint}")
+            raise DatasetError(f"{self.path} holds no images; expected files that end in {', '.join(SUFFIXES)}{hint}")
 
     def read(self, name: str, *, limit: int = MAX_FILE_SIZE) -> bytes:
-        """The bytes of a file: no more than `limit` are read, whatever a header claims.
+        """The bytes of a file: at most `limit` are read, whatever a header claims.
 
-        Raises DatasetError, with a reason but without the name, if it is larger or cannot be read whole.
+        Raises DatasetError, with a reason but no name, if it is larger or cannot be read completely.
         """
         try:
             data = self._container.read(name, limit)
@@ -52,7 +52,7 @@ class Source:
         return data
 
     def checksum(self, name: str) -> tuple[int, int]:
-        """Size and CRC-32 of a file, as they were when it was first read."""
+        """Size and CRC-32 of a file when it was first read."""
         if name not in self._sums:
             self.read(name)
         return self._sums[name]
@@ -69,7 +69,7 @@ class Source:
 
 
 def _open(path: Path) -> Container:
-    """Whatever holds the pictures; the content tells which, not the name."""
+    """The container of the images, recognized by its content, not its name."""
     if path.is_dir():
         folder = Folder(path)
         if not any(name.lower().endswith(SUFFIXES) for name in folder.names) and (records := find_tfrecords(path)):
@@ -80,7 +80,7 @@ def _open(path: Path) -> Container:
     with path.open("rb") as file:
         head = file.read(512)
     if head[:2] == b"\x1f\x8b":
-        raise DatasetError(f"{path} is compressed as a whole; unpack it first (gunzip, tar xzf)")
+        raise DatasetError(f"{path} is compressed (gzip); unpack it first (gunzip, tar xzf)")
     if head[257:262] == b"ustar":
         return Tar(path)
     if TFRecords.are_in(head) or path.suffix == TFRECORDS:
@@ -89,12 +89,12 @@ def _open(path: Path) -> Container:
 
 
 def _what_else(others: Iterable[str]) -> str:
-    """What a folder without pictures seems to be."""
+    """What a folder without images seems to be."""
     names = {name.split("/")[-1].lower() for name in others}
     if "data.mdb" in names:
-        return ". This is an LMDB database, which is not read: write its pictures into files first"
+        return ". This is an LMDB database, which is not supported: export its images to files first"
     archive = next((name for name in sorted(names) if name.lower().endswith((".zip", ".tar"))), None)
-    return f". It holds {printable(archive)}, which can be named itself" if archive else ""
+    return f". It holds {printable(archive)}: give that file instead" if archive else ""
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,11 +1,11 @@
 """TFRecords of the official data sets (`dataset_tool.py` of Karras et al. 2018 and 2019), read without TensorFlow.
 
-A folder holds NAME-r02.tfrecords, NAME-r03.tfrecords... with the same pictures at 4x4, 8x8 and so on, of which the
-largest are the data set, and NAME-rxx.labels, a NumPy array with a row for each picture, if there are labels.
+A folder holds NAME-r02.tfrecords, NAME-r03.tfrecords... with the same images at 4x4, 8x8 and so on, of which the
+largest are used, and perhaps NAME-rxx.labels, a NumPy array with a row for each image.
 
-A file is a sequence of records: length (uint64), its checksum, the data, their checksum. The data of each are a
-protocol buffer, tf.train.Example, with the features `shape`, int64 [C, H, W], and `data`, the pixels as uint8. The
-packages that read such files allocate what a length claims and leave the checksums unread; here both are checked.
+A file is a sequence of records: length (uint64), its checksum, the data, their checksum. The data are a protocol
+buffer, tf.train.Example, with the features `shape`, int64 [C, H, W], and `data`, the pixels as uint8. Unlike other
+readers, this one checks lengths, before allocating memory, and checksums.
 """
 
 import io
@@ -22,16 +22,16 @@ from ..errors import DatasetError
 from .containers import check_size, printable
 
 SUFFIX = ".tfrecords"
-_HEAD = 12  # Bytes in front of the data: their length, and its checksum.
+_HEAD = 12  # Bytes before the data: their length and its checksum.
 _LABELS = "labels.json"
 
 
 class TFRecords:
-    """A file of records as a container of pictures, 00000000.tif and so on, with labels.json if it has labels."""
+    """A file of records as a container of images, 00000000.tif and so on, and labels.json if there are labels."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._places = _places(path)  # [N, 2]: where the data of each record begin, and how many bytes they are.
+        self._places = _places(path)  # [N, 2]: offset and length of each record's data.
         if not len(self._places):
             raise DatasetError(f"{path} holds no records")
         self._labels = _label_file(path)
@@ -39,11 +39,11 @@ class TFRecords:
 
     @staticmethod
     def are_in(head: bytes) -> bool:
-        """Whether a file that begins so holds records."""
+        """Whether a file with this beginning holds records."""
         return len(head) >= _HEAD and _is_intact(head[:8], head[8:12])
 
     def read(self, name: str, limit: int) -> bytes:
-        """The picture of a record as a TIFF, or the labels as JSON; see `Container.read`."""
+        """The image of a record as a TIFF, or the labels as JSON; see `Container.read`."""
         if name == _LABELS:
             return self._labels_json()
         start, size = map(int, self._places[int(name.removesuffix(".tif"))])
@@ -53,7 +53,7 @@ class TFRecords:
             data = file.read(size + 4)
         if len(data) < size + 4 or not _is_intact(data[:size], data[size:]):
             raise DatasetError("damaged: the checksum of its record is wrong")
-        # A TIFF that is not compressed holds the pixels as they are.
+        # Uncompressed TIFF keeps the pixels as they are.
         tiff = io.BytesIO()
         _as_image(data[:size]).save(tiff, format="TIFF")
         return tiff.getvalue()
@@ -62,14 +62,14 @@ class TFRecords:
         """Nothing is open."""
 
     def shape(self) -> tuple[int, ...]:
-        """[C, H, W] of the first picture."""
+        """[C, H, W] of the first image."""
         start, size = map(int, self._places[0])
         with self._path.open("rb") as file:
             file.seek(start)
             return _pixels(file.read(size)).shape
 
     def _labels_json(self) -> bytes:
-        """The labels as a labels.json has them: classes where each row has a single 1, or is zero for none."""
+        """The labels as a labels.json: class indices if all rows are one-hot, or zero for none."""
         rows = _read_labels(self._labels, len(self._places)) if self._labels else np.zeros((0, 0))
         is_class = bool(np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) <= 1).all())
         classes = [int(row.argmax()) if row.any() else None for row in rows]
@@ -81,7 +81,7 @@ class TFRecords:
 
 
 def find_tfrecords(folder: Path) -> TFRecords | None:
-    """The largest pictures of the data set in a folder; None if there is none. Raises DatasetError if there are two."""
+    """The largest images of the data set in a folder; None = no data set. Raises DatasetError if there are several."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() == SUFFIX and path.is_file())
     names = sorted({_data_set(path) for path in paths})
     if len(names) > 1:
@@ -94,7 +94,7 @@ def _data_set(path: Path) -> str:
 
 
 def _places(path: Path) -> np.ndarray:
-    """Where the data of each record begin, and how many bytes they are, int64 [N, 2]. No data are read."""
+    """Offset and length of each record's data, int64 [N, 2], without reading them."""
     end, start = path.stat().st_size, 0
     heads: list[bytes] = []
     places: list[tuple[int, int]] = []
@@ -119,16 +119,16 @@ def _places(path: Path) -> np.ndarray:
 
 
 def _label_file(path: Path) -> Path | None:
-    """NAME-rxx.labels, or the only file of labels in the folder."""
+    """NAME-rxx.labels, or the only .labels file in the folder."""
     own = path.with_name(f"{_data_set(path)}-rxx.labels")
     others = list(path.parent.glob("*.labels"))
     return own if own.is_file() else others[0] if len(others) == 1 else None
 
 
 def _read_labels(path: Path, count: int) -> np.ndarray:
-    """Float [at least N, label_dim]. Raises DatasetError, as for a picture, if the file is not such an array."""
+    """Float64 [N, label_dim]. Raises DatasetError, as for an image, if the file holds no such array."""
     try:
-        rows = np.lib.format.open_memmap(path, mode="r")  # Mapped, since a header may claim any size.
+        rows = np.lib.format.open_memmap(path, mode="r")  # Memory-mapped, since a header may claim any size.
     except (ValueError, OSError, EOFError) as error:
         raise DatasetError(f"cannot be made of {path.name}: {error}") from error
     if rows.ndim != 2 or len(rows) < count or not rows.shape[1] or rows.dtype.kind not in "fiub":
@@ -146,14 +146,14 @@ def _as_image(data: bytes) -> Image.Image:
 
 
 def _pixels(data: bytes) -> np.ndarray:
-    """The picture of a record, uint8 [C, H, W]. Raises DatasetError if there is none."""
+    """The image of a record, uint8 [C, H, W]. Raises DatasetError if there is none."""
     try:
         features = _features(data)
         shape = _integers(features["shape"])
         pixels = _only(features["data"], 1, 1)
     except KeyError as error:
         names = ", ".join(sorted(features)[:10]) or "nothing"
-        raise DatasetError(f"not as the official data sets: no feature {error}, but {names}") from error
+        raise DatasetError(f"not a record of the official data sets: no feature {error}, but {names}") from error
     except (ValueError, IndexError) as error:
         raise DatasetError(f"damaged: {error}") from error
     if len(shape) != 3 or min(shape) < 1 or shape[0] > 4 or shape[0] * shape[1] * shape[2] != len(pixels):
@@ -184,7 +184,7 @@ def _integers(feature: bytes) -> list[int]:
 
 
 def _only(data: bytes, *path: int) -> bytes:
-    """The last field with a number, as protocol buffers have it, and so on inward."""
+    """The last field with this number, as in protocol buffers; for several numbers, of the field within."""
     for number in path:
         found = _all(data, number)
         if not found:
@@ -198,7 +198,7 @@ def _all(data: bytes, number: int) -> list[bytes]:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
-    """The fields of a message: number, and bytes or an integer. Nothing longer than the data is believed."""
+    """The fields of a message: number, and bytes or an integer. Raises ValueError if one exceeds the data."""
     i = 0
     while i < len(data):
         key, i = _varint(data, i)
@@ -217,7 +217,7 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes | int]]:
 
 
 def _varint(data: bytes, i: int) -> tuple[int, int]:
-    """An integer of 7 bits a byte, and where it ends."""
+    """An integer with 7 bits per byte, and where it ends."""
     value = 0
     for shift in range(0, 70, 7):
         if i >= len(data):
@@ -229,7 +229,7 @@ def _varint(data: bytes, i: int) -> tuple[int, int]:
     raise ValueError("its protocol buffer has an integer of more than 64 bits")
 
 
-# The checksum: CRC-32C, rotated and with a constant added, as TFRecords have it.
+# The checksum of TFRecords: CRC-32C, rotated, plus a constant.
 
 
 def masked_crc(rows: np.ndarray) -> np.ndarray:
@@ -245,9 +245,9 @@ def _is_intact(data: bytes, checksum: bytes) -> bool:
 
 
 def _remainders(rows: np.ndarray) -> np.ndarray:
-    """The remainder of each row by the polynomial: uint8 [N, L] -> uint32 [N].
+    """The remainder of each row modulo the polynomial: uint8 [N, L] -> uint32 [N].
 
-    Long rows are cut into pieces, all of which are divided at the same time; then neighbours are joined.
+    Long rows are cut into pieces, which are divided at the same time; then neighbours are joined.
     """
     n, length = rows.shape
     piece = 1
@@ -256,7 +256,7 @@ def _remainders(rows: np.ndarray) -> np.ndarray:
     pieces = 1
     while pieces * piece < length:
         pieces *= 2
-    # Zeros in front change nothing.
+    # Leading zeros change nothing.
     padded = np.zeros((n, pieces * piece), dtype=np.uint8)
     padded[:, pieces * piece - length :] = rows
     table, crc = _table(), np.zeros(n * pieces, dtype=np.uint32)
@@ -280,7 +280,7 @@ def _table() -> np.ndarray:
 
 @cache
 def _after_zeros(count: int) -> np.ndarray:
-    """What so many zero bytes, a power of two, make of each bit of a remainder: uint32 [32]."""
+    """Each bit of a remainder after `count` zero bytes, a power of two: uint32 [32]."""
     if count > 1:
         half = _after_zeros(count // 2)
         return _moved(half, half)
@@ -290,7 +290,7 @@ def _after_zeros(count: int) -> np.ndarray:
 
 
 def _moved(remainders: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Remainders [N] after zero bytes that make `images` [32] of their bits."""
+    """Remainders [N] after zero bytes that map their bits to `images` [32]."""
     total = np.zeros_like(remainders)
     for bit, image in enumerate(images):
         total ^= np.where((remainders >> np.uint32(bit)) & 1, image, np.uint32(0))

@@ -14,12 +14,12 @@ Cells = Sequence[Image.Image]
 
 
 def text_size(tile: int) -> int:
-    """Height of the letters, in pixels, next to images of a width."""
+    """Font size in pixels next to images of this width."""
     return max(13, tile // 14)
 
 
 def gap_size(tile: int) -> int:
-    """Pixels between images of a width."""
+    """Pixels between images of this width."""
     return max(2, tile // 64)
 
 
@@ -32,13 +32,13 @@ def text(
     align: Literal["left", "center"] = "center",
     bottom: bool = False,
 ) -> Image.Image:
-    """Black text on white; None = as wide or high as the text. Lines are broken at `width`.
+    """Black text on white, wrapped at `width`; width or height None = that of the text.
 
     bottom: at the lower edge of the box, not in its middle.
     """
     font = ImageFont.load_default(size)
     lines = _wrap(content, font, width)
-    # The font's own line height leaves no room between lines.
+    # The font's own line height leaves no space between lines.
     step = ceil(1.35 * size)
     width = width or ceil(max(map(font.getlength, lines)))
     height = height or step * len(lines)
@@ -52,7 +52,7 @@ def text(
 
 
 def upright(content: str, *, size: int, height: int) -> Image.Image:
-    """Text that reads from bottom to top, in a box of this height."""
+    """Text that reads upwards, in a box of this height."""
     return text(content, size=size, width=height).transpose(Image.Transpose.ROTATE_90)
 
 
@@ -68,7 +68,7 @@ def row(cells: Cells, *, gap: int = 0) -> Image.Image:
 
 
 def column(cells: Cells, *, gap: int = 0, align: Literal["left", "right"] = "left") -> Image.Image:
-    """Images below each other, on white."""
+    """Images one below the other, on white."""
     width = max(cell.width for cell in cells)
     canvas = Image.new("RGB", (width, sum(cell.height for cell in cells) + gap * (len(cells) - 1)), "white")
     y = 0
@@ -79,7 +79,7 @@ def column(cells: Cells, *, gap: int = 0, align: Literal["left", "right"] = "lef
 
 
 def finish(G: Generator, body: Image.Image, caption: str, *, size: int, settings: Mapping[str, object]) -> Image.Image:
-    """The figure: a white margin, the caption below in letters of `size`, and its settings as text for PNGs."""
+    """The figure: a white margin, the caption below in font size `size`, and its settings (see `remember`)."""
     legend = text(caption, size=size, width=body.width, align="left")
     page = column([body, legend], gap=size // 2)
     figure = Image.new("RGB", (page.width + 2 * size, page.height + 2 * size), "white")
@@ -98,7 +98,7 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 
 def _wrap(content: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int | None) -> list[str]:
-    """Lines no wider than `width`, as far as single words allow."""
+    """Lines no wider than `width`, unless a single word is wider."""
     lines: list[str] = []
     for paragraph in content.split("\n"):
         line = ""

@@ -31,13 +31,13 @@ def style_mixing(
     """Sources A across, sources B down; each image takes one band of styles from B and all others from A (figure 3).
 
     sources_a: seeds of the top row. coarse, middle, fine: seeds of the left column, whose styles of that band are
-        copied; a band without seeds is omitted. For the bands of small networks see `bands.bands`.
+        copied; a band without seeds is omitted. For the bands of small networks see `latents.bands`.
     truncation_psi, truncation_cutoff: as in `G.truncate`; the paper shows this figure without truncation.
     labels: a class index or a vector [label_dim], for conditional models.
     size: width of each image in pixels; None = the model's, at least 256; see `images.display_size`.
     batch_size, progress: see `G.sample`.
 
-    Raises InputError for settings that do not fit the model, such as a band that it does not have.
+    Raises InputError for settings that do not fit the model, such as a band that it lacks.
     """
     size = display_size(G.img_resolution, size)
     sources = {"coarse": check_seeds(coarse), "middle": check_seeds(middle), "fine": check_seeds(fine)}
@@ -50,7 +50,7 @@ def style_mixing(
     known = {str(name): layers for name, layers in bands(G.num_ws).items()}
     if missing := sources.keys() - known.keys():
         raise InputError(
-            f"this network of {G.img_resolution}x{G.img_resolution} has no {missing.pop()} band: give it no seeds"
+            f"a {G.img_resolution}x{G.img_resolution} network has no {missing.pop()} band: give no seeds for it"
         )
 
     def tiles(ws: torch.Tensor) -> list[Image.Image]:
@@ -81,7 +81,7 @@ def style_mixing(
 
 
 def _block(heading: str, left: list[Image.Image], mixed: list[Image.Image], size: int) -> Image.Image:
-    """The rows of one band: a heading that reads upwards, sources B, and their mixtures row by row."""
+    """The rows of one band: a heading that reads upwards, sources B, and the mixed images."""
     gap, n = gap_size(size), len(mixed) // len(left)
     lines = [row(mixed[i : i + n], gap=gap) for i in range(0, len(mixed), n)]
     block = row([column(left, gap=gap), column(lines, gap=gap)], gap=2 * gap)

@@ -20,7 +20,7 @@ from ..runtime.device import FLOAT32_CPU
 from ..runtime.tensors import check_tensor
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size
 
-EFFECT = 4  # Times that the last row of `noise_layers` shows what the noise adds: on small faces it is slight.
+EFFECT = 4  # The last row of `noise_layers` shows the effect of the noise this many times as strong.
 
 Box = tuple[int, int, int, int]  # Left, top, right, bottom.
 
@@ -39,12 +39,12 @@ def noise_examples(
     batch_size: int | None = None,
     progress: bool | None = None,
 ) -> Image.Image:
-    """An image, its details under four draws of the noise, and each pixel's standard deviation, as in figure 4.
+    """An image, a detail under four draws of the noise, and each pixel's standard deviation, as in figure 4.
 
-    seeds: one for each row. noise_seed: the first noise seed of the draws.
-    realizations: number of draws for the deviation, 4 or more. The details show the square, 3/8 of the image wide,
-    where it is greatest. The other arguments and errors are those of `style_mixing`; networks without noise raise
-    InputError.
+    seeds: one per row. noise_seed: the first noise seed of the draws.
+    realizations: number of draws for the deviation, 4 or more. The detail is the square, 3/8 of the image wide, where
+        the deviation is greatest.
+    The other arguments are those of `style_mixing`. Raises InputError likewise, and for networks without noise.
     """
     size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
     _check_noise(G)
@@ -94,8 +94,8 @@ def noise_deviation(
 ) -> np.ndarray:
     """Standard deviation of each pixel of one image over draws of the noise (figure 4c).
 
-    ws: [1, num_ws, w_dim]. noise_seeds: one for each draw. batch_size, progress: see `G.sample`; memory is constant in
-    the number of draws. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
+    ws: [1, num_ws, w_dim]. noise_seeds: one per draw; memory is constant in their number. batch_size, progress: see
+    `G.sample`. Returns [H, W], float64: of the mean over colours, in units of the image's 255 levels.
     """
     check_tensor(ws, (1, G.num_ws, G.w_dim), what="ws")
     if len(noise_seeds) < 1:
@@ -125,13 +125,12 @@ def noise_layers(
     size: int | None = None,
     progress: bool | None = None,
 ) -> Image.Image:
-    """Images with noise in all layers, in the fine ones, in the coarse ones, in none, as in figure 5.
+    """Images with noise in all layers, in the fine ones, in the coarse ones, and in none, as in figure 5.
 
-    Below each are a detail, and what the noise adds to the image without noise, 4 times as strong.
+    Below each are a detail, where all and none differ most, and the effect of the noise, 4 times as strong.
 
-    seeds: one for each row; noise_seed: of the one draw of the noise. Fine is the band of `bands.bands`, coarse all
-    below. The details are from the square where all and none differ most. The other arguments are those of
-    `style_mixing`. Raises InputError likewise, and for networks without noise.
+    seeds: one per row. noise_seed: of the one draw of the noise. Fine is the band of `latents.bands`, coarse all
+    below. The other arguments are those of `style_mixing`. Raises InputError likewise, and for networks without noise.
     """
     size, numbers = display_size(G.img_resolution, size), check_seeds(seeds)
     _check_noise(G)
@@ -174,7 +173,7 @@ def noise_layers(
 
 
 def noise_effect(img: Tensor, *, times: float) -> list[Image.Image]:
-    """What the noise adds to images [N, C, H, W] beyond the last one, which has none, so many times as strong."""
+    """The difference of images [N, C, H, W] from the last, which has no noise, times a factor."""
     grey = (img - img[-1:]).mean(dim=1, keepdim=True) * times
     return to_pil(grey.expand(-1, 3, -1, -1))
 
@@ -185,7 +184,7 @@ def _check_noise(G: Generator) -> None:
 
 
 def _example(shown: list[Image.Image], deviation: np.ndarray, *, size: int, white: float) -> Image.Image:
-    """One row of figure 4: the first of four draws, a detail of all four, and the deviation with its level of white."""
+    """One row of figure 4: the first of four draws, a detail of all four, and the deviation; white: its white level."""
     box, gap = _busiest(deviation), gap_size(size)
     details = [_detail(image, box, (size - gap) // 2) for image in shown]
     four = column([row(details[:2], gap=gap), row(details[2:], gap=gap)], gap=gap)
@@ -209,11 +208,11 @@ def _detail(image: Image.Image, box: Box, size: int) -> Image.Image:
 
 
 def _framed(image: Image.Image, box: Box, size: int) -> Image.Image:
-    """The image at this size, with a frame around a part of it where there is room for one."""
+    """The image at this size, with a frame around a part of it if there is room."""
     shown, scale = resize(image, size), size / image.width
     x0, y0, x1, y1 = (round(edge * scale) for edge in box)
     line, draw = max(1, size // 128), ImageDraw.Draw(shown)
-    # White within black: seen on any image.
+    # White inside black, to be visible on any image.
     for inset, colour in ((0, "black"), (line, "white")):
         if x1 - x0 > 4 * line:
             draw.rectangle((x0 + inset, y0 + inset, x1 - 1 - inset, y1 - 1 - inset), outline=colour, width=line)

@@ -15,9 +15,9 @@ from ..latents.styles import check_cutoff
 from ..runtime.checks import check_integer, typed
 from .layout import column, finish, gap_size, row, seeds_text, text, text_size, upright
 
-# Of figure 8.
+# As in figure 8.
 PSIS = (1.0, 0.7, 0.5, 0.0, -0.5, -1.0)
-# Of figure 2: 4x4 to 32x32, which is all that a smaller network has.
+# As in figure 2: 4x4 to 32x32, all layers of a smaller network.
 CUTOFF = 8
 
 
@@ -35,8 +35,8 @@ def truncation(
 ) -> Image.Image:
     """The same images at several truncation psi, in all layers, as in figure 8; psi 0 is the average image.
 
-    seeds: one for each row. truncation_psi: one for each column. truncation_cutoff: as in `G.truncate`; figure 8 has
-    None. The other arguments are those of `style_mixing`. Raises InputError likewise.
+    seeds: one per row. truncation_psi: one per column. truncation_cutoff: as in `G.truncate`; figure 8 has None. The
+    other arguments are those of `style_mixing`. Raises InputError likewise.
     """
     size, numbers, psis = display_size(G.img_resolution, size), check_seeds(seeds), list(truncation_psi)
     if not numbers or not psis:
@@ -53,7 +53,7 @@ def truncation(
         lines.append(row([upright(f"seed {seed}", size=letters, height=images.height), images], gap=gap))
     caption = (
         f"The truncation trick (figure 8): w_avg + psi (w - w_avg){_where(G, truncation_cutoff)}. At 1 nothing is "
-        f"truncated, 0 is the average image, and below 0 are the opposites. {G.name}."
+        f"truncated, 0 is the average image, and negative values give opposites. {G.name}."
     )
     settings = {
         "figure": "truncation",
@@ -81,7 +81,7 @@ def uncurated(
 ) -> Image.Image:
     """Images of consecutive seeds, not selected, truncated only at 4x4 to 32x32, as in figure 2.
 
-    seeds: of the images, row by row; columns: images in a row. truncation_psi, truncation_cutoff: as in `G.truncate`;
+    seeds: of the images, row by row. columns: images per row. truncation_psi, truncation_cutoff: as in `G.truncate`;
     figure 2 has 0.7 and 8, which is all layers of a network below 64x64. The other arguments are those of
     `style_mixing`. Raises InputError likewise.
     """

@@ -17,7 +17,7 @@ from .settings import remember
 def to_uint8(img: Tensor, *, shrink: int = 1) -> Tensor:
     """Convert float images [..., C, H, W], nominally in [-1, 1], to uint8 [..., C, H, W], as the official code does.
 
-    The result is 127.5 * img + 128, clipped to [0, 255] and rounded down. `shrink` first averages blocks of that size.
+    127.5 * img + 128, clipped to [0, 255] and rounded down. shrink: average blocks of that size first.
     """
     check_integer(shrink, what="shrink", low=1, high=2**14)
     check_tensor(img, ("...", "C", "H", "W") if shrink > 1 else ("...",), what="img")
@@ -42,7 +42,7 @@ def to_numpy(img: Tensor) -> np.ndarray:
     if img.device.type == "meta":
         raise InputError("img is on the meta device, where there are no numbers")
     pixels = to_uint8(img).permute(0, 2, 3, 1).contiguous()
-    host = pixels.to("cpu", non_blocking=True)  # From a GPU into pinned memory, which is several times as fast.
+    host = pixels.to("cpu", non_blocking=True)  # From a GPU into pinned memory: several times as fast.
     if pixels.is_cuda:
         torch.cuda.current_stream(pixels.device).synchronize()
     return host.numpy()
@@ -60,7 +60,7 @@ def check_channels(count: int) -> None:
     """Raise InputError for images with more channels than PIL supports."""
     if count not in MODES:
         raise InputError(
-            f"images of {count} channels are none to PIL, which has 1 (grey), 2 (grey, alpha), 3 (RGB) and 4 (RGBA); "
+            f"PIL has no images of {count} channels, only 1 (grey), 2 (grey, alpha), 3 (RGB) and 4 (RGBA); "
             "G.sample and G.render give arrays with output_type 'np' or 'pt'"
         )
 

@@ -13,16 +13,16 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-# Pillow's own limit for a warning, here for refusing: a larger picture needs more than 256 MiB as RGB.
+# Where Pillow warns, this raises: a larger image needs more than 256 MiB as RGB.
 MAX_PIXELS = 89_478_485
 
-Crop = tuple[int, int, int, int]  # x, y, w, h in pixels of the upright picture.
+Crop = tuple[int, int, int, int]  # x, y, w, h in pixels of the upright image.
 Fit = Literal["crop", "pad", "stretch"]
 OutputFormat = Literal["png", "jpeg"]
 
-# What pictures with so many channels are to Pillow.
+# Pillow's modes by number of channels.
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-# Counted as a conversion: 16-bit pictures in which nothing is as bright as a quarter of the range.
+# A conversion: of 16-bit images in which no value reaches a quarter of the range.
 DARK = "dark 16-bit data"
 
 _EXIF_ORIENTATION = 0x0112
@@ -39,40 +39,40 @@ _UPRIGHT = {
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded picture, upright, of one of MODES, and what had to be done to get it."""
+class Decoded:
+    """A decoded image, upright, in one of MODES, and the conversions that this took."""
 
     image: Image.Image
     conversions: tuple[str, ...]
 
 
-def open_picture(data: bytes) -> Image.Image:
-    """Read the header of a picture. Raises DatasetError if it is none, too large, or a PNG with a bad checksum."""
+def open_image(data: bytes) -> Image.Image:
+    """Read the header of an image. Raises DatasetError if there is none, it is too large, or a PNG is damaged."""
     if not data:
         raise DatasetError("an empty file")
     with _as_dataset_error():
         try:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         except UnidentifiedImageError:
-            raise DatasetError(f"no intact {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
+            raise DatasetError(f"not an intact {', '.join(FORMATS[:-1])} or {FORMATS[-1]}") from None
         _check_pixels(image)
         if image.format == "PNG":
-            # Decoding does not check the checksums of the pixels; this does, and leaves the image unusable.
+            # Decoding ignores the checksums of the pixels; `verify` checks them, and leaves the image unusable.
             image.verify()
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         return image
 
 
 def open_plain(data: bytes) -> Image.Image:
-    """Like `open_picture`. Raises DatasetError also if the pixels cannot be used as they are stored."""
+    """Like `open_image`. Raises DatasetError also if the pixels cannot be used as they are stored."""
     with _as_dataset_error():
-        image = open_picture(data)
+        image = open_image(data)
         if image.mode not in MODES.values():
             raise DatasetError(f"mode {image.mode}, expected one of {', '.join(MODES.values())}")
         if image.has_transparency_data and not image.mode.endswith("A"):
-            raise DatasetError(f"mode {image.mode} with a transparent colour, expected a channel of alpha or none")
+            raise DatasetError(f"mode {image.mode} with a transparent colour, expected an alpha channel or none")
         if _bits(image, data) == 16:
-            raise DatasetError("16 bits a channel, expected 8")
+            raise DatasetError("16 bits per channel, expected 8")
         if _is_animated(image):
             raise DatasetError("animated")
         if _orientation(image) != 1:
@@ -81,7 +81,7 @@ def open_plain(data: bytes) -> Image.Image:
 
 
 def decode_plain(data: bytes) -> np.ndarray:
-    """Decode a picture that needs no conversion: uint8 [H, W, C], C from 1 to 4. Raises DatasetError otherwise."""
+    """Decode an image that needs no conversion: uint8 [H, W, C], C from 1 to 4. Raises DatasetError otherwise."""
     image = open_plain(data)
     with _as_dataset_error():
         pixels = np.asarray(image)
@@ -94,19 +94,19 @@ def decode(
     channels: int = 3,
     animated: Literal["reject", "first"] = "reject",
     bit_depth: int | None = None,
-) -> Picture:
-    """Decode any picture: upright, 8 bits. Colour profiles are ignored.
+) -> Decoded:
+    """Decode any image: upright, 8 bits. Colour profiles are ignored.
 
     channels: 1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.
     animated: "first" = use the first frame of animations (and of TIFFs with pages), "reject" = raise.
-    bit_depth: bits used in 16-bit images, usually 12 if not 16; None = from the file (12-bit TIFF, its largest value,
-        sBIT of PNG), else 16.
+    bit_depth: bits used in 16-bit images, often 12; None = from the file (12-bit TIFF, its largest value, sBIT of
+        PNG), else 16.
 
-    Raises DatasetError with a reason, without the name, if it is damaged or rejected.
+    Raises DatasetError, with a reason but no name, if the image is damaged or rejected.
     """
     conversions = []
     with _as_dataset_error():
-        image = open_picture(data)
+        image = open_image(data)
         if _is_animated(image):
             if animated == "reject":
                 raise DatasetError("animated")
@@ -138,13 +138,13 @@ def decode(
             if channels in (2, 4):
                 conversions.append("opaque")
         image = image.convert(MODES[channels])
-    return Picture(image, tuple(conversions))
+    return Decoded(image, tuple(conversions))
 
 
 def square_box(size: tuple[int, int], crop: Crop | None) -> tuple[int, int, int, int]:
-    """The box (left, top, right, bottom) of the largest centred square of a picture, or of a crop of it.
+    """The box (left, top, right, bottom) of the largest centred square of an image, or of a crop of it.
 
-    Raises DatasetError if the crop is not inside the picture.
+    Raises DatasetError if the crop is not inside the image.
     """
     left, top, right, bottom = crop_box(size, crop)
     w, h = right - left, bottom - top
@@ -154,7 +154,7 @@ def square_box(size: tuple[int, int], crop: Crop | None) -> tuple[int, int, int,
 
 
 def crop_box(size: tuple[int, int], crop: Crop | None) -> tuple[int, int, int, int]:
-    """The box of a crop of a picture, None = all of it. Raises DatasetError if it is not inside."""
+    """The box of a crop of an image; None = all of it. Raises DatasetError if it is not inside the image."""
     width, height = size
     x, y, w, h = crop or (0, 0, width, height)
     if x + w > width or y + h > height:
@@ -163,16 +163,16 @@ def crop_box(size: tuple[int, int], crop: Crop | None) -> tuple[int, int, int, i
 
 
 def side_for(size: tuple[int, int], crop: Crop | None, fit: Fit) -> int:
-    """The largest resolution that a picture, or a crop of it, fills without being enlarged."""
+    """The largest resolution that an image, or a crop of it, fills without being enlarged."""
     left, top, right, bottom = crop_box(size, crop)
     return (max if fit == "pad" else min)(right - left, bottom - top)
 
 
 def to_square(image: Image.Image, resolution: int, crop: Crop | None, fit: Fit) -> Image.Image:
-    """Scale a picture, or a crop of it, to resolution x resolution (Lanczos).
+    """Scale an image, or a crop of it, to resolution x resolution (Lanczos).
 
-    fit: "crop" = the largest centred square; "pad" = all of it, between black bars, which are transparent if there is
-    alpha; "stretch" = all of it, distorted.
+    fit: "crop" = the largest centred square; "pad" = all of it between black bars, transparent with alpha; "stretch" =
+    all of it, distorted.
     """
     box = square_box(image.size, crop) if fit == "crop" else crop_box(image.size, crop)
     w, h = box[2] - box[0], box[3] - box[1]
@@ -186,7 +186,7 @@ def to_square(image: Image.Image, resolution: int, crop: Crop | None, fit: Fit) 
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height that an opened picture has once it is upright."""
+    """Width and height of an opened image, once upright."""
     width, height = image.size
     return (height, width) if _orientation(image) >= 5 else (width, height)
 
@@ -200,34 +200,34 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    # Cameras put a thumbnail or a second view into a JPEG, which Pillow then calls MPO: still a photograph.
+    # A JPEG with a thumbnail or a second view, as cameras write, is MPO to Pillow, but still a photograph.
     return image.format != "MPO" and getattr(image, "is_animated", False)
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1, which is upright, also where the EXIF is damaged."""
+    """The EXIF orientation, 1 (upright) to 8; 1 if the EXIF data are damaged."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # A picture is not lost for the sake of its metadata.
+    except Exception:  # Damaged metadata do not make an image unusable.
         return 1
     return value if value in _UPRIGHT else 1
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
-    """Bits of a channel in the file, as far as there can be more than 8."""
+    """Bits per channel in the file, for formats that may have more than 8."""
     if image.format == "PNG":
-        return data[24]  # Of IHDR, the first chunk.
+        return data[24]  # In IHDR, the first chunk.
     if image.format == "TIFF":
         return max(map(int, image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))  # type: ignore[attr-defined]
     return 8
 
 
 def _known_depth(image: Image.Image, data: bytes) -> int | None:
-    """How many bits the values of a 16-bit picture seem to have, by what its file says of them; None = nothing."""
+    """The bits that a 16-bit image uses, as stated in its file; None = not stated."""
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         bits, most = max(tags.get(_BITS_PER_SAMPLE, (16,))), max(tags.get(_MAX_SAMPLE_VALUE, (0,)))
-        # Others write the largest value of the one picture there, which must not change how it looks.
+        # Some programs write the largest value of the one image, which must not change its brightness.
         whole = most.bit_length() if most > 255 and most & (most + 1) == 0 else 16
         return min(bits, whole) if min(bits, whole) < 16 else None
     if image.format == "PNG":
@@ -240,9 +240,9 @@ def _known_depth(image: Image.Image, data: bytes) -> int | None:
 
 
 def _from_16_bit(image: Image.Image, bit_depth: int | None, known: int | None) -> tuple[Image.Image, list[str]]:
-    """Scale grey values to 0..255, rounded, and say from how many bits, and whether nearly nothing is left.
+    """Scale grey values to 0..255, rounded. Also returns the conversions: from how many bits, and DARK.
 
-    Raises DatasetError for pixels that have no such range.
+    Raises DatasetError for pixels out of range.
     """
     pixels = np.asarray(image)
     depth = bit_depth or 16
@@ -259,18 +259,18 @@ def _from_16_bit(image: Image.Image, bit_depth: int | None, known: int | None) -
 
 
 def _is_full_scale(pixels: np.ndarray, depth: int) -> bool:
-    """Whether values of so many bits are stored over all of 16, as PNG has it, by their low bits: zero or repeated."""
+    """Whether values of `depth` bits are scaled to 16, as in PNG: their low bits are zero or repeated."""
     low = pixels & ((1 << (16 - depth)) - 1)
     return bool(pixels.max() >> depth or not low.any() or (low == pixels >> depth).all())
 
 
 def _check_16_bit_colour(image: Image.Image, bit_depth: int | None) -> list[str]:
-    """Say that a picture was 16-bit and whether nearly nothing is left; Pillow has kept the upper 8 bits alone.
+    """The conversions of a 16-bit colour image, of which Pillow keeps only the upper 8 bits.
 
-    Raises DatasetError where these are not enough.
+    Raises DatasetError if it uses fewer than 16 bits, of which 8 would be too few.
     """
     if bit_depth is not None and bit_depth < 16:
-        raise DatasetError(f"colours of {bit_depth} bits in 16, of which Pillow reads the upper 8; make it 8-bit first")
+        raise DatasetError(f"{bit_depth}-bit colours stored in 16 bits, of which Pillow reads 8; convert it to 8 bits")
     colours = np.asarray(image)[:, :, : len(image.getbands()) - image.mode.endswith("A")]
     peak = int(colours.max())
     return ["16-bit", DARK] if bit_depth is None and 0 < peak < 1 << 6 else ["16-bit"]
@@ -278,7 +278,7 @@ def _check_16_bit_colour(image: Image.Image, bit_depth: int | None) -> list[str]
 
 @contextmanager
 def _as_dataset_error() -> Iterator[None]:
-    """Turn whatever Pillow raises into a DatasetError: on damaged files that can be nearly any exception."""
+    """Turn what Pillow raises, nearly any exception for a damaged file, into a DatasetError."""
     try:
         yield
     except DatasetError:
@@ -292,7 +292,7 @@ def _as_dataset_error() -> Iterator[None]:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """No warnings from Pillow about what is checked here anyway. For the main thread: filters are global."""
+    """Silence Pillow's warnings about what is checked here anyway. For the main thread, since filters are global."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")

@@ -1,4 +1,4 @@
-"""Images -> the bytes of picture files."""
+"""Images -> the bytes of image files."""
 
 import io
 import os
@@ -11,15 +11,14 @@ from ..errors import InputError
 from ..runtime.atomic_files import write_atomically
 from ..runtime.checks import typed
 
-# PNG predicts each pixel from its neighbours. What that leaves of photographs repeats little but zeros: looking for
-# runs alone takes a sixth of the time of zlib's default at 1024x1024, and makes files no larger (docs/scale.md).
+# PNG predicts each pixel from its neighbours. In photographs, the residuals repeat little but zeros: searching only for
+# runs takes a sixth of the time of zlib's default at 1024x1024, and files are no larger (docs/scale.md).
 ENCODINGS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_type": Image.RLE},
     "JPEG": {"quality": 95, "subsampling": 0},
 }
 
-
-# That keep alpha as it is; others lose it, or refuse.
+# Formats that keep alpha; others drop or refuse it.
 _WITH_ALPHA = ("PNG", "WEBP", "TIFF")
 
 
@@ -31,10 +30,10 @@ def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
 
 @typed
 def encode(image: Image.Image, suffix: str) -> bytes:
-    """The bytes of a picture file with that suffix, such as ".png"; the same for the same pixels and settings.
+    """The bytes of an image file with this suffix, such as ".png"; the same pixels and settings give the same bytes.
 
-    JPEG is of quality 95 with all colour samples. Raises InputError for unknown suffixes, and for a format without
-    alpha if the image has alpha.
+    JPEG has quality 95 and full colour resolution (4:4:4). Raises InputError for unknown suffixes, and for a format
+    without alpha if the image has alpha.
     """
     format = format_of(suffix, image.mode)
     data = io.BytesIO()
@@ -43,13 +42,13 @@ def encode(image: Image.Image, suffix: str) -> bytes:
 
 
 def format_of(suffix: str, mode: str) -> str:
-    """The format of pictures with that suffix. Raises InputError if there is none, or it cannot keep alpha."""
+    """The format of images with this suffix. Raises InputError if there is none, or if it cannot keep alpha."""
     format = Image.registered_extensions().get(suffix.lower())
     if format is None:
-        raise InputError(f"unknown kind of picture {suffix.lower()!r}; use .png, .jpg or .webp")
+        raise InputError(f"unknown kind of image {suffix.lower()!r}; use .png, .jpg or .webp")
     if mode in ("LA", "RGBA") and format not in _WITH_ALPHA:
         raise InputError(
             f"{format} does not keep the alpha of {mode} images; use .png or .webp, "
-            "or lay them over white first (stylegan.images.opaque)"
+            "or composite them over white first (stylegan.images.opaque)"
         )
     return format

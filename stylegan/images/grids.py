@@ -24,14 +24,14 @@ def display_size(img_resolution: int, size: int | None = None) -> int:
     if img_resolution < 1 or (size % img_resolution and img_resolution % size):
         raise InputError(
             f"images of {img_resolution}x{img_resolution} cannot be shown at size {size}: give a whole multiple of "
-            f"{img_resolution}, such as {2 * img_resolution}, or a part, such as {img_resolution // 2}"
+            f"{img_resolution}, such as {2 * img_resolution}, or a fraction, such as {img_resolution // 2}"
         )
     return size
 
 
 @typed
 def resize(image: Image.Image, size: int) -> Image.Image:
-    """Show an image [w, h] at width `size`, for which `display_size` holds: enlarged smoothly, or block means."""
+    """Show an image at width `size`, as in `display_size`: enlarged with Lanczos, or reduced to block means."""
     display_size(image.width, size)
     if size < image.width:
         resized = image.reduce(image.width // size)
@@ -50,21 +50,21 @@ def grid(
     padding: int = 0,
     background: str = "white",
 ) -> Image.Image:
-    """Lay images of equal size out in rows, left to right.
+    """Lay out images of equal size in rows, left to right.
 
     columns: images per row; None = one per column heading, else about the square root of their number.
-    row_headings, column_headings: texts or images shown left of each row and above each column.
+    row_headings, column_headings: texts or images, left of each row and above each column.
     padding: pixels between images.
 
-    Returns one RGB image, or RGBA if one of them has alpha. It stores the settings of its images (see `remember`),
-    several values of one setting separated by commas. Raises InputError if sizes differ or headings do not
-    match the rows and columns.
+    Returns one RGB image, or RGBA if one of them has alpha, with the settings of its images (see `remember`), of which
+    several values are separated by commas. Raises InputError if sizes differ, or if the number of headings is not that
+    of the rows or columns.
     """
     if not images:
         raise InputError("a grid needs at least one image")
     width, height = images[0].size
     if any(image.size != (width, height) for image in images):
-        raise InputError(f"images of a grid must have one size, got {sorted({image.size for image in images})}")
+        raise InputError(f"images of a grid must have the same size, got {sorted({image.size for image in images})}")
     if columns is None:
         columns = len(column_headings) if column_headings else ceil(sqrt(len(images)))
     check_integer(columns, what="columns", low=1, high=10_000)
@@ -83,7 +83,7 @@ def grid(
     heading_height = max((_heading_size(h, font)[1] for h in column_headings or []), default=0)
     left = heading_width + padding if row_headings else 0
     top = heading_height + padding if column_headings else 0
-    # A column is as wide as its heading's text at least, so that no text is cut.
+    # No heading is cut: columns are at least as wide.
     cell = max([width, *(_heading_size(h, font)[0] for h in column_headings or [])])
     size = (left + columns * (cell + padding) - padding, top + rows * (height + padding) - padding)
     has_alpha = any(image.mode in ("LA", "RGBA") for image in images)

@@ -18,12 +18,12 @@ Rendered = list[Image] | np.ndarray | Tensor  # By output_type.
 
 
 def check_output(output_type: OutputType, n: int, img_channels: int) -> None:
-    """Raise InputError unless n images of so many channels can be given as this type."""
+    """Raise InputError unless n images with this number of channels can be returned as this type."""
     check_choice(output_type, what="output_type", choices=get_args(OutputType))
     if output_type == "pil":
         check_channels(img_channels)
     if n == 0:
-        raise InputError("there is nothing to render: ws has no rows")
+        raise InputError("nothing to render: ws has no rows")
 
 
 def render(
@@ -31,8 +31,7 @@ def render(
 ) -> Rendered:
     """Compute n images, a batch at a time.
 
-    images: slice of range(n) -> [N, C, H, W] in [-1, 1]. The other arguments and the result are as in
-    `Generator.sample`.
+    images: slice of range(n) -> [N, C, H, W] in [-1, 1]. For the rest see `Generator.sample`.
     """
     results: list[Any] = []
     with torch.no_grad():

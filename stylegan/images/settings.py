@@ -16,11 +16,9 @@ from ..runtime.checks import typed
 from ..runtime.json_yaml import parse_json
 from .encoding import ENCODINGS
 
-# EXIF, where settings are kept in pictures: the description of the image, which may be ASCII only.
+# The EXIF tag that holds the settings, in ASCII.
 IMAGE_DESCRIPTION = 0x010E
-
-
-# JPEG has no room for more EXIF than this.
+# The limit of JPEG is 65,533 bytes.
 _MAX_EXIF = 65_000
 
 
@@ -41,9 +39,9 @@ def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
 
 @typed
 def recall(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The settings in a PNG, JPEG, WebP, GIF or MP4 of this library, see `remember`; {} if it has none, as a photo.
+    """The settings that `remember` stored in a PNG, JPEG, WebP, GIF or MP4; {} if there are none, as in a photo.
 
-    Raises InputError if the file does not exist, is neither an image nor an MP4, or is an MP4 and PyAV is not
+    Raises InputError if the file does not exist or is neither an image nor an MP4, or if PyAV, which reads MP4, is not
     installed.
     """
     try:
@@ -57,17 +55,17 @@ def recall(path: str | os.PathLike[str]) -> dict[str, str]:
                 stored = image.info.get("comment", "") if gif else image.getexif().get(IMAGE_DESCRIPTION, "")
     except InputError:
         raise
-    except Exception as error:  # Of damaged files, Pillow and PyAV raise nearly any.
-        raise InputError(f"{os.fspath(path)}: no picture that can be read: {error}") from error
+    except Exception as error:  # Pillow and PyAV raise nearly any exception for damaged files.
+        raise InputError(f"{os.fspath(path)}: not a readable image: {error}") from error
     try:
         settings = parse_json(stored, where=os.fspath(path), error=InputError)
-    except InputError:  # Somebody else's description.
+    except InputError:  # A description by another program.
         return {}
     return {key: str(value) for key, value in settings.items()} if isinstance(settings, dict) else {}
 
 
 def _is_mp4(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a video of that family; AVIF images differ only in the brand."""
+    """Whether a file is an MP4; AVIF images differ only in the brand."""
     with open(path, "rb") as file:
         head = file.read(12)
     return head[4:8] == b"ftyp" and head[8:12] not in (b"avif", b"avis")
@@ -84,14 +82,14 @@ def _comment_of_mp4(path: str | os.PathLike[str]) -> str:
 
 
 def settings_of(image: Image.Image) -> dict[str, str]:
-    """The settings that are attached to an image."""
+    """The settings attached to an image."""
     return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
 
 
 def sample_settings(
     seeds: Sequence[int], *, psi: Tensor, cutoff: int | None, labels: Tensor | None
 ) -> list[dict[str, Any]]:
-    """What the images of `Generator.sample` remember, except noise. psi: [] or [num_ws]; labels: [N, label_dim]."""
+    """The settings of images of `Generator.sample`, except noise. psi: [] or [num_ws]; labels: [N, label_dim]."""
     truncation: dict[str, Any] = {"truncation_psi": _rounded(psi.tolist())}
     if cutoff is not None:
         truncation["truncation_cutoff"] = cutoff
@@ -100,12 +98,12 @@ def sample_settings(
 
 
 def _rounded(psi: Any) -> Any:
-    """Numbers that went through float32, as they were written."""
+    """Numbers without the rounding of float32."""
     return [_rounded(x) for x in psi] if isinstance(psi, list) else round(psi, 6)
 
 
 def setting_text(value: object) -> str:
-    """A setting as stored in images; layers are written as in commands, 4:8."""
+    """A setting as stored in images; layers as in commands, 4:8."""
     if isinstance(value, slice):
         return ":".join("" if part is None else str(part) for part in (value.start, value.stop))
     return str(value.tolist() if isinstance(value, Tensor | np.ndarray) else value)
@@ -118,6 +116,8 @@ def _exif(image: Image.Image) -> bytes:
     exif[IMAGE_DESCRIPTION] = json.dumps(settings)
     data = exif.tobytes() if settings else b""
     if len(data) > _MAX_EXIF:
-        logging.getLogger(__name__).warning("%d bytes of settings are too many: JPEG and WebP go without", len(data))
+        logging.getLogger(__name__).warning(
+            "%d bytes of settings are too many for JPEG and WebP, which will have none", len(data)
+        )
         return b""
     return data

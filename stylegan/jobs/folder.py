@@ -9,7 +9,7 @@ from PIL import Image
 
 from .. import images
 from ..errors import DatasetError, InputError, StorageError
-from ..images.decoding import open_picture
+from ..images.decoding import open_image
 from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.threads import map_in_order
 from .job import Job
@@ -101,7 +101,7 @@ def _is_finished(path: Path, job: Job, expected: dict[str, object]) -> bool:
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return False
-        image = open_picture(path.read_bytes())
+        image = open_image(path.read_bytes())
         if image.format != "PNG" or image.size != (job.width, job.width):
             return False
         if any(image.info.get(name) != (str(expected[name]) if name in expected else None) for name in _COMPARED):

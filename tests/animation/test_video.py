@@ -143,7 +143,7 @@ def test_videos_of_others_tell_nothing(tmp_path: Path, suffix: str) -> None:
 def test_settings_of_an_mp4_need_pyav_and_an_mp4(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(50))
     if find_spec("av"):
-        with pytest.raises(InputError, match=r"a\.mp4: no picture that can be read"):
+        with pytest.raises(InputError, match=r"a\.mp4: not a readable image"):
             recall(tmp_path / "a.mp4")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(InputError, match=r'a\.mp4: the settings of an MP4 are read with PyAV .*"stylegan\[video\]"'):

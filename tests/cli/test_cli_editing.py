@@ -249,7 +249,7 @@ def test_project_tunes_the_model_and_is_resumed(
         (["sample", "--latents", "page.html", "--seeds", "1"], "--seeds and a file of latents"),
         (["sample", "--latents", "page.html", "--label", "1"], "--label 1 applies to seeds"),
         (["mix", "--latents", "page.html", "--rows", "1"], "--rows and a file of latents"),
-        (["project", "page.html", "--out", "run"], "page.html: no intact PNG"),
+        (["project", "page.html", "--out", "run"], "page.html: not an intact PNG"),
         (["project", "gone.jpg", "--out", "run"], "gone.jpg: cannot be read"),
         (["project", "tiny.png", "--out", "run"], "tiny.png: the square to project is 9 pixels wide, too small"),
         (["project", "flat.png", "--crop", "0,0,99,99", "--out", "run"], "flat.png: 80x80 is too small for the crop"),

@@ -121,7 +121,7 @@ def test_all_pictures_that_cannot_be_used_are_listed(folder: Path, memory_limit:
     with pytest.raises(DatasetError) as error:
         ImageDataset(folder, memory_limit=memory_limit)
     text = str(error.value)
-    assert "6 of 16 pictures" in text
+    assert "6 of 16 images" in text
     assert "`stylegan dataset" in text
     for expected in (
         "b-size.png: 32x16",
@@ -130,18 +130,18 @@ def test_all_pictures_that_cannot_be_used_are_listed(folder: Path, memory_limit:
         "e-palette.png: mode P",
     ):
         assert expected in text
-    for expected in ("f-html.png: no intact PNG", "g-turned.jpg: rotated"):
+    for expected in ("f-html.png: not an intact PNG", "g-turned.jpg: rotated"):
         assert expected in text
 
 
 def test_set_without_one_good_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("nothing")
-    with pytest.raises(DatasetError, match="1 of 1 pictures"):
+    with pytest.raises(DatasetError, match="1 of 1 images"):
         ImageDataset(tmp_path)
 
 
 def test_folder_without_pictures_and_missing_path_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="no pictures"):
+    with pytest.raises(DatasetError, match="no images"):
         ImageDataset(tmp_path)
     with pytest.raises(DatasetError, match="no such"):
         ImageDataset(tmp_path / "missing")

@@ -87,13 +87,13 @@ def test_one_name_in_two_spellings_is_refused(tmp_path: Path) -> None:
     source = make_zip(tmp_path / "a.zip", {"a/1.png": encoded(noise()), "a\\1.png": encoded(noise(seed=1))})
     with pytest.raises(DatasetError, match="duplicate name"):
         ImageDataset(source)
-    with pytest.raises(DatasetError, match=r"1.png is there twice"):
+    with pytest.raises(DatasetError, match=r"1.png appears twice"):
         ImageDataset(as_folder(source))
 
 
 def test_a_picture_with_two_labels_is_refused(tmp_path: Path) -> None:
     pairs = [*PAIRS["labels"], ["00000\\img00000000.png", 2]]
-    with pytest.raises(DatasetError, match=r"img00000000.png has two labels, '2' is the second"):
+    with pytest.raises(DatasetError, match=r"img00000000.png has two labels; the second is '2'"):
         ImageDataset(data_zip(tmp_path, {"dataset.json": {"labels": pairs}}))
 
 
@@ -103,13 +103,13 @@ def test_a_picture_with_two_labels_is_refused(tmp_path: Path) -> None:
 UNUSABLE: dict[str, tuple[dict[str, Any], str]] = {
     "no file": ({}, "no labels.json or dataset.json is in it"),
     "null": ({"labels.json": {"labels": None}}, "are null"),
-    "nulls": ({"labels.json": {"labels": {"00000/img00000000.png": None}}}, "label of every picture is null"),
+    "nulls": ({"labels.json": {"labels": {"00000/img00000000.png": None}}}, "label of every image is null"),
     "records": ({"labels.json": {"00000/img00000000.png": {"age": 3}}}, "fields 'age', .*label_field"),
     "other pictures": (
         {"dataset.json": {"labels": [["x/0.png", 1]]}},
-        "none of the pictures, which are named like '00000/img00000000.png', but 'x/0.png'",
+        "none of the images, which are named like '00000/img00000000.png', but 'x/0.png'",
     ),
-    "nothing": ({"labels.json": {"labels": {}}}, "none of the pictures"),
+    "nothing": ({"labels.json": {"labels": {}}}, "none of the images"),
     "text": ({"labels.json": "cats"}, "expected"),
     "one class": ({"dataset.json": {"labels": [[p[0], 0] for p in PAIRS["labels"]]}}, "have the same label"),
     "one vector": ({"dataset.json": {"labels": [[p[0], [1, 2]] for p in PAIRS["labels"]]}}, "have the same label"),
@@ -169,7 +169,7 @@ def test_records_below_labels_name_their_fields(tmp_path: Path) -> None:
 
 def test_names_that_fit_in_part_only_are_warned_of(tmp_path: Path) -> None:
     pairs = [[name.replace("0004", "0004.old"), label] for name, label in PAIRS["labels"]]
-    with pytest.warns(UserWarning, match="names 1 pictures that are not there, and not 1 that are"):
+    with pytest.warns(UserWarning, match="names 1 images that do not exist; 1 images are not in it"):
         ds = ImageDataset(data_zip(tmp_path, {"dataset.json": {"labels": pairs}}), require_labels=True)
     assert rows(ds.labels([4])) == [[0, 0, 0]]
 

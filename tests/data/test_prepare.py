@@ -122,7 +122,7 @@ def test_default_resolution_is_that_of_the_smallest_picture(tmp_path: Path, out:
 
 def test_too_small_pictures_are_bad_unless_they_may_be_enlarged(pictures: Path, out: Path) -> None:
     noise(64, 64).save(pictures / "large.png")
-    with pytest.raises(DatasetError, match=r"5 of 6(.|\n)*allow-upscale(.|\n)*square of 16 is too small for 32"):
+    with pytest.raises(DatasetError, match=r"5 of 6(.|\n)*allow-upscale(.|\n)*square of 16 pixels is too small for 32"):
         prepare(pictures, out, resolution=32)
     assert nothing_left(out)
     report = prepare(pictures, out, resolution=32, allow_upscale=True)

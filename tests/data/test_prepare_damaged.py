@@ -48,14 +48,14 @@ BAD = {
 
 
 WHY = {
-    "zero.png": "no intact|empty",
+    "zero.png": "not an intact|empty",
     "bomb.png": "pixels",
     "large.png": "pixels",
-    "html.jpg": "no intact",
-    "not-in-the-list.png": "no intact",
-    "postscript.png": "no intact",
+    "html.jpg": "not an intact",
+    "not-in-the-list.png": "not an intact",
+    "postscript.png": "not an intact",
     "small.png": "too small",
-    "crc.png": "damaged|no intact",
+    "crc.png": "damaged|not an intact",
     "truncated.jpg": "damaged: the file is cut off",
     "empty.png": "an empty file",
 }

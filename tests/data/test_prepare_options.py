@@ -43,7 +43,7 @@ def test_classes_do_not_depend_on_how_many_pictures_are_used(tmp_path: Path, out
 
 
 def test_labels_from_folders_need_folders(pictures: Path, out: Path) -> None:
-    with pytest.raises(DatasetError, match=r"0.png is in no sub-folder"):
+    with pytest.raises(DatasetError, match=r"0.png is not in a sub-folder"):
         prepare(pictures, out, labels="folders")
 
 
@@ -108,7 +108,7 @@ def test_ffhq_split(pictures: Path, out: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_split_of_other_pictures_says_what_it_needs(pictures: Path, out: Path) -> None:
-    with pytest.raises(InputError, match=r"test_every, unless .* 70,000 .* holds 5, the first of which is 0.png"):
+    with pytest.raises(InputError, match=r"test_every, except for the 70,000 .* holds 5, the first of which is 0.png"):
         prepare(pictures, out, split="test")
 
 
@@ -132,7 +132,7 @@ def test_every_nth_picture_is_a_test_picture(pictures: Path, out: Path) -> None:
         ({"crop": (-1, 0, 5, 5)}, "crop"),
         ({"format": "gif"}, "png or jpeg"),
         ({"channels": 5}, "channels must be 1"),
-        ({"channels": 4, "format": "jpeg"}, "jpeg holds no alpha"),
+        ({"channels": 4, "format": "jpeg"}, "jpeg has no alpha"),
         ({"fit": "cover"}, "crop, pad or stretch"),
         ({"bit_depth": 8}, "from 9 to 16"),
         ({"labels": "folders", "label_field": "age"}, "label_field is for"),
@@ -145,7 +145,7 @@ def test_every_nth_picture_is_a_test_picture(pictures: Path, out: Path) -> None:
         ({"animated": "last"}, "reject or first"),
         ({"test_every": 2}, "test_every must be 2 or more, and split train or test"),
         ({"test_every": 1, "split": "train"}, "test_every must be 2 or more"),
-        ({"test_every": 9, "split": "test"}, "no picture is left"),
+        ({"test_every": 9, "split": "test"}, "no image is left"),
     ],
     ids=str,
 )

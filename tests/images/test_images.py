@@ -116,7 +116,7 @@ def test_encoded_pictures_are_what_their_suffix_says(tiny: Generator, suffix: st
 
 
 def test_a_picture_of_unknown_kind_is_refused(tiny: Generator, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"unknown kind of picture '\.txt'"):
+    with pytest.raises(InputError, match=r"unknown kind of image '\.txt'"):
         images.save(tiny.sample()[0], tmp_path / "face.txt")
     assert not list(tmp_path.iterdir())
 

@@ -72,7 +72,7 @@ def test_more_channels_give_arrays_and_pil_says_why_it_cannot(monkeypatch: pytes
         lambda: images.to_pil(torch.zeros(1, 5, 8, 8)),
     ]
     for call in calls:
-        with pytest.raises(InputError, match=r"images of 5 channels are none to PIL.*'np' or 'pt'"):
+        with pytest.raises(InputError, match=r"PIL has no images of 5 channels.*'np' or 'pt'"):
             call()
 
 

@@ -22,44 +22,49 @@ from stylegan.training.checkpoints import load_state
 from ..conftest import GOLDEN, ROOT
 from .tiny import TinyImages, tiny_config, well_conditioned
 
-# Two steps at 8x8, a fade, and 16x16; both groups of four in one batch of eight.
+# Trains with each file of settings in turn, into the folder of its name. The processes start once for all of them.
 SCRIPT = """
-import os, signal, sys
+import contextlib, os, signal, sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tests.training.tiny import TinyImages, well_conditioned, tiny_config
-from stylegan.training import train
-out, die_at = sys.argv[1], int(sys.argv[2])
-def after_step(state, report):
-    if state.step == die_at and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
-        os.kill(os.getpid(), signal.SIGKILL)
-with well_conditioned():
-    config = tiny_config(checkpoint_minutes=0, augment="ada", ada_kimg=0.1, ada_target=-2)
-    train(config, out, dataset=TinyImages(), progress=False, after_step=after_step)
-if sys.platform == "linux":  # Threads of gloo that live on may abort the process when the interpreter ends.
-    threads = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]
-    assert not any("gloo" in name for name in threads), threads
-"""
-
-
-# As users train: Adam as it is, from a trained model or from initial weights.
-PLAIN_SCRIPT = """
-import sys
-import torch
-torch.set_num_threads(1)
-from tests.training.tiny import TinyImages, tiny_config
+from tests.training.tiny import TinyImages, well_conditioned
 from stylegan.training import TrainingConfig, train
-config = TrainingConfig.load(sys.argv[1] + ".yaml")
-train(config, sys.argv[1], dataset=TinyImages(), progress=False)
+die_at, *paths = sys.argv[1:]
+def after_step(state, report):
+    if state.step == int(die_at) and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+for i, path in enumerate(map(Path, paths)):
+    if i:  # torchrun's store still holds the last run's addresses, as after a restart; below 0, nothing is resumed.
+        os.environ["TORCHELASTIC_RESTART_COUNT"] = str(-i)
+    with well_conditioned() if path.stem == "exact" else contextlib.nullcontext():
+        config = TrainingConfig.load(path)
+        train(config, path.with_suffix(""), dataset=TinyImages(), progress=False, after_step=after_step)
+    if sys.platform == "linux":  # Threads of gloo that live on may abort the process when the interpreter ends.
+        threads = [name.read_text() for name in Path("/proc/self/task").glob("*/comm")]
+        assert not any("gloo" in name for name in threads), threads
 """
 
+# Two steps at 8x8, a fade, and 16x16; both groups of four in one batch of eight.
+EXACT = tiny_config(checkpoint_minutes=0, augment="ada", ada_kimg=0.1, ada_target=-2)
+# As users train: Adam as it is, from a trained model or from initial weights.
+SHORT: dict[str, Any] = {"kimg": 0.032, "batch": 8, "log_kimg": 0.008, "snapshot_images": 4}
+SHORT |= {"device": "cpu", "dtype": "float32"}
+ORDINARY = {
+    "trained": TrainingConfig(**SHORT, start_from=str(GOLDEN / "T/network_nosrc.pkl")),
+    "initial": TrainingConfig(**SHORT, z_dim=12, fmap_base=128, fmap_max=8, initial_resolution=16),
+}
 
-def torchrun(tmp_path: Path, out: Path, *, die_at: int = -1, restarts: int = 0, source: str = SCRIPT) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(source)
+
+def torchrun(folder: Path, runs: dict[str, TrainingConfig], *, die_at: int = -1, restarts: int = 0) -> None:
+    """Train in two processes, each run into a folder of its name."""
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    paths = [folder / f"{name}.yaml" for name in runs]
+    for path, config in zip(paths, runs.values(), strict=True):
+        config.save(path)
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--max-restarts={restarts}"]
-    command += ["--standalone", "--monitor-interval=0.1", str(script), str(out), str(die_at)]
+    command += ["--standalone", "--monitor-interval=0.1", str(script), str(die_at), *map(str, paths)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -71,67 +76,59 @@ def final_weights(out: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("two")
-    torchrun(out, out / "run")
-    return out / "run"
+    """The runs of two processes, by name."""
+    folder = tmp_path_factory.mktemp("two")
+    torchrun(folder, {"exact": EXACT, **ORDINARY})
+    return folder
 
 
 def test_two_processes_equal_one(two: Path, tmp_path: Path) -> None:
     with well_conditioned():
-        config = tiny_config(augment="ada", ada_kimg=0.1, ada_target=-2)
-        one = train(config, tmp_path, dataset=TinyImages(), progress=False)
+        one = train(EXACT, tmp_path, dataset=TinyImages(), progress=False)
     assert one.state.step == 8
     assert one.state.augment_p == pytest.approx(0.64)
-    expected, got = final_weights(tmp_path), final_weights(two)
+    expected, got = final_weights(tmp_path), final_weights(two / "exact")
     assert expected.keys() == got.keys()
     for name, tensor in expected.items():
         error = (got[name] - tensor).norm() / tensor.norm().clamp(min=1)
         assert error <= 1e-6, f"{name}: {error:.1e}"
 
 
-@pytest.mark.parametrize("start", [str(GOLDEN / "T/network_nosrc.pkl"), None])
-def test_what_two_processes_share_with_one_in_an_ordinary_run(start: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", ORDINARY)
+def test_what_two_processes_share_with_one_in_an_ordinary_run(two: Path, start: str, tmp_path: Path) -> None:
     """Rounding alone moves weights whose gradient is zero otherwise: Adam takes a step of full size in any case.
 
     Such are the biases before instance norm. At the start the constant is flat, and so is all that hangs on it.
     """
-    common: dict[str, Any] = {"kimg": 0.032, "batch": 8, "device": "cpu", "dtype": "float32", "log_kimg": 0.008}
-    common["snapshot_images"] = 4
-    own: dict[str, Any] = (
-        {"start_from": start} if start else {"z_dim": 12, "fmap_base": 128, "fmap_max": 8, "initial_resolution": 16}
-    )
-    TrainingConfig(**common, **own).save(tmp_path / "two.yaml")
-    torchrun(tmp_path, tmp_path / "two", source=PLAIN_SCRIPT)
-    one = train(TrainingConfig(**common, **own), tmp_path / "one", dataset=TinyImages(), progress=False).state
-    two = new_state(one.config)
-    load_state(two, tmp_path / "two/checkpoints/step-000000004.safetensors")
+    exact = start == "trained"
+    first = train(ORDINARY[start], tmp_path, dataset=TinyImages(), progress=False).state
+    second = new_state(first.config)
+    load_state(second, two / start / "checkpoints/step-000000004.safetensors")
 
-    logs = [read_log(tmp_path / name / "log.jsonl") for name in ("one", "two")]
-    for i, (a, b) in enumerate(zip(*logs, strict=True)):
+    logs = [read_log(run / "log.jsonl") for run in (tmp_path, two / start)]
+    for i, (one, other) in enumerate(zip(*logs, strict=True)):
         for name in ("D_loss", "G_loss", "D_real", "D_fake", "real_sign"):
-            assert a[name] == pytest.approx(b[name], abs=2e-5 if start or i == 0 else 0.3), (i, name)
-    for name, limit in {"Gs": 1e-5 if start else 0.1, "G": 1e-5 if start else 0.5}.items():
-        first, second = (
-            getattr(s, name).sample(seeds=range(8), truncation_psi=1, output_type="pt") for s in (one, two)
-        )
-        assert (first - second).norm() <= limit * first.norm(), name
-    if start:
-        for name, tensor in one.tensors().items():
-            error = (two.tensors()[name] - tensor).norm() / tensor.norm().clamp(min=1e-12)
+            assert one[name] == pytest.approx(other[name], abs=2e-5 if exact or i == 0 else 0.3), (i, name)
+    for name, limit in {"Gs": 1e-5 if exact else 0.1, "G": 1e-5 if exact else 0.5}.items():
+        a, b = (getattr(s, name).sample(seeds=range(8), truncation_psi=1, output_type="pt") for s in (first, second))
+        assert (a - b).norm() <= limit * a.norm(), name
+    if exact:
+        for name, tensor in first.tensors().items():
+            error = (second.tensors()[name] - tensor).norm() / tensor.norm().clamp(min=1e-12)
             limit = 1e-3 if re.search(r"layers\.\d+\.bias", name) or "exp_avg" in name else 1e-6
             assert error <= limit, f"{name}: {error:.1e}"
 
 
 def test_only_the_first_process_writes(two: Path) -> None:
-    assert [e["step"] for e in read_log(two / "log.jsonl")] == list(range(1, 9))
+    assert [e["step"] for e in read_log(two / "exact/log.jsonl")] == list(range(1, 9))
 
 
 def test_a_killed_process_restarts_and_ends_at_the_same_weights(two: Path, tmp_path: Path) -> None:
-    torchrun(tmp_path, tmp_path / "run", die_at=5, restarts=1)
-    expected, got = final_weights(two), final_weights(tmp_path / "run")
+    torchrun(tmp_path, {"exact": EXACT}, die_at=5, restarts=1)
+    expected, got = final_weights(two / "exact"), final_weights(tmp_path / "exact")
     for name in expected:
         assert torch.equal(expected[name], got[name]), name
-    assert [e["step"] for e in read_log(tmp_path / "run/log.jsonl")] == list(range(1, 9))
+    assert [e["step"] for e in read_log(tmp_path / "exact/log.jsonl")] == list(range(1, 9))
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])

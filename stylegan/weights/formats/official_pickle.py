@@ -33,6 +33,7 @@ _NETWORK_KEYS = {
 }
 _VERSIONS = (2, 3, 4)  # 4: StyleGAN2's repository, whose config-a networks are StyleGAN 1.
 _DTYPES = {"f2", "f4", "f8", "i4", "i8"}
+_SMALL = 2**16  # Bytes that may be allocated without a look at the size of the file.
 
 
 @dataclass
@@ -118,14 +119,17 @@ def _arrays(items: Mapping[str, Any]) -> Arrays:
 
 
 class _Clipped:
-    """A file that never reads past its end: a pickle may claim any length, and that much memory would be allocated."""
+    """A file that never reads past its end: a pickle may claim any length, and that much memory would be allocated.
+
+    It has no `tell`, a system call, which pickletools would make for every opcode.
+    """
 
     def __init__(self, file: BinaryIO):
         self.file, self.size = file, os.fstat(file.fileno()).st_size
-        self.readline, self.tell = file.readline, file.tell
+        self.readline = file.readline
 
     def read(self, n: int) -> bytes:
-        return self.file.read(min(n, self.size - self.file.tell()))
+        return self.file.read(n if n < _SMALL else min(n, self.size - self.file.tell()))
 
 
 def _network(instance: Any, path: Path, *, nested: bool = False) -> OfficialNetwork:
