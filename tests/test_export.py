@@ -19,6 +19,7 @@ from stylegan.encoder import new_encoder
 from stylegan.errors import ExportError, InputError
 from stylegan.export import OPSET, export_onnx
 from stylegan.export import folder as export_folder
+from stylegan.export import network as export_network
 
 from .conftest import ROOT, tiny_generator
 
@@ -246,7 +247,7 @@ def test_well_conditioned_networks_are_held_to_the_tolerance(
     tmp_path: Path, tiny: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where float32 is exact, nothing else excuses a difference."""
-    compare = export_folder.compare
+    compare = export_network.compare
 
     def compare_with_others(name: Any, data: Any, inputs: Any, rounded: Any, exact: Any) -> None:
         off = 2e-4 * max(1, exact[0].abs().max()) * (name == "synthesis.onnx")

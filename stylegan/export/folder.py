@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import safetensors.torch
 import torch
@@ -30,6 +30,7 @@ from ..runtime.precision import no_autocast
 from ..version import __version__
 from .network import OPSET, compare, to_onnx
 
+Network = TypeVar("Network", bound=nn.Module)
 NoiseForm = Literal["const", "input"]
 
 _NAMES = (
@@ -98,7 +99,7 @@ def export_onnx(
     if encoder is not None:
         encoder.check(G)
     _require_onnx()
-    G = copy.deepcopy(G).cpu().float().eval().requires_grad_(False)
+    G = _prepared(G)
     has_noise_inputs = noise == "input" and any(name.endswith("noise_const") for name, _ in G.named_buffers())
 
     description = _describe(G, noise="input" if has_noise_inputs else "const")
@@ -110,7 +111,7 @@ def export_onnx(
         files["noise_const.safetensors"] = safetensors.torch.save(maps)
     if encoder is not None:
         description["looks"] = LOOKS
-        files["encoder.onnx"] = _encoder_file(copy.deepcopy(encoder).cpu().float().eval(), G, description)
+        files["encoder.onnx"] = _encoder_file(_prepared(encoder), G, description)
     if directions := bundled_directions(G):
         files["directions.json"] = json.dumps([_described(directions[name]) for name in sorted(directions)]).encode()
     description["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
@@ -120,6 +121,11 @@ def export_onnx(
     for name in set(_NAMES) - files.keys():  # Of an earlier export of another kind.
         (folder / name).unlink(missing_ok=True)
     return [folder / name for name in files]
+
+
+def _prepared(network: Network) -> Network:
+    """A copy of a network as it is exported."""
+    return copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
 
 
 def _check_folder(folder: Path, overwrite: bool) -> None:

@@ -6,33 +6,11 @@ from torch import Tensor
 
 from ..networks.layers import Modules
 from .convolution import Convolution
-from .kernels import Kernels
 from .prepared import PreparedLayer
 from .workspace import Workspace
 
 
-class SeparateSteps:
-    """What kernels do by torch and by their own other methods, where they have nothing faster."""
-
-    def convolve_and_activate(
-        self: Kernels, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
-    ) -> Tensor:
-        assert layer.convolution is not None
-        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
-
-    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        mean, square = sums / layer.resolution**2
-        scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
-        if layer.style_weight is not None:
-            scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
-        if layer.epsilon is None:
-            mean, scale = torch.zeros_like(mean), scale / layer.factor
-        else:
-            scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
-        return mean.float(), scale.float(), shift.float()
-
-
-class TorchKernels(SeparateSteps, Modules):
+class TorchKernels(Modules):
     """Kernels of torch's own operations."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
@@ -48,6 +26,12 @@ class TorchKernels(SeparateSteps, Modules):
     def activate(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
         x = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         return _activate(layer, x.add_(layer.bias), noise, out)
+
+    def convolve_and_activate(
+        self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
+    ) -> Tensor:
+        assert layer.convolution is not None
+        return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
 
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
@@ -65,6 +49,17 @@ class TorchKernels(SeparateSteps, Modules):
         kernel = layer.blur_kernel.expand(layer.channels, 1, 3, 3)
         x = F.conv2d(x.permute(0, 3, 1, 2), kernel, layer.bias, groups=layer.channels).permute(0, 2, 3, 1)
         return _activate(layer, x, noise, out)
+
+    def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mean, square = sums / layer.resolution**2
+        scale, shift = torch.ones_like(mean), torch.zeros_like(mean)
+        if layer.style_weight is not None:
+            scale, shift = F.linear(w, layer.style_weight, layer.style_bias).double().chunk(2, dim=1)
+        if layer.epsilon is None:
+            mean, scale = torch.zeros_like(mean), scale / layer.factor
+        else:
+            scale = scale * (square - mean.square()).clamp(min=0).add(layer.epsilon).rsqrt()
+        return mean.float(), scale.float(), shift.float()
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         for features, kernel, offset, img in zip(x.split(1), weight, bias, out, strict=True):

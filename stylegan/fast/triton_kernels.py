@@ -17,7 +17,6 @@ from torch import Tensor
 from .compiled import CompiledKernels
 from .convolution import Convolution
 from .prepared import PreparedLayer
-from .torch_kernels import SeparateSteps
 from .workspace import Workspace
 
 # Values of a tile, and channels of it at most.
@@ -139,7 +138,7 @@ def _to_rgb(
         tl.store(out + image * out_image + k * out_channel + p, value, mask=p < pixels)
 
 
-class TritonKernels(SeparateSteps, CompiledKernels):
+class TritonKernels(CompiledKernels):
     """Kernels of Triton. Features may be float32, bfloat16 or float16; all else is float32."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:

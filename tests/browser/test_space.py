@@ -2,7 +2,7 @@
 
 import pytest
 
-from .test_demo import source
+from .demo_page import source
 from .window import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]

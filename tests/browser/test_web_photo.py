@@ -3,6 +3,7 @@
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,7 +198,7 @@ def test_odd_photos_are_taken_as_by_the_library(page: Browser, face: Image.Image
     white = Image.alpha_composite(Image.new("RGBA", face.size, "white"), clear).convert("RGB")
     grey = face.convert("L").convert("RGB")
     smooth = face.resize((8000, 6000))
-    odd = [
+    odd: list[tuple[Image.Image, dict[str, Any], Image.Image]] = [
         (face.transpose(Image.Transpose.ROTATE_90), {"form": "JPEG", "exif": turned, "quality": 95}, face),
         (clear, {}, white),
         (face.convert("L"), {}, grey),
