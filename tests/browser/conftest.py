@@ -20,6 +20,7 @@ from filelock import FileLock
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 from ..conftest import ROOT
+from .demo_page import changed, source
 from .static_page import build
 from .window import DESKTOP, PHONE, Browser
 
@@ -145,6 +146,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
 def demo_address(demo: RunningDemo) -> str:
     """The address of the demo."""
     return demo.address
+
+
+@pytest.fixture
+def page(browser: Browser, demo_address: str) -> Browser:
+    """The demo in a window, with its first picture and faces to pick."""
+    browser.open(demo_address)
+    changed(browser, None)
+    browser.wait("faces to pick", lambda: source(browser, "#gallery .gallery-item:nth-child(12) img"))
+    return browser
 
 
 @pytest.fixture(scope="session")

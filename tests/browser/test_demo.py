@@ -24,14 +24,6 @@ from .window import Browser, pixels
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]  # A rerun is told of in pytest's last line.
 
 
-@pytest.fixture
-def page(browser: Browser, demo_address: str) -> Browser:
-    browser.open(demo_address)
-    changed(browser, None)
-    browser.wait("faces to pick", lambda: source(browser, "#gallery .gallery-item:nth-child(12) img"))
-    return browser
-
-
 def test_it_opens_with_a_face(page: Browser, default: Generator) -> None:
     seed = int(page.run("return document.querySelector('#seed input').value"))
     check_same(pixels(page, PICTURE), default.sample(seeds=[seed], output_type="np")[0])

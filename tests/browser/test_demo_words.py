@@ -14,14 +14,6 @@ from .window import PHONE, Browser, check_in_view
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1)]  # A rerun is told of in pytest's last line.
 
 
-@pytest.fixture
-def page(browser: Browser, demo_address: str) -> Browser:
-    browser.open(demo_address)
-    changed(browser, None)
-    browser.wait("faces to pick", lambda: source(browser, "#gallery .gallery-item:nth-child(12) img"))
-    return browser
-
-
 def test_the_picture_stays_in_view_while_sliders_move(page: Browser) -> None:
     check_every_control_beside_the_picture(page)
 

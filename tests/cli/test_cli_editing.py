@@ -4,8 +4,10 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -172,6 +174,21 @@ def test_project_aligns_by_five_points(run: Callable[..., Result], photo: Path) 
     assert abs(aligned[: SIDE * 7 // 8] - whole[: SIDE * 7 // 8]).mean() < 5
 
 
+@contextmanager
+def interrupted(worker: Any) -> Iterator[None]:
+    """Ctrl-C comes in the third step of a class's `advance`."""
+    advance = worker.advance
+
+    def interrupt(self: Any) -> float:
+        if self.step == 2:
+            raise KeyboardInterrupt
+        return float(advance(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "advance", interrupt)
+        yield
+
+
 def test_an_interrupted_projection_is_resumed_when_asked_to(
     run: Callable[..., Result], photo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,17 +198,9 @@ def test_an_interrupted_projection_is_resumed_when_asked_to(
     options = ["--model", "faces-64", "--no-detect", "--extractor", "random-conv", "--steps", 4]
     options += ["--space", "w", "--no-noise", "--out"]
     ok(run("project", photo, *options, "whole"))
-    advance = Projector.advance
-
-    def interrupt(self: Projector) -> float:
-        if self.step == 2:
-            raise KeyboardInterrupt
-        return advance(self)
-
-    monkeypatch.setattr(Projector, "advance", interrupt)
-    assert run("project", photo, *options, "run").exit_code == 1
+    with interrupted(Projector):
+        assert run("project", photo, *options, "run").exit_code == 1
     assert sorted(os.listdir("run")) == ["checkpoint.safetensors", "crop.png"]
-    monkeypatch.setattr(Projector, "advance", advance)
     refused = run("project", photo, *options, "run")
     assert refused.exit_code == 1
     assert "--resume continues it" in refused.output
@@ -208,17 +217,9 @@ def test_project_tunes_the_model_and_is_resumed(
 
     monkeypatch.setattr("stylegan.projection.steps.SAVE_SECONDS", -1.0)  # After every step.
     options = ["--model", "faces-64", "--no-detect", *QUICK, "--tune", 3, "--out", "run"]
-    advance = Tuner.advance
-
-    def interrupt(self: Tuner) -> float:
-        if self.step == 2:
-            raise KeyboardInterrupt
-        return advance(self)
-
-    monkeypatch.setattr(Tuner, "advance", interrupt)
-    assert "--resume continues from run/checkpoint-tuning.safetensors" in run("project", photo, *options).output
+    with interrupted(Tuner):
+        assert "--resume continues from run/checkpoint-tuning.safetensors" in run("project", photo, *options).output
     assert sorted(os.listdir("run")) == ["checkpoint-tuning.safetensors", "checkpoint.safetensors", "crop.png"]
-    monkeypatch.setattr(Tuner, "advance", advance)
     assert "--resume continues it" in run("project", photo, *options).output
     assert "tuned.safetensors; give it to --model" in ok(run("project", photo, *options, "--resume"))
     assert not list(Path("run").glob("checkpoint*"))
