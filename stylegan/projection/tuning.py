@@ -132,7 +132,7 @@ def check_tunable(G: Generator) -> None:
     if not isinstance(G, Generator):
         raise InputError(f"G must be a Generator, got {shown(G)}")
     if G.dtype != torch.float32:
-        raise InputError(f"tuning needs a model in float32, got {G.dtype}; its steps are too small else")
+        raise InputError(f"tuning needs a model in float32, got {G.dtype}, whose rounding would swallow its steps")
     if "tuned" in G.metadata and (is_delta(G.source) or not os.path.exists(G.source)):
         raise InputError(
             f"{G.name} is tuned already; tune the model that it was made from, with all photos together, or make it a "
