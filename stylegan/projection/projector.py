@@ -121,7 +121,7 @@ class Projector:
     ):
         if settings.refine and G.dtype != torch.float32:
             raise InputError(
-                f"refine needs a model in float32, got {G.dtype}; differences of images are too small else"
+                f"refine needs a model in float32, got {G.dtype}, whose rounding hides the differences of images"
             )
         self.G, self.target, self.embed, self.settings = G, target, embed, settings
         self.batch_size = batch_size or len(target)
