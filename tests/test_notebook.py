@@ -44,8 +44,8 @@ def test_the_tour_runs_and_every_cell_shows_something(
     namespace: dict[str, Any] = {}
     shown = [run("".join(cell["source"]), namespace) for cell in cells]
     pictures = [value for value in shown if isinstance(value, Image.Image)]
-    assert len(shown) == 10
-    assert len(pictures) >= 8
+    assert len(shown) == 11
+    assert len(pictures) >= 9
     assert all(len(picture.convert("L").getcolors(256) or []) > 50 for picture in pictures)
     assert getattr(pictures[-1], "n_frames", 1) == 72
 
