@@ -82,7 +82,7 @@ def test_odd_seeds_are_one_message_in_place_of_the_settings(page: Browser, demo:
     page.type("#seed input", 8)
     changed(page, before)
     page.wait("settings", lambda: "Seed 8" in text(page, "#caption"))
-    assert demo.errors.read_text() == ""
+    assert demo.faults() == []
 
 
 @pytest.mark.parametrize(("slider", "typed"), [("psi", "99"), ("psi", ""), ("cutoff", "2.5"), ("cutoff", "-3")])
@@ -94,7 +94,7 @@ def test_odd_numbers_beside_sliders_are_no_heap_of_messages(
     page.click("#title")
     page.settle()
     assert toasts(page) == 0
-    assert demo.errors.read_text() == ""
+    assert demo.faults() == []
 
 
 def test_the_caption_has_the_words_of_the_controls(page: Browser) -> None:
