@@ -42,7 +42,7 @@ def test_transparent_and_grey_photos_become_rgb(tmp_path: Path) -> None:
 def test_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
     page = tmp_path / "photo.jpg"
     page.write_text("<html>not found</html>")
-    with pytest.raises(InputError, match=r"photo\.jpg: no intact PNG"):
+    with pytest.raises(InputError, match=r"photo\.jpg: not an intact PNG"):
         load_photo(page)
     picture = io.BytesIO()
     gradient(64, 64).save(picture, "PNG")
