@@ -119,7 +119,7 @@ def test_transparent_parts_are_white(G: Generator) -> None:
         (b"GIF89a is not all of it", "this photo cannot be read"),
         (encoded(halves((64, 64)))[:100], "this photo cannot be read: damaged"),
         (encoded(halves((64, 64)), "JPEG")[:300], "this photo cannot be read: damaged"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "this photo cannot be read: no intact PNG"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "this photo cannot be read: not an intact PNG"),
         (encoded(halves((3, 3))), "3 pixels wide, too small"),
     ],
 )
