@@ -16,6 +16,7 @@ from stylegan import Generator, project
 from stylegan.extractors import load_extractor
 from stylegan.projection import cut_face, load_photo
 from stylegan.projection.tuning import Tuner, TuneSettings
+from stylegan.weights.deltas import in_steps
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 _SMALL = 4096  # Numbers in a tensor whose rank is not worth a thought.
@@ -37,10 +38,10 @@ def of_rank(difference: Tensor, rank: int) -> tuple[Tensor, int]:
     return nearest.view_as(difference), 2 * rank * sides
 
 
-def in_steps(difference: Tensor) -> tuple[Tensor, int]:
-    """In 8 bits with a scale, and the bytes."""
-    scale = difference.abs().max().clamp(min=1e-12) / 127
-    return (difference / scale).round() * scale, difference.numel()
+def stored_in_steps(difference: Tensor) -> tuple[Tensor, int]:
+    """As deltas store it, and the bytes."""
+    steps, scale = in_steps(difference)
+    return steps.float() * scale, steps.numel()
 
 
 @click.command()
@@ -81,7 +82,7 @@ def main(
     differences = {key: (tensor - base[key]).clone() for key, tensor in tuner.weights().items()}
     ways: Mapping[str, list[tuple[Tensor, int]]] = {
         "float16": [of_rank(d, 2**31) for d in differences.values()],
-        "int8, a scale for each tensor": [in_steps(d) for d in differences.values()],
+        "int8, a scale for each tensor": [stored_in_steps(d) for d in differences.values()],
         **{f"float16, rank {r}": [of_rank(d, r) for d in differences.values()] for r in (32, 16, 4)},
     }
     click.echo(f"\n| stored as | MB | {extractor} | {judge} | pixel RMS |\n|---|---|---|---|---|")

@@ -79,23 +79,25 @@ class NativeKernels(NativeGradients):
             library.stylegan_winograd_scratch.restype = Long
 
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
-        if not self._panel(convolution):
+        panel = self._panel(convolution)
+        if not panel:
             return convolution(x)
         n, rows, width, _ = x.shape
         shape = (n, rows - convolution.taps + 1, width + convolution.up, convolution.out_channels)
         out = workspace.take("convolved", shape, torch.float32, x.device)
-        self._winograd(convolution, x, workspace, out=pointer(out, *shape))
+        self._winograd(convolution, panel, x, workspace, out=pointer(out, *shape))
         return out
 
     def convolve_and_activate(
         self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
     ) -> Tensor:
         assert layer.convolution is not None
-        if not self._panel(layer.convolution):
-            return self.activate(layer, self.convolve(layer.convolution, x, workspace), noise, out)
+        panel = self._panel(layer.convolution)
+        if not panel:
+            return self.activate(layer, layer.convolution(x), noise, out)
         sums = torch.empty(len(out), 2, layer.channels, dtype=torch.float64, device="cpu")
         args = _epilogue(layer.bias, noise, layer.noise_strength, layer.negative_slope, out, sums)
-        self._winograd(layer.convolution, x, workspace, epilogue=ctypes.addressof(args))
+        self._winograd(layer.convolution, panel, x, workspace, epilogue=ctypes.addressof(args))
         return sums.transpose(0, 1)
 
     def _panel(self, convolution: Convolution) -> int:
@@ -105,6 +107,7 @@ class NativeKernels(NativeGradients):
     def _winograd(
         self,
         convolution: Convolution,
+        panel: int,
         x: Tensor,
         workspace: Workspace,
         *,
@@ -114,7 +117,6 @@ class NativeKernels(NativeGradients):
         """Convolve into out, or straight into that of the epilogue."""
         n, rows, width, channels = x.shape
         own, block, taps = len(convolution.kernel), convolution.block, convolution.taps
-        panel = self._panel(convolution)
         weight = convolution.winograd(panel)
         args = _Winograd(
             array(x, n, rows, width, convolution.in_channels, dtype=torch.float32),

@@ -143,8 +143,7 @@ def project(
     noise in the first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
     Logs a warning for pictures that are unlike anything that the model makes, such as photos not cropped like its data:
     their latents are unusual even if the distance is small. `Projection.is_far` marks them, by pixels alone where no
-    perceptual distance is measured. Raises InputError for
-    pictures, settings or a checkpoint that do not match.
+    perceptual distance is measured. Raises InputError for pictures, settings or a checkpoint that do not match.
     """
     if not isinstance(G, Generator):
         raise InputError(f"G must be a Generator, got {shown(G)}")

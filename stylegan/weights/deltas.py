@@ -79,11 +79,17 @@ def subtract_base(
         difference = tensor - base.state_dict[key]
         if not difference.isfinite().all():
             raise InputError(f"the tuned {key!r} holds NaN or infinity; lower the learning rate")
-        scale = difference.abs().max() / _STEPS
+        steps, scale = in_steps(difference)
         if scale:
-            tensors |= {key: (difference / scale).round().to(torch.int8), key + _SCALE: scale}
+            tensors |= {key: steps, key + _SCALE: scale}
     base_of_it = Base(str(base.metadata.get("name", "unnamed")), source, base.sha256(), base.config["img_resolution"])
     return Checkpoint(DELTA, asdict(base_of_it), tensors, metadata)
+
+
+def in_steps(difference: Tensor) -> tuple[Tensor, Tensor]:
+    """A tensor as int8 steps, 127 up to the greatest, and the size of a step, float32 []; 0 where all are 0."""
+    scale = difference.abs().max() / _STEPS
+    return (difference / scale).nan_to_num().round().to(torch.int8), scale
 
 
 def add_delta(base: Checkpoint, delta: Checkpoint, where: str) -> Checkpoint:
