@@ -6,9 +6,9 @@ the w of two random images. For edits of encoded photos: whether the classifiers
 strength.
 """
 
+import itertools
 import statistics
 import time
-from itertools import pairwise
 from typing import Any
 
 import click
@@ -18,7 +18,7 @@ from torch import Tensor
 from stylegan import Encoder, Generator, project
 from stylegan.data.dataset import ImageDataset
 from stylegan.extractors import load_classifier, load_extractor
-from stylegan.images.convert import from_uint8
+from stylegan.images.convert import from_uint8, to_uint8
 from stylegan.projection.objective import embed_images, perceptual_distance
 from stylegan.weights.manifest import DEFAULT_MODEL
 
@@ -40,10 +40,12 @@ def held_out(path: str, count: int, resolution: int) -> Tensor:
 
 
 @torch.no_grad()
-def round_trip(G: Generator, encoder: Encoder, psi: float, count: int = 200) -> tuple[float, float]:
+def round_trip(G: Generator, encoder: Encoder, psi: float, *, count: int, refine: int) -> tuple[float, float]:
     """Error of w of the model's own images, in parts of that between two: of distances, and of their squares."""
     truth = G.ws(range(20_000, 20_000 + count), truncation_psi=psi)
-    found = encoder.encode(G.render(truth, output_type="pt"), G)
+    img = from_uint8(to_uint8(G.render(truth, output_type="pt")))
+    options: dict[str, Any] = {"space": "w", "refine": refine} if refine else {}
+    found = project(img, G, method="encoder", encoder=encoder, batch_size=16, progress=False, **options).latents.ws
     error, between = (
         (found - truth).square().mean(dim=1).sum(dim=1),
         (truth - truth.roll(1, 0))[:, 0].square().sum(dim=1),
@@ -57,7 +59,7 @@ def moves(G: Generator, ws: Tensor, attribute: str, strengths: tuple[float, ...]
     classifier = load_classifier(attribute)
     made = (G.render(G.edit(ws, attribute, strength), output_type="pt") for strength in strengths)
     values = torch.stack([classifier(img) for img in made])
-    rises = torch.stack([after > before for before, after in pairwise(values)])
+    rises = torch.stack([after > before for before, after in itertools.pairwise(values)])
     return rises.all(dim=0).float().mean().item()
 
 
@@ -67,9 +69,21 @@ def moves(G: Generator, ws: Tensor, attribute: str, strengths: tuple[float, ...]
 @click.option("--encoder", "source", help="A file or model.  [default: the model's]")
 @click.option("--count", default=16, show_default=True, help="Photos, spread evenly over DATA.")
 @click.option("--edited", default=100, show_default=True, help="Photos that are edited.")
+@click.option("--own", default=200, show_default=True, help="Images of the model, of which the w is known.")
+@click.option("--refined", default=16, show_default=True, help="Those of them whose w is refined.")
 @click.option("--methods", default="encoder,hybrid,optimization", show_default=True, help="Beginnings of rows.")
 @click.option("--judges", default="st-lpips-vgg,st-lpips-alex", show_default=True)
-def main(data: str, model: str, source: str | None, count: int, edited: int, methods: str, judges: str) -> None:
+def main(
+    data: str,
+    model: str,
+    source: str | None,
+    count: int,
+    edited: int,
+    own: int,
+    refined: int,
+    methods: str,
+    judges: str,
+) -> None:
     """Measure encoder, hybrid and optimization."""
     G = Generator.from_pretrained(model)
     encoder = Encoder.of(G) if source is None else Encoder.from_pretrained(source)
@@ -95,9 +109,13 @@ def main(data: str, model: str, source: str | None, count: int, edited: int, met
         row = [name, *means, f"{statistics.mean(errors):.4f}", f"{statistics.median(seconds):.2f}"]
         click.echo(f"| {' | '.join(row)} |")
     click.echo()
-    for psi in (1.0, 0.7):
-        distance, square = round_trip(G, encoder, psi)
-        click.echo(f"own images, psi {psi}: error of w {distance:.3f}, squared {square:.4f}, of that between two")
+    click.echo("| own images, psi | refine | error of w | squared | seconds an image |\n|---|---|---|---|---|")
+    for psi, steps in itertools.product((1.0, 0.7), (0, 4, 8)):
+        number, begun = refined if steps else own, time.perf_counter()
+        distance, square = round_trip(G, encoder, psi, count=number, refine=steps)
+        each = (time.perf_counter() - begun) / number
+        click.echo(f"| {number}, {psi} | {steps} | {distance:.3f} | {square:.4f} | {each:.2f} |")
+    click.echo()
     ws = encoder.encode(held_out(data, edited, G.img_resolution), G)
     for attribute in ("age", "gender"):
         click.echo(f"{attribute} rises with the strength, -3 to 3: {moves(G, ws, attribute):.0%} of {edited} photos")

@@ -85,7 +85,7 @@ class IntegersType(click.ParamType):
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Least-squares steps afterwards; 8 recover the w of a model's image. Needs --space w --no-noise.",
+    help="Least-squares steps afterwards; 8 recover the w of a model's image. Needs --space w --no-noise, or --fast.",
 )
 @click.option(
     "--tune",
@@ -133,7 +133,7 @@ def project(
       stylegan project photo.jpg --no-detect --crop 40,20,200,200 --steps 300 --out run
       stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
       stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
-      stylegan project face.png --space w --no-noise --steps 200 --refine 8 --out run
+      stylegan project face.png --fast --space w --refine 8 --out run
     """
     # The optimization is not loaded for the other commands.
     from stylegan import images, projection

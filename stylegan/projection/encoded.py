@@ -1,6 +1,7 @@
 """Projection by an encoder: where an optimization begins, or all of it."""
 
 import os
+from typing import Any
 
 from torch import Tensor
 
@@ -8,6 +9,8 @@ from ..encoder import Encoder
 from ..errors import InputError
 from ..generator import Generator
 from ..runtime.checks import shown
+from .coordinates import Coordinates
+from .refine import check_refinable, refine_step
 
 
 def find_encoder(G: Generator, encoder: Encoder | str | os.PathLike[str] | None) -> Encoder:
@@ -40,3 +43,15 @@ def encode(
     """
     ws = find_encoder(G, encoder).encode(target, G, looks=looks, batch_size=batch_size)
     return ws if space == "w+" else G.broadcast(ws.mean(dim=1))
+
+
+def refine(ws: Tensor, target: Tensor, G: Generator, steps: int, bar: Any) -> Tensor:
+    """The ws of space "w" after so many `refine_step` for each picture; bar: is told of each."""
+    check_refinable(G)
+    coordinates = Coordinates(G)
+    u = coordinates.of(ws[:, 0])
+    for _ in range(steps):
+        for i, picture in enumerate(target):
+            u[i] = refine_step(coordinates.render, u[i], picture)
+        bar.update()
+    return G.broadcast(coordinates.w(u))

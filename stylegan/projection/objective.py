@@ -50,17 +50,6 @@ def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
     return (a - b).square().sum(dim=1)
 
 
-def principal_basis(w: Tensor) -> Tensor:
-    """Principal components of samples of w [N, w_dim], each as long as its deviation, in columns: [w_dim, w_dim].
-
-    None is shorter than a thousandth of the longest, so that any w has finite coordinates.
-    """
-    variances, components = torch.linalg.eigh(torch.cov(w.double().T))
-    deviations = variances.clamp(min=0).sqrt()
-    basis: Tensor = components * deviations.clamp(min=1e-3 * deviations.max().item())
-    return basis.float()
-
-
 def noise_regularization(maps: Sequence[Tensor]) -> Tensor:
     """Penalty that keeps noise maps [N, 1, R, R] from encoding the image: the squared correlation of neighbours, [N].
 

@@ -23,6 +23,7 @@ from ..runtime.checks import check_integer, shown
 from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
 from .encoded import encode
+from .encoded import refine as refine_ws
 from .objective import embed_images, perceptual_distance
 from .photos import to_square
 from .projector import RATES, STEPS, Method, Projector, Settings, Space, frame_steps
@@ -126,8 +127,8 @@ def project(
         from its average (in deviations of each principal component), and of the regularization of noise maps, in the
         loss; that of the perceptual distance is 1. The paper has only the last one.
     refine: steps of least squares on the pixels afterwards, in w and with the noise maps of the model. 8 of them
-        recover the exact w of an image that the model made; each takes 2 * w_dim images. For a photo they only bring
-        the pixels closer.
+        recover the w of an image that the model made; each takes w_dim images. For a photo they only bring the pixels
+        closer.
     label: class of the pictures, for conditional models, by index or name: they start from its average w, and
         candidates are of it; None = the average of all classes, and candidates of each in turn. The resulting w has no
         class.
@@ -177,6 +178,9 @@ def project(
         at_once = batch_size or len(target)
         start = encode(target, G, encoder, looks=looks, space=space, batch_size=at_once)
         if settings.method == "encoder":
+            if settings.refine:
+                with progress_bar(total=settings.refine, unit="step", hidden=is_hidden(progress)) as bar:
+                    start = refine_ws(start, target, G, settings.refine, bar)
             return _encoded(G, target, names, settings, start, perceptual, at_once)
     assert perceptual is not None
     # Shown before the preparation, which takes a while.

@@ -14,10 +14,10 @@ from ..encoder import LOOKS
 from ..errors import InputError
 from ..generator import Generator
 from ..images.convert import to_uint8
-from ..latents.samples import sample_w
 from ..latents.styles import check_same_average
 from ..runtime.checks import check_choice, check_flag, check_integer, check_number
 from ..runtime.tensor_files import load_tensors, save_tensors
+from .coordinates import Coordinates
 from .objective import (
     Embed,
     embed_images,
@@ -26,9 +26,8 @@ from .objective import (
     noise_regularization,
     normalize_noise,
     perceptual_distance,
-    principal_basis,
 )
-from .refine import refine_step
+from .refine import check_refinable, refine_step
 from .start import average_start, best_start
 from .steps import adam_tensors, restore_adam
 
@@ -82,12 +81,13 @@ class Settings:
         check_integer(self.candidates, what="candidates", low=0, high=10**6)
         check_integer(self.seed, what="seed", low=0, high=2**32 - 1)
         check_integer(self.steps, what="steps", low=0 if self.method == "encoder" else 1, high=10**7)
-        if self.method == "encoder" and (self.steps or self.refine):
+        if self.method == "encoder" and self.steps:
             raise InputError("method 'encoder' makes no steps; 'hybrid' makes steps after the encoder")
         if self.method != "optimize" and self.candidates:
             raise InputError(f"candidates are where method 'optimize' starts; {self.method!r} starts from the encoder")
-        if check_integer(self.refine, what="refine", low=0, high=10**6) and (self.space != "w" or self.optimize_noise):
-            given = f"space {self.space!r} and noise maps {'that are fitted' if self.optimize_noise else 'as they are'}"
+        fits_noise = self.optimize_noise and self.method != "encoder"
+        if check_integer(self.refine, what="refine", low=0, high=10**6) and (self.space != "w" or fits_noise):
+            given = f"space {self.space!r} and noise maps {'that are fitted' if fits_noise else 'as they are'}"
             raise InputError(
                 f"refine is for space 'w' and the noise maps of the model (--space w --no-noise); got {given}"
             )
@@ -119,16 +119,14 @@ class Projector:
         start: Tensor | None = None,  # ws [N, num_ws, w_dim], of an encoder; None = as the settings say.
         batch_size: int | None = None,  # Pictures computed together; None = all.
     ):
-        if settings.refine and G.dtype != torch.float32:
-            raise InputError(
-                f"refine needs a model in float32, got {G.dtype}, whose rounding hides the differences of images"
-            )
+        if settings.refine:
+            check_refinable(G)
         self.G, self.target, self.embed, self.settings = G, target, embed, settings
         self.batch_size = batch_size or len(target)
         with torch.no_grad():
             self.target_embedding = torch.cat([embed_images(target[i], embed) for i in self._batches()])
-        # In these coordinates w varies alike along all: Adam's steps, the noise and the pull to the average fit each.
-        self.basis = principal_basis(sample_w(G)).to(G.device)
+        # In which Adam's steps, the noise and the pull to the average fit all components alike.
+        self.coordinates = Coordinates(G)
         self.u = self._start(start).requires_grad_()  # [N, 1 or num_ws, w_dim]
         self.noise = self._start_noise()
         self.optimizer = torch.optim.Adam(self._parameters(), betas=(0.9, 0.999), eps=1e-8)
@@ -180,15 +178,10 @@ class Projector:
     def _refine(self) -> float:
         before = self.look()[1].mean().item()
         for i, target in enumerate(self.target):
-            self.u.data[i, 0] = refine_step(self._render, self.u.detach()[i, 0], target)
+            self.u.data[i, 0] = refine_step(self.coordinates.render, self.u.detach()[i, 0], target)
         self.step += 1
         self.frames[-1] = to_uint8(self.look()[0]).cpu()
         return before
-
-    def _render(self, u: Tensor) -> Tensor:
-        """Coordinates [N, w_dim] -> images, in batches."""
-        size = self.G.default_batch_size(len(u))
-        return torch.cat([self.G.synthesis(self._ws(part[:, None])) for part in u.split(size)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a checkpoint, complete or not at all."""
@@ -227,8 +220,7 @@ class Projector:
             w = average_start(self.G, n, label=s.label)
         ws = self.G.broadcast(w) if ws is None else ws
         ws = ws if s.space == "w+" else ws[:, :1]
-        u: Tensor = torch.linalg.solve(self.basis, (ws - self.G.w_avg).flatten(0, 1).T).T
-        return u.view(n, -1, self.G.w_dim)
+        return self.coordinates.of(ws)
 
     def _start_noise(self) -> list[Tensor]:
         """Maps for each layer, [N, 1, R, R], the same for each picture; none if they are not optimized."""
@@ -246,7 +238,7 @@ class Projector:
 
     def _ws(self, u: Tensor) -> Tensor:
         """From coordinates [N, 1 or num_ws, w_dim] to ws [N, num_ws, w_dim]."""
-        return (self.G.w_avg + u @ self.basis.T).expand(-1, self.G.num_ws, -1)
+        return self.coordinates.w(u).expand(-1, self.G.num_ws, -1)
 
     def _synthesize(self, u: Tensor, rows: slice) -> Tensor:
         maps = [noise[rows] for noise in self.noise] or None

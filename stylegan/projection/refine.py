@@ -6,11 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import InputError
+from ..generator import Generator
 from ..runtime.device import to_float64
 from .objective import MAX_SIZE
 
-# Half of the difference that gives a derivative, in deviations of a principal component of w.
-_DIFFERENCE = 0.02
+# The difference that gives a derivative, in deviations of a principal component of w.
+_DIFFERENCE = 0.001
 
 # Weights of the pull to the average that a step chooses from: with least where the image is all but found.
 _DAMPINGS = tuple(10.0**k for k in range(-5, 3))
@@ -19,19 +21,26 @@ _DAMPINGS = tuple(10.0**k for k in range(-5, 3))
 _PIXELS = 2**14
 
 
+def check_refinable(G: Generator) -> None:
+    """Raise InputError for a generator in low precision."""
+    if G.dtype != torch.float32:
+        raise InputError(f"refine needs a model in float32, got {G.dtype}, whose rounding hides differences of images")
+
+
 @torch.no_grad()
 def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
     """One Gauss-Newton step with Levenberg-Marquardt damping: coordinates with a smaller pixel difference.
 
     render: from coordinates [N, D] to images [N, C, R, R]; u: [D], the coordinates so far, in deviations each; target:
-    [C, R, R]. The derivatives by all coordinates are differences of 2 D images. Of several dampings, each a pull of
+    [C, R, R]. The derivatives by all coordinates are differences of D + 1 images. Of several dampings, each a pull of
     another weight to the average, the one whose image is nearest is taken; u itself where none brings it nearer.
     Images above 256x256 are averaged down.
     """
     goal = _pixels(target[None])[0]
-    steps = _DIFFERENCE * torch.eye(len(u), device=u.device, dtype=torch.float32)
-    slopes = (_pixels(render(u + steps)) - _pixels(render(u - steps))) / (2 * _DIFFERENCE)  # [D, P]
-    here = _pixels(render(u[None]))[0]
+    steps = _DIFFERENCE * torch.eye(len(u) + 1, len(u), device=u.device, dtype=torch.float32)
+    near = _pixels(render(u + steps))
+    here = near[-1]  # Where the last row of steps, which is 0, leads.
+    slopes = (near[:-1] - here) / _DIFFERENCE  # [D, P]
     exact = to_float64(u)
     matrix, slope, eye = exact.new_zeros(len(u), len(u)), torch.zeros_like(exact), torch.diag(torch.ones_like(exact))
     for part, rest in zip(slopes.split(_PIXELS, dim=1), (goal - here).split(_PIXELS), strict=True):

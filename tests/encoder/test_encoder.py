@@ -62,6 +62,18 @@ def test_training_lowers_the_error_of_w(gentle: Generator, trained: Path) -> Non
     assert error < (encoder.encode(gentle.synthesis(truth), gentle, looks=1) - truth).square().mean()
 
 
+def test_refinement_after_an_encoder_recovers_w(gentle: Generator, trained: Path) -> None:
+    truth = gentle.ws([1000, 1001], truncation_psi=1)
+    options: dict[str, Any] = {"method": "encoder", "encoder": trained, "space": "w", "progress": False}
+    found = [stylegan.project(gentle.synthesis(truth), gentle, refine=n, **options) for n in (0, 6)]
+    errors = [(projection.latents.ws - truth).norm() for projection in found]
+    assert errors[1] < 0.1 * errors[0]
+    assert found[1].img.equal(gentle.synthesis(found[1].latents.ws))
+    assert found[1].latents.facts["settings"]["refine"] == 6
+    with pytest.raises(InputError, match=r"refine is for space 'w'.*got space 'w\+' and noise maps as they are"):
+        stylegan.project(found[0].img, gentle, refine=1, **options | {"space": "w+"})
+
+
 def test_an_encoder_is_the_same_for_any_batch(gentle: Generator, trained: Path) -> None:
     encoder = Encoder.from_pretrained(trained)
     img = gentle.sample(5, output_type="pt")

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from stylegan.projection.coordinates import principal_basis
 from stylegan.projection.objective import (
     embed_images,
     exploration,
@@ -11,7 +12,6 @@ from stylegan.projection.objective import (
     noise_regularization,
     normalize_noise,
     perceptual_distance,
-    principal_basis,
 )
 
 
