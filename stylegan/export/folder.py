@@ -23,6 +23,8 @@ from ..errors import InputError
 from ..generator import Generator
 from ..latents.bundled import bundled_directions
 from ..latents.directions import Direction
+from ..networks import ops
+from ..networks.layers import Conv2d, Scale
 from ..runtime.atomic_files import as_path, write_atomically
 from ..runtime.checks import typed
 from ..runtime.device import FLOAT32_CPU
@@ -50,12 +52,27 @@ class _Mapping(nn.Module):
         return self.G.mapping(z, labels), self.G.w_avg
 
 
+class _UpscaleConv2d(nn.Module):
+    """A convolution that doubles the size, its kernel computed: ONNX takes minutes to fold it from the weight."""
+
+    def __init__(self, convolution: Conv2d):
+        super().__init__()
+        self.kernel = nn.Parameter(ops.upscale_kernel(convolution.scaled_weight()).contiguous(), requires_grad=False)
+        self.bias = convolution.scaled_bias()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.double_conv2d(x, self.kernel, self.bias)
+
+
 class _Synthesis(nn.Module):
     """ws, noise -> img; without noise, the stored maps."""
 
     def __init__(self, G: Generator):
         super().__init__()
-        self.synthesis = G.synthesis
+        self.synthesis = copy.deepcopy(G.synthesis)
+        for layer in self.synthesis.layers:
+            if isinstance(layer.source, Conv2d) and layer.source.scale is Scale.UP:
+                layer.source = _UpscaleConv2d(layer.source)
 
     def forward(self, ws: Tensor, noise: list[Tensor] | None = None) -> Tensor:
         return self.synthesis(ws, noise=noise)

@@ -84,7 +84,17 @@ def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`conv2d(upscale(x), weight)` for a 3x3 kernel, as one transposed convolution with 4 taps a pixel."""
-    return F.conv_transpose2d(x, (4 * _mean_of_shifts(weight.flip(2, 3))).transpose(0, 1), bias, stride=2, padding=1)
+    return double_conv2d(x, upscale_kernel(weight), bias)
+
+
+def upscale_kernel(weight: Tensor) -> Tensor:
+    """The kernel for `double_conv2d` of a 3x3 kernel: [out, in, 3, 3] -> [in, out, 4, 4]."""
+    return (4 * _mean_of_shifts(weight.flip(2, 3))).transpose(0, 1)
+
+
+def double_conv2d(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Transposed convolution of a 4x4 kernel [in, out, 4, 4] that doubles the size."""
+    return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
 
 
 def bilinear_upscale_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
