@@ -30,6 +30,8 @@ _NOTES = {
     'pip install "stylegan[alignment]".',
 }
 
+_UNLIKE = "The model knows nothing like this photo, and its image hardly resembles it: crop the photo to a face."
+
 
 @dataclass(frozen=True, eq=False)
 class Photo:
@@ -37,7 +39,7 @@ class Photo:
 
     model: str  # Its name on the page.
     square: Image.Image  # What was encoded, cropped to the model's size.
-    note: str  # What a person should know of the crop; "" = nothing.
+    note: str  # What a person should know of the crop and the reconstruction; "" = nothing.
     made: Image.Image  # The reconstruction.
     latents: Latents  # One row, on the model's device.
 
@@ -102,4 +104,5 @@ def encode_photo(data: bytes, G: Generator, encoder: Encoder, *, model: str) -> 
     """
     square, _, lacks = crop_photo(read_photo(data, G), G)
     found = projection.project(square, G, method="encoder", encoder=encoder, names=[PHOTO], progress=False)
-    return Photo(model, square, _NOTES[lacks], images.to_pil(found.img)[0], found.latents)
+    notes = (_NOTES[lacks], _UNLIKE if any(found.is_far) else "")
+    return Photo(model, square, " ".join(filter(None, notes)), images.to_pil(found.img)[0], found.latents)

@@ -154,7 +154,8 @@ def test_a_photo_is_made_mixed_and_saved(page: Browser, demo: RunningDemo, tmp_p
     noise = np.random.default_rng(0).integers(0, 256, (1500, 2000, 3), np.uint8)  # Of more than may be sent.
     choose_photo(page, Image.fromarray(noise), tmp_path / "large.png")
     assert changed(page, before, "#photo-square img").std() < 10
-    page.wait("no message", lambda: not text(page, "#photo-note"))
+    page.wait("note", lambda: text(page, "#photo-note").startswith("The model knows nothing like this photo"))
+    assert not exists(page, "#photo-note .wrong")
     assert toasts(page) == 0
     assert demo.faults() == []
 

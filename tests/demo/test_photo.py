@@ -155,7 +155,8 @@ def test_the_crop_is_the_face_or_says_why_not(
 
     find(Face(0, 0, 32, 0))
     square, place, lacks = crop_photo(photo, G)
-    assert (place, lacks, note()) == ("the face of 32x32 at 0,0", "", "")
+    assert (place, lacks) == ("the face of 32x32 at 0,0", "")
+    assert note().startswith("The model knows nothing like this photo")  # The encoder is not trained.
     assert np.asarray(square)[:13].min() > 200  # Of the upper half nearly all.
     for face in (None, Face(0, 0, 2, 0)):  # None at all, and one that is too small.
         find(face)
@@ -170,6 +171,13 @@ def test_the_crop_is_the_face_or_says_why_not(
     assert note().startswith("No face detector is installed, so the centre is used")
     assert crop_photo(halves((16, 16)), G) == (halves((16, 16)), "as it is", "")
     assert crop_photo(photo, tiny) == (centre, "the largest square in its centre", "")  # No model of faces.
+
+
+def test_a_face_that_the_encoder_knows_needs_no_note(default: Generator) -> None:
+    photo = default.sample(seeds=[3])[0]
+    assert encode_photo(encoded(photo), default, Encoder.of(default), model="faces").note == ""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8))
+    assert encode_photo(encoded(noise), default, Encoder.of(default), model="faces").note.startswith("The model knows")
 
 
 def test_a_photo_is_made_as_projection_makes_it(G: Generator, encoder: Encoder) -> None:
@@ -214,7 +222,7 @@ def files(folder: Path) -> list[str]:
 def test_what_is_saved_makes_the_picture_again(studio: Studio, G: Generator, tmp_path: Path) -> None:
     tab = tab_of(studio, tmp_path)
     note, square, made = tab.take("one", as_url(encoded(G.sample(seeds=[3])[0])), "tiny")
-    assert note == ""
+    assert "hardly resembles it" in note
     assert same(Image.open(square), G.sample(seeds=[3])[0])
     photo = tab.photos.get("one", "tiny")
     look = Look("tiny", strengths=(("smile", 1.0),))
