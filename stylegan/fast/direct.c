@@ -10,7 +10,7 @@
 #if defined(__x86_64__) && defined(__GNUC__)
 #include "products.h"
 
-enum { TAPS = 9, MOST_ROWS = 96 };
+enum { TAPS = 9, MOST_ROWS = 96, MOST_BLOCK = 64 };
 
 /* The images are done in pieces of some. weight: [channels / block, TAPS, block / panel, in, panel] */
 typedef struct {
@@ -51,45 +51,62 @@ INLINE void image_work_body(const void *args, long image, int thread) {
 }
 VARIANTS(image_work)
 
-/* What comes to a pixel (y, x) of an image from its neighbours, whose products begin at m. up: of an image that has
- * twice their number.
- */
-INLINE vec add_up(const plan *p, const float *m, long y, long x, int up) {
+/* The products that add up to a pixel. */
+typedef struct {
+    const float *from[TAPS];
+    int count;
+} neighbours;
+
+/* Those of (y, x) of an image whose products begin at m. up: of an image that has twice their height and width. */
+INLINE neighbours find(const plan *p, const float *m, long y, long x, int up) {
     const long height = p->a->rows - 2, width = p->a->width;
+    neighbours n = {.count = 0};
+    for (int i = 0; i < TAPS; i++) {
+        const long row = (y + i / 3 - 1) >> up, column = (x + i % 3 - 1) >> up;
+        if (row >= 0 && row < height && column >= 0 && column < width)
+            n.from[n.count++] = m + i * p->m_step + (row * width + column) * p->a->block;
+    }
+    return n;
+}
+
+INLINE vec add_up(const neighbours *n, long k) {
     vec v = {0};
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++) {
-            const long row = (y + i - 1) >> up, column = (x + j - 1) >> up;
-            if (row >= 0 && row < height && column >= 0 && column < width)
-                v += load(m + (i * 3 + j) * p->m_step + (row * width + column) * p->a->block, LANES);
-        }
+    for (int i = 0; i < n->count; i++) v += load(n->from[i] + k, LANES);
     return v;
 }
 
-/* LANES channels of an image, from k on: with the epilogue, and their sums. */
-INLINE void write_image(const plan *p, const float *m, long image, long k) {
+/* A block of channels of an image, from `channel` on: with the epilogue, and their sums. */
+INLINE void write_image(const plan *p, const float *m, long image, long channel) {
     const epilogue_args *e = p->a->epilogue;
-    block_sums b = begin_block(e, k, LANES);
+    block_sums b[MOST_BLOCK / LANES];
+    for (long k = 0; k < p->a->block; k += LANES) b[k / LANES] = begin_block(e, channel + k, LANES);
     for (long y = 0; y < e->rows; y++) {
         const row_place at = place_row(e, image, y);
-        for (long x = 0; x < e->width; x++) activate(e, at, &b, add_up(p, m, y, x, 0), x, k, LANES, e->out.bfloat16);
+        for (long x = 0; x < e->width; x++) {
+            const neighbours n = find(p, m, y, x, 0);
+            for (long k = 0; k < p->a->block; k += LANES)
+                activate(e, at, &b[k / LANES], add_up(&n, k), x, channel + k, LANES, e->out.bfloat16);
+        }
     }
-    double *sums = e->sums + image * 2 * e->channels + k;
-    memset(sums, 0, LANES * sizeof *sums);
-    memset(sums + e->channels, 0, LANES * sizeof *sums);
-    add_to(sums, b.sum, LANES);
-    add_to(sums + e->channels, b.square, LANES);
+    double *sums = e->sums + image * 2 * e->channels + channel, *squares = sums + e->channels;
+    memset(sums, 0, p->a->block * sizeof *sums);
+    memset(squares, 0, p->a->block * sizeof *squares);
+    for (long k = 0; k < p->a->block; k += LANES) {
+        add_to(sums + k, b[k / LANES].sum, LANES);
+        add_to(squares + k, b[k / LANES].square, LANES);
+    }
 }
 
 /* The same without; with `up` as 2x2 blocks that reach over the border by one pixel. */
-INLINE void write_pixels(const plan *p, const float *m, long image, long k, int up) {
+INLINE void write_pixels(const plan *p, const float *m, long image, long channel, int up) {
     const convolution_args *a = p->a;
     const long height = a->out_rows << up, width = a->out_width << up;
-    float *out = a->out + ((image * a->out_rows * a->out_width * a->channels) << (2 * up)) + k;
+    float *out = a->out + ((image * a->out_rows * a->out_width * a->channels) << (2 * up)) + channel;
     for (long y = 0; y < height; y++)
         for (long x = 0; x < width; x++) {
             const long pixel = up ? (y / 2 * a->out_width + x / 2) * 4 + y % 2 * 2 + x % 2 : y * width + x;
-            store(out + pixel * a->channels, add_up(p, m, y - up, x - up, up), LANES);
+            const neighbours n = find(p, m, y - up, x - up, up);
+            for (long k = 0; k < a->block; k += LANES) store(out + pixel * a->channels + k, add_up(&n, k), LANES);
         }
 }
 
@@ -103,13 +120,12 @@ INLINE void block_work_body(const void *args, long task, int thread) {
     float *m = p->m + thread * p->m_size;
     for (int i = 0; i < TAPS; i++, u += a->block * a->in)
         multiply_rows(&p->product, v, u, v, m + i * p->m_step, images * p->pixels, a->in, a->block);
-    for (long i = 0; i < images; i++)
-        for (long k = 0; k < a->block; k += LANES) {
-            const float *from = m + i * p->pixels * a->block + k;
-            if (a->epilogue) write_image(p, from, first + i, channel + k);
-            else if (a->taps == 2) write_pixels(p, from, first + i, channel + k, 1);
-            else write_pixels(p, from, first + i, channel + k, 0);
-        }
+    for (long i = 0; i < images; i++) {
+        const float *from = m + i * p->pixels * a->block;
+        if (a->epilogue) write_image(p, from, first + i, channel);
+        else if (a->taps == 2) write_pixels(p, from, first + i, channel, 1);
+        else write_pixels(p, from, first + i, channel, 0);
+    }
 }
 VARIANTS(block_work)
 
