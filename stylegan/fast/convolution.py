@@ -27,9 +27,6 @@ _WINOGRAD = {
     2: [[1, 1, 0], [1, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, -0.5], [0.5, -0.5, -0.5], [0, 0, 1], [0, 1, 1]],
 }
 
-# direct.c multiplies by the taps as they are.
-_DIRECT = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
-
 # torch.compile's convolution: takes packed weights and, unlike torch.mkldnn_convolution, keeps channels_last.
 _packed_conv2d: Callable[..., Tensor] | None = getattr(torch.ops.mkldnn, "_convolution_pointwise", None)
 
@@ -135,10 +132,13 @@ class Convolution:
     def in_panels(self, panel: int) -> Tensor:
         """The weight as winograd.c and direct.c read it: [C / block, products, block / panel, C_in, panel]."""
         if panel not in self._in_panels:
-            transform = _DIRECT if self.direct else _WINOGRAD[self.taps]
-            matrix = torch.tensor(transform, dtype=torch.float64, device="cpu")
-            weight = torch.einsum("ay,bx,oiyx->aboi", matrix, matrix, self.kernel.double() * self.gain).float()
-            weight = weight.reshape(len(matrix) ** 2, -1, self.block // panel, panel, self.in_channels)
+            if self.direct:
+                weight = (self.kernel.float() * self.gain).permute(2, 3, 0, 1)  # The taps as they are.
+            else:
+                transform = torch.tensor(_WINOGRAD[self.taps], dtype=torch.float64, device="cpu")
+                weight = torch.einsum("ay,bx,oiyx->aboi", transform, transform, self.kernel.double() * self.gain)
+            products = weight.shape[0] ** 2
+            weight = weight.float().reshape(products, -1, self.block // panel, panel, self.in_channels)
             self._in_panels[panel] = weight.permute(1, 0, 2, 4, 3).contiguous()
         return self._in_panels[panel]
 
