@@ -26,8 +26,10 @@ FLAGS = ["-O2", "-std=gnu11", "-fvisibility=hidden", "-ffp-contract=fast", "-fno
 
 LIBRARY = Extension(
     "stylegan.fast._kernels",
-    [f"stylegan/fast/{name}.c" for name in ("kernels", "style", "winograd", "gradients")],
-    depends=[f"stylegan/fast/{name}.h" for name in ("common", "epilogue", "products", "transforms")],
+    [f"stylegan/fast/{name}.c" for name in ("kernels", "style", "direct", "winograd", "gradients")],
+    depends=[
+        f"stylegan/fast/{name}.h" for name in ("common", "convolution", "epilogue", "products", "tiles", "transforms")
+    ],
     extra_compile_args=[*FLAGS, "-Wno-psabi"],
     optional=KERNELS == "auto",
 )

@@ -105,7 +105,10 @@ def test_the_archive_holds_what_builds_the_wheel_and_no_tests(
     archives: dict[str, Path], source_names: set[str]
 ) -> None:
     assert code_of(source_names) == code_of(wheel_names(archives[".whl"]))
-    files = {"c": "gradients kernels style winograd", "h": "common epilogue products transforms"}
+    files = {
+        "c": "direct gradients kernels style winograd",
+        "h": "common convolution epilogue products tiles transforms",
+    }
     kernels = {f"stylegan/fast/{name}.{kind}" for kind, names in files.items() for name in names.split()}
     project = {"setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md"}
     project |= {"CITATION.cff", "SECURITY.md", "PKG-INFO"}

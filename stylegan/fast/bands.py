@@ -18,8 +18,8 @@ from .prepared import PreparedLayer, PreparedNetwork
 from .torch_kernels import TorchKernels
 from .workspace import Workspace
 
-# Bytes of a band of features: small enough for the caches, large enough for a convolution (measured: 2 to 8 MiB).
-BAND_BYTES = 2**22
+# Bytes of a band of features: small enough for the caches, large enough for a convolution (measured: 4 to 16 MiB).
+BAND_BYTES = 2**23
 
 
 def on_gpu(x: Tensor) -> bool:
@@ -81,7 +81,6 @@ class Call:
     def layer(self, layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None) -> Features:
         """The features after a layer; before: those of the layer below, None for the constant. w: [N, w_dim]."""
         n, size, device = len(w), layer.resolution, w.device
-        sums = torch.zeros(2, n, layer.channels, dtype=torch.float64, device=device)
         # A layer that keeps the size writes over its own input, a band behind its reading.
         name = "features of an even power" if size.bit_length() % 2 else "features of an odd power"
         out = self.workspace.take(name, (n, size, size, layer.channels), layer.dtype, device)
@@ -89,11 +88,15 @@ class Call:
             assert layer.input is not None
             x = layer.input if layer.input.ndim == 4 else F.linear(w, layer.input).view(n, 4, 4, -1)
             # The first layer of a new network is nearly constant: float32 would lose its small variance.
-            sums += TorchKernels().activate(layer, x.expand(n, -1, -1, -1).double(), noise, out)
+            sums = TorchKernels().activate(layer, x.expand(n, -1, -1, -1).double(), noise, out)
         else:
             assert before is not None
+            by_image: dict[int, Tensor] = {}  # The first one of a band.
             for band, x in self.normalized_bands(before, layer.convolution):
-                sums[:, band.images] += self.convolve(layer, layer.convolution, x, band, noise, out)
+                own = self.convolve(layer, layer.convolution, x, band, noise, out).double()
+                first = band.images.start
+                by_image[first] = by_image[first] + own if first in by_image else own
+            sums = torch.cat([*by_image.values()], dim=1)
         return Features(out, *self.kernels.normalization(layer, sums, w))
 
     def normalized_bands(self, before: Features, convolution: Convolution) -> Iterator[tuple[Band, Tensor]]:
@@ -111,13 +114,14 @@ class Call:
                 band = Band(images, start, min(start + height, size), size)
                 rows = band.stop - start
                 if band.first:
-                    buffer[:, 0] = 0
+                    # The first and the last: often the only band.
+                    buffer[:, : rows + 2 : rows + 1] = 0
                 else:
                     buffer[:, :2] = buffer[:, height : height + 2]
                 stop = min(band.stop + 1, size)
                 own = buffer[:, done - start + 1 : stop - start + 1]
                 self.kernels.normalize(x[:, done:stop], mean, scale, shift, out=own)
-                if band.last:
+                if band.last and not band.first:
                     buffer[:, rows + 1] = 0
                 done = stop
                 yield band, buffer[:, : rows + 2]

@@ -121,20 +121,29 @@ class Convolution:
 
     @property
     def block(self) -> int:
-        """How many channels winograd.c transforms back together; 0: it cannot, they fill no whole vectors."""
+        """How many channels winograd.c and direct.c do together; 0: they cannot, these fill no whole vectors."""
         return next((n for n in (64, 32, 16) if len(self.kernel) % n == 0), 0)
 
-    def winograd(self, panel: int) -> Tensor:
-        """The weight as winograd.c reads it: [C / block, products, block / panel, C_in, panel]."""
-        if panel not in self._winograd:
-            transform = torch.tensor(_WINOGRAD[self.taps], dtype=torch.float64, device="cpu")
-            weight = torch.einsum("ay,bx,oiyx->aboi", transform, transform, self.kernel.double() * self.gain).float()
-            weight = weight.reshape(len(transform) ** 2, -1, self.block // panel, panel, self.in_channels)
-            self._winograd[panel] = weight.permute(1, 0, 2, 4, 3).contiguous()
-        return self._winograd[panel]
+    @property
+    def direct(self) -> bool:
+        """Whether direct.c is faster than winograd.c: there are few pixels for the size of transformed weights."""
+        return self.resolution < 16
+
+    def in_panels(self, panel: int) -> Tensor:
+        """The weight as winograd.c and direct.c read it: [C / block, products, block / panel, C_in, panel]."""
+        if panel not in self._in_panels:
+            if self.direct:
+                weight = (self.kernel.float() * self.gain).permute(2, 3, 0, 1)  # The taps as they are.
+            else:
+                transform = torch.tensor(_WINOGRAD[self.taps], dtype=torch.float64, device="cpu")
+                weight = torch.einsum("ay,bx,oiyx->aboi", transform, transform, self.kernel.double() * self.gain)
+            products = weight.shape[0] ** 2
+            weight = weight.float().reshape(products, -1, self.block // panel, panel, self.in_channels)
+            self._in_panels[panel] = weight.permute(1, 0, 2, 4, 3).contiguous()
+        return self._in_panels[panel]
 
     @cached_property
-    def _winograd(self) -> dict[int, Tensor]:
+    def _in_panels(self) -> dict[int, Tensor]:
         return {}
 
     def _weight(self) -> Tensor:

@@ -12,7 +12,7 @@ typedef struct {
     long noise_image;
     const float *strength, *bias; /* [channels] */
     const float *taps;            /* The filter's three, for `up`; NULL = none. */
-    double *sums;                 /* [images * rows, 2, channels]; with winograd.c [images, 2, channels] */
+    double *sums;                 /* [images, 2, channels]; stylegan_epilogue: the first rows of [images, rows, ...] */
     long rows, width, channels;
     float slope;
     int first, last; /* The rows begin, end at the border. */

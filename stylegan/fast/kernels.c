@@ -68,16 +68,13 @@ typedef struct {
 INLINE void normalize_row(const normalize_args *a, long row, int x16, int out16, int full) {
     long image = row / a->rows, c = a->channels, first = row % a->rows * a->width * c;
     long x = image * a->x.image + first, out = image * a->out.image + first;
-    for (long block = 0; block < a->width; block += BLOCK) {
-        long end = block + BLOCK < a->width ? block + BLOCK : a->width;
+    const float *mean = a->mean + image * c, *scale = a->scale + image * c, *shift = a->shift + image * c;
+    for (long p = 0; p < a->width * c; p += c)
         for (long k = 0; k < c; k += LANES) {
             long n = full ? LANES : c - k;
-            vec mean = load(a->mean + image * c + k, n), scale = load(a->scale + image * c + k, n);
-            vec shift = load(a->shift + image * c + k, n);
-            for (long p = block * c + k; p < end * c; p += c)
-                store_as(a->out.data, out + p, (load_as(a->x.data, x + p, n, x16) - mean) * scale + shift, n, out16);
+            vec v = load_as(a->x.data, x + p + k, n, x16) - load(mean + k, n);
+            store_as(a->out.data, out + p + k, v * load(scale + k, n) + load(shift + k, n), n, out16);
         }
-    }
 }
 
 INLINE void normalize_work_body(const void *args, long row, int thread) {
@@ -178,8 +175,22 @@ INLINE void up_work_body(const void *args, long row, int thread) {
 }
 VARIANTS(up_work)
 
+/* Add all rows' sums to those of the first row, in order: SUMS channels of an image. */
+enum { SUMS = 64 };
+
+INLINE void total_work_body(const void *args, long piece, int thread) {
+    (void)thread;
+    const epilogue_args *a = args;
+    const long row = 2 * a->channels, pieces = (row + SUMS - 1) / SUMS, begin = piece % pieces * SUMS;
+    double *sums = a->sums + piece / pieces * a->rows * row;
+    for (long r = 1; r < a->rows; r++)
+        for (long i = begin; i < begin + SUMS && i < row; i++) sums[i] += sums[r * row + i];
+}
+VARIANTS(total_work)
+
 PUBLIC void stylegan_epilogue(const epilogue_args *a, long images, int up, int threads) {
     for_each((up ? up_work : epilogue_work)[capability], a, images * a->rows, threads);
+    for_each(total_work[capability], a, images * ((2 * a->channels + SUMS - 1) / SUMS), threads);
 }
 
 /* RGB: out[o] = sum over channels of x * weight[o] + bias[o], with the normalization folded into them. */

@@ -1,7 +1,7 @@
 """Kernels for everything except convolution: one table per device, for inference and training.
 
     torch_kernels.py   torch's own operations, on any device
-    native.py          kernels.c, style.c, winograd.c and gradients.c, on CPUs; autograd.py makes them differentiable
+    native.py          the files in C, on CPUs; autograd.py makes them differentiable
     triton_kernels.py  Triton, on GPUs; compiled.py is what training runs there
 
 Inference works on bands of rows that stay in the caches, [N, rows, W, C], with the channels of a pixel together.

@@ -1,4 +1,4 @@
-"""C kernels (kernels.c, style.c, winograd.c, gradients.c); torch's operations are the fallback."""
+"""C kernels (kernels.c, style.c, winograd.c, direct.c, gradients.c); torch's operations are the fallback."""
 
 import ctypes
 import functools
@@ -37,7 +37,7 @@ class _Epilogue(ctypes.Structure):
     )
 
 
-class _Winograd(ctypes.Structure):
+class _Convolution(ctypes.Structure):
     _fields_ = (
         ("x", Array),
         *((name, Pointer) for name in ("weight", "out", "scratch", "epilogue")),
@@ -75,36 +75,40 @@ class NativeKernels(NativeGradients):
 
     def __init__(self, library: ctypes.CDLL):
         super().__init__(library)
-        if hasattr(library, "stylegan_winograd_scratch"):
-            library.stylegan_winograd_scratch.restype = Long
+        for name in ("stylegan_winograd_scratch", "stylegan_direct_scratch"):
+            if hasattr(library, name):
+                getattr(library, name).restype = Long
 
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
-        panel = self._panel(convolution)
+        panel = self._panel(convolution, x)
         if not panel:
             return convolution(x)
         n, rows, width, _ = x.shape
         shape = (n, rows - convolution.taps + 1, width + convolution.up, convolution.out_channels)
         out = workspace.take("convolved", shape, torch.float32, x.device)
-        self._winograd(convolution, panel, x, workspace, out=pointer(out, *shape))
+        self._convolve(convolution, panel, x, workspace, out=pointer(out, *shape))
         return out
 
     def convolve_and_activate(
         self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
     ) -> Tensor:
         assert layer.convolution is not None
-        panel = self._panel(layer.convolution)
+        panel = self._panel(layer.convolution, x)
         if not panel:
             return self.activate(layer, layer.convolution(x), noise, out)
         sums = torch.empty(len(out), 2, layer.channels, dtype=torch.float64, device="cpu")
         args = _epilogue(layer.bias, noise, layer.noise_strength, layer.negative_slope, out, sums)
-        self._winograd(layer.convolution, panel, x, workspace, epilogue=ctypes.addressof(args))
+        self._convolve(layer.convolution, panel, x, workspace, epilogue=ctypes.addressof(args))
         return sums.transpose(0, 1)
 
-    def _panel(self, convolution: Convolution) -> int:
-        """How winograd.c groups the channels of the weight; 0 = torch convolves."""
-        return self._library.stylegan_winograd_panel(convolution.block) if pays_by_winograd(convolution) else 0
+    def _panel(self, convolution: Convolution, x: Tensor) -> int:
+        """How our own convolutions group the channels of the weight; 0 = torch convolves."""
+        if not is_own(convolution) or (convolution.direct and x.shape[1] < convolution.resolution + 2):
+            return 0
+        panel: int = self._library.stylegan_winograd_panel(convolution.block)
+        return panel
 
-    def _winograd(
+    def _convolve(
         self,
         convolution: Convolution,
         panel: int,
@@ -117,17 +121,20 @@ class NativeKernels(NativeGradients):
         """Convolve into out, or straight into that of the epilogue."""
         n, rows, width, channels = x.shape
         own, block, taps = len(convolution.kernel), convolution.block, convolution.taps
-        weight = convolution.winograd(panel)
-        args = _Winograd(
+        weight = convolution.in_panels(panel)
+        args = _Convolution(
             array(x, n, rows, width, convolution.in_channels, dtype=torch.float32),
             pointer(weight, own // block, weight.shape[1], block // panel, channels, panel),
             *(out, None, epilogue),
             *(n, rows, width, channels, rows - taps + 1, width + convolution.up, own, block, taps),
         )
-        threads = torch.get_num_threads()
-        scratch = self._library.stylegan_winograd_scratch(ctypes.byref(args), threads)
-        args.scratch = pointer(workspace.take("winograd", (scratch,), torch.float32, x.device), scratch)
-        self._library.stylegan_winograd(ctypes.byref(args), threads)
+        library, threads = self._library, torch.get_num_threads()
+        size_of, work = library.stylegan_winograd_scratch, library.stylegan_winograd
+        if convolution.direct:
+            size_of, work = library.stylegan_direct_scratch, library.stylegan_direct
+        scratch = size_of(ctypes.byref(args), threads)
+        args.scratch = pointer(workspace.take("convolution", (scratch,), torch.float32, x.device), scratch)
+        work(ctypes.byref(args), threads)
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
         n, rows, width, channels = x.shape
@@ -166,10 +173,10 @@ class NativeKernels(NativeGradients):
         if up is not None:
             args.taps, args.first, args.last = taps_pointer(up.taps), up.first, up.last
         self._library.stylegan_epilogue(ctypes.byref(args), Long(n), up is not None, torch.get_num_threads())
-        return sums.sum(dim=1).transpose(0, 1)
+        return sums[:, 0].transpose(0, 1)
 
     def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        (_, n, channels), w_dim, w = sums.shape, w.shape[1], w.contiguous()
+        (_, n, channels), w_dim, w, sums = sums.shape, w.shape[1], w.contiguous(), sums.contiguous()
         style: tuple[int | None, ...] = (None, None)
         if layer.style_weight is not None and layer.style_bias is not None:
             style = pointer(layer.style_weight, 2 * channels, w_dim), pointer(layer.style_bias, 2 * channels)
@@ -229,13 +236,9 @@ def _takes(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
 
 
-def pays_by_winograd(convolution: Convolution) -> bool:
-    """Whether winograd.c can do it, and faster than oneDNN.
-
-    Small features have too few tiles for the size of the weights.
-    """
-    whole_vectors = convolution.in_channels % 16 == 0 and convolution.block > 0
-    return whole_vectors and convolution.resolution >= 16 and convolution.dtype == torch.float32
+def is_own(convolution: Convolution) -> bool:
+    """Whether winograd.c or direct.c can do it, on a processor that they are for; they are faster than oneDNN."""
+    return convolution.in_channels % 16 == 0 and convolution.block > 0 and convolution.dtype == torch.float32
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-/* Matrix products for winograd.c, with AVX2 or AVX-512. */
+/* Matrix products for winograd.c and direct.c, with AVX2 or AVX-512. */
 
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512vl,fma")))
@@ -7,6 +7,7 @@ enum { LINE = 16 }; /* Floats of a line of the caches. */
 
 typedef struct {
     const float *v, *u, *next_v, *next_u;
+    long ahead; /* Eighths of next_u to fetch. */
 } factors;
 
 /* m[0 .. rows - 1][0 .. columns * W - 1] = sum over k of v[.][k] * u[k][.], all sums in registers of W lanes. What
@@ -19,8 +20,8 @@ typedef struct {
         reg sum[24];                                                                                            \
         _Pragma("GCC unroll 24") for (int i = 0; i < rows * columns; i++) sum[i] = (reg){0};                    \
         for (long part = 0; part < in; part += 8) {                                                             \
-            const float *next_u = f.next_u + part / 8 * columns * W;                                            \
-            for (int i = 0; i < columns * W; i += LINE) __builtin_prefetch(next_u + i);                         \
+            const float *next_u = f.next_u + part / 8 * columns * W * f.ahead;                                  \
+            for (long i = 0; i < columns * W * f.ahead; i += LINE) __builtin_prefetch(next_u + i);              \
             __builtin_prefetch(f.next_v + part / 8 * LINE);                                                     \
             _Pragma("GCC unroll 8") for (long k = part; k < part + 8; k++) {                                    \
                 reg b[4];                                                                                       \
@@ -64,4 +65,21 @@ static product product_of(long block) {
     if (block == 64) return (product){64, 6, multiply_avx512_64};
     if (block == 32) return (product){32, 12, multiply_avx512_32};
     return (product){16, 24, multiply_avx512_16};
+}
+
+/* m[row][0 .. block - 1] = rows of v times u, [block / panel, in, panel]: whole groups of rows. What comes after u, and
+ * next_v, will be read next.
+ */
+INLINE void multiply_rows(
+    const product *p, const float *v, const float *u, const float *next_v, float *m, long rows, long in, long block) {
+    const long groups = (rows + p->group - 1) / p->group, ahead = (groups + 7) / groups;
+    for (long j = 0; j < block; j += p->panel, u += p->panel * in) {
+        const float *next_u = u + p->panel * in;
+        for (long t = 0; t < groups * p->group; t += p->group) {
+            factors f = {v + t * in, u, next_v, next_u, ahead};
+            p->multiply(&f, m + t * block + j, in, block);
+            next_v += in / 8 * LINE;
+            next_u += in / 8 * p->panel * ahead;
+        }
+    }
 }

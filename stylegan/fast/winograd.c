@@ -11,53 +11,18 @@
  * the time.
  */
 
-#include "epilogue.h"
+#include "convolution.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#include <unistd.h>
-
 #include "products.h"
 #include "transforms.h"
+#include "tiles.h"
 
-enum { MOST_PRODUCTS = 49, MOST_PIXELS = 36, MOST_TILES = 96 };
-
-typedef struct {
-    array x;             /* [images, ., width, in], with a row above the first that the output is centred on */
-    const float *weight; /* [channels / block, products, block / panel, in, panel], transformed */
-    float *out;          /* [images, out_rows, out_width, channels], or with 2 taps [..., 2, 2, channels] */
-    float *scratch;                     /* As much as stylegan_winograd_scratch says. */
-    const epilogue_args *epilogue;      /* Done as the outputs of 3 taps are written, to its out; NULL = none. */
-    long images, rows, width, in;       /* rows: of x */
-    long out_rows, out_width, channels;
-    long block;                         /* Channels whose products are made before they are transformed back. */
-    int taps;                           /* 3 or 2 */
-} winograd_args;
-
-/* A tile of outputs: its image and its place in it, and how many tiles there are. */
-typedef struct {
-    long image, y, x;
-    long left; /* Tiles from this one to the last. */
-} place;
-
-INLINE long across(const winograd_args *a, int side) { return (a->out_width + side - 1) / side; }
-INLINE long down(const winograd_args *a, int side) { return (a->out_rows + side - 1) / side; }
-
-INLINE place tile_at(const winograd_args *a, long tile, int side) {
-    long columns = across(a, side), all = columns * down(a, side);
-    return (place){tile / all, tile % all / columns * side, tile % columns * side, all * a->images - tile};
-}
-
-INLINE void advance(const winograd_args *a, place *at, int side) {
-    at->left--;
-    if ((at->x += side) < a->out_width) return;
-    at->x = 0;
-    if ((at->y += side) < a->out_rows) return;
-    at->y = 0;
-    at->image++;
-}
+/* The weight: [channels / block, products, block / panel, in, panel], transformed. The epilogue: of 3 taps. */
+enum { MOST_PRODUCTS = 49, MOST_PIXELS = 36 };
 
 /* Where the pixels of a tile are; zeros for those beyond the border. */
-INLINE void find_pixels(const winograd_args *a, place at, const float *zeros, const float **pixels, int side) {
+INLINE void find_pixels(const convolution_args *a, place at, const float *zeros, const float **pixels, int side) {
     const float *first = (const float *)a->x.data + at.image * a->x.image + (at.y * a->width + at.x - 1) * a->in;
     int inside = at.x > 0 && at.x - 1 + side <= a->width && at.y + side <= a->rows;
     for (int i = 0; i < side; i++)
@@ -68,15 +33,10 @@ INLINE void find_pixels(const winograd_args *a, place at, const float *zeros, co
         }
 }
 
-/* From one place of the transformed tiles to the next, for `values` of each tile: not a power of two, which would put
- * all of them into a few lines of the first cache.
- */
-INLINE long step_of(long tiles, long values) { return tiles * values + LINE; }
-
 /* v[input][tile][channel] of some tiles, from `first` on. */
-INLINE void read_tiles(const winograd_args *a, long first, long tiles, const float *zeros, float *v, int taps) {
+INLINE void read_tiles(
+    const convolution_args *a, long first, long tiles, const float *zeros, float *v, long step, int taps) {
     const int side = sides_of(taps).in;
-    const long step = step_of(tiles, a->in);
     place at = tile_at(a, first, sides_of(taps).out);
     for (long t = 0; t < tiles && at.left > 0; t++, advance(a, &at, sides_of(taps).out)) {
         const float *pixels[MOST_PIXELS];
@@ -105,11 +65,11 @@ INLINE void read_tiles(const winograd_args *a, long first, long tiles, const flo
  * also their sums and those of their squares, [tiles, 2, channels].
  */
 INLINE void write_tiles(
-    const winograd_args *a, long first, long tiles, long channel, const float *m, float *sums, int taps) {
+    const convolution_args *a, long first, long tiles, long channel, const float *m, long step, float *sums, int taps) {
     const epilogue_args *e = taps == 3 ? a->epilogue : NULL;
     const long block = a->block;
     const int products = sides_of(taps).products, side = sides_of(taps).out, pixels = taps == 3 ? 1 : 2;
-    const long pixel = pixels * pixels * a->channels, row = a->out_width * pixel, step = step_of(tiles, block);
+    const long pixel = pixels * pixels * a->channels, row = a->out_width * pixel;
     place at = tile_at(a, first, side);
     for (long t = 0; t < tiles && at.left > 0; t++, advance(a, &at, side)) {
         float *out = a->out + (at.image * a->out_rows + at.y) * row + at.x * pixel + channel;
@@ -149,110 +109,85 @@ INLINE void write_tiles(
     }
 }
 
-/* A core's second cache, in float32 values. */
-static long cache_values(void) {
-    long bytes = 0;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
-    return (bytes > 0 ? bytes : 1 << 19) / 4;
+/* In float32 values. */
+PUBLIC long stylegan_winograd_scratch(const convolution_args *a, int threads) {
+    const plan p = plan_of(a, threads);
+    return p.m - a->scratch + threads * p.m_size;
 }
 
-/* Tiles that are done together: as many as fit half of that cache with their products; more where the weights do not
- * fit it either, to read them seldom; and a share for each thread.
- */
-static long tiles_of(const winograd_args *a, int threads) {
-    const sides s = sides_of(a->taps);
-    const long places = s.products * s.products, values = s.in * s.in * a->in + places * a->block;
-    const long group = product_of(a->block).group, all = across(a, s.out) * down(a, s.out) * a->images;
-    const long share = (all + threads - 1) / threads, cache = cache_values();
-    long tiles = places * a->in * a->channels > cache ? MOST_TILES : cache / 2 / values / 24 * 24;
-    tiles = tiles < 24 ? 24 : tiles > MOST_TILES ? MOST_TILES : tiles;
-    return tiles < share ? tiles : (share + group - 1) / group * group;
-}
-
-/* A thread's, in float32 values. */
-static long thread_scratch(const winograd_args *a, int threads) {
-    const sides s = sides_of(a->taps);
-    const long tiles = tiles_of(a, threads);
-    return s.in * s.in * step_of(tiles, a->in) + s.products * s.products * step_of(tiles, a->block) + a->in;
-}
-
-/* Tiles of an image. */
-INLINE long tiles_of_image(const winograd_args *a) {
-    const int side = sides_of(a->taps).out;
-    return across(a, side) * down(a, side);
-}
-
-/* In float32 values: what each thread needs, and the sums of all tiles. */
-PUBLIC long stylegan_winograd_scratch(const winograd_args *a, int threads) {
-    return threads * thread_scratch(a, threads) + (a->epilogue ? a->images * tiles_of_image(a) * 2 * a->channels : 0);
-}
-
-typedef struct {
-    const winograd_args *a;
-    product product;
-    long tiles, scratch;
-    float *sums;
-} job;
-
-INLINE void convolve_tiles(const job *job, long task, int thread, int taps) {
-    const winograd_args *a = job->a;
+/* A block of channels of a piece, whose transformed inputs are v. */
+INLINE void convolve_block(const plan *plan, long piece, const float *v, float *m, long channel, int taps) {
+    const convolution_args *a = plan->a;
     const int side = sides_of(taps).in, products = sides_of(taps).products;
-    const long tiles = job->tiles, first = task * tiles, panel = job->product.panel, block = a->block;
-    const long left = tile_at(a, first, sides_of(taps).out).left, needed = left < tiles ? left : tiles;
-    const long v_step = step_of(tiles, a->in), m_step = step_of(tiles, block);
-    float *v = a->scratch + thread * job->scratch;
-    float *m = v + side * side * v_step, *zeros = m + products * products * m_step;
-    memset(zeros, 0, 4 * a->in);
-    read_tiles(a, first, tiles, zeros, v, taps);
-    for (long channel = 0; channel < a->channels; channel += block) {
-        const float *u = a->weight + channel * products * products * a->in;
-        const float *slab = v;
-        for (int p = 0; p < products * products; p++) {
-            const float *next_slab = v;
-            if (p + 1 < products * products)
-                next_slab += (input_of((p + 1) / products, taps) * side + input_of((p + 1) % products, taps)) * v_step;
-            const float *next_v = next_slab;
-            for (long j = 0; j < block; j += panel, u += panel * a->in) {
-                const float *next_u = u + panel * a->in;
-                for (long t = 0; t < needed; t += job->product.group) {
-                    factors f = {slab + t * a->in, u, next_v, next_u};
-                    job->product.multiply(&f, m + p * m_step + t * block + j, a->in, block);
-                    next_v += a->in / 8 * LINE;
-                    next_u += a->in / 8 * panel;
-                }
-            }
-            slab = next_slab;
-        }
-        write_tiles(a, first, tiles, channel, m, job->sums, taps);
+    const long first = piece_at(plan, piece), tiles = piece_at(plan, piece + 1) - first;
+    const float *u = a->weight + channel * products * products * a->in, *slab = v;
+    for (int p = 0; p < products * products; p++, u += a->block * a->in) {
+        const int next = (p + 1) % (products * products);
+        const float *next_slab =
+            v + (input_of(next / products, taps) * side + input_of(next % products, taps)) * plan->v_step;
+        multiply_rows(&plan->product, slab, u, next_slab, m + p * plan->m_step, tiles, a->in, a->block);
+        slab = next_slab;
     }
+    write_tiles(a, first, tiles, channel, m, plan->m_step, plan->sums, taps);
 }
 
-INLINE void winograd_work_body(const void *args, long task, int thread) {
-    const job *job = args;
-    if (job->a->taps == 3) convolve_tiles(job, task, thread, 3);
-    else convolve_tiles(job, task, thread, 2);
+INLINE void do_piece(const plan *p, long piece, int thread, int taps) {
+    const long first = piece_at(p, piece);
+    float *v = p->v + thread * p->v_size, *m = p->m + thread * p->m_size;
+    read_tiles(p->a, first, piece_at(p, piece + 1) - first, p->zeros, v, p->v_step, taps);
+    for (long channel = 0; channel < p->a->channels; channel += p->a->block)
+        convolve_block(p, piece, v, m, channel, taps);
 }
-VARIANTS(winograd_work)
+
+/* The inputs of a group of tiles, to where all threads read them. */
+INLINE void do_group(const plan *p, long group, int thread, int taps) {
+    (void)thread;
+    const long first = group * p->product.group;
+    long piece = 0;
+    while (piece_at(p, piece + 1) <= first) piece++;
+    float *v = p->v + piece * p->v_size + (first - piece_at(p, piece)) * p->a->in;
+    read_tiles(p->a, first, p->product.group, p->zeros, v, p->v_step, taps);
+}
+
+/* A block of a piece, with the inputs from there. */
+INLINE void do_block(const plan *p, long task, int thread, int taps) {
+    const long piece = task % p->pieces, channel = task / p->pieces * p->a->block;
+    convolve_block(p, piece, p->v + piece * p->v_size, p->m + thread * p->m_size, channel, taps);
+}
+
+/* As functions for for_each, for either number of taps. */
+#define WORK(name)                                                             \
+    INLINE void name##_work_body(const void *args, long i, int thread) {       \
+        if (((const plan *)args)->a->taps == 3) do_##name(args, i, thread, 3); \
+        else do_##name(args, i, thread, 2);                                    \
+    }                                                                          \
+    VARIANTS(name##_work)
+WORK(piece)
+WORK(group)
+WORK(block)
 
 /* The sums of an image from those of its tiles: LANES of the [images, 2, channels], in order. */
 INLINE void sums_work_body(const void *args, long piece, int thread) {
     (void)thread;
-    const job *job = args;
-    const winograd_args *a = job->a;
+    const plan *p = args;
+    const convolution_args *a = p->a;
     const long values = 2 * a->channels, image = piece * LANES / values, first = piece * LANES % values;
     double *to = memset(a->epilogue->sums + piece * LANES, 0, LANES * sizeof *to);
-    const float *from = job->sums + image * tiles_of_image(a) * values + first;
+    const float *from = p->sums + image * tiles_of_image(a) * values + first;
     for (long t = 0; t < tiles_of_image(a); t++) add_to(to, load(from + t * values, LANES), LANES);
 }
 VARIANTS(sums_work)
 
-PUBLIC void stylegan_winograd(const winograd_args *a, int threads) {
-    const long scratch = thread_scratch(a, threads), all = tiles_of_image(a) * a->images;
-    const job job = {a, product_of(a->block), tiles_of(a, threads), scratch, a->scratch + threads * scratch};
-    for_each(winograd_work[capability], &job, (all + job.tiles - 1) / job.tiles, threads);
-    if (a->epilogue) for_each(sums_work[capability], &job, a->images * 2 * a->channels / LANES, threads);
+PUBLIC void stylegan_winograd(const convolution_args *a, int threads) {
+    const plan p = plan_of(a, threads);
+    memset(p.zeros, 0, 4 * a->in);
+    if (p.shared) {
+        for_each(group_work[capability], &p, p.groups, threads);
+        for_each(block_work[capability], &p, a->channels / a->block * p.pieces, threads);
+    } else {
+        for_each(piece_work[capability], &p, p.pieces, threads);
+    }
+    if (a->epilogue) for_each(sums_work[capability], &p, a->images * 2 * a->channels / LANES, threads);
 }
 
 /* How many channels of a block lie together in the weight; 0: these kernels are not for this processor. */

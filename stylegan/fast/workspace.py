@@ -15,13 +15,19 @@ class Workspace:
 
     def __init__(self) -> None:
         self._flat: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
+        self._shaped: dict[tuple[str, tuple[int, ...], torch.dtype, torch.device], Tensor] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """The buffer of that name in this shape, enlarged where it is too small."""
+        shaped = self._shaped.get((name, shape, dtype, device))
+        if shaped is not None:
+            return shaped
         key, size = (name, dtype, device), prod(shape)
         if key not in self._flat or self._flat[key].numel() < size:
+            # Views would keep the smaller one.
+            self._shaped.clear()
             self._flat[key] = torch.empty(size, dtype=dtype, device=device)
-        return self._flat[key][:size].view(shape)
+        return self._shaped.setdefault((name, shape, dtype, device), self._flat[key][:size].view(shape))
 
 
 class WorkspacePool:

@@ -8,7 +8,7 @@ import torch
 
 from stylegan.fast.convolution import Convolution
 from stylegan.fast.library import CAPABILITIES, _capability, load_library
-from stylegan.fast.native import NativeKernels, native_kernels, pays_by_winograd
+from stylegan.fast.native import NativeKernels, is_own, native_kernels
 from stylegan.fast.prepared import prepare
 from stylegan.fast.torch_kernels import TorchKernels
 from stylegan.fast.workspace import Workspace
@@ -18,16 +18,20 @@ from stylegan.networks.synthesis import SynthesisNetwork
 from .tiny import assert_same, generator, on
 
 
+# Odd numbers of rows and columns leave half tiles; direct.c, below 16x16, takes whole images alone.
+@pytest.mark.parametrize(("resolution", "rows", "width"), [(32, 3, 7), (8, 8, 8), (4, 4, 4)])
 @pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize(("in_channels", "out_channels"), [(32, 32), (48, 80), (16, 64)])
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
-def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels: int) -> None:
+def test_own_convolutions_equal_the_definition(
+    resolution: int, rows: int, width: int, up: bool, in_channels: int, out_channels: int
+) -> None:
     generator = torch.Generator().manual_seed(0)
     kernel = torch.randn(out_channels, in_channels, 3, 3, generator=generator)
-    convolution = Convolution(kernel, 0.1, 32, torch.float32, up)
-    assert pays_by_winograd(convolution)
-    # Odd numbers of rows and columns leave half tiles; rows of x beyond the border are zero, as the renderer's are.
-    x = torch.randn(2, 5, 7, in_channels, generator=generator)
+    convolution = Convolution(kernel, 0.1, resolution, torch.float32, up)
+    assert is_own(convolution)
+    # Rows of x beyond the border are zero, as the renderer's are; 7 images of 4x4 are more than direct.c does at once.
+    x = torch.randn(7, rows + 2, width, in_channels, generator=generator)
     x[:, 0] = x[:, -1] = 0
     kernels = native_kernels()
     assert kernels
@@ -35,29 +39,34 @@ def test_winograd_equals_the_definition(up: bool, in_channels: int, out_channels
     img = x[:, 1:-1].permute(0, 3, 1, 2).double()
     kernel = kernel.double() * convolution.gain
     if up:
-        blocks = given.view(2, 4, 8, 2, 2, out_channels).permute(0, 5, 1, 3, 2, 4).reshape(2, out_channels, 8, 16)
-        given, expected = blocks[..., 1:-1, 1:-1], ops.conv2d(ops.upscale(img), kernel)
+        blocks = given.view(7, rows + 1, width + 1, 2, 2, out_channels).permute(0, 5, 1, 3, 2, 4)
+        given = blocks.reshape(7, out_channels, 2 * rows + 2, 2 * width + 2)[..., 1:-1, 1:-1]
+        expected = ops.conv2d(ops.upscale(img), kernel)
     else:
         given, expected = given.permute(0, 3, 1, 2), ops.conv2d(img, kernel)
     torch.testing.assert_close(given.double(), expected, rtol=0, atol=1e-5 * expected.std().item())
 
 
+# A band of 7 x 9 pixels, which tiles of 4 x 4 do not fill; and a whole image for direct.c.
+@pytest.mark.parametrize(("index", "rows", "width"), [(5, 7, 9), (3, 8, 8)])
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("maps", [0, 1, 3])
-def test_winograd_activates_and_sums_as_torch_does(maps: int, dtype: torch.dtype) -> None:
+def test_own_convolutions_activate_and_sum_as_torch_does(
+    index: int, rows: int, width: int, maps: int, dtype: torch.dtype
+) -> None:
     network = SynthesisNetwork(img_resolution=16, fmap_base=512, fmap_max=32).requires_grad_(False)
     random = torch.Generator().manual_seed(0)
     for name in ("bias", "noise_strength"):
-        network.layers[5].get_parameter(name).normal_(generator=random)
-    layer = prepare(network, torch.float32).layers[5]
+        network.layers[index].get_parameter(name).normal_(generator=random)
+    layer = prepare(network, torch.float32).layers[index]
     assert layer.convolution
-    assert pays_by_winograd(layer.convolution)
-    # A band of 7 x 9 pixels, which tiles of 4 x 4 do not fill, of images that lie apart.
-    x = torch.randn(3, 9, 9, 32, generator=random)
+    assert is_own(layer.convolution)
+    # Of images that lie apart.
+    x = torch.randn(3, rows + 2, width, 32, generator=random)
     x[:, 0] = x[:, -1] = 0
-    noise = torch.randn(maps, 7, 9, generator=random) if maps else None
-    out, plain = torch.zeros(2, 3, 16, 9, 32, dtype=dtype)[:, :, 2:9]
+    noise = torch.randn(maps, rows, width, generator=random) if maps else None
+    out, plain = torch.zeros(2, 3, 16, width, 32, dtype=dtype)[:, :, 2 : rows + 2]
     kernels = native_kernels()
     assert kernels
     given = kernels.convolve_and_activate(layer, x, noise, out, Workspace())
