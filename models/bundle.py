@@ -4,7 +4,8 @@
 
 writes the averaged generator and the discriminator (fine-tuning needs it) in half precision to stylegan/assets, their
 sizes and sha256 to the model's entry in weights_manifest.json, and beside its card the config, the log and the grid.
-The name, the licence and what else the files tell of themselves are the entry's.
+The name, the licence and what else the files tell of themselves are the entry's. Of a run of `stylegan encoder train`
+it writes the encoder alone.
 """
 
 import gzip
@@ -16,6 +17,7 @@ import click
 from PIL import Image
 
 from stylegan.discriminator import Discriminator
+from stylegan.encoder import Encoder
 from stylegan.generator import Generator
 from stylegan.runtime.atomic_files import write_atomically
 from stylegan.training import TrainingConfig
@@ -29,7 +31,7 @@ ASSETS = ROOT / "stylegan/assets"
 MANIFEST = ROOT / "stylegan/weights_manifest.json"
 # What the files keep of the run's own metadata.
 OF_GENERATOR = ("kimg", "preset", "start_from", "lineage")
-OF_DISCRIMINATOR = ("license", "license_url", "attribution", "dataset", "kimg")
+OF_NETWORK = ("license", "license_url", "attribution", "dataset", "kimg")
 
 
 def generator(run: Path, entry: manifest.Entry, out: Path) -> Generator:
@@ -47,8 +49,16 @@ def discriminator(run: Path, name: str, out: Path, facts: dict[str, object] | No
     checkpoint = read_source(run, TrainingConfig()).networks["D"]
     D = build_network(Discriminator, Loaded(checkpoint, str(run)))
     known = checkpoint.metadata | (facts or {})
-    D.metadata = {"name": name} | {key: value for key, value in known.items() if key in OF_DISCRIMINATOR}
+    D.metadata = {"name": name} | {key: value for key, value in known.items() if key in OF_NETWORK}
     D.save(out, dtype="float16")
+
+
+def encoder(run: Path, entry: manifest.Entry, out: Path) -> None:
+    """Write the averaged encoder of a run."""
+    E = Encoder.from_pretrained(run)
+    known = E.metadata | entry.facts | {"dataset": f"{entry.facts['dataset']}, and images of {entry.name}"}
+    E.metadata = {"name": entry.name} | {key: value for key, value in known.items() if key in OF_NETWORK}
+    E.save(out, dtype="float16")
 
 
 def write_entry(name: str, path: Path, assets: Path) -> None:
@@ -67,6 +77,10 @@ def write_entry(name: str, path: Path, assets: Path) -> None:
 def main(run: Path, model: str) -> None:
     """Make the networks of RUN those of MODEL, an entry of the manifest."""
     entry, card = manifest.entries()[model], ROOT / "models" / model
+    if (run / "encoder.safetensors").exists():
+        encoder(run, entry, ASSETS / f"encoder-{model}.safetensors")
+        write_entry(model, MANIFEST, ASSETS)
+        return
     G = generator(run, entry, ASSETS / f"{model}.safetensors")
     discriminator(run, model, ASSETS / f"discriminator-{model}.safetensors", entry.facts)
     write_entry(model, MANIFEST, ASSETS)

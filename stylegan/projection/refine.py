@@ -14,8 +14,9 @@ from .objective import MAX_SIZE
 # The difference that gives a derivative, in deviations of a principal component of w.
 _DIFFERENCE = 0.001
 
-# Weights of the pull to the average that a step chooses from: with least where the image is all but found.
-_DAMPINGS = tuple(10.0**k for k in range(-5, 3))
+# What a step chooses from, once as the weight of a pull to the average, once of one to where it is: least where the
+# image is all but found, most far from it.
+_DAMPINGS = tuple(10.0**k for k in range(-5, 5))
 
 # Pixels whose derivatives are in float64 together.
 _PIXELS = 2**14
@@ -33,7 +34,7 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
 
     render: from coordinates [N, D] to images [N, C, R, R]; u: [D], the coordinates so far, in deviations each; target:
     [C, R, R]. The derivatives by all coordinates are differences of D + 1 images. Of several dampings, each a pull of
-    another weight to the average, the one whose image is nearest is taken; u itself where none brings it nearer.
+    another weight to the average or to u, the one whose image is nearest is taken; u itself where none brings it nearer.
     Images above 256x256 are averaged down.
     """
     goal = _pixels(target[None])[0]
@@ -47,7 +48,9 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
         part = to_float64(part)
         matrix += part @ part.T
         slope += part @ to_float64(rest)
-    tried = [exact + torch.linalg.solve(matrix + d * eye, slope - d * exact) for d in _DAMPINGS]
+    tried = [
+        exact + torch.linalg.solve(matrix + d * eye, slope - pull * exact) for d in _DAMPINGS for pull in (d, 0.0)
+    ]
     found = torch.stack([u, *(t.to(u) for t in tried)])
     errors = (_pixels(render(found)) - goal).square().sum(dim=1)
     return found[errors.nan_to_num(nan=float("inf")).argmin()]

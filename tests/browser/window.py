@@ -64,17 +64,22 @@ class Browser:
     def put(self, selector: str, value: float | str) -> None:
         """Give a slider or a field its whole value at once, on a still page.
 
-        For about 30 ms after Gradio has first shown a control, it resets it.
+        Soon after Gradio has first shown a control, it resets it, on a busy machine also later; then it is put again.
         """
-        self.settle()
-        self.run(
-            """const [field, value] = arguments;
-            Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(field, value);
-            field.dispatchEvent(new Event('input', {bubbles: true}));
-            field.dispatchEvent(new Event('change', {bubbles: true}));""",
-            self.run("return document.querySelector(arguments[0])", selector),
-            str(value),
-        )
+        for _ in range(3):
+            self.settle()
+            was_reset = self.driver.execute_async_script(
+                """const [field, value, done] = arguments, before = field.value;
+                Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value').set.call(field, value);
+                const put = field.value;
+                field.dispatchEvent(new Event('input', {bubbles: true}));
+                field.dispatchEvent(new Event('change', {bubbles: true}));
+                setTimeout(() => done(put !== before && field.value === before), 100);""",
+                self.driver.find_element("css selector", selector),
+                str(value),
+            )
+            if not was_reset:
+                return
 
     def clear(self, selector: str) -> None:
         """Empty a field as a person does."""
