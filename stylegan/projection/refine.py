@@ -33,8 +33,8 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
     """One Gauss-Newton step with Levenberg-Marquardt damping: coordinates with a smaller pixel difference.
 
     render: from coordinates [N, D] to images [N, C, R, R]; u: [D], the coordinates so far, in deviations each; target:
-    [C, R, R]. The derivatives by all coordinates are differences of D + 1 images. Of several dampings, each a pull of
-    another weight to the average or to u, the one whose image is nearest is taken; u itself where none brings it nearer.
+    [C, R, R]. The derivatives by all coordinates are differences of D + 1 images. Of several dampings, pulls of various
+    weights to the average or to u, the one whose image is nearest is taken; u itself where none brings it nearer.
     Images above 256x256 are averaged down.
     """
     goal = _pixels(target[None])[0]
@@ -48,9 +48,7 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
         part = to_float64(part)
         matrix += part @ part.T
         slope += part @ to_float64(rest)
-    tried = [
-        exact + torch.linalg.solve(matrix + d * eye, slope - pull * exact) for d in _DAMPINGS for pull in (d, 0.0)
-    ]
+    tried = [exact + torch.linalg.solve(matrix + d * eye, slope - pull * exact) for d in _DAMPINGS for pull in (d, 0.0)]
     found = torch.stack([u, *(t.to(u) for t in tried)])
     errors = (_pixels(render(found)) - goal).square().sum(dim=1)
     return found[errors.nan_to_num(nan=float("inf")).argmin()]
