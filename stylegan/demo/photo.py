@@ -30,7 +30,7 @@ _NOTES = {
     'pip install "stylegan[alignment]".',
 }
 
-_UNLIKE = "The model knows nothing like this photo, and its image hardly resembles it: crop the photo to a face."
+_UNLIKE = "The model knows nothing like this photo, and its image hardly resembles it: crop it like the model's data."
 
 
 @dataclass(frozen=True, eq=False)

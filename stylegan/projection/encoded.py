@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..generator import Generator
 from ..runtime.checks import shown
 from .coordinates import Coordinates
-from .refine import check_refinable, refine_step
+from .refine import check_refinable, refine_each
 
 
 def find_encoder(G: Generator, encoder: Encoder | str | os.PathLike[str] | None) -> Encoder:
@@ -46,12 +46,11 @@ def encode(
 
 
 def refine(ws: Tensor, target: Tensor, G: Generator, steps: int, bar: Any) -> Tensor:
-    """The ws of space "w" after so many `refine_step` for each picture; bar: is told of each."""
+    """The ws of space "w" after so many steps of `refine_each`; bar: is told of each."""
     check_refinable(G)
     coordinates = Coordinates(G)
     u = coordinates.of(ws[:, 0])
     for _ in range(steps):
-        for i, picture in enumerate(target):
-            u[i] = refine_step(coordinates.render, u[i], picture)
+        u = refine_each(coordinates.render, u, target)
         bar.update()
     return G.broadcast(coordinates.w(u))

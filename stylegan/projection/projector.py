@@ -27,7 +27,7 @@ from .objective import (
     normalize_noise,
     perceptual_distance,
 )
-from .refine import check_refinable, refine_step
+from .refine import check_refinable, refine_each
 from .start import average_start, best_start
 from .steps import adam_tensors, restore_adam
 
@@ -177,8 +177,7 @@ class Projector:
 
     def _refine(self) -> float:
         before = self.look()[1].mean().item()
-        for i, target in enumerate(self.target):
-            self.u.data[i, 0] = refine_step(self.coordinates.render, self.u.detach()[i, 0], target)
+        self.u.data[:, 0] = refine_each(self.coordinates.render, self.u.detach()[:, 0], self.target)
         self.step += 1
         self.frames[-1] = to_uint8(self.look()[0]).cpu()
         return before

@@ -28,6 +28,11 @@ def check_refinable(G: Generator) -> None:
         raise InputError(f"refine needs a model in float32, got {G.dtype}, whose rounding hides differences of images")
 
 
+def refine_each(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
+    """`refine_step` for each of some pictures [N, C, R, R] and their coordinates [N, D]."""
+    return torch.stack([refine_step(render, *each) for each in zip(u, target, strict=True)])
+
+
 @torch.no_grad()
 def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
     """One Gauss-Newton step with Levenberg-Marquardt damping: coordinates with a smaller pixel difference.
