@@ -28,7 +28,7 @@ from ..fast import native_or_torch_kernels
 from ..generator import Generator
 from ..latents.samples import sample_w
 from ..runtime.precision import no_autocast
-from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar
+from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar, start_at
 from ..runtime.run_log import append_log, rewind_log
 from ..runtime.signals import StopSignals
 from ..weights.checkpoint import Checkpoint, save_checkpoint
@@ -131,7 +131,7 @@ def train_encoder(
         bar_format=KIMG_BAR,
     )
     with StopSignals() as signals, bar, ThreadPoolExecutor(max_workers=1) as reader:
-        bar.n = bar.initial = state.kimg
+        start_at(bar, state.kimg)
         reason = _steps(state, objective, dataset, reader, signals, deadline, out, save, bar)
     save()
     return reason

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..runtime.device import FLOAT32_CPU
+from ..runtime.progress import start_at
 
 SAVE_STEPS, SAVE_SECONDS = 50, 30.0  # The state is saved after so many steps, or so many seconds.
 
@@ -35,8 +36,7 @@ def make_steps(
     checkpoint: the file to save to; None = none.
     """
     save_from = steps if save_from is None else save_from
-    bar.n = bar.initial = task.step
-    bar.unpause()
+    start_at(bar, task.step)
     saved_at = time.monotonic()
     while task.step < steps:
         distance = task.advance()

@@ -24,6 +24,12 @@ def progress_bar(iterable: Any = None, *, hidden: bool | None, **options: Any) -
     return tqdm(iterable, disable=hidden, **options)
 
 
+def start_at(bar: Any, n: float) -> None:
+    """Continue a bar from n, as of an earlier run: speed and remaining time are those from now on."""
+    bar.n = bar.initial = bar.last_print_n = n
+    bar.unpause()
+
+
 def is_hidden(progress: bool | None) -> bool | None:
     """An argument `progress` as `hidden`; None = on a terminal only."""
     return None if progress is None else not check_flag(progress, what="progress, if not None,")

@@ -17,7 +17,7 @@ from ..fast import has_fast_bfloat16
 from ..runtime.cuda_graphs import CudaCapture
 from ..runtime.device import check_dtype
 from ..runtime.distributed import World
-from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar
+from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar, start_at
 from ..runtime.run_log import append_log, read_log, rewind_log
 from ..runtime.signals import StopSignals
 from .checkpoints import resume_state, save_state
@@ -90,7 +90,7 @@ class Run:
             self.out.mkdir(parents=True, exist_ok=True)
             self.config.save(self.out / "config.yaml")
             rewind_log(self.out / "log.jsonl", self.state.step)
-        self.bar.n = self.bar.initial = self.state.kimg
+        start_at(self.bar, self.state.kimg)
         self.saved_at = self.logged_at = time.monotonic()
         self.logged_images = self.state.images
         self.trackers.start(self.config, self.out, self.state.images)

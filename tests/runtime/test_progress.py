@@ -2,7 +2,7 @@
 
 import pytest
 
-from stylegan.runtime.progress import in_lines, progress_bar
+from stylegan.runtime.progress import in_lines, progress_bar, start_at
 
 
 @pytest.fixture
@@ -35,6 +35,16 @@ def test_a_short_command_and_a_script_say_nothing(clock: list[float], capfd: pyt
         run(clock, 20)
     run(clock, 95)
     assert capfd.readouterr().err == ""
+
+
+def test_a_continued_bar_tells_the_time_of_the_rest(clock: list[float], capfd: pytest.CaptureFixture[str]) -> None:
+    with in_lines(), progress_bar(total=100, unit="step", hidden=None) as bar:
+        clock[0] += 10  # Reads its checkpoint.
+        start_at(bar, 40)
+        for _ in range(45):
+            clock[0] += 1
+            bar.update()
+    assert "70/100 [00:30<00:30" in capfd.readouterr().err
 
 
 def test_what_is_hidden_stays_hidden(clock: list[float], capfd: pytest.CaptureFixture[str]) -> None:
