@@ -63,7 +63,7 @@ class _Sample(NamedTuple):
 
     tar: int
     seed: int
-    picture: bytes
+    image: bytes
     settings: bytes
 
 
@@ -158,7 +158,7 @@ def _write_tar(path: Path, samples: Iterable[_Sample], image_format: ImageFormat
     """Nothing in the tar depends on time, user or machine."""
     with new_file(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for sample in samples:
-            for suffix, data in ((image_format, sample.picture), ("json", sample.settings)):
+            for suffix, data in ((image_format, sample.image), ("json", sample.settings)):
                 entry = tarfile.TarInfo(f"seed{sample.seed:010d}.{suffix}")  # Time 0, user 0, mode 644.
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))

@@ -278,7 +278,7 @@ def _to_target(pictures: Any, G: Generator) -> Tensor:
         raise InputError("pictures must be a PIL image, a list of them or a tensor; `load_photo` reads files")
     _images.check_channels(G.img_channels)
     mode = MODES[G.img_channels]
-    squares = [np.array(to_square(picture.convert(mode), G.img_resolution)) for picture in photos]
+    squares = [np.array(to_square(photo.convert(mode), G.img_resolution)) for photo in photos]
     pixels = torch.from_numpy(np.stack(squares)).reshape(len(squares), G.img_resolution, G.img_resolution, -1)
     return _images.from_uint8(pixels.permute(0, 3, 1, 2))
 

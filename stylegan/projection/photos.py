@@ -18,7 +18,7 @@ MAX_ENLARGEMENT = 4
 def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Image:
     """Read a photo: rotated by EXIF, 8-bit RGB, composited over white; the first frame of an animation.
 
-    channels: 4 = RGBA, for models with alpha; see `pictures.decode`.
+    channels: 4 = RGBA, for models with alpha; see `images.decoding.decode`.
 
     Warns of 16-bit images that seem to use fewer bits. Raises InputError if the file is missing or not an image.
     """
@@ -26,15 +26,15 @@ def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Imag
     if path.exists() and not path.is_file():  # A pipe would block; /dev/zero has no end.
         raise InputError(f"{path}: no file; expected a photo")
     try:
-        picture = decode(path.read_bytes(), channels=channels, animated="first")
+        decoded = decode(path.read_bytes(), channels=channels, animated="first")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except DatasetError as error:
         raise InputError(f"{path}: {error}") from error
-    if DARK in picture.conversions:
+    if DARK in decoded.conversions:
         advice = "if it holds 12-bit values, make it 8-bit first"
         warnings.warn(f"{path} is dark: nothing in its 16 bits is above a quarter of the range; {advice}", stacklevel=2)
-    return picture.image
+    return decoded.image
 
 
 @typed

@@ -139,9 +139,9 @@ def check_tunable(G: Generator) -> None:
         )
 
 
-def _metadata(G: Generator, settings: TuneSettings, pictures: int) -> dict[str, Any]:
+def _metadata(G: Generator, settings: TuneSettings, count: int) -> dict[str, Any]:
     own = {key: value for key, value in G.metadata.items() if key not in _OF_THE_BASE}
-    tuned = {"of": G.name, "weights_sha256": G.weights_sha256, "pictures": pictures, **asdict(settings)}
+    tuned = {"of": G.name, "weights_sha256": G.weights_sha256, "pictures": count, **asdict(settings)}
     return own | {"name": f"{G.name}-tuned", "lineage": lineage_of(G.metadata), "tuned": tuned}
 
 
