@@ -20,7 +20,7 @@ T = TypeVar("T")
 # Deflate reaches at most 1032:1. Files below this size cannot grow enough to matter.
 MAX_RATIO = 200
 MAX_RATIO_SIZE = 2**20
-# The largest image that Pillow decodes without a warning is smaller, uncompressed.
+# Above the largest image that Pillow decodes without a warning, uncompressed.
 MAX_FILE_SIZE = 2**29
 
 # Raised by zipfile and tarfile for damaged files; ValueError for names in a wrong encoding.
@@ -56,14 +56,14 @@ def printable(name: str) -> str:
 
 
 def list_files(reasons: Iterable[tuple[str, str]], *, limit: int = 20) -> str:
-    """Files and what is wrong with each, one per line; beyond the limit, only their number."""
+    """Files and their faults, one per line; beyond the limit, only their number."""
     lines = [f"  {printable(name)}: {reason}" for name, reason in reasons]
     more = [f"  ... and {len(lines) - limit} more"] if len(lines) > limit else []
     return "\n".join(lines[:limit] + more)
 
 
 def plain_name(name: str) -> str:
-    """A relative name in its normal form: "/" for backslashes, no "." or empty parts."""
+    """A relative name, normalized: "/" for backslashes, no "." or empty parts."""
     return posixpath.normpath(name.replace("\\", "/"))
 
 
@@ -98,7 +98,7 @@ class Zip:
         infos = self._archive.infolist()
         names = Counter(plain_name(info.filename) for info in infos)
         refused = [(info.filename, reason) for info in infos if (reason := _why_refused(info, names))]
-        # Files that share their bytes: a small zip that claims to hold a large file many times.
+        # Overlapping files: a small zip that claims to hold a large file many times.
         if sum(info.compress_size for info in infos) > path.stat().st_size:
             refused.append((path.name, "its files overlap"))
         if refused:
@@ -111,7 +111,7 @@ class Zip:
         """The unpacked bytes of an entry; see `Container.read`."""
         info = self._infos[name]
         check_size(info.file_size, limit)
-        # With a limit, since an entry may unpack to more than its header says.
+        # Limited, since an entry may unpack to more than its header says.
         with self._archive.open(info) as file:
             return file.read(info.file_size + 1)
 
@@ -170,7 +170,7 @@ def _unsafe(path: Path, refused: list[tuple[str, str]]) -> DatasetError:
 
 
 def _why_refused(info: zipfile.ZipInfo, names: Counter[str]) -> str | None:
-    """What is wrong with one header of a zip; None = nothing."""
+    """What is wrong with a header of a zip; None = nothing."""
     # zipfile cuts names at NUL; orig_filename is what other programs see.
     if reason := _why_no_name(info.orig_filename):
         return reason
@@ -191,7 +191,7 @@ def _why_refused(info: zipfile.ZipInfo, names: Counter[str]) -> str | None:
 
 
 def _why_refused_in_tar(info: tarfile.TarInfo, names: Counter[str], end: int) -> str | None:
-    """What is wrong with one header of a tar of `end` bytes; None = nothing."""
+    """What is wrong with a header of a tar of `end` bytes; None = nothing."""
     if reason := _why_no_name(info.name):
         return reason
     if not (info.isreg() or info.isdir()) or info.issparse():

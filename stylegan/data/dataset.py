@@ -21,14 +21,14 @@ from .sources import Source, list_files, printable
 
 MIN_RESOLUTION = 8
 
-_CHUNK = 32  # Images that a thread decodes together.
+_CHUNK = 32  # Images that a thread decodes at once.
 
 
 class ImageDataset:
     """Uniformly sized square images in a folder (with sub-folders), a zip, a tar or TFRecords, with optional labels.
 
     path: the folder or file; `stylegan dataset` makes one from any images.
-    resolution: None = as stored; one lower by a power of two = averaged over blocks of pixels and rounded on loading.
+    resolution: None = as stored; lower by a power of two = averaged over blocks of pixels and rounded on loading.
     label_field: the field of the records in labels.json that holds the label; None = see `stylegan.data.labels`.
     use_labels: False = ignore all labels.
     require_labels: raise InputError, with the reason, if there are no usable labels, before decoding.
@@ -97,7 +97,7 @@ class ImageDataset:
         return self._images is not None
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """Images by their position in `names`: uint8 [N, C, R, R], and labels as `labels` gives them."""
+        """Images by their position in `names`, uint8 [N, C, R, R], and their labels, see `labels`."""
         self._check_indices(indices)
         if self._images is not None:
             return torch.from_numpy(self._images[np.asarray(indices, dtype=np.int64)]), self.labels(indices)
@@ -115,7 +115,7 @@ class ImageDataset:
         return None if self._label_tensor is None else _labels.rows(self._label_tensor, indices, self.label_dim)
 
     def digest(self, *, labels: bool = False) -> str:
-        """A sha256 of the files' sizes and checksums in order, without their names; labels: also of the labels.
+        """A sha256 of the files' sizes and checksums in order, not of their names; labels: also of the labels.
 
         Cheap, since all files have been read once.
         """
@@ -133,7 +133,7 @@ class ImageDataset:
         self._source.close()
 
     def _read_size(self) -> tuple[int, int]:
-        """Resolution and channels of the first readable image, which all others must have."""
+        """Resolution and channels of the first readable image, which all others must share."""
         bad = []
         for name in self.names[:100]:
             try:
@@ -157,8 +157,8 @@ class ImageDataset:
 
     def _load(self, i: int) -> np.ndarray:
         """One image, uint8 [C, R, R]. Raises DatasetError, without its name."""
-        picture: np.ndarray = self._downscale(self._decode(i)[None])[0]
-        return picture
+        img: np.ndarray = self._downscale(self._decode(i)[None])[0]
+        return img
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         expected = (self.native_resolution, self.native_resolution, self.img_channels)
@@ -168,7 +168,7 @@ class ImageDataset:
 
     def _downscale(self, pixels: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, C] at the native resolution -> uint8 [N, C, R, R]."""
-        # NumPy, since each operation of torch would compete for all CPUs with the other threads and with training.
+        # NumPy, since torch operations would compete for all CPUs with the other threads and with training.
         pixels = box_downscale(pixels, self.native_resolution // self.resolution)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
@@ -200,7 +200,7 @@ class ImageDataset:
         return images
 
     def _check_all(self, hidden: bool | None) -> None:
-        """Read all headers. Raises DatasetError listing the images that they show to be unusable."""
+        """Check all headers. Raises DatasetError listing the images that cannot be used."""
 
         def check(name: str) -> str | None:
             try:
@@ -248,7 +248,7 @@ class ImageDataset:
 def box_downscale(pixels: np.ndarray, factor: int) -> np.ndarray:
     """Average blocks of factor x factor pixels, a power of two: uint8 [N, H, W, C] -> [N, H/factor, W/factor, C].
 
-    Exact, in integers. Halves are rounded to even, so that the mean over many images is unchanged.
+    Exact, in integers. Halves round to even, so that the mean over many images is unchanged.
     """
     if factor == 1:
         return pixels

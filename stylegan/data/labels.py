@@ -2,10 +2,10 @@
 
     {"labels": {"00000000.png": 2, "00000001.png": null}, "classes": ["cat", "dog", "fox"]}
 
-A label is a class index or a vector of numbers, all of one length; an image whose name is missing, or has null, has
-none. `classes`, optional, gives the number of classes and their names. `labels` may also be a list of pairs
-[name, label]. Names are relative to the file; a backslash in them counts as a slash. Of several such files, the one
-nearest to the top is used, and labels.json before dataset.json in the same folder.
+A label is a class index, or a vector of numbers, all of one length. Images that are missing or null have none. The
+optional `classes` gives the number of classes and their names. `labels` may also be a list of pairs [name, label].
+Names are relative to the file; a backslash counts as a slash. Of several such files, the one nearest to the root is
+used, and labels.json before dataset.json in the same folder.
 """
 
 import json
@@ -46,7 +46,7 @@ class Labels:
         return next(len(value) for value in self.values if isinstance(value, list))
 
     def differ(self) -> bool:
-        """Whether there is anything to learn: several classes, or labels that are not all equal."""
+        """Whether there is anything to learn: several classes, or labels that differ."""
         return len(self.classes or []) > 1 or any(value != self.values[0] for value in self.values)
 
     def tensor(self) -> Tensor:
@@ -76,7 +76,7 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
         class, as an index or a name. None = the format above.
     required: raise InputError, with the reason, if there are no labels; implied by `field`.
 
-    A file in another format, or about other images, is ignored, with a warning. Raises DatasetError if labels are
+    A file in another format, or about other images, is ignored with a warning. Raises DatasetError if labels are
     malformed.
     """
     required = required or field is not None
@@ -97,7 +97,7 @@ def read_labels(source: Source, *, field: str | None = None, required: bool = Fa
     listed = data.get("labels", data if field is not None else None) if isinstance(data, dict) else None
     if not isinstance(listed, dict | list):
         has_none = isinstance(data, dict) and "labels" in data and data["labels"] is None
-        # With null, the other tools say that there are no labels.
+        # With null, other tools mark a data set without labels.
         if required or not has_none:
             ignored('its "labels" are null' if has_none else _why_foreign(data))
         return None

@@ -36,18 +36,18 @@ SUFFIXES: dict[OutputFormat, str] = {"png": ".png", "jpeg": ".jpg"}
 
 @dataclass(frozen=True)
 class Report:
-    """What `prepare` made of a source."""
+    """The result of `prepare`."""
 
     images: int
     resolution: int
     label_dim: int
     conversions: Counter[str]  # Conversions, and the number of images that needed each.
-    cropped: int  # Images that were not square and lost part of their longer side,
+    cropped: int  # Non-square images that lost part of their longer side,
     cropped_most: float  # and the largest such part, 0 to 1.
     bad: list[tuple[str, str]]  # Images left out, with the reason.
-    others: list[str]  # Files left out because their suffix is not that of an image.
+    others: list[str]  # Files left out because they have no image suffix.
     is_ffhq: bool
-    smallest: str | None  # The image that decided the resolution; None = the resolution was given.
+    smallest: str | None  # The image that decided the resolution; None = it was given.
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Recipe:
 
 @dataclass(frozen=True)
 class _Result:
-    """One image, encoded, or why it cannot be used."""
+    """An encoded image, or why it cannot be used."""
 
     data: bytes = b""
     conversions: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class _Result:
 
 @dataclass
 class _Written:
-    """What has been written to the zip so far."""
+    """What has been written to the zip."""
 
     labels: dict[str, Label] = field(default_factory=dict)  # By the name in the zip.
     conversions: Counter[str] = field(default_factory=Counter)
@@ -112,20 +112,20 @@ def prepare(
     source: a folder with its sub-folders, a zip, a tar or TFRecords of an official data set, all read in place.
     out: the zip, complete or absent. The same source, options and Pillow version give the same bytes.
     resolution: a power of two, 8 or more; None = the largest that enlarges no image, at most 1024.
-    crop: x, y, w, h in the upright image; None = all of it. It is resized with a Lanczos filter.
-    fit: how to make squares: "crop" = the largest centred square; "pad" = all of it between black bars, transparent
-        with alpha; "stretch" = all of it, distorted.
-    format: "png", or "jpeg" of quality 95, which holds no alpha.
+    crop: x, y, w, h in the upright image; None = all of it. Resized with a Lanczos filter.
+    fit: how to make squares: "crop" = the largest centred square; "pad" = the whole image between black bars,
+        transparent with alpha; "stretch" = the whole image, distorted.
+    format: "png", or "jpeg" of quality 95, without alpha.
     channels: 1 = grey, 3 = RGB, both composited over white; 2 = grey with alpha, 4 = RGBA.
     bit_depth: bits used in 16-bit images, 9 to 16; None = from each file, else 16. See `images.decoding.decode`.
     split: "train", "test" or "all". In FFHQ, the first 60,000 and the last 10,000 images.
-    test_every: in other data sets, every n-th image, in the order of the names, is a test image.
+    test_every: in other data sets, every n-th image, in name order, is a test image.
     max_images: use only the first images; None = all.
     labels: "file" = the labels.json or dataset.json of the source; "folders" = a class for each sub-folder; "none";
-        "auto" = "file" if there is one that fits, else "none".
+        "auto" = "file" if there is a usable one, else "none".
     label_field: the field of the records in the source's labels.json that holds the class; see `data.labels`.
     animated: "reject" = an animation is a bad file; "first" = use its first frame.
-    allow_upscale: enlarge images that are too small, instead of treating them as bad files.
+    allow_upscale: enlarge images that are too small, instead of treating them as bad.
     skip_bad: leave out bad files, up to the fraction max_bad of all, rounded up.
     overwrite: replace `out` if it exists.
     threads: None = one per CPU.
@@ -171,17 +171,17 @@ def prepare(
 def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Result:
     """Read, decode, crop, resize and encode one image."""
     try:
-        picture = decode(read(name), channels=recipe.channels, animated=recipe.animated, bit_depth=recipe.bit_depth)
-        left, top, right, bottom = crop_box(picture.image.size, recipe.crop)
-        w, h, conversions = right - left, bottom - top, picture.conversions
-        side = side_for(picture.image.size, recipe.crop, recipe.fit)
+        decoded = decode(read(name), channels=recipe.channels, animated=recipe.animated, bit_depth=recipe.bit_depth)
+        left, top, right, bottom = crop_box(decoded.image.size, recipe.crop)
+        w, h, conversions = right - left, bottom - top, decoded.conversions
+        side = side_for(decoded.image.size, recipe.crop, recipe.fit)
         if side < recipe.resolution:
             if not recipe.allow_upscale:
                 raise DatasetError(f"its square of {side} pixels is too small for {recipe.resolution} unless enlarged")
             conversions += ("enlarged",)
         if w != h and recipe.fit != "crop":
             conversions += ("padded" if recipe.fit == "pad" else "stretched",)
-        image = to_square(picture.image, recipe.resolution, recipe.crop, recipe.fit)
+        image = to_square(decoded.image, recipe.resolution, recipe.crop, recipe.fit)
         lost = 1 - min(w, h) / max(w, h) if recipe.fit == "crop" else 0.0
         return _Result(encode(image, SUFFIXES[recipe.format]), conversions, lost)
     except DatasetError as error:
@@ -191,7 +191,7 @@ def _process(read: Callable[[str], bytes], recipe: _Recipe, name: str) -> _Resul
 def _write(
     file: BinaryIO, results: Iterator[tuple[str, _Result]], recipe: _Recipe, src: Source, table: Labels | None
 ) -> _Written:
-    """Write the zip, in which nothing depends on time, place or threads."""
+    """Write the zip, which does not depend on time, place or threads."""
     written = _Written()
     label_of = dict(zip(src.names, table.values, strict=True)) if table else {}
     suffix = SUFFIXES[recipe.format]
@@ -212,7 +212,7 @@ def _write(
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """The header of a file, the same everywhere: the earliest date that a zip can hold, fixed permissions."""
+    """The header of a file, always with the earliest date that a zip can hold and fixed permissions."""
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.create_system = 3
     info.external_attr = 0o100644 << 16

@@ -1,4 +1,4 @@
-"""What of a source becomes a data set: which images, in which order, with which labels, at which resolution."""
+"""What a data set takes from a source: images and their order, labels, resolution."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ from .sources import Source, printable
 Split = Literal["all", "train", "test"]
 LabelOrigin = Literal["auto", "file", "folders", "none"]
 
-# Flickr-Faces-HQ: 70,000 images, of which the first 60,000 are for training (Karras et al. 2019, appendix A).
+# Flickr-Faces-HQ: 70,000 images, the first 60,000 for training (Karras et al. 2019, appendix A).
 FFHQ_IMAGES = 70_000
 FFHQ_TRAIN = 60_000
 
@@ -69,7 +69,7 @@ def choose_names(src: Source, split: Split, test_every: int | None, max_images: 
 
 
 def choose_labels(src: Source, origin: LabelOrigin, label_field: str | None, is_ffhq: bool) -> Labels | None:
-    """The labels of all images of the source: the classes do not depend on which images are used."""
+    """The labels of all images of the source, so that classes do not depend on the images used."""
     if origin == "none":
         return None
     if origin in ("auto", "file"):

@@ -1,4 +1,4 @@
-"""Where images come from: the files of a folder, a zip or a tar, or official TFRecords; all are read in place."""
+"""Sources of images: the files of a folder, a zip or a tar, or official TFRecords; all are read in place."""
 
 import os
 import zlib
@@ -19,7 +19,7 @@ class Source:
     """The images of a folder (with sub-folders), a zip, a tar or TFRecords; names are relative, with "/", sorted.
 
     path: the folder or file. A backslash in a name, which some programs for Windows write, counts as a slash.
-    names: the files with the suffix of an image.
+    names: the files with an image suffix.
     others: all other files, except hidden ones and those that macOS adds to a zip.
 
     Reading is safe from several threads. Raises DatasetError if there is nothing to read, or if the headers of an
@@ -89,7 +89,7 @@ def _open(path: Path) -> Container:
 
 
 def _what_else(others: Iterable[str]) -> str:
-    """What a folder without images seems to be."""
+    """A hint about what a folder without images seems to be."""
     names = {name.split("/")[-1].lower() for name in others}
     if "data.mdb" in names:
         return ". This is an LMDB database, which is not supported: export its images to files first"

@@ -1,11 +1,11 @@
 """TFRecords of the official data sets (`dataset_tool.py` of Karras et al. 2018 and 2019), read without TensorFlow.
 
 A folder holds NAME-r02.tfrecords, NAME-r03.tfrecords... with the same images at 4x4, 8x8 and so on, of which the
-largest are used, and perhaps NAME-rxx.labels, a NumPy array with a row for each image.
+largest are used, and optionally NAME-rxx.labels, a NumPy array with a row per image.
 
 A file is a sequence of records: length (uint64), its checksum, the data, their checksum. The data are a protocol
-buffer, tf.train.Example, with the features `shape`, int64 [C, H, W], and `data`, the pixels as uint8. Unlike other
-readers, this one checks lengths, before allocating memory, and checksums.
+buffer, tf.train.Example, with the features `shape`, int64 [C, H, W], and `data`, the uint8 pixels. Unlike other
+readers, this one checks checksums, and lengths before allocating memory.
 """
 
 import io
@@ -39,7 +39,7 @@ class TFRecords:
 
     @staticmethod
     def are_in(head: bytes) -> bool:
-        """Whether a file with this beginning holds records."""
+        """Whether a file that starts with this holds records."""
         return len(head) >= _HEAD and _is_intact(head[:8], head[8:12])
 
     def read(self, name: str, limit: int) -> bytes:
@@ -69,7 +69,7 @@ class TFRecords:
             return _pixels(file.read(size)).shape
 
     def _labels_json(self) -> bytes:
-        """The labels as a labels.json: class indices if all rows are one-hot, or zero for none."""
+        """The labels as a labels.json: class indices if all rows are one-hot, or zero for no label."""
         rows = _read_labels(self._labels, len(self._places)) if self._labels else np.zeros((0, 0))
         is_class = bool(np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) <= 1).all())
         classes = [int(row.argmax()) if row.any() else None for row in rows]
@@ -247,7 +247,7 @@ def _is_intact(data: bytes, checksum: bytes) -> bool:
 def _remainders(rows: np.ndarray) -> np.ndarray:
     """The remainder of each row modulo the polynomial: uint8 [N, L] -> uint32 [N].
 
-    Long rows are cut into pieces, which are divided at the same time; then neighbours are joined.
+    Long rows are cut into pieces, which are divided in parallel; then neighbours are joined.
     """
     n, length = rows.shape
     piece = 1

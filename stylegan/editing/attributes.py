@@ -28,7 +28,7 @@ def attribute_directions(
     truncation_psi: float = 0.7,
     progress: bool | None = None,
 ) -> list[Direction]:
-    """A direction for each attribute, orthogonal to those of the others.
+    """A direction for each attribute, orthogonal to the others'.
 
     classifiers: by attribute, from images [N, 3, H, W] in [-1, 1] to a score [N]; more = further along.
     layers: those that the directions move; None = all, or as in `mix_styles`.

@@ -47,11 +47,11 @@ def boundary(
     if not 0 < fraction <= 0.5 or per_side < 10:
         raise InputError(f"{len(w)} samples and fraction {fraction} leave {per_side} of each side; expected 10 or more")
     if not scores.isfinite().all() or scores.min() == scores.max():
-        raise InputError("scores must be finite and differ, or there is nothing to part")
+        raise InputError("scores must be finite and differ, or there is nothing to separate")
     order = scores.cpu().argsort(stable=True)
     chosen = torch.stack([order[:per_side], order[-per_side:]], dim=1).flatten()  # Low, high, low, high...
     x, high = w.cpu()[chosen].double(), torch.arange(2 * per_side, device="cpu") % 2
-    # Both ends are in the order of their scores: a fixed permutation makes the parts alike.
+    # Both ends are sorted by score: a fixed permutation makes training and test parts alike.
     shuffled = torch.randperm(2 * per_side, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
     split = int(0.7 * 2 * per_side)
     normal, accuracy = _linear_svm(x, high, train=shuffled[:split], test=shuffled[split:])
@@ -64,7 +64,10 @@ def boundary(
         method="boundary",
         layers=layer_range(G, layers),
         facts=facts,
-        strengths=(-2.0, 2.0),  # Attributes change sooner than what varies most, and are distorted sooner.
+        strengths=(
+            -2.0,
+            2.0,
+        ),  # Attributes change, and are distorted, sooner than principal components.
     )
 
 
@@ -73,17 +76,17 @@ def boundary(
 def orthogonalize(G: Generator, direction: Direction, others: Sequence[Direction]) -> Direction:
     """The part of a direction that is orthogonal to all others (section 2.3).
 
-    Moving along it changes the scores of the other boundaries less. Its facts name the others.
-    Raises InputError if nothing is left of it.
+    Moving along it changes the scores of the other boundaries less. Its facts name the others. Raises InputError if
+    nothing of it is left.
     """
     if not others:
-        raise InputError("there is nothing to be at right angles to: others is empty")
+        raise InputError("there is nothing to be orthogonal to: others is empty")
     basis, _ = torch.linalg.qr(torch.stack([other.vector.double() for other in others], dim=1))  # [w_dim, others]
     vector = direction.vector.double()
     left = vector - basis @ (basis.T @ vector)
     if left.norm() < 1e-3:
         names = ", ".join(other.name for other in others)
-        raise InputError(f"nothing of the direction {direction.name!r} is at right angles to {names}")
+        raise InputError(f"nothing of the direction {direction.name!r} is orthogonal to {names}")
     left = (left / left.norm()).float()
     std = (sample_w(G).double() @ left.double()).std().item()
     facts = direction.facts | {"at_right_angles_to": [other.name for other in others]}
@@ -96,7 +99,7 @@ def _linear_svm(x: Tensor, labels: Tensor, *, train: Tensor, test: Tensor) -> tu
         from sklearn.svm import LinearSVC
     except ImportError as error:
         raise StyleGANError('boundaries need scikit-learn: pip install "stylegan[editing]"') from error
-    # One scale for all components: the plane is that of w itself.
+    # One scale for all components, so the plane is the same in w itself.
     mean, scale = x[train].mean(dim=0), x[train].std()
     scaled = ((x - mean) / scale).numpy()
     svm = LinearSVC(dual=False, C=_C).fit(scaled[train.numpy()], labels[train].numpy())

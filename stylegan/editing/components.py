@@ -18,10 +18,10 @@ def pca(G: Generator, *, n: int = 10, layers: Layers | None = None, samples: int
     """The n directions along which w varies most, named pca:0, pca:1...
 
     layers: those that the directions move; None = all, or as in `mix_styles`.
-    samples: of w that the components are computed from, the seeds 0 to samples - 1.
+    samples: number of w to compute the components from, of seeds 0 to samples - 1.
 
-    The facts of a direction hold its index and the share of the variance of w that it explains. Signs: the largest
-    component is positive. Raises InputError for an invalid n or layers.
+    The facts of a direction hold its index and explained variance. Signs: the largest component is positive. Raises
+    InputError for an invalid n or layers.
     """
     chosen = layer_range(G, layers)
     check_count(n, G.w_dim)

@@ -20,11 +20,12 @@ from .space import layer_range, make_direction
 
 @typed
 def directions_in(G: Generator, path: str | os.PathLike[str]) -> dict[str, Direction]:
-    """The directions of a file, by name: one that `save_directions` wrote, or boundaries of another tool.
+    """The directions of a file by name, written by `save_directions`, or boundaries of another tool.
 
-    Those are arrays [w_dim] or [N, w_dim] in .npy, .npz or torch.save files, as InterFaceGAN's; they are named after
-    the file, NAME or NAME:0, NAME:1..., move all layers, and are measured in samples of this model, to which they must
-    belong.
+    The latter are arrays [w_dim] or [N, w_dim] in .npy, .npz or torch.save files, like InterFaceGAN's. They are named
+    after the file, NAME or NAME:0, NAME:1..., move all layers, and are measured in samples of this model, to which they
+    must belong.
+
     Raises InputError for other files and shapes.
     """
     if not is_array_file(path):
@@ -37,7 +38,7 @@ def directions_in(G: Generator, path: str | os.PathLike[str]) -> dict[str, Direc
             raise InputError(f"{path}: expected directions [{G.w_dim}] or [N, {G.w_dim}] for {G.name}, got {given}")
         if len(rows) == G.num_ws > 1:
             raise InputError(
-                f"{path}: {list(array.shape)} are directions of their own for each layer of {G.name}; "
+                f"{path}: {list(array.shape)} are separate directions for each layer of {G.name}; "
                 f"expected [{G.w_dim}] or [N, {G.w_dim}]: save one row of it"
             )
         vectors |= {name: rows[0]} if len(rows) == 1 else {f"{name}:{i}": row for i, row in enumerate(rows)}

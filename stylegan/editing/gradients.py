@@ -18,14 +18,14 @@ from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
 from .space import layer_range, make_direction
 
-# The mean of each channel: what a classifier makes of light and tint is not the attribute.
+# The mean of each channel: brightness and tint, to which classifiers respond, are not the attribute.
 COLOURS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "red": lambda img: img[:, 0].mean(dim=(1, 2)),
     "green": lambda img: img[:, 1].mean(dim=(1, 2)),
     "blue": lambda img: img[:, 2].mean(dim=(1, 2)),
 }
 
-# A direction's range takes its attribute so many standard deviations up and down.
+# A direction's range moves its attribute this many standard deviations up and down.
 _RANGE = 1.5
 
 
@@ -42,16 +42,15 @@ def gradient_directions(
     caution: float = 0.01,
     progress: bool | None = None,
 ) -> list[Direction]:
-    """For each attribute, the direction that raises it equally on every face, and leaves the others unchanged.
+    """For each attribute, the direction that raises it equally on every face and leaves the others unchanged.
 
     Let g_a be the gradient of attribute a with respect to w, in the attribute's standard deviations among faces, and C
     the covariance of w. The direction of a is that of the d that minimizes
 
         E[(g_a d - 1)^2] + sum over the others E[(g_b d)^2] + caution d^T C^-1 d.
 
-    The first two terms sum over faces, instead of using the mean, so that changes of opposite sign do not cancel. The
-    last keeps edits within the distribution of w: without it, d would move the answers of these classifiers more than
-    those of others.
+    The first two terms are squared per face, so that changes of opposite sign do not cancel. The last keeps edits
+    within the distribution of w: without it, d would change the scores of these classifiers more than those of others.
 
     classifiers: by attribute, from images [N, 3, H, W] in [-1, 1] to a score [N], differentiable; more = further along.
     hold: further scores that all directions keep constant; None = none. See COLOURS.
@@ -65,7 +64,7 @@ def gradient_directions(
     samples.
     """
     if samples < 50:
-        raise InputError(f"gradients of {samples} samples tell too little; expected 50 or more")
+        raise InputError(f"gradients of {samples} samples are too few; expected 50 or more")
     if hold and not set(hold).isdisjoint(classifiers):
         raise InputError(f"{', '.join(set(hold) & set(classifiers))}: both wanted and held; name it once")
     if not caution > 0:
@@ -75,7 +74,7 @@ def gradient_directions(
     scores = dict(classifiers) | dict(hold or {})
     gradients = _gradients(G, w, scores, layers=chosen, truncation_psi=truncation_psi, progress=progress)
     fitted = {name: g[: samples * 4 // 5] for name, g in gradients.items()}
-    # One matrix serves every attribute: expanded, its own term and those of the others are alike in d^2.
+    # One matrix serves every attribute: all terms have the same quadratic part.
     matrix = sum(g.T @ g / len(g) for g in fitted.values()) + caution * _inverse_covariance(G)
     found = []
     for name in classifiers:
@@ -126,12 +125,12 @@ def _gradients(
 def _deviation(name: str, scores: Tensor) -> Tensor:
     deviation = scores.std()
     if not 0 < deviation < float("inf"):
-        raise InputError(f"the scores of {name!r} must be finite and differ, or there is no way to more of it")
+        raise InputError(f"the scores of {name!r} must be finite and differ, or no direction raises them")
     return deviation
 
 
 def _inverse_covariance(G: Generator) -> Tensor:
-    """Of w, float64 [w_dim, w_dim]; components that hardly vary count as if they did a little."""
+    """Of w, float64 [w_dim, w_dim], regularized for components that hardly vary."""
     covariance = torch.cov(sample_w(G).double().T)
     floor = 1e-6 * covariance.trace() / G.w_dim
     inverse: Tensor = torch.linalg.inv(covariance + floor * torch.eye(G.w_dim, dtype=torch.float64, device="cpu"))

@@ -36,12 +36,12 @@ def fix_signs(vectors: Tensor) -> Tensor:
 
 
 def layer_range(G: Generator, layers: Layers | None) -> tuple[int, int]:
-    """An argument `layers` as (first, after the last); None = all. Raises InputError if they are not consecutive."""
+    """An argument `layers` as (first, last + 1); None = all. Raises InputError if they are not consecutive."""
     indices = list(range(G.num_ws))
     if layers is not None:
         indices = sorted(set(layer_indices(layers, G.num_ws)))
     if not indices or indices != list(range(indices[0], indices[-1] + 1)):
-        raise InputError(f"layers of a direction must be one or more in a row, got {layers!r}: {indices}")
+        raise InputError(f"layers of a direction must be consecutive, one or more, got {layers!r}: {indices}")
     return indices[0], indices[-1] + 1
 
 

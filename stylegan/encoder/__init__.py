@@ -1,4 +1,4 @@
-"""Encoders: from images to the ws of one generator, at once; and their training.
+"""Encoders, from images to the ws of one generator, and their training.
 
 May import: errors, runtime, images, fast, weights, latents, generator, discriminator, data, extractors.
 """

@@ -11,17 +11,17 @@ from ..runtime.checks import check_integer, check_number
 class EncoderConfig:
     """What decides the result, besides the generator and the data. Raises InputError for invalid values."""
 
-    kimg: float = 400  # Thousands of images to show, generated and real ones together.
-    batch: int = 32  # Images a step.
-    real_share: float = 0.25  # Of each batch; the others are generated, and their ws known.
-    fakes_kimg: float = 0  # Before this only generated images are shown, in whole batches.
-    learning_rate: float = 1e-3  # At its highest: it rises in the first hundredth and falls as a cosine.
+    kimg: float = 400  # Thousands of images to show, generated and real.
+    batch: int = 32  # Images per step.
+    real_share: float = 0.25  # Of each batch; the rest are generated, so their ws are known.
+    fakes_kimg: float = 0  # Until then, batches have only generated images.
+    learning_rate: float = 1e-3  # At its peak: linear warm-up in the first hundredth, then cosine decay.
     looks: int = 2  # At each image; see `Encoder.encode`.
     ema_kimg: float = 5  # Half-life of the averaged weights.
     least_psi: float = 0.5  # Generated images are truncated by psi from here to 1.
     mixed: float = 0.3  # Share of the generated images with two w.
     mirror: bool = True  # Flip half of the real images left to right.
-    # Weights of the parts of the loss; see `losses`.
+    # Weights of the terms of the loss; see `losses`.
     w_weight: float = 1.0
     pixel_weight: float = 1.0
     perceptual_weight: float = 1.0

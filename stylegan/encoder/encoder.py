@@ -1,4 +1,4 @@
-"""The encoder of a generator, with its weight files: images -> ws, in a fraction of a second."""
+"""The encoder of a generator, and its weight files: images -> ws, in a fraction of a second."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..weights import manifest
 from ..weights.pretrained import Pretrained
 from .network import EncoderNetwork
 
-LOOKS = 3  # Looks at an image, unless said otherwise.
+LOOKS = 3  # Default number of looks at an image.
 
 
 class Encoder(EncoderNetwork, Pretrained):
@@ -26,10 +26,10 @@ class Encoder(EncoderNetwork, Pretrained):
 
     @classmethod
     def of(cls, G: Generator) -> "Encoder":
-        """The encoder that comes with a generator, or with the model that it was made from, on its device.
+        """The encoder of a generator, or of the model that it was made from, on the generator's device.
 
-        A model made from another one has its encoder as long as it has kept the average w, as blends do.
-        Raises NotFoundError if there is none.
+        A model made from another shares its encoder if it kept the average w, as blends do. Raises NotFoundError if
+        there is none.
         """
         for name in names_of_origins(G):
             entry = manifest.entries().get(name)
@@ -44,7 +44,7 @@ class Encoder(EncoderNetwork, Pretrained):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments that make this network again."""
+        """The arguments that recreate this network."""
         return dict(self._config)
 
     def check(self, G: Generator) -> None:
@@ -59,11 +59,11 @@ class Encoder(EncoderNetwork, Pretrained):
     def encode(self, img: Tensor, G: Generator, *, looks: int = LOOKS, batch_size: int = 16) -> Tensor:
         """Images [N, C, R, R] in [-1, 1] -> ws [N, num_ws, w_dim] of the generator that this encoder was trained for.
 
-        looks: at each image: the first compares it with the average image, each further one with its
-            reconstruction so far (ReStyle). 1 is the fastest; more than three change little.
-        batch_size: images at once, to limit memory.
+        looks: at each image: the first compares it with the average image, the others with its current reconstruction
+            (ReStyle). 1 is the fastest; more than three change little.
+        batch_size: images per batch, to limit memory.
 
-        Raises InputError for another generator, and for images of another shape or device.
+        Raises InputError for another generator, or images of another shape or device.
         """
         self.check(G)
         check_integer(looks, what="looks", low=1, high=100)
@@ -77,7 +77,7 @@ class Encoder(EncoderNetwork, Pretrained):
 
     @torch.no_grad()
     def start(self, img: Tensor, G: Generator) -> tuple[Tensor, Tensor]:
-        """Where encoding of images begins: the average w as ws [N, num_ws, w_dim], and its image [N, C, R, R]."""
+        """The start of encoding: the average w as ws [N, num_ws, w_dim], and its image [N, C, R, R]."""
         ws = self.w_avg.expand(len(img), self.num_ws, -1)
         return ws, G.synthesis(ws[:1]).expand_as(img)
 

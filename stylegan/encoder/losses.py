@@ -1,4 +1,4 @@
-"""The loss of an encoder: of ws, pixels, perceptual distance, features of the discriminator, and closeness to W."""
+"""The loss of an encoder: ws, pixels, perceptual distance, discriminator features, and closeness to W."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from ..images.convert import as_rgb
 from ..runtime.device import for_weights
 from .config import EncoderConfig
 
-_LARGEST = 64  # The perceptual distance and the features are of images averaged down to this.
+_LARGEST = 64  # The perceptual distance uses images averaged down to this size.
 
 
 class LatentDiscriminator(nn.Module):
@@ -45,7 +45,7 @@ class Objective:
 
     config: EncoderConfig
     G: Generator
-    D: Discriminator | None  # None = without the loss of features.
+    D: Discriminator | None  # None = without the feature loss.
     extractor: Extractor | None  # None = without the perceptual distance.
 
     def of_ws(self, ws: Tensor, known: Tensor, scale: float) -> Tensor:
@@ -53,7 +53,7 @@ class Objective:
         return (ws - known).square().mean(dim=(1, 2)) / scale**2
 
     def of_images(self, made: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """Of reconstructions and their targets, [N, C, R, R]: each part [N]."""
+        """Terms for reconstructions and their targets, [N, C, R, R]: [N] each."""
         parts = {"pixel": (made - target).square().mean(dim=(1, 2, 3))}
         if self.extractor is not None and self.config.perceptual_weight:
             parts["perceptual"] = self.extractor.distance(as_rgb(_small(made)), as_rgb(_small(target)))
@@ -62,7 +62,7 @@ class Objective:
         return parts
 
     def _feature_distance(self, made: Tensor, target: Tensor) -> Tensor:
-        """Mean squared difference of the discriminator's features at 16x16 and below, relative to the target's."""
+        """Mean squared difference of the discriminator's features at 16x16 and below, relative to the targets'."""
         total = torch.zeros(len(made), device=made.device, dtype=torch.float32)
         with torch.no_grad():
             wanted = self.features(target)
@@ -81,7 +81,7 @@ class Objective:
         return found
 
     def of_offsets(self, ws: Tensor, scale: float) -> Tensor:
-        """Mean squared difference of each layer's w from the mean of all layers; [N]."""
+        """Mean squared deviation of each layer's w from the mean over layers; [N]."""
         return (ws - ws.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2)) / scale**2
 
 

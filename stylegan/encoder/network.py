@@ -1,9 +1,9 @@
-"""The encoder network: an image, what the generator makes of the present latents, and these latents -> better latents.
+"""The encoder network: an image, the current latents, and their image -> better latents.
 
 A residual network of falling resolution; coarse styles are read from its coarsest features and fine styles from finer
-ones (Richardson et al. 2021, "Encoding in Style", section 3.1). What it predicts is one w and, for each layer, an
-offset (Tov et al. 2021, "Designing an Encoder for StyleGAN Image Manipulation", section 4.1), as a correction of the
-present latents (Alaluf et al. 2021, "ReStyle", section 3).
+ones (Richardson et al. 2021, "Encoding in Style", section 3.1). It predicts one w and an offset for each layer (Tov et
+al. 2021, "Designing an Encoder for StyleGAN Image Manipulation", section 4.1), as a correction of the current latents
+(Alaluf et al. 2021, "ReStyle", section 3).
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from ..runtime.checks import check_integer, check_number, is_power_of_two
 from ..runtime.device import for_weights
 from ..runtime.tensors import check_tensor
 
-_STYLES = 64  # Channels from which the styles of a group of layers are read.
+_STYLES = 64  # Channels from which a head reads its styles.
 
 
 class EncoderNetwork(nn.Module):
@@ -37,11 +37,11 @@ class EncoderNetwork(nn.Module):
         img_channels: int = 3,
         num_ws: int,
         w_dim: int,
-        w_scale: float = 1.0,  # Deviation of the entries of w: what an output of 1 means.
+        w_scale: float = 1.0,  # Standard deviation of the entries of w: the unit of the output.
         input_resolution: int = 128,  # Larger images are averaged down to it.
-        channels: Sequence[int] = (24, 48, 96, 160, 192),  # At half of the input's resolution, and so on down to 4x4.
+        channels: Sequence[int] = (24, 48, 96, 160, 192),  # At half of the input's resolution, then down to 4x4.
         hidden_dim: int = 128,
-        seed: int | None = 0,  # Of the initial weights; None = leave them uninitialized, to be loaded.
+        seed: int | None = 0,  # Of the initial weights; None = uninitialized, to be loaded.
     ):
         super().__init__()
         for name, value in (("img_resolution", img_resolution), ("input_resolution", input_resolution)):
@@ -76,19 +76,19 @@ class EncoderNetwork(nn.Module):
             _Head(channels[-1 - depth], 4 << depth, hidden_dim, (stop - start) * w_dim)
             for depth, (start, stop) in enumerate(self.groups)
         )
-        # The average w of the generator, by which it is recognized.
+        # The average w of the generator, which identifies it.
         self.register_buffer("w_avg", torch.empty(w_dim, **for_weights()))
         if seed is not None:
             self._initialize(seed)
 
     @property
     def groups(self) -> list[tuple[int, int]]:
-        """The layers whose styles each head predicts: of 4x4 and 8x8, of 16x16 and 32x32, of higher resolutions."""
+        """The layers whose styles each head predicts: 4x4 and 8x8, 16x16 and 32x32, higher resolutions."""
         starts = [start for start in (0, 4, 8) if start < self.num_ws][: len(self.blocks) + 1]
         return list(pairwise([*starts, self.num_ws]))
 
     def forward(self, img: Tensor, current: Tensor, ws: Tensor) -> Tensor:
-        """img: the target [N, C, R, R] in [-1, 1]; current: what the generator makes of ws [N, num_ws, w_dim].
+        """img: the target [N, C, R, R] in [-1, 1]; current: the generator's image of ws [N, num_ws, w_dim].
 
         Returns better ws [N, num_ws, w_dim].
         """
@@ -109,7 +109,7 @@ class EncoderNetwork(nn.Module):
         return better
 
     def _initialize(self, seed: int) -> None:
-        """He's initialization, from a generator of its own; the outputs begin near zero."""
+        """He initialization, from its own random generator; the outputs begin near zero."""
         generator = torch.Generator("cpu").manual_seed(seed)
         with torch.no_grad():
             for parameter in self.parameters():
@@ -139,7 +139,7 @@ class _Block(nn.Module):
 
 
 class _Head(nn.Module):
-    """Features -> styles: convolutions down to 4x4, which keep what is where, then two dense layers."""
+    """Features -> styles: convolutions down to 4x4, which keep spatial information, then two dense layers."""
 
     def __init__(self, in_channels: int, resolution: int, hidden_dim: int, out_dim: int):
         super().__init__()
@@ -163,7 +163,7 @@ def _activate(x: Tensor) -> Tensor:
 
 
 def _conv(in_channels: int, channels: int, kernel: int, *, stride: int = 1) -> nn.Conv2d:
-    """A convolution of even or odd kernel that keeps or halves the resolution."""
+    """A convolution with an even or odd kernel that keeps or halves the resolution."""
     shape = {"stride": stride, "padding": (kernel - 1) // 2}
     conv: nn.Conv2d = skip_init(nn.Conv2d, in_channels, channels, kernel, **shape, **for_weights())
     return conv

@@ -1,4 +1,4 @@
-"""run.json of an encoder's training: its settings, and the model and data set that it belongs to."""
+"""run.json of an encoder's training: its settings, model and data set."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class EncoderRun:
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
-        """That of a folder; None = there is no run. Raises InputError if its file is damaged."""
+        """The run in a folder; None = there is none. Raises InputError if its file is damaged."""
         path = folder / NAME
         if not path.is_file():
             return None
@@ -32,6 +32,6 @@ class EncoderRun:
         return cls(EncoderConfig.of(found["settings"]), found["model"], found["data"])
 
     def save(self, folder: Path, **facts: str) -> None:
-        """Write it into a folder, complete or not at all. facts: to read, besides."""
+        """Write it into a folder, complete or not at all. facts: further entries, for information."""
         described = {"settings": self.config.as_dict(), "model": self.model, "data": self.data, **facts}
         write_atomically(folder / NAME, (json.dumps(described, indent=2) + "\n").encode())

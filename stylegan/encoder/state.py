@@ -25,7 +25,7 @@ KIND = "encoder_training"
 
 
 class TrainingState:
-    """The networks, their optimizers, and how many images were shown."""
+    """The networks, their optimizers, and the number of images shown."""
 
     def __init__(self, encoder: Encoder, config: EncoderConfig):
         self.config = config
@@ -39,16 +39,16 @@ class TrainingState:
 
     @property
     def images(self) -> int:
-        """How many images were shown."""
+        """Number of images shown."""
         return self.step * self.config.batch
 
     @property
     def kimg(self) -> float:
-        """In thousands."""
+        """Thousands of images shown."""
         return self.images / 1000
 
     def learning_rate(self) -> float:
-        """It rises in the first hundredth and falls as a cosine."""
+        """Linear warm-up in the first hundredth, then cosine decay."""
         t = min(self.kimg / self.config.kimg, 1.0)
         return self.config.learning_rate * min(1.0, (t + 1e-4) / 0.01) * (0.5 + 0.5 * cos(pi * t))
 
@@ -56,7 +56,7 @@ class TrainingState:
         return {"E": self.E, "average": self.average, "critic": self.critic}
 
     def save(self, path: str | os.PathLike[str], facts: Mapping[str, Any]) -> None:
-        """Write a checkpoint, complete or not at all. facts: what it is a training of, compared when it is read."""
+        """Write a checkpoint, complete or not at all. facts: identify the training, compared on loading."""
         tensors = {f"{name}.{key}": t for name, n in self._networks().items() for key, t in n.state_dict().items()}
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():
@@ -73,8 +73,8 @@ class TrainingState:
         tensors, description = load_tensors(path, kind=KIND, fields=fields)
         for name, value in facts.items():
             if description["facts"].get(name) != value:
-                raise InputError(f"{path} was begun with another {name}; name another folder to start anew")
-        # How many images were shown follows from it.
+                raise InputError(f"{path} was begun with another {name}; choose another folder to start again")
+        # The number of images shown follows from it.
         if (batch := description["settings"].get("batch")) != self.config.batch:
             raise InputError(f"{path} was begun with batch {batch!r}, not {self.config.batch}; leave it out")
         try:
@@ -88,14 +88,15 @@ class TrainingState:
                 state["state"] = {i: {k: tensors[f"{name}.adam.{i}.{k}"] for k in keys} for i in begun}
                 optimizer.load_state_dict(state)
         except (KeyError, RuntimeError) as error:
-            raise InputError(f"{path}: no complete checkpoint of this training: {error}") from error
+            raise InputError(f"{path}: not a complete checkpoint of this training: {error}") from error
         self.step = description["step"]
 
 
 def train_step(state: TrainingState, objective: Objective, reals: Tensor) -> dict[str, float]:
-    """One step on generated images and these real ones, uint8 [N, C, R, R]; returns the parts of the loss.
+    """One step on generated images and these real ones, uint8 [N, C, R, R]; returns the terms of the loss.
 
-    The ws of generated images are known, and every look counts; of real ones the images count, after a random look.
+    For generated images, the error of their known ws counts after every look; for real ones, that of the image counts
+    after a random look.
     """
     config, E = state.config, state.E
     random = np.random.RandomState([config.seed, state.step])
@@ -118,7 +119,7 @@ def train_step(state: TrainingState, objective: Objective, reals: Tensor) -> dic
 
 
 def _fit_fakes(state: TrainingState, objective: Objective, fakes: Tensor, known: Tensor) -> dict[str, Tensor]:
-    """Gradients of the error of ws after each look; returns those of the last one."""
+    """Add gradients of the error of ws after each look; returns the error after the last one."""
     looks = state.config.looks
     ws, current = state.E.start(fakes, objective.G)
     error = fakes.new_zeros(())
@@ -136,7 +137,7 @@ def _fit_fakes(state: TrainingState, objective: Objective, fakes: Tensor, known:
 def _fit_reals(
     state: TrainingState, objective: Objective, real: Tensor, known: Tensor, random: np.random.RandomState
 ) -> dict[str, Tensor]:
-    """Gradients of the errors of images, and of the distance of ws from those of samples, after one look."""
+    """Add gradients of the image errors, and of the distance of ws from samples, after one look."""
     config, E, G = state.config, state.E, objective.G
     ws, current = E.start(real, G)
     with torch.no_grad():
@@ -173,7 +174,7 @@ def draw_fakes(G: Generator, n: int, config: EncoderConfig, random: np.random.Ra
 
 
 def _one_layer(state: TrainingState, ws: Tensor, random: np.random.RandomState) -> Tensor:
-    """The w of a layer drawn for each image, in deviations from the average: [N, w_dim]."""
+    """The w of a random layer for each image, in deviations from the average: [N, w_dim]."""
     layers = torch.from_numpy(random.randint(0, ws.shape[1], size=len(ws))).to(ws.device)
     return (ws[torch.arange(len(ws), device=ws.device), layers] - state.E.w_avg) / state.E.w_scale
 

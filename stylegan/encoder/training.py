@@ -1,9 +1,9 @@
-"""Training of an encoder: the loop, its log, checkpoints and pictures.
+"""Training of an encoder: the loop, its log, checkpoints and sample images.
 
 A run is a folder:
-    run.json                its settings, and the model and data set that it belongs to
+    run.json                its settings, model and data set
     checkpoint.safetensors  the state, from which it resumes exactly
-    log.jsonl               the parts of the loss over time
+    log.jsonl               the terms of the loss over time
     pictures.png            real images and their reconstructions
     encoder.safetensors     the encoder, with averaged weights
 """
@@ -61,7 +61,7 @@ def new_encoder(G: Generator, *, seed: int = 0) -> Encoder:
 
 
 def _start_from(encoder: Encoder, other: Encoder) -> None:
-    """Take the weights of another encoder; the average w stays that of the generator."""
+    """Take the weights of another encoder, but keep the generator's average w."""
     given, own = ({k: v for k, v in e.config.items() if k != "w_scale"} for e in (other, encoder))
     if given != own:
         differing = ", ".join(f"{name} {given[name]}, not {own[name]}" for name in own if given[name] != own[name])
@@ -86,21 +86,21 @@ def train_encoder(
     """Train an encoder for a generator until `config.kimg`, a time limit or a signal; returns why it stopped.
 
     data: a data set of `stylegan dataset`, of the generator's resolution. out: folder of the run.
-    D: the discriminator of the model, for the loss of features; None = without it.
-    start_from: an encoder of the same shape, whose weights are the first; None = initial weights.
-    resume: continue from the run's checkpoint, exactly if the settings are the same. All but `batch` may be others.
+    D: the discriminator of the model, for the feature loss; None = without it.
+    start_from: an encoder of the same shape, whose weights to start from; None = initial weights.
+    resume: continue from the run's checkpoint, exactly if the settings are the same. All but `batch` may change.
     progress: show a bar; None = on a terminal.
 
     Raises InputError for a folder that holds another run, or data that do not fit; DivergenceError if the loss is no
-    longer finite: the checkpoint before is kept.
+    longer finite: the last checkpoint is kept.
     """
     config, out = config or EncoderConfig(), Path(out)
     dataset = ImageDataset(data, resolution=G.img_resolution, use_labels=False)
     checkpoint = out / "checkpoint.safetensors"
     if checkpoint.exists() and not resume:
-        raise InputError(f"{out} holds a run already; resume it, or name another folder")
+        raise InputError(f"{out} holds a run already; resume it, or choose another folder")
     extractor = load_extractor(config.extractor, device=G.device) if config.perceptual_weight else None
-    # The caller's networks stay as they are.
+    # The caller's networks stay unchanged.
     G, D = deepcopy(G).requires_grad_(False), None if D is None else deepcopy(D).requires_grad_(False)
     G.synthesis.kernels = native_or_torch_kernels()
     if D is not None:
@@ -148,7 +148,7 @@ def _steps(
     save: Callable[[], None],
     bar: Any,
 ) -> str:
-    """Train until something says stop."""
+    """Train until done or asked to stop; returns why."""
     config = state.config
 
     def read() -> "Future[tuple[Tensor, Tensor | None]]":
@@ -170,7 +170,7 @@ def _steps(
         batch = read()
         if any(value != value for value in losses[-1].values()):
             raise DivergenceError(
-                f"the loss is NaN at {state.kimg:.1f} kimg; the checkpoint before is good: lower learning_rate, resume"
+                f"the loss is NaN at {state.kimg:.1f} kimg; the last checkpoint is good: lower learning_rate and resume"
             )
         bar.update(state.kimg - bar.n)
         if len(losses) * config.batch >= config.log_kimg * 1000:
@@ -188,7 +188,7 @@ def _steps(
 
 
 def save_encoder(encoder: Encoder, G: Generator, path: Path, *, kimg: float, data: str) -> None:
-    """Write an encoder, with the model that it belongs to and its licence."""
+    """Write an encoder, with the name and licence of its model."""
     inherited = {key: G.metadata[key] for key in ("license", "license_url", "attribution") if G.metadata.get(key)}
     metadata = {"name": G.name, "kimg": round(kimg, 1), "dataset": data, **inherited}
     save_checkpoint(path, Checkpoint("Encoder", encoder.config, encoder.state_dict(), metadata))
@@ -198,5 +198,5 @@ def show(encoder: Encoder, G: Generator, dataset: ImageDataset, path: Path) -> N
     """Real images, their reconstructions after one look, and after three."""
     real = images.from_uint8(dataset.batch(range(min(_SHOWN, len(dataset))))[0]).to(G.device)
     rows: Sequence[Tensor] = [real, *(G.synthesis(encoder.encode(real, G, looks=n)) for n in (1, 3))]
-    pictures = [picture for row in rows for picture in images.to_pil(row)]
-    images.save(images.grid(pictures, columns=len(real), padding=2), path)
+    shown = [img for row in rows for img in images.to_pil(row)]
+    images.save(images.grid(shown, columns=len(real), padding=2), path)

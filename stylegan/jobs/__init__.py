@@ -1,4 +1,4 @@
-"""Many images to disk: rendering overlaps with encoding, files are complete or absent, and jobs are resumable.
+"""Many images to disk: rendering overlaps with encoding, files are complete or absent, jobs can be resumed.
 
 May import: errors, version, runtime, images, fast, weights, latents, generator.
 """

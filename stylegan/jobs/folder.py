@@ -1,4 +1,4 @@
-"""One PNG for each seed, in a folder."""
+"""One PNG per seed, in a folder."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.threads import map_in_order
 from .job import Job
 
-# What resuming compares of a PNG's text.
+# The text entries of a PNG that resuming compares.
 _COMPARED = (
     "model",
     "weights_sha256",
@@ -25,7 +25,7 @@ _COMPARED = (
     "noise_seed",
     "label",
 )
-# Above every PNG that a job writes; larger files are not read.
+# Above the size of any PNG that a job writes; larger files are not read.
 MAX_BYTES = 2**28
 
 
@@ -42,22 +42,22 @@ def write_folder(
     """Write the PNG of each seed, seed0005.png for seed 5, and return how many were written.
 
     batch_size: images per batch; None = by resolution and free memory.
-    resume: keep unchanged files that an earlier run with the same settings and weights has made: each PNG holds the
-        sha256 of its pixels. Checking one takes a fraction of the time to make it.
+    resume: keep intact files of an earlier run with the same settings and weights: each PNG holds the sha256 of its
+        pixels. Checking one takes a fraction of the time to make it.
     threads: threads that encode and write while the next images are computed; None = one per CPU.
     progress: show a bar; None = on a terminal.
 
     However it ends, each file is complete, absent or unchanged. Raises InputError for settings that do not fit the
-    model, resume with noise that differs in every run, and folders at the paths of images; StorageError if the disk is
-    full.
+    model, for resume with noise that differs in every run, and for folders at the paths of images; StorageError if the
+    disk is full.
     """
     folder = Path(folder)
     if resume and job.has_fresh_noise:
         raise InputError("random noise without a noise_seed is different in every run: there is nothing to resume")
     folder.mkdir(parents=True, exist_ok=True)
     if batch_size is None:
-        batch_size = job.G.default_batch_size(max(1, len(seeds)))  # Some shards of few seeds have none.
-    # What files of this job have in common, as text; a model's name may be that of another one, too.
+        batch_size = job.G.default_batch_size(max(1, len(seeds)))  # With few seeds, some shards have none.
+    # The text that all files of this job share; the sha256, since a name may stand for several models.
     common = job.settings() | {"weights_sha256": job.G.weights_sha256}
 
     def path(seed: int) -> Path:
@@ -83,7 +83,7 @@ def write_folder(
                 written += 1
                 bar.update()
         except StorageError as error:
-            raise StorageError(f"{error}; resume=True (--resume) goes on with the pictures that are missing") from error
+            raise StorageError(f"{error}; resume=True (--resume) continues with the missing images") from error
     return written
 
 
@@ -94,7 +94,7 @@ def check_no_folder(path: Path) -> None:
 
 
 def _is_finished(path: Path, job: Job, expected: dict[str, object]) -> bool:
-    """Whether a file is the PNG that the job would write: its settings, its size, and its pixels by their sha256."""
+    """Whether a file is the PNG that the job would write, by settings, size and sha256 of the pixels."""
     if job.label is not None:  # PNGs hold the vector.
         vectors = job.G.label_vectors(job.label, 1)
         expected["label"] = [] if vectors is None else vectors[0].tolist()
@@ -112,7 +112,7 @@ def _is_finished(path: Path, job: Job, expected: dict[str, object]) -> bool:
         DatasetError,
         SyntaxError,
         ValueError,
-    ):  # It is unreadable, or not an intact PNG.
+    ):  # Unreadable, or not an intact PNG.
         return False
 
 

@@ -1,4 +1,4 @@
-"""A job: everything that its images share, that is, all settings but the seeds."""
+"""A job: all settings that its images share, that is, all but the seeds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class Job:
     noise_mode: NoiseMode = "const"
     noise_seed: int | None = None
     label: int | str | None = None
-    size: int | None = None  # Width of the pictures; None = the model's. See `images.display_size`.
+    size: int | None = None  # Width of the images; None = the model's. See `images.display_size`.
 
     @property
     def width(self) -> int:
-        """Width of the pictures. Raises InputError for a size that the model's images cannot have."""
+        """Width of the images. Raises InputError for a size that the model's images cannot have."""
         return display_size(self.G.img_resolution, self.size or self.G.img_resolution)
 
     @property
@@ -41,17 +41,17 @@ class Job:
     def render(self, seeds: Iterable[int], batch_size: int) -> Iterator[tuple[int, Image.Image]]:
         """Each seed with its image, in order. At most one batch is rendered ahead, or two on a GPU.
 
-        There, the next batch is computed while the host waits for one and converts it.
+        There, the next batch is computed while the host waits for and converts the current one.
         """
         remaining = iter(seeds)
         groups = iter(lambda: list(islice(remaining, batch_size)), [])
         two = overlaps(self.G.device)
-        for batch in map_in_order(self._pictures, groups, threads=2, ahead=1) if two else map(self._pictures, groups):
+        for batch in map_in_order(self._sample, groups, threads=2, ahead=1) if two else map(self._sample, groups):
             yield from batch
 
-    def _pictures(self, seeds: list[int]) -> list[tuple[int, Image.Image]]:
+    def _sample(self, seeds: list[int]) -> list[tuple[int, Image.Image]]:
         width = self.width
-        pictures = self.G.sample(
+        sampled = self.G.sample(
             seeds=seeds,
             truncation_psi=self.truncation_psi,
             truncation_cutoff=self.truncation_cutoff,
@@ -61,7 +61,7 @@ class Job:
             batch_size=len(seeds),
             progress=False,
         )
-        sized = [p if p.width == width else resize(p, width) for p in pictures]
+        sized = [p if p.width == width else resize(p, width) for p in sampled]
         return list(zip(seeds, sized, strict=True))
 
     def settings(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class Job:
         return {"model": self.G.name} | {key: value for key, value in chosen.items() if value is not None}
 
     def identity(self) -> dict[str, Any]:
-        """The settings, and everything else on which the images of the job depend."""
+        """The settings, and everything else that affects the images."""
         return {
             "software": f"stylegan {__version__}",
             "weights_sha256": self.G.weights_sha256,

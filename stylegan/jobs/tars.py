@@ -1,10 +1,9 @@
 """Shards of a large job as reproducible tar files for webdataset.
 
-The seeds are cut into tars of equal numbers of images, samples-000000.tar, samples-000001.tar and so on. Shard i of n
-makes the tars i, i + n, i + 2n...; the content of a tar does not depend on n. For each seed a tar holds
-seed0000000005.png
-and seed0000000005.json, its settings. Next to each tar, samples-000000.jsonl is its line of the manifest, written last:
-a tar that matches its line is finished.
+The seeds are divided into tars of equal numbers of images, samples-000000.tar, samples-000001.tar and so on. Shard i of
+n makes the tars i, i + n, i + 2n...; the content of a tar does not depend on n. For each seed a tar holds
+seed0000000005.png and seed0000000005.json, its settings. Next to each tar, samples-000000.jsonl is its manifest line,
+written last: a tar that matches its line is finished.
 """
 
 import io
@@ -33,10 +32,10 @@ from ..weights.hub.cache import sha256_of
 from .folder import check_no_folder
 from .job import Job
 
-# What is read of a line of the manifest.
+# The fields of a manifest line that are read.
 _LINE = {"sha256": str, "bytes": int, "seeds": str, "job": dict[str, Any]}
 
-# Temporary files that have not been written to for this long are abandoned.
+# Temporary files not written to for this long are abandoned.
 _IDLE_SECONDS = 3600.0
 
 
@@ -53,7 +52,7 @@ WHOLE = Shard(0, 1)
 
 @dataclass(frozen=True)
 class Report:
-    """The names of the tars of a shard: newly made ones, and those finished before."""
+    """The names of a shard's tars: those just made, and those finished before."""
 
     written: list[str]
     kept: list[str]
@@ -64,7 +63,7 @@ class _Sample(NamedTuple):
 
     tar: int
     seed: int
-    picture: bytes
+    image: bytes
     settings: bytes
 
 
@@ -80,20 +79,20 @@ def write_tars(
     threads: int | None = None,
     progress: bool | None = None,
 ) -> Report:
-    """Make the tars of one shard that are not finished yet.
+    """Make the unfinished tars of a shard.
 
-    samples_per_tar: images in each tar, fewer in the last one.
-    image_format: "png", without loss, or "jpg" of quality 95, a quarter of the size.
-    batch_size: images per batch; None = by resolution only, so that it is the same on every machine.
+    samples_per_tar: images per tar, fewer in the last one.
+    image_format: "png", lossless, or "jpg" of quality 95, a quarter of the size.
+    batch_size: images per batch; None = by resolution only, the same on every machine.
     threads: threads that encode while the next images are computed; None = one per CPU.
     progress: show a bar; None = on a terminal.
 
     Each tar is written to a temporary file and renamed, so any number of processes may work in one folder, even on the
     same shard. The bytes are the same for the same seeds and arguments, on the same kind of machine, with the same
-    number of threads of PyTorch and the same versions of PyTorch and Pillow; else some values differ by 1.
+    number of PyTorch threads and the same versions of PyTorch and Pillow; otherwise some values differ by 1.
 
-    Raises InputError for repeated seeds, noise that differs in every run, shards that do not exist, and a folder with
-    tars of another job.
+    Raises InputError for repeated seeds, noise that differs in every run, nonexistent shards, and a folder with tars of
+    another job.
     """
     folder = Path(folder)
     _check(job, seeds, shard, samples_per_tar, image_format)
@@ -146,9 +145,9 @@ def _check(job: Job, seeds: SeedRanges, shard: Shard, samples_per_tar: int, imag
         raise InputError(f"JPEG holds no alpha, and {job.G.name} makes images with it; use image_format png")
     twice = seeds.repeated()
     if twice is not None:
-        raise InputError(f"seed {twice} is there twice; names in a tar must be different")
+        raise InputError(f"seed {twice} appears twice; names in a tar must be unique")
     if job.has_fresh_noise:
-        raise InputError("random noise is different in every run; tars are for what can be made again: set noise_seed")
+        raise InputError("random noise is different in every run, but tars must be reproducible: set noise_seed")
 
 
 def _path(folder: Path, number: int) -> Path:
@@ -159,8 +158,8 @@ def _write_tar(path: Path, samples: Iterable[_Sample], image_format: ImageFormat
     """Nothing in the tar depends on time, user or machine."""
     with new_file(path) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for sample in samples:
-            for suffix, data in ((image_format, sample.picture), ("json", sample.settings)):
-                entry = tarfile.TarInfo(f"seed{sample.seed:010d}.{suffix}")  # Of time 0, user 0 and mode 644.
+            for suffix, data in ((image_format, sample.image), ("json", sample.settings)):
+                entry = tarfile.TarInfo(f"seed{sample.seed:010d}.{suffix}")  # Time 0, user 0, mode 644.
                 entry.size = len(data)
                 archive.addfile(entry, io.BytesIO(data))
             bar.update()
@@ -179,11 +178,11 @@ def _write_line(path: Path, seeds: SeedRanges, identity: dict[str, Any]) -> None
 
 
 def _is_finished(path: Path, expected: dict[str, Any]) -> bool:
-    """Whether a tar matches its line. Raises InputError if the line is that of another job."""
+    """Whether a tar matches its line. Raises InputError if the line is another job's."""
     name = path.with_suffix(".jsonl")
     try:
         line = check_object(read_json(name, error=InputError), _LINE, where=str(name), error=InputError)
-    except InputError:  # It is not there, or no line of ours: the tar is made again.
+    except InputError:  # Missing, or not one of our lines: the tar is made again.
         return False
     found = {name: line[name] for name in expected}
     if found != expected:
@@ -195,7 +194,7 @@ def _is_finished(path: Path, expected: dict[str, Any]) -> bool:
 
 
 def _difference(found: dict[str, Any], expected: dict[str, Any]) -> str:
-    """The first setting that two jobs do not share."""
+    """The first setting in which two jobs differ."""
     there, wanted = ({"seeds": one["seeds"]} | dict(one["job"]) for one in (found, expected))
     name = next(name for name in [*wanted, *there] if there.get(name) != wanted.get(name))
     return f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here"

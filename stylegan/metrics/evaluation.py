@@ -1,7 +1,7 @@
 """Evaluate a generator: all metrics at once, and a result with everything needed to repeat them.
 
-Every image is made once for each group of metrics that uses it. Work on many images is shared among the processes of
-torchrun; the first process computes the metrics from the results.
+Every image is made once for each group of metrics that uses it. torchrun's processes share the work on images; the
+first one computes the metrics from the results.
 """
 
 import datetime
@@ -39,7 +39,7 @@ def evaluate(
 
     Returns a dictionary for JSON: "metrics" has a value for each name, and the other entries are what is needed to
     repeat it. It is empty in all processes but the first. The global random state is not touched; the same settings
-    give the same numbers, for any number of processes. Raises InputError for conflicting settings.
+    give the same values for any number of processes. Raises InputError for conflicting settings.
     """
     settings = settings or Settings()
     metrics = parse_metrics(settings.metrics) if isinstance(settings.metrics, str) else list(settings.metrics)
@@ -47,7 +47,7 @@ def evaluate(
     _check(settings, comparing)
     run = Run(G, settings, world or World(), progress, compared=_extractors(G, settings, comparing))
     start = time.perf_counter()
-    # First everything that all processes work on, then everything that one does.
+    # First the work of all processes, then that of the first one.
     parts = {metric: definitions()[metric.kind].measure(run, metric) for metric in metrics}
     if not run.world.is_first:
         return {}
@@ -62,7 +62,7 @@ def evaluate(
 def _check(settings: Settings, comparing: Sequence[Metric]) -> None:
     settings.check()
     if comparing and settings.data is None:
-        raise InputError(f"{comparing[0].kind} compares with real pictures; name a data set (--data)")
+        raise InputError(f"{comparing[0].kind} compares with real images; give a data set (--data)")
 
 
 def _extractors(G: Generator, settings: Settings, comparing: Sequence[Metric]) -> dict[str, Compared]:

@@ -37,7 +37,7 @@ class RealImages:
         resolution: int,
         seed: int = 0,
         *,
-        device: torch.device,  # Where extractors take them.
+        device: torch.device,  # The extractors' device.
         progress: bool | None = None,
     ):
         self.path, self.resolution, self.seed, self.device = Path(path), resolution, seed, device
@@ -94,7 +94,7 @@ class RealFeatures:
         return tensors.get("features"), metadata.get("whole") == "True"
 
     def keep(self, features: Tensor, *, is_whole: bool) -> None:
-        """Write features into the cache: the whole file or none."""
+        """Write features into the cache, completely or not at all."""
         data = encode_tensors({"features": features.contiguous()}, {"whole": str(is_whole)})
         try:
             write_atomically(self.file, data)
@@ -123,7 +123,7 @@ def check_finite(features: Tensor, what: str) -> Tensor:
 
 
 def check_features(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Return two sets of features [N, D], [M, D] if they are finite and of two rows or more, else raise InputError."""
+    """Return two sets of features [N, D], [M, D] if finite and with two rows or more, else raise InputError."""
     check_tensor(a, ("N", "D"), what="features")
     check_tensor(b, ("M", a.shape[1]), what="features of the other set", device=a.device)
     if min(len(a), len(b)) < 2 or not a.shape[1] or not (a.isfinite().all() and b.isfinite().all()):

@@ -19,7 +19,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     covariances with n - 1. a, b: [N, D], [M, D]. Raises InputError for fewer than two rows.
     """
     (mean_a, cov_a), (mean_b, cov_b) = (_moments(x) for x in check_features(a, b))
-    # The trace of the root of cov_a cov_b is that of the symmetric root_a cov_b root_a, whose eigenvalues are real.
+    # The root of cov_a cov_b has the same trace as that of the symmetric root_a cov_b root_a, whose eigenvalues are
+    # real.
     values, vectors = torch.linalg.eigh(cov_a)
     root_a = (vectors * values.clamp(min=0).sqrt()) @ vectors.mT
     cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp(min=0).sqrt().sum()

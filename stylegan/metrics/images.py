@@ -1,6 +1,6 @@
 """The images that metrics use: real ones, and generated ones that depend only on their number.
 
-Image i has z of seed `seed + i` and, unless the stored noise is chosen, its own noise. Nothing is truncated.
+Image i has z of seed `seed + i` and, unless stored noise is chosen, its own noise. Nothing is truncated.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from ..latents.styles import cross_over
 from ..runtime.choices import DEFAULT_EVALUATION_NOISE, NoiseMode
 from ..runtime.device import FLOAT32_CPU
 
-# Seeds of noise: the same numbers as those of z would draw the same values.
+# Offset of noise seeds: equal seeds would draw the same values for z and noise.
 _NOISE_SEEDS = 2**31
 
 
@@ -27,7 +27,7 @@ class Images:
     """Generated images by their number.
 
     labels: of conditional models, [N, label_dim]; image i has the label i mod N.
-    num_latents: how many latents each image mixes, at crossovers drawn at random (Karras et al. 2019, table 2).
+    num_latents: how many latents each image mixes, at random crossovers (Karras et al. 2019, table 2).
     """
 
     G: Generator
@@ -45,13 +45,13 @@ class Images:
         return self.G.mapping(self.z(numbers), self.labels_of(numbers))
 
     def images(self, numbers: Sequence[int]) -> Tensor:
-        """float32 [N, 3, H, W] in [-1, 1], with the values that 8 bits can hold."""
+        """float32 [N, 3, H, W] in [-1, 1], rounded to 8-bit values."""
         ws = self.mixed(numbers) if self.num_latents > 1 else self.G.broadcast(self.w(numbers))
         img = self.G.synthesis(ws, noise=self.noise(numbers))
         return from_uint8(to_uint8(as_rgb(img)))
 
     def mixed(self, numbers: Sequence[int]) -> Tensor:
-        """ws of several latents each, [N, num_ws, w_dim]: those of image i are the ones from i * num_latents on."""
+        """ws of several latents each, [N, num_ws, w_dim]: image i has those from i * num_latents on."""
         k, num_ws = self.num_latents, self.G.num_ws
         labels = self.labels_of(numbers)
         latents = [self.G.mapping(self.G.z([self.seed_of(i * k + j) for i in numbers]), labels) for j in range(k)]
@@ -59,7 +59,7 @@ class Images:
         return cross_over(latents, torch.from_numpy(np.sort(cuts, axis=1)), num_ws)
 
     def noise(self, numbers: Sequence[int]) -> Sequence[Tensor | None] | None:
-        """A map for each layer, [N or 1, C, R, R]; None = the stored ones."""
+        """A map per layer, [N or 1, C, R, R]; None = the stored ones."""
         if self.noise_mode == "const":
             return None
         seeds = [(self.seed_of(i) + _NOISE_SEEDS) % 2**32 for i in numbers]

@@ -21,23 +21,23 @@ from .settings import Classifier, Metric
 class Separability:
     """One attribute in one latent space."""
 
-    entropy: float  # H(Y|X) in bits: what the side of the plane leaves unknown of the class.
+    entropy: float  # H(Y|X) in bits: the entropy of the class given the side of the plane.
     accuracy: float  # The share of latents on the right side of the plane.
     kept: int  # Latents that the plane was fitted to.
     positive: float  # The share of them whose class is the positive one.
 
 
 def most_confident(logits: Tensor, keep: int) -> Tensor:
-    """Indices of the `keep` logits, [N], that are farthest from 0; of equal ones the first."""
+    """Indices of the `keep` logits, [N], farthest from 0; of equal ones the first."""
     return logits.abs().argsort(descending=True, stable=True)[:keep]
 
 
 @typed
 def separability(latents: Tensor, logits: Tensor) -> Separability:
-    """Fit a linear SVM to the classes that the logits name, and compare its classes with them.
+    """Fit a linear SVM to the classes given by the logits, and compare its classes with them.
 
-    latents: [N, D]; logits: [N], log-odds of the positive class. Needs scikit-learn. Both are as in the official code:
-    the plane is fitted and evaluated on the same latents, with the support vector machine's default settings.
+    latents: [N, D]; logits: [N], log-odds of the positive class. Needs scikit-learn. As in the official code, the plane
+        is fitted and evaluated on the same latents, with the SVM's default settings.
     """
     check_tensor(latents, ("N", "D"), what="latents")
     check_tensor(logits, (len(latents),), what="logits", device=latents.device)
@@ -63,7 +63,7 @@ def _side_of_plane(latents: Tensor, classes: np.ndarray) -> np.ndarray:
 
 
 def conditional_entropy(counts: np.ndarray) -> float:
-    """H(Y|X) in bits, of counts [X, Y]."""
+    """H(Y|X) in bits, from counts [X, Y]."""
     joint = counts / counts.sum()
     given = np.broadcast_to(joint.sum(axis=1, keepdims=True), joint.shape)
     there = joint > 0
@@ -76,7 +76,7 @@ def score(entropies: Sequence[float]) -> float:
 
 
 def separability_of_all(latents: Tensor, logits: Tensor, *, keep: int) -> list[Separability]:
-    """For each attribute, of the latents that its classifier is most confident of.
+    """Separability of each attribute, on the latents that its classifier is most confident of.
 
     latents: [N, D]; logits: [N, A]. Returns A results.
     """
@@ -88,7 +88,7 @@ def separability_of_all(latents: Tensor, logits: Tensor, *, keep: int) -> list[S
 
 
 def check_keep(samples: int) -> int:
-    """How many of the samples are kept: the more confident half, as 100,000 of 200,000 in the paper."""
+    """How many samples are kept: the more confident half, as 100,000 of 200,000 in the paper."""
     if samples < 4:
         raise InputError(f"linear separability needs 4 images or more, got {samples}")
     return samples // 2
@@ -119,10 +119,10 @@ def _measure(run: Run, metric: Metric) -> Finish:
 
 
 def _classifiers(run: Run) -> list[Classifier]:
-    """Those of the settings, loaded."""
+    """The classifiers of the settings, loaded."""
     found = [load_classifier(c, device=run.G.device) if isinstance(c, str) else c for c in run.settings.classifiers]
     if not found:
-        raise InputError("ls needs a classifier or more")
+        raise InputError("ls needs one classifier or more")
     run.facts["classifiers"] = [{"name": c.name, "sha256": getattr(c, "sha256", "")} for c in found]
     return found
 

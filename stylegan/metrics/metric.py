@@ -1,4 +1,4 @@
-"""The definition of a metric. Each is in one file of this folder, which lists it under METRICS."""
+"""The definition of a metric. Each is in a file of this folder, which lists it under METRICS."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from .settings import Metric
 
 # Results by name: a "value", what it was measured on, and possibly more.
 Values = dict[str, dict[str, Any]]
-# The part of the work that one process does after all have done the rest.
+# The work of one process, after all have done the rest.
 Finish = Callable[[], Values]
 
 
@@ -24,9 +24,9 @@ class Definition:
     least: int = 4  # The minimum number.
     needs_data: bool = False  # Whether it compares with real images.
     results: tuple[str, ...] = ()  # The names of its values; () = that of the metric.
-    network: str | None = None  # The entry of a result that says what looked at the images: "extractor", "distance"...
-    extractor: Callable[[], Extractor] | None = None  # Its own, for `Run.features`; None = that of the settings.
-    names_own_count: bool = False  # Whether names of values say the number of images where it is that of the paper.
+    network: str | None = None  # The result's entry for the network that sees the images: "extractor", "distance"...
+    extractor: Callable[[], Extractor] | None = None  # Its own, for `Run.features`; None = the settings'.
+    names_own_count: bool = False  # Whether names of values include the number of images even if it is the paper's.
 
     def label(self, metric: Metric, result: str | None = None) -> str:
         """The name of a value, such as fid50k or ppl_w. result: one of `results`."""

@@ -11,12 +11,12 @@ from .settings import Metric
 
 @functools.cache
 def definitions() -> dict[str, Definition]:
-    """All metrics by name: those that the files of this folder list under METRICS."""
+    """All metrics by name, as listed under METRICS in the files of this folder."""
     return {one.name: one for several in offered(__package__, "METRICS") for one in several}
 
 
 def parse_metric(name: str) -> Metric:
-    """Read a name: a metric, and a number of images, or that of its paper. Raises InputError for other names.
+    """Parse a name: a metric, and a number of images (default: its paper's). Raises InputError for other names.
 
     >>> parse_metric("fid10k")
     Metric(kind='fid', count=10000)
@@ -37,12 +37,12 @@ def parse_metric(name: str) -> Metric:
 
 
 def parse_metrics(names: str) -> list[Metric]:
-    """Read names separated by commas, each metric once."""
+    """Parse names separated by commas, each metric once."""
     return list(dict.fromkeys(parse_metric(name) for name in names.split(",")))
 
 
 def definition_of(value: str) -> Definition | None:
-    """The metric that gives a value of this name, such as precision50k or ls_z; None = none that is known."""
+    """The metric that gives a value of this name, such as precision50k or ls_z; None = unknown."""
     for one in definitions().values():
         if any(re.fullmatch(rf"{result}(?:\d+k?)?", value) for result in one.results or (one.name,)):
             return one

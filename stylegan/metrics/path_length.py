@@ -26,18 +26,18 @@ from .settings import Metric
 Space = Literal["z", "w"]
 
 EPSILON = 1e-4
-# What the distance is made for; larger images are shrunk to it.
+# The size that the distance is made for; larger images are shrunk to it.
 _MAX_SIZE = 256
 
 
 @dataclass(frozen=True)
 class Path:
-    """Which paths, and where on them."""
+    """Which paths, and where on them to measure."""
 
     space: Space
-    ends: bool  # Measure at t = 0 alone.
+    ends: bool  # Measure only at t = 0.
     epsilon: float = EPSILON
-    face_crop: bool = True  # Look at the face alone; for other images than aligned faces, False.
+    face_crop: bool = True  # Measure only the face; False for images other than aligned faces.
 
 
 def path_lengths(
@@ -45,8 +45,8 @@ def path_lengths(
 ) -> Tensor:
     """d / eps^2 on each of these paths, [N]: path i leads from latent 2i to latent 2i + 1.
 
-    distance: of two batches of images [N, 3, h, w] in [-1, 1], [N]. Both images of a pair have the same noise and, of a
-    conditional model, the same label.
+    distance: of two batches of images [N, 3, h, w] in [-1, 1], [N]. Both images of a pair have the same noise and, in a
+        conditional model, the same label.
     """
     G, epsilon = images.G, path.epsilon
     if G.dtype != torch.float32:
@@ -83,13 +83,13 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 def view(img: Tensor, face_crop: bool) -> Tensor:
     """The images for the distance: cropped to the face if chosen, at most 256 pixels wide."""
     size = img.shape[-1]
-    if face_crop:  # Of images that are aligned as FFHQ is.
+    if face_crop:  # For images aligned as FFHQ.
         img = img[:, :, size * 3 // 8 : size * 7 // 8, size // 4 : size * 3 // 4]
     return ops.downscale(img, max(1, img.shape[-1] // _MAX_SIZE))
 
 
 def average(lengths: Tensor) -> float:
-    """The mean of the lengths that lie between their 1st and 99th percentile."""
+    """The mean of the lengths between their 1st and 99th percentile."""
     values = lengths.double().numpy()
     low, high = np.percentile(values, 1, method="lower"), np.percentile(values, 99, method="higher")
     return float(np.mean(values[(values >= low) & (values <= high)]))

@@ -19,7 +19,7 @@ _ROWS = 1024
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """precision: the share of generated images among the real; recall: the share of real ones among the generated."""
+    """precision: the share of generated images in the real manifold; recall: of real ones in the generated."""
 
     precision: float
     recall: float
@@ -35,14 +35,14 @@ def precision_recall(real: Tensor, fake: Tensor, *, neighbours: int = 3) -> Prec
     real, fake = check_features(real, fake)
     if not 1 <= neighbours < min(len(real), len(fake)):
         raise InputError(f"{neighbours} neighbours need more images, got {len(real)} real and {len(fake)} generated")
-    # Distances do not change, and are rounded less, around a centre.
+    # Centring does not change distances, and reduces rounding errors.
     centre = to_float64(real).mean(dim=0).to(real.device, torch.float32)
     real, fake = (x.float() - centre for x in (real, fake))
     return PrecisionRecall(_share_within(fake, real, neighbours), _share_within(real, fake, neighbours))
 
 
 def _share_within(points: Tensor, members: Tensor, neighbours: int) -> float:
-    """The share of points that lie in the ball of some member."""
+    """The share of points inside the ball of some member."""
     # The nearest neighbour of a member is the member itself.
     nearest = [_squared_distances(rows, members).topk(neighbours + 1, largest=False) for rows in members.split(_ROWS)]
     radii = torch.cat([found.values[:, -1] for found in nearest])

@@ -1,4 +1,4 @@
-"""One evaluation: what its metrics share, computed when the first of them needs it."""
+"""An evaluation: what its metrics share, computed when first needed."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ from .settings import Metric, Settings
 
 @dataclass
 class Compared:
-    """What metrics compare: the features of an extractor, of so many real and as many generated images."""
+    """What metrics compare: an extractor's features of `count` real and as many generated images."""
 
     extractor: str | Extractor
     count: int
@@ -57,7 +57,7 @@ class Run:
         return self.settings.batch_size or steady_batch_size(self.G.img_resolution, self.G.device)
 
     def features(self, metric: Metric, network: str = "extractor") -> tuple[Tensor, Tensor]:
-        """Features of real and of generated images, as many as the metric asks for: [at most count, D] each.
+        """Features of real and of generated images, as many as the metric needs: [at most count, D] each.
 
         network: that of its `Definition`; "extractor" = the extractor of the settings.
         """
@@ -78,7 +78,7 @@ class Run:
         return network
 
     def rows(self, compute: Callable[[range], Tensor], n: int, what: str) -> Tensor:
-        """Rows 0 to n of what `compute` finds for a range of numbers, float32 [n, ...]; see `rows_of_all`."""
+        """Rows 0 to n - 1 of what `compute` returns for a range of numbers, float32 [n, ...]; see `rows_of_all`."""
         with torch.no_grad(), self.timed(what):
             rows = rows_of_all(
                 compute,
@@ -100,10 +100,10 @@ class Run:
 
     @cached_property
     def _features(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Of real and generated images by each extractor, as many as any metric compares by it."""
+        """Features of real and generated images by extractor, as many as any of its metrics compares."""
         data, seed = self.settings.data, self.settings.seed
         assert data is not None
-        Source(data).close()  # Its errors come before a network is downloaded.
+        Source(data).close()  # Fails before a network is downloaded.
         networks = {entry: self.network(one.extractor, entry) for entry, one in self._compared.items()}
         reals = RealImages(data, self.G.img_resolution, seed, device=self.G.device, progress=self.progress)
         cache = Cache.open(self.settings.cache_dir)
@@ -121,7 +121,7 @@ class Run:
         return {entry: (real[entry], fake[entry]) for entry in networks}
 
     def _fake_features(self, reals: RealImages, networks: Mapping[str, Extractor]) -> dict[str, Tensor]:
-        """Of generated images, each of which is made once, with the labels of the real ones."""
+        """Features of generated images, each made once, with the labels of the real ones."""
         n = max(one.count for one in self._compared.values())
         labels = labels_for(self.G, reals.dataset if self.G.label_dim else None, n, seed=self.settings.seed)
         images = self.images(n, labels=labels, num_latents=self.settings.num_latents)

@@ -29,7 +29,7 @@ class Metric:
 
     @property
     def suffix(self) -> str:
-        """The number of images as it is written in names."""
+        """The number of images as in names."""
         return f"{self.count // 1000}k" if self.count % 1000 == 0 else str(self.count)
 
 
@@ -49,15 +49,15 @@ class Settings:
 
     metrics: str | Sequence[Metric] = DEFAULT_METRICS  # Names separated by commas; see `parse_metric`.
     data: str | os.PathLike[str] | None = None  # Zip or folder of real images, for metrics that need them.
-    extractor: str | Extractor = DEFAULT_EXTRACTOR  # Whose features they compare.
-    distance: str | Extractor = DEFAULT_DISTANCE  # Whose distance ppl is measured in.
+    extractor: str | Extractor = DEFAULT_EXTRACTOR  # Whose features are compared.
+    distance: str | Extractor = DEFAULT_DISTANCE  # The distance of ppl.
     classifiers: Sequence[str | Classifier] = DEFAULT_CLASSIFIERS  # The attributes of ls.
     seed: int = 0  # Image i has z of seed + i.
-    noise_mode: NoiseMode = DEFAULT_EVALUATION_NOISE  # "random" = noise of its own for each image; see `G.sample`.
-    num_latents: int = 1  # Latents that each of their generated images mixes.
-    face_crop: bool = True  # Whether ppl looks at the face alone, where aligned pictures have it.
+    noise_mode: NoiseMode = DEFAULT_EVALUATION_NOISE  # "random" = separate noise for each image; see `G.sample`.
+    num_latents: int = 1  # Latents mixed in each generated image.
+    face_crop: bool = True  # Whether ppl measures only the face, at its position in aligned images.
     batch_size: int | None = None  # Images computed together; None = by resolution.
-    cache_dir: str | os.PathLike[str] | None = None  # Where features of data sets are kept; None = the usual cache.
+    cache_dir: str | os.PathLike[str] | None = None  # Where features of data sets are cached; None = the usual cache.
 
     def check(self) -> None:
         """Raise InputError for invalid settings."""

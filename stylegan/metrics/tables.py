@@ -125,7 +125,7 @@ def make_table(name: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> s
 
 
 def _cell(results: Sequence[Mapping[str, Any]], metric: str) -> str:
-    """The value of a metric, whatever its number of images, in the first result that has it."""
+    """The value of a metric, with any number of images, in the first result that has it."""
     kind, _, latents = metric.partition("@")
     for result in results:
         if latents and str(result["settings"]["num_latents"]) != latents:
@@ -137,7 +137,7 @@ def _cell(results: Sequence[Mapping[str, Any]], metric: str) -> str:
 
 
 def _notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the results were measured with, which must be the same in all of them."""
+    """What the results were measured with, which must be the same for all."""
     notes = []
     for what, title in (("extractor", "FID with"), ("distance", "path lengths with"), ("data", "data")):
         found = {result[what]["sha256"]: result[what]["name"] for result in results if what in result}
@@ -152,7 +152,7 @@ def _notes(results: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _number(value: float | None) -> str:
-    """Two decimals as in the paper, three digits of what is too small for them: extractors differ in scale."""
+    """Two decimals as in the paper, or three significant digits of small values: extractors differ in scale."""
     if value is None:
         return ""
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.2f}" if abs(value) >= 0.1 or not value else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Projection into latent space: photo -> latents from which a model reproduces it, approximately.
+"""Projection into latent space: photo -> latents from which a model approximately reproduces it.
 
 May import: errors, runtime, images, weights, latents, generator, extractors, encoder.
 """

@@ -13,12 +13,12 @@ from .photos import check_side
 
 Points = Sequence[tuple[float, float]]
 
-# Where alignments put the eyes, the tip of the nose and the corners of the mouth: x and y in parts of the side, those
-# on the left of the picture first.
+# Where alignments put the eyes, the tip of the nose and the corners of the mouth: x and y as fractions of the side,
+# those on the left of the image first.
 TEMPLATES: dict[str, Points] = {
-    # Measured on the mean of the aligned pictures.
+    # Measured on the mean of the aligned images.
     "utkface": ((0.291, 0.284), (0.705, 0.284), (0.498, 0.535), (0.348, 0.686), (0.660, 0.686)),
-    # The usual five points of pictures aligned as FFHQ.
+    # The usual five points of images aligned as FFHQ.
     "ffhq": ((0.377, 0.469), (0.623, 0.469), (0.501, 0.613), (0.393, 0.725), (0.611, 0.725)),
 }
 
@@ -33,8 +33,8 @@ def template_of(G: Generator) -> str:
 def align(photo: Image.Image, points: Points, resolution: int, *, template: str = "utkface") -> Image.Image:
     """Cut out a face so that five points lie as close as possible to those of a template.
 
-    points: x, y in pixels of the photo: the eye, on the left of the photo first, the other eye, the tip of the nose,
-        the corner of the mouth on the left, the other corner.
+    points: x, y in pixels of the photo: the eye on the left of the photo, the other eye, the tip of the nose, the left
+        corner of the mouth, the other corner.
     template: a key of TEMPLATES.
 
     The transform is a least-squares similarity. Areas outside the photo are filled by mirroring. Returns an image of
@@ -59,9 +59,9 @@ def align(photo: Image.Image, points: Points, resolution: int, *, template: str 
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, float, float, float]:
-    """The (a, b, x, y) of the map (u, v) -> (a u - b v + x, b u + a v + y) from source to target points [N, 2].
+    """The least-squares (a, b, x, y) of (u, v) -> (a u - b v + x, b u + a v + y) from source to target points [N, 2].
 
-    It has the least sum of squared distances (Umeyama 1991, for the plane).
+    See Umeyama 1991, for the plane.
     """
     mean_source, mean_target = source.mean(axis=0), target.mean(axis=0)
     s, t = source - mean_source, target - mean_target
@@ -87,7 +87,7 @@ def cut_square(photo: Image.Image, transform: tuple[float, float, float, float],
     # Drawn larger than the photo's own pixels, then averaged: a transform alone would skip pixels.
     finer = max(1, ceil(hypot(a, b) / resolution))
     size = resolution * finer
-    # Pillow asks where each pixel of the result comes from.
+    # Pillow maps each pixel of the result to its source.
     matrix = (a / size, -b / size, x + left, b / size, a / size, y + top)
     drawn = padded.transform((size, size), Image.Transform.AFFINE, matrix, resample=Image.Resampling.BICUBIC)
     return drawn.reduce(finer) if finer > 1 else drawn

@@ -1,4 +1,4 @@
-"""Coordinates of w along its principal components, each in units of its deviation: all of them vary alike."""
+"""Whitened coordinates of w: along its principal components, each in units of its standard deviation."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from ..latents.samples import sample_w
 
 
 class Coordinates:
-    """From coordinates [..., w_dim] to w of a generator, and back."""
+    """Coordinates [..., w_dim] -> w of a generator, and back."""
 
     def __init__(self, G: Generator):
         self.G = G
@@ -20,7 +20,7 @@ class Coordinates:
         return u.view(w.shape)
 
     def w(self, u: Tensor) -> Tensor:
-        """What has these coordinates, [..., w_dim]."""
+        """The w with these coordinates, [..., w_dim]."""
         return self.G.w_avg + u @ self.basis.T
 
     def render(self, u: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ class Coordinates:
 
 
 def principal_basis(w: Tensor) -> Tensor:
-    """Principal components of samples of w [N, w_dim], each as long as its deviation, in columns: [w_dim, w_dim].
+    """Principal components of samples of w [N, w_dim], each scaled to its deviation, in columns: [w_dim, w_dim].
 
     None is shorter than a thousandth of the longest, so that any w has finite coordinates.
     """

@@ -1,4 +1,4 @@
-"""Projection by an encoder: where an optimization begins, or all of it."""
+"""Projection by an encoder: the start of an optimization, or all of it."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ from .refine import check_refinable, refine_each
 
 
 def find_encoder(G: Generator, encoder: Encoder | str | os.PathLike[str] | None) -> Encoder:
-    """An encoder, of a file or by the name of a model; None = the one that comes with the generator.
+    """An encoder, from a file or by the name of a model; None = the generator's own.
 
     Raises NotFoundError if there is none, InputError for one of another model.
     """
@@ -37,7 +37,7 @@ def encode(
     space: str,
     batch_size: int,
 ) -> Tensor:
-    """Pictures [N, C, R, R] -> ws [N, num_ws, w_dim]; in space "w", the mean w of all layers.
+    """Images [N, C, R, R] -> ws [N, num_ws, w_dim]; in space "w", the mean w of all layers.
 
     encoder and errors: those of `find_encoder`.
     """
@@ -46,7 +46,7 @@ def encode(
 
 
 def refine(ws: Tensor, target: Tensor, G: Generator, steps: int, bar: Any) -> Tensor:
-    """The ws of space "w" after so many steps of `refine_each`; bar: is told of each."""
+    """The ws of space "w" after this many steps of `refine_each`, shown on the bar."""
     check_refinable(G)
     coordinates = Coordinates(G)
     u = coordinates.of(ws[:, 0])

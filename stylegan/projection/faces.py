@@ -16,20 +16,20 @@ from ..runtime.checks import typed
 from .alignment import cut_square
 from .photos import check_side, to_square
 
-# Side of the square around a face, and how far its centre is below that of the window in which it was found, both in
-# widths of that window: measured on pictures aligned as UTKFace.
+# Side of the square around a face, and how far its centre is below that of the detection window, both in window widths:
+# measured on images aligned as UTKFace.
 _SIDE, _BELOW = 1.0, 0.09
 
-# By how many degrees photos are turned in search of a face, upright and tilted heads first. The detector sees heads
-# that are up to 15 degrees from upright.
+# Degrees by which photos are rotated in search of a face, upright and tilted heads first. The detector sees heads up to
+# 15 degrees from upright.
 _TILTS = ((0, -15, 15, -30, 30, -45, 45), (90, -90, 180, 67, -67, 113, -113, 135, -135, 157, -157))
 
-# Photos are searched at this size, and faces of a tenth of it and more are found.
+# Photos are searched at this size, for faces of a tenth of it or more.
 _SEARCHED, _LEAST_PART, _LEAST_SIDE = 256, 10, 24
 
-# What looks like a face is looked at again at this size of the window: turned so many degrees further, each also
-# mirrored and blurred. Of 21 faces of the data, turned by up to 40 degrees, 17 had this many windows a look; of the 31
-# pieces of pictures without a face that the detector saw most often, one had, a shadow of less than the least contrast.
+# Candidates are checked again at this window size: rotated by these angles, each also mirrored and blurred. Of 21 faces
+# of the data, rotated by up to 40 degrees, 17 had this many detections per version; of the 31 crops without a face that
+# were detected most often, one had: a shadow below the least contrast.
 _WINDOW, _TURNS, _AGREEMENT, _CONTRAST = 48, (-20, -10, 0, 10, 20), 6.0, 10.0
 
 
@@ -39,10 +39,10 @@ class Face(NamedTuple):
     left: float  # Of the upright square with the same centre.
     top: float
     side: float
-    angle: float  # Degrees clockwise that the head is turned, and the square with it.
+    angle: float  # Degrees clockwise by which the head, and with it the square, is rotated.
 
     def __str__(self) -> str:
-        turned = f", turned by {self.angle:+.0f} degrees" if round(self.angle) else ""
+        turned = f", rotated by {self.angle:+.0f} degrees" if round(self.angle) else ""
         return f"{self.side:.0f}x{self.side:.0f} at {self.left:.0f},{self.top:.0f}{turned}"
 
 
@@ -50,8 +50,8 @@ class Cropped(NamedTuple):
     """A photo, cropped for a model."""
 
     picture: Image.Image  # Of the model's size.
-    place: str  # Of the crop, in words.
-    lacks: Literal["", "detector", "face"] = ""  # Why it is the centre although a face was wanted.
+    place: str  # Description of the crop.
+    lacks: Literal["", "detector", "face"] = ""  # Why it is the centre although a face was requested.
 
 
 class _Window(NamedTuple):
@@ -70,7 +70,7 @@ def has_detector() -> bool:
 
 
 def shows_faces(G: Generator) -> bool:
-    """Whether a model makes human faces, by its description."""
+    """Whether a model makes human faces, according to its description."""
     described = " ".join(str(G.metadata.get(key, "")) for key in ("name", "dataset")).lower()
     return any(word in described for word in ("face", "ffhq", "celeba", "portrait"))
 
@@ -78,11 +78,11 @@ def shows_faces(G: Generator) -> bool:
 def crop_photo(photo: Image.Image, G: Generator, *, detect: bool | None = None) -> Cropped:
     """Crop a photo to its largest face, rotated upright, or to its centre.
 
-    detect: whether to search for a face; None = for models of faces, unless the photo has their size, and if there is a
-        detector.
+    detect: whether to search for a face; None = for face models, if there is a detector and the photo does not have the
+        model's size.
 
-    Where no face is found that can be enlarged to the model's size, the crop is the centre, and says so. Raises
-    InputError for too small a photo, StyleGANError if a detector is asked for and not installed.
+    If no face of sufficient size is found, the crop is the centre, and says so. Raises InputError if the photo is too
+    small, StyleGANError if a detector is requested but not installed.
     """
     size = G.img_resolution
     check_side(min(photo.size), size)
@@ -106,8 +106,8 @@ def crop_photo(photo: Image.Image, G: Generator, *, detect: bool | None = None) 
 def detect_face(photo: Image.Image) -> Face:
     """The square around the largest frontal face, rotated by any angle in the plane of the photo.
 
-    The detector is scikit-image's cascade of local binary patterns, whose training file is inside that package (extra
-    "alignment"). It finds frontal faces of a tenth of the photo or more, and many false positives. The photo is
+    The detector is scikit-image's cascade of local binary patterns, whose weights are in that package (extra
+    "alignment"). It finds frontal faces of a tenth of the photo or more, with many false positives. The photo is
     therefore searched at several angles, and a face must be found repeatedly in slightly rotated, mirrored and blurred
     versions. Raises InputError if it finds no face.
     """
@@ -118,7 +118,7 @@ def detect_face(photo: Image.Image) -> Face:
         faces = [face for window in found if (face := _look_again(photo, window)) is not None]
         if faces:
             best = max(faces, key=lambda face: face.often)
-            # Another face must be seen as well as that, or nearly so.
+            # Another face must be detected at least half as often.
             largest = max((f for f in faces if f.often >= best.often / 2), key=lambda face: face.width)
             near = [f for f in faces if np.hypot(f.x - largest.x, f.y - largest.y) < largest.width / 3]
             return _square(max(near, key=lambda face: face.often))
@@ -129,9 +129,9 @@ def detect_face(photo: Image.Image) -> Face:
 
 @typed
 def cut_face(photo: Image.Image, resolution: int, *, face: Face | None = None) -> Image.Image:
-    """The square around a face of a photo, rotated upright, at resolution x resolution.
+    """The square around a face, rotated upright, at resolution x resolution.
 
-    face: None = the largest, see `detect_face`. Raises InputError also for a face that is too small.
+    face: None = the largest, see `detect_face`. Also raises InputError if the face is too small.
     """
     face = face or detect_face(photo)
     check_side(face.side, resolution)
@@ -148,21 +148,21 @@ def fills(face: Face, photo: Image.Image) -> bool:
 
 
 def _square(window: _Window) -> Face:
-    """The square around a face that was seen in a window."""
+    """The square around the face in a window."""
     side, below, angle = _SIDE * window.width, _BELOW * window.width, radians(window.angle)
     x, y = window.x - below * sin(angle), window.y + below * cos(angle)
     return Face(x - side / 2, y - side / 2, side, window.angle)
 
 
 def _search(photo: Image.Image, angle: float) -> list[_Window]:
-    """What may be a face with a head turned by that angle: several windows on one place each."""
+    """Candidates for a face rotated by that angle: groups of overlapping windows."""
     factor = min(1.0, _SEARCHED / min(photo.size))
     size = (max(1, round(photo.width * factor)), max(1, round(photo.height * factor)))
     small = photo.convert("L").resize(size, Image.Resampling.BOX)
     grey = int(np.asarray(small).mean())
     turned = small.rotate(angle, resample=Image.Resampling.BICUBIC, expand=True, fillcolor=grey)
     seen = _windows(turned, max(_LEAST_SIDE, min(size) // _LEAST_PART), min(size), 1.1)
-    # From the middle of the turned photo to that of the photo.
+    # From the centre of the rotated photo to that of the original.
     x, y = seen[:, 0] - turned.width / 2, seen[:, 1] - turned.height / 2
     c, s = cos(radians(angle)), sin(radians(angle))
     seen[:, 0], seen[:, 1] = x * c - y * s + size[0] / 2, x * s + y * c + size[1] / 2
@@ -174,13 +174,13 @@ def _search(photo: Image.Image, angle: float) -> list[_Window]:
 
 
 def _look_again(photo: Image.Image, window: _Window) -> _Window | None:
-    """The window with its angle made exact, and with how often a face is seen there; None = it is none."""
+    """The window with its angle refined and its number of detections; None = not a face."""
     side = 7 * _WINDOW // 3
     angle, width = radians(window.angle), side / _WINDOW * window.width
     a, b = width * cos(angle), width * sin(angle)
     try:
         around = cut_square(photo, (a, b, window.x - (a - b) / 2, window.y - (a + b) / 2), side).convert("L")
-    except InputError:  # A photo too small to be mirrored so far.
+    except InputError:  # The photo is too small to be mirrored that far.
         return None
     middle = np.asarray(around)[side // 3 : -side // 3, side // 3 : -side // 3]
     if middle.std() < _CONTRAST:
@@ -200,7 +200,7 @@ def _look_again(photo: Image.Image, window: _Window) -> _Window | None:
 
 
 def _windows(img: Image.Image, least: int, most: int, scale: float) -> np.ndarray:
-    """Every window in which the detector sees a face: centre and width, [N, 3]."""
+    """All windows in which the detector sees a face: centre and width, [N, 3]."""
     if most < least:
         return np.zeros((0, 3))
     seen: Iterable[dict[str, float]] = _cascade().detect_multi_scale(
@@ -210,14 +210,14 @@ def _windows(img: Image.Image, least: int, most: int, scale: float) -> np.ndarra
         min_size=(least, least),
         max_size=(most, most),
         min_neighbor_number=1,
-        intersection_score_threshold=1.01,  # Windows are not put together.
+        intersection_score_threshold=1.01,  # Windows are not merged.
     )
     boxes = [(b["c"] + b["width"] / 2, b["r"] + b["width"] / 2, b["width"]) for b in seen]
     return np.array(boxes, dtype=np.float64).reshape(-1, 3)
 
 
 def _groups(seen: np.ndarray) -> list[tuple[np.ndarray, int]]:
-    """Windows [N, 3] that lie on one another as means with their number, the largest group first."""
+    """Groups of overlapping windows [N, 3], as mean and number of members, the largest first."""
     distance = np.hypot(*(seen[:, None, :2] - seen[None, :, :2]).transpose(2, 0, 1))
     alike = np.abs(np.log(seen[:, None, 2] / seen[None, :, 2])) < np.log(1.35)
     near = (distance < seen[:, None, 2] / 4) & alike

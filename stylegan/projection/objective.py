@@ -12,10 +12,10 @@ from ..images.convert import as_rgb
 # From images [N, 3, H, W] in [-1, 1] to vectors [N, D] whose squared distances are perceptual.
 Embed = Callable[[Tensor], Tensor]
 
-# Perceptual networks saw photographs of this size; larger images are averaged down to it.
+# Perceptual networks were trained at this size; larger images are averaged down to it.
 MAX_SIZE = 256
 
-# The least that they can be shown: the coarsest size of the pyramid.
+# The least that they take: the coarsest size of the pyramid.
 MIN_SIZE = 32
 
 
@@ -26,15 +26,15 @@ def learning_rate_factor(step: int, steps: int) -> float:
 
 
 def exploration(step: int, steps: int) -> float:
-    """Noise on w, in deviations of each principal component: 0.15 t^2, t from 1 to 0 in three quarters."""
+    """Noise on w, in deviations of each principal component: 0.15 t^2, with t from 1 to 0 in three quarters."""
     return 0.15 * max(0.0, 1 - step / steps / 0.75) ** 2
 
 
 def embed_images(img: Tensor, embed: Embed) -> Tensor:
-    """Embed images [N, C, H, W] in [-1, 1], at every size of a pyramid: the squared distance is the mean over them.
+    """Embed images [N, C, H, W] in [-1, 1] at every size of a pyramid, over which the squared distance is the mean.
 
-    The sizes are that of the images, 256x256 at most, and its halves down to 32x32, as RGB (`images.as_rgb`).
-    A perceptual network has a fixed receptive field, so at one size it sees less of a face in a larger image.
+    The sizes are the images' own, at most 256x256, and its halves down to 32x32, as RGB (`images.as_rgb`). A perceptual
+    network has a fixed receptive field, so at one size it sees less of a face in a larger image.
     """
     img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
     parts = [embed(as_rgb(img))]
@@ -51,10 +51,10 @@ def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def noise_regularization(maps: Sequence[Tensor]) -> Tensor:
-    """Penalty that keeps noise maps [N, 1, R, R] from encoding the image: the squared correlation of neighbours, [N].
+    """Penalty that keeps noise maps [N, 1, R, R] from encoding the image: squared autocorrelation, [N].
 
-    Each map counts at its own size and, averaged over 2x2 pixels and doubled to keep its variance, at every smaller
-    one down to 8x8; neighbours are those to the left and above, around the border.
+    Each map counts at its own size and, averaged over 2x2 pixels and doubled to keep its variance, at every smaller one
+    down to 8x8. The shifts are one pixel right and one down, with wraparound.
     """
     total = torch.zeros(len(maps[0]), device=maps[0].device, dtype=torch.float32)
     for noise in maps:

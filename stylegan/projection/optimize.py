@@ -46,34 +46,34 @@ class Perceptual(Protocol):
 class Projection:
     """The result of projecting N photos."""
 
-    latents: Latents  # As `--latents` takes them, once they are saved.
-    target: Tensor  # The pictures, [N, C, R, R] in [-1, 1].
-    img: Tensor  # What the model makes of the latents, of the same shape.
-    distances: Tensor  # Perceptual distance between the two, the mean over sizes, [N]; NaN = not measured.
+    latents: Latents  # Saved, they are what `--latents` takes.
+    target: Tensor  # The targets, [N, C, R, R] in [-1, 1].
+    img: Tensor  # The model's images of the latents, of the same shape.
+    distances: Tensor  # Perceptual distance between the two, averaged over sizes, [N]; NaN = not measured.
     pixel_errors: Tensor  # Root mean square difference of the two, in the range [-1, 1], [N].
-    nearest: Tensor  # Perceptual distance between each picture and the nearest of 64 samples of the model, [N].
-    between: float  # The median of that between two samples.
-    frames: Tensor  # The way, uint8 [F, N, C, R, R]; the first is the start, the last is img.
-    frame_steps: list[int]  # How many steps had been made at each of them.
+    nearest: Tensor  # Perceptual distance between each target and the nearest of 64 samples of the model, [N].
+    between: float  # The median distance between two samples.
+    frames: Tensor  # Intermediate images, uint8 [F, N, C, R, R]; the first is the start, the last is img.
+    frame_steps: list[int]  # The step of each of them.
 
     @property
     def is_far(self) -> list[bool]:
-        """Whether each picture is unlike anything that the model makes, even if latents reproduce it.
+        """Whether each target is unlike anything that the model makes, even if latents reproduce it.
 
-        Where no perceptual distance was measured: whether its image hardly resembles it, by the pixels.
+        Without a perceptual distance: whether the pixels of its reconstruction hardly correlate with it.
         """
         return unlike(self.img, self.target) if isnan(self.between) else far(self.nearest, self.between)
 
 
 def far(nearest: Tensor, between: float) -> list[bool]:
-    """Of 40 aligned faces one or two are further from the nearest sample, of 33 other pictures all but one (a cat)."""
+    """Of 40 aligned faces one or two are further from the nearest sample, of 33 other images all but one (a cat)."""
     return (nearest > 1.1 * between).tolist()
 
 
 def unlike(img: Tensor, target: Tensor) -> list[bool]:
-    """Whether images [N, C, R, R] hardly vary where their targets do: the correlation of pixels is 0.45 or less.
+    """Whether images [N, C, R, R] hardly correlate with their targets: by pixels, 0.45 or less.
 
-    The limit was chosen on 100 photos of faces and on drawings of what is none; see docs/projection.md.
+    The threshold was chosen on 100 photos of faces and on drawings of other things; see docs/projection.md.
     """
     a, b = (x - x.mean(dim=(2, 3), keepdim=True) for x in (img, target))
     of_pixels = (1, 2, 3)
@@ -106,45 +106,43 @@ def project(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Projection:
-    """Find latents from which a model reproduces the given pictures.
+    """Find latents from which a model reproduces the given images.
 
-    pictures: PIL images, of which the largest centred square is taken, or float [N, C, R, R] in [-1, 1] of the model's
-        resolution. `load_photo`, `align` and `to_square` make them of photos.
-    method: "optimize" = from the average w; "encoder" = by the model's encoder alone, at once, without noise maps;
-        "hybrid" = first the encoder, then fewer steps of optimization.
-    encoder: an Encoder, the name of a model with one, or a file; None = the one that comes with the model.
-    looks: of the encoder at each picture; see `Encoder.encode`.
-    space: "w" = one w for all layers, "w+" = one for each layer: closer to the picture, but edits and mixes less well.
+    pictures: PIL images, cropped to the largest centred square, or float [N, C, R, R] in [-1, 1] of the model's
+        resolution. `load_photo`, `align` and `to_square` make them from photos.
+    method: "optimize" = from the average w; "encoder" = by the model's encoder alone, without noise maps; "hybrid" =
+        first the encoder, then fewer steps of optimization.
+    encoder: an Encoder, the name of a model with one, or a file; None = the model's own.
+    looks: of the encoder at each image; see `Encoder.encode`.
+    space: "w" = one w for all layers, "w+" = one per layer: closer to the image, but edits and mixes less well.
     steps: of Adam; None = 1000, and 100 after an encoder.
-    optimize_noise: also fit the noise maps, which take up fine detail; False = those stored in the model.
-    candidates: start each picture from the nearest of this many samples; 0 = from the average w.
-    seed: of the noise maps at the start, and of the noise on w at every step.
+    optimize_noise: also fit the noise maps, which take up fine detail; False = keep the model's.
+    candidates: start each image from the nearest of this many samples; 0 = from the average w.
+    seed: of the initial noise maps, and of the noise on w at every step.
     extractor: the network of the perceptual distance: a name or file for `load_extractor`, or an object with `embed`;
-        None = st-lpips-vgg, and for method "encoder" none: then no perceptual distance is measured.
-    learning_rate: at its highest, in deviations of the principal components of w, and of noise; None = 0.3, and 0.1
-        after an encoder.
-    pixel_weight, w_weight, noise_weight: of the mean squared difference of pixels, of the mean squared distance of w
-        from its average (in deviations of each principal component), and of the regularization of noise maps, in the
-        loss; that of the perceptual distance is 1. The paper has only the last one.
-    refine: steps of least squares on the pixels afterwards, in w and with the noise maps of the model. 8 of them
-        recover the w of an image that the model made; each takes w_dim images. For a photo they only bring the pixels
-        closer.
-    label: class of the pictures, for conditional models, by index or name: they start from its average w, and
-        candidates are of it; None = the average of all classes, and candidates of each in turn. The resulting w has no
-        class.
-    names: a short text for each picture; None = 0, 1, 2...
-    batch_size: pictures per batch, to limit memory; None = all.
+        None = st-lpips-vgg; for method "encoder", no perceptual distance is measured.
+    learning_rate: at its peak, in deviations of the principal components of w, and of noise; None = 0.3, and 0.1 after
+        an encoder.
+    pixel_weight, w_weight, noise_weight: in the loss, of the mean squared difference of pixels, of the mean squared
+        distance of w from its average (in deviations of each principal component), and of the noise regularization; the
+        perceptual distance has 1. The paper has only the last one.
+    refine: least-squares steps on the pixels afterwards, in w and with the model's noise maps. 8 of them recover the w
+        of an image made by the model; each takes w_dim images. For photos they only bring the pixels closer.
+    label: class of the images, for conditional models, by index or name: its average w is the start, and candidates are
+        of it; None = the average of all classes, and candidates of each in turn. The resulting w has no class.
+    names: a short text for each image; None = 0, 1, 2...
+    batch_size: images per batch, to limit memory; None = all.
     checkpoint: a .safetensors file for the state, saved every 50 steps or 30 seconds; if it exists, the projection
         continues from it exactly. Delete it to start again.
     progress: show a bar; None = on a terminal.
 
-    The result of a picture does not depend on the rest of the batch, up to rounding. The loss is the perceptual
-    distance, the mean over the model's size (256x256 at most) and its halves down to 32x32, plus the weighted other
-    terms. w is optimized in coordinates along its principal components, each in its own deviations, and explored with
-    noise in the first three quarters; the learning rate rises in the first twentieth and falls in the last quarter.
-    Logs a warning for pictures that are unlike anything that the model makes, such as photos not cropped like its data:
-    their latents are unusual even if the distance is small. `Projection.is_far` marks them, by pixels alone where no
-    perceptual distance is measured. Raises InputError for pictures, settings or a checkpoint that do not match.
+    Up to rounding, a result does not depend on the rest of the batch. The loss is the perceptual distance, averaged
+    over the model's size (at most 256x256) and its halves down to 32x32, plus the other weighted terms. w is optimized
+    in whitened principal components, and explored with noise in the first three quarters; the learning rate rises in
+    the first twentieth and falls in the last quarter. Logs a warning for images unlike anything that the model makes,
+    such as photos not cropped like its data: their latents are unusual even if the distance is small.
+    `Projection.is_far` marks them, by pixels alone where no perceptual distance is measured. Raises InputError for
+    images, settings or a checkpoint that do not match.
     """
     if not isinstance(G, Generator):
         raise InputError(f"G must be a Generator, got {shown(G)}")
@@ -172,7 +170,7 @@ def project(
     target = _to_target(pictures, G).to(G.device)
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
-        raise InputError(f"expected a name for each of {len(target)} pictures, got {len(names)}")
+        raise InputError(f"expected a name for each of {len(target)} images, got {len(names)}")
     start = None
     if settings.method != "optimize":
         at_once = batch_size or len(target)
@@ -183,7 +181,7 @@ def project(
                     start = refine_ws(start, target, G, settings.refine, bar)
             return _encoded(G, target, names, settings, start, perceptual, at_once)
     assert perceptual is not None
-    # Shown before the preparation, which takes a while.
+    # Shown before the slow preparation.
     with progress_bar(total=settings.all_steps, unit="step", hidden=is_hidden(progress)) as bar:
         projector = Projector(G, target, perceptual.embed, settings, start=start, batch_size=batch_size)
         if checkpoint is not None and os.path.exists(checkpoint):
@@ -225,7 +223,7 @@ def _warn_if_far(G: Generator, names: list[str], nearest: Tensor, between: float
     for name, is_far, distance in zip(names, far(nearest, between), nearest.tolist(), strict=True):
         if is_far:
             logger.warning(
-                "%s is unlike all that %s makes: the nearest of 64 samples is %.3f off, two samples are %.3f apart; "
+                "%s is unlike anything %s makes: the nearest of 64 samples is %.3f away, two samples are %.3f apart; "
                 "crop it like the model's data",
                 *(name, G.name, distance, between),
             )
@@ -235,8 +233,8 @@ def _warn_if_unlike(names: list[str], img: Tensor, target: Tensor) -> None:
     for name, is_unlike in zip(names, unlike(img, target), strict=True):
         if is_unlike:
             logger.warning(
-                "%s is nothing that the encoder knows: the image that it finds hardly resembles it; crop it like the "
-                "model's data",
+                "%s is unlike anything the encoder was trained on: its reconstruction hardly resembles it; "
+                "crop it like the model's data",
                 name,
             )
 
@@ -258,7 +256,7 @@ def rms(img: Tensor, target: Tensor) -> Tensor:
 def _facts(
     settings: Settings, img: Tensor, target: Tensor, distances: Tensor, nearest: Tensor, between: float
 ) -> dict[str, Any]:
-    """What latents remember of how they were found, without what was not measured."""
+    """What latents record of how they were found, without values that were not measured."""
     measured = {"distances": distances, "pixel_errors": rms(img, target), "nearest_samples": nearest}
     facts = {name: [round(x, 6) for x in v.tolist()] for name, v in measured.items() if v.isfinite().all()}
     between_samples = {} if isnan(between) else {"between_samples": round(between, 6)}
@@ -266,7 +264,7 @@ def _facts(
 
 
 def _to_target(pictures: Any, G: Generator) -> Tensor:
-    """Pictures as float [N, C, R, R] in [-1, 1]."""
+    """The given images as float [N, C, R, R] in [-1, 1]."""
     if isinstance(pictures, Tensor):
         size = (G.img_channels, G.img_resolution, G.img_resolution)
         if pictures.ndim != 4 or pictures.shape[1:] != size or not pictures.is_floating_point() or not len(pictures):
@@ -280,13 +278,13 @@ def _to_target(pictures: Any, G: Generator) -> Tensor:
         raise InputError("pictures must be a PIL image, a list of them or a tensor; `load_photo` reads files")
     _images.check_channels(G.img_channels)
     mode = MODES[G.img_channels]
-    squares = [np.array(to_square(picture.convert(mode), G.img_resolution)) for picture in photos]
+    squares = [np.array(to_square(photo.convert(mode), G.img_resolution)) for photo in photos]
     pixels = torch.from_numpy(np.stack(squares)).reshape(len(squares), G.img_resolution, G.img_resolution, -1)
     return _images.from_uint8(pixels.permute(0, 3, 1, 2))
 
 
 def load_perceptual(extractor: Any, device: torch.device) -> Perceptual:
-    """The network of a name or file, or one that is given. Raises InputError if it measures no perceptual distance."""
+    """A network by name or file, or as given. Raises InputError if it measures no perceptual distance."""
     if isinstance(extractor, str | os.PathLike):
         from ..extractors import load_extractor
 

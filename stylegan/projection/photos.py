@@ -10,7 +10,7 @@ from ..images.decoding import DARK, Crop, decode, square_box
 from ..runtime.atomic_files import as_path
 from ..runtime.checks import check_integer, typed
 
-# A crop is enlarged this much at most; beyond it there is nothing to see.
+# A crop is enlarged at most this much; beyond it there is no detail.
 MAX_ENLARGEMENT = 4
 
 
@@ -18,28 +18,28 @@ MAX_ENLARGEMENT = 4
 def load_photo(path: str | os.PathLike[str], *, channels: int = 3) -> Image.Image:
     """Read a photo: rotated by EXIF, 8-bit RGB, composited over white; the first frame of an animation.
 
-    channels: 4 = RGBA, for models with alpha; see `pictures.decode`.
+    channels: 4 = RGBA, for models with alpha; see `images.decoding.decode`.
 
     Warns of 16-bit images that seem to use fewer bits. Raises InputError if the file is missing or not an image.
     """
     path = as_path(path)
-    if path.exists() and not path.is_file():  # A pipe would be waited for; /dev/zero has no end.
+    if path.exists() and not path.is_file():  # A pipe would block; /dev/zero has no end.
         raise InputError(f"{path}: no file; expected a photo")
     try:
-        picture = decode(path.read_bytes(), channels=channels, animated="first")
+        decoded = decode(path.read_bytes(), channels=channels, animated="first")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     except DatasetError as error:
         raise InputError(f"{path}: {error}") from error
-    if DARK in picture.conversions:
-        advice = "if it holds values of 12 bits, make it 8-bit first"
+    if DARK in decoded.conversions:
+        advice = "if it holds 12-bit values, make it 8-bit first"
         warnings.warn(f"{path} is dark: nothing in its 16 bits is above a quarter of the range; {advice}", stacklevel=2)
-    return picture.image
+    return decoded.image
 
 
 @typed
 def to_square(photo: Image.Image, resolution: int, *, crop: Crop | None = None) -> Image.Image:
-    """Cut out the largest centred square, of the photo or of a crop (x, y, w, h) of it, and scale it to resolution.
+    """Crop the largest centred square, of the photo or of a crop (x, y, w, h) of it, and scale it to resolution.
 
     Raises InputError if the crop is not inside the photo, or the square too small.
     """

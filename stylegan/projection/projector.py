@@ -36,27 +36,27 @@ Space = Literal["w", "w+"]
 # Optimization from the average w; an encoder alone; an encoder, then optimization.
 Method = Literal["optimize", "encoder", "hybrid"]
 
-# Steps of Adam, unless said otherwise.
+# Default steps of Adam.
 STEPS: dict[Method, int] = {"optimize": 1000, "encoder": 0, "hybrid": 100}
 
-# At its highest, in deviations of the principal components of w, unless said otherwise.
+# Default peak learning rate, in deviations of the principal components of w.
 RATES: dict[Method, float] = {"optimize": 0.3, "encoder": 0.3, "hybrid": 0.1}
 
-# Settings that older checkpoints lack, and their values then.
+# Settings that older checkpoints lack, and the values they imply.
 _LATER = {"method": "optimize", "looks": LOOKS}
 
-# When pictures of the way are kept, in parts of all steps: most happens at the start.
+# When intermediate images are kept, as fractions of all steps: most happens at the start.
 _FRAMES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 
 
 def frame_steps(steps: int) -> list[int]:
-    """After how many steps, of so many in all, pictures are kept."""
+    """After which of this many steps images are kept."""
     return sorted({round(part * steps) for part in _FRAMES})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the result of a projection, besides model and pictures. The names are those of `project`."""
+    """What decides the result of a projection, besides model and images. The names are those of `project`."""
 
     space: Space = "w+"
     steps: int = 1000
@@ -82,15 +82,13 @@ class Settings:
         check_integer(self.seed, what="seed", low=0, high=2**32 - 1)
         check_integer(self.steps, what="steps", low=0 if self.method == "encoder" else 1, high=10**7)
         if self.method == "encoder" and self.steps:
-            raise InputError("method 'encoder' makes no steps; 'hybrid' makes steps after the encoder")
+            raise InputError("method 'encoder' takes no steps; 'hybrid' takes steps after the encoder")
         if self.method != "optimize" and self.candidates:
             raise InputError(f"candidates are where method 'optimize' starts; {self.method!r} starts from the encoder")
         fits_noise = self.optimize_noise and self.method != "encoder"
         if check_integer(self.refine, what="refine", low=0, high=10**6) and (self.space != "w" or fits_noise):
-            given = f"space {self.space!r} and noise maps {'that are fitted' if fits_noise else 'as they are'}"
-            raise InputError(
-                f"refine is for space 'w' and the noise maps of the model (--space w --no-noise); got {given}"
-            )
+            given = f"space {self.space!r} and {'fitted' if fits_noise else 'stored'} noise maps"
+            raise InputError(f"refine is for space 'w' and the model's noise maps (--space w --no-noise); got {given}")
         for name in ("learning_rate", "pixel_weight", "w_weight", "noise_weight"):
             value = getattr(self, name)
             if check_number(value, what=name, low=0) == 0 and name == "learning_rate":
@@ -98,7 +96,7 @@ class Settings:
 
     @property
     def all_steps(self) -> int:
-        """Those of Adam, and those of refinement."""
+        """Steps of Adam and of refinement."""
         return self.steps + self.refine
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,17 +105,17 @@ class Settings:
 
 
 class Projector:
-    """Latents on their way to some pictures. `advance` is one step."""
+    """Latents being fitted to target images. `advance` is one step."""
 
     def __init__(
         self,
         G: Generator,
-        target: Tensor,  # The pictures, [N, C, R, R] in [-1, 1].
+        target: Tensor,  # [N, C, R, R] in [-1, 1].
         embed: Embed,
         settings: Settings,
         *,
-        start: Tensor | None = None,  # ws [N, num_ws, w_dim], of an encoder; None = as the settings say.
-        batch_size: int | None = None,  # Pictures computed together; None = all.
+        start: Tensor | None = None,  # ws [N, num_ws, w_dim], from an encoder; None = by the settings.
+        batch_size: int | None = None,  # Images computed together; None = all.
     ):
         if settings.refine:
             check_refinable(G)
@@ -125,7 +123,7 @@ class Projector:
         self.batch_size = batch_size or len(target)
         with torch.no_grad():
             self.target_embedding = torch.cat([embed_images(target[i], embed) for i in self._batches()])
-        # In which Adam's steps, the noise and the pull to the average fit all components alike.
+        # In these, Adam's steps, the noise and the pull towards the average suit all components.
         self.coordinates = Coordinates(G)
         self.u = self._start(start).requires_grad_()  # [N, 1 or num_ws, w_dim]
         self.noise = self._start_noise()
@@ -144,13 +142,13 @@ class Projector:
 
     @torch.no_grad()
     def look(self) -> tuple[Tensor, Tensor]:
-        """The images as they are now, [N, C, R, R], and their perceptual distances [N]."""
+        """The current images, [N, C, R, R], and their perceptual distances [N]."""
         img = torch.cat([self._synthesize(self.u[i], i) for i in self._batches()])
         embeddings = [embed_images(img[i], self.embed) for i in self._batches()]
         return img, perceptual_distance(torch.cat(embeddings), self.target_embedding)
 
     def advance(self) -> float:
-        """One step for every picture, of Adam or of refinement; returns their mean perceptual distance before it."""
+        """One step of Adam or of refinement for every image; returns the mean perceptual distance before it."""
         s = self.settings
         if self.step >= s.steps:
             return self._refine()
@@ -162,11 +160,11 @@ class Projector:
             img = self._synthesize(self.u[i] + exploring, i)
             distance = perceptual_distance(embed_images(img, self.embed), self.target_embedding[i])
             loss = distance + s.pixel_weight * (img - self.target[i]).square().mean(dim=(1, 2, 3))
-            # Components that hardly change the image would drift; this leaves them at the average.
+            # Keeps components that hardly change the image from drifting away from the average.
             loss = loss + s.w_weight * self.u[i].square().mean(dim=(1, 2))
             if self.noise:
                 loss = loss + s.noise_weight * noise_regularization([noise[i] for noise in self.noise])
-            # Pictures do not touch each other's latents, so the gradient of the sum is that of each.
+            # Images do not affect each other's latents, so the gradient of the sum is each one's own.
             loss.sum().backward(inputs=self._parameters())
             total += distance.sum().item()
         self.optimizer.step()
@@ -190,25 +188,25 @@ class Projector:
         save_tensors(path, tensors, kind="projection", description=description)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a checkpoint. Raises InputError if it is of other pictures, settings or another model."""
+        """Continue from a checkpoint. Raises InputError if it is of other images, settings or another model."""
         fields = {"step": int, "settings": dict[str, Any], "pictures": str}
         tensors, description = load_tensors(path, kind="projection", fields=fields)
         try:
             given, step = description["settings"], description["step"]
             check_same_average(
-                self.G.w_avg, tensors["w_avg"], what=f"{path}", next_step="name another folder or file to start anew"
+                self.G.w_avg, tensors["w_avg"], what=f"{path}", next_step="choose another folder or file to start again"
             )
             for name, value in self.settings.as_dict().items():
                 if given.get(name, _LATER.get(name)) != value:
-                    raise InputError(f"{path} was begun with {name} {given.get(name)!r}, not {value!r}; say it again")
+                    raise InputError(f"{path} was begun with {name} {given.get(name)!r}, not {value!r}; use that again")
             if description["pictures"] != self._digest():
-                raise InputError(f"{path} was begun with other pictures; name another folder or file to start anew")
+                raise InputError(f"{path} was begun with other images; choose another folder or file to start again")
             self.frames = list(tensors["frames"])
             restore_adam(self.optimizer, self._named_parameters(), tensors, step)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             if isinstance(error, InputError):
                 raise
-            raise InputError(f"{path}: no complete checkpoint of this projection: {error}") from error
+            raise InputError(f"{path}: not a complete checkpoint of this projection: {error}") from error
         self.step = step
 
     def _start(self, ws: Tensor | None) -> Tensor:
@@ -222,7 +220,7 @@ class Projector:
         return self.coordinates.of(ws)
 
     def _start_noise(self) -> list[Tensor]:
-        """Maps for each layer, [N, 1, R, R], the same for each picture; none if they are not optimized."""
+        """Maps of each layer, [N, 1, R, R], the same for each image; empty if they are not optimized."""
         has_noise = any(layer.noise_strength is not None for layer in self.G.synthesis.layers)
         if not (self.settings.optimize_noise and has_noise):
             return []
@@ -231,7 +229,7 @@ class Projector:
         return [noise.requires_grad_() for noise in maps]
 
     def _exploration_noise(self) -> Tensor:
-        """Noise on u, the same for each picture, so that none depends on the others: [1 or num_ws, w_dim]."""
+        """Noise on u, the same for each image, so that none depends on the others: [1 or num_ws, w_dim]."""
         draw = np.random.RandomState([self.settings.seed, self.step]).standard_normal(tuple(self.u.shape[1:]))
         return torch.from_numpy(draw).to(self.u) * exploration(self.step, self.settings.steps)
 

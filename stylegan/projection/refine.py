@@ -1,4 +1,4 @@
-"""Least squares on the pixels: for an image of the model, it recovers the w that made it."""
+"""Least squares on the pixels, which recovers the w of an image made by the model."""
 
 from collections.abc import Callable
 
@@ -11,14 +11,14 @@ from ..generator import Generator
 from ..runtime.device import to_float64
 from .objective import MAX_SIZE
 
-# The difference that gives a derivative, in deviations of a principal component of w.
+# Step of the finite differences, in deviations of a principal component of w.
 _DIFFERENCE = 0.001
 
-# What a step chooses from, once as the weight of a pull to the average, once of one to where it is: least where the
-# image is all but found, most far from it.
+# Candidates for a step, each as a pull towards the average and as one towards the current u: small ones suit the end of
+# the search, large ones its start.
 _DAMPINGS = tuple(10.0**k for k in range(-5, 5))
 
-# Pixels whose derivatives are in float64 together.
+# Pixels whose derivatives are converted to float64 at once.
 _PIXELS = 2**14
 
 
@@ -29,7 +29,7 @@ def check_refinable(G: Generator) -> None:
 
 
 def refine_each(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
-    """`refine_step` for each of some pictures [N, C, R, R] and their coordinates [N, D]."""
+    """`refine_step` for each of several images [N, C, R, R] and their coordinates [N, D]."""
     return torch.stack([refine_step(render, *each) for each in zip(u, target, strict=True)])
 
 
@@ -37,10 +37,10 @@ def refine_each(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
 def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -> Tensor:
     """One Gauss-Newton step with Levenberg-Marquardt damping: coordinates with a smaller pixel difference.
 
-    render: from coordinates [N, D] to images [N, C, R, R]; u: [D], the coordinates so far, in deviations each; target:
-    [C, R, R]. The derivatives by all coordinates are differences of D + 1 images. Of several dampings, pulls of various
-    weights to the average or to u, the one whose image is nearest is taken; u itself where none brings it nearer.
-    Images above 256x256 are averaged down.
+    render: from coordinates [N, D] to images [N, C, R, R]. u: [D], the current coordinates, in deviations each. target:
+        [C, R, R]. The Jacobian comes from finite differences of D + 1 images. Of several dampings, which pull towards
+        the average or towards u, the one with the nearest image wins; u itself if none is nearer. Images above 256x256
+        are averaged down.
     """
     goal = _pixels(target[None])[0]
     steps = _DIFFERENCE * torch.eye(len(u) + 1, len(u), device=u.device, dtype=torch.float32)
@@ -60,6 +60,6 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
 
 
 def _pixels(img: Tensor) -> Tensor:
-    """[N, C, R, R] -> [N, C * R * R], 256x256 at most."""
+    """[N, C, R, R] -> [N, C * R * R], at most 256x256."""
     img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
     return img.flatten(1)

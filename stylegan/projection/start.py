@@ -1,4 +1,4 @@
-"""Start of a projection: the average w, or the sample most similar to the picture."""
+"""Start of a projection: the average w, or the sample most similar to the target."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from .objective import Embed, embed_images
 
 
 def average_start(G: Generator, n: int, *, label: int | str | None = None) -> Tensor:
-    """The average w for each of n pictures, [n, w_dim]: that of the model, or of 1,000 samples of a class."""
+    """The average w for each of n images, [n, w_dim]: the model's, or of 1,000 samples of a class."""
     w = G.w_avg if label is None else sample_w(G, 1000, label=label).mean(dim=0).to(G.device)
     return w.expand(n, -1).clone()
 
@@ -23,10 +23,10 @@ def compare_with_samples(
     truncation_psi: float = 0.7,
     label: int | str | None = None,
 ) -> tuple[Tensor, float]:
-    """How far pictures are from a model's images, before anything is optimized.
+    """How far targets are from a model's images, before any optimization.
 
-    target: [N, D], the embeddings of the pictures. Returns the perceptual distance of each to the nearest of so many
-    samples, [N], and the median distance of two samples. label: their class; None = all in turn.
+    target: [N, D], their embeddings. Returns the perceptual distance of each to the nearest sample, [N], and the median
+        distance of two samples. label: class of the samples; None = all in turn.
     """
     nearest = torch.full((len(target),), float("inf"), device=target.device, dtype=torch.float32)
     between: list[Tensor] = []
@@ -51,11 +51,11 @@ def best_start(
     truncation_psi: float = 0.7,
     label: int | str | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """For each picture the w, of the seeds 0 to candidates - 1, whose image is nearest, and its distance.
+    """For each target the w, of the seeds 0 to candidates - 1, whose image is nearest, and its distance.
 
     label: class of the candidates; None = all in turn.
 
-    target: [N, D], the embeddings of the pictures. Returns w [N, w_dim] and perceptual distances [N].
+    target: [N, D], the embeddings. Returns w [N, w_dim] and perceptual distances [N].
     """
     best, nearest = (
         average_start(G, len(target)),
@@ -65,7 +65,7 @@ def best_start(
         w = torch.lerp(G.w_avg, part, truncation_psi)
         with torch.no_grad():
             found = embed_images(G.synthesis(G.broadcast(w)), embed)
-        # Row by row: all pairs at once would hold a copy of every embedding for each picture.
+        # Row by row: all pairs at once would copy every embedding for each target.
         distances = torch.stack([(found - row).square().sum(dim=1) for row in target])  # [N, candidates]
         least, which = distances.min(dim=1)
         better = least < nearest

@@ -1,4 +1,4 @@
-"""The steps of an optimization: the bar, the checkpoints, and the state of Adam in them."""
+"""The steps of an optimization, its progress bar, its checkpoints, and Adam's state in them."""
 
 import os
 import time
@@ -11,15 +11,15 @@ from torch import Tensor
 from ..runtime.device import FLOAT32_CPU
 from ..runtime.progress import start_at
 
-SAVE_STEPS, SAVE_SECONDS = 50, 30.0  # The state is saved after so many steps, or so many seconds.
+SAVE_STEPS, SAVE_SECONDS = 50, 30.0  # The state is saved after this many steps or seconds.
 
 NamedTensors = Sequence[tuple[str, Tensor]]
 
 
 class Task(Protocol):
-    """Something that is optimized step by step."""
+    """Something optimized step by step."""
 
-    step: int  # How many were made.
+    step: int  # Steps taken.
 
     def advance(self) -> float:
         """One step; returns the mean perceptual distance before it."""
@@ -31,7 +31,7 @@ class Task(Protocol):
 def make_steps(
     task: Task, steps: int, bar: Any, checkpoint: str | os.PathLike[str] | None, *, save_from: int | None = None
 ) -> None:
-    """Advance until so many steps are made in all. save_from: save after each step from this one on; None = the last.
+    """Advance to this many steps in total. save_from: save after each step from this one on; None = the last.
 
     checkpoint: the file to save to; None = none.
     """
@@ -58,7 +58,7 @@ def adam_tensors(optimizer: torch.optim.Adam, named: NamedTensors) -> dict[str, 
 
 
 def restore_adam(optimizer: torch.optim.Adam, named: NamedTensors, tensors: Mapping[str, Tensor], step: int) -> None:
-    """Take over what `adam_tensors` gave after so many steps. Raises KeyError or RuntimeError for what does not fit."""
+    """Restore what `adam_tensors` returned after `step` steps. Raises KeyError or RuntimeError on a mismatch."""
     for name, parameter in named:
         parameter.data.copy_(tensors[name])
         moments = {key: tensors[f"{name}.{key}"].to(parameter.device) for key in ("exp_avg", "exp_avg_sq")}

@@ -27,16 +27,16 @@ from .optimize import Perceptual, Projection, load_perceptual, rms
 from .projector import Settings
 from .steps import adam_tensors, make_steps, restore_adam
 
-# Samples of w, towards which the surroundings of the photos' latents are explored.
+# Samples of w, towards which the neighbourhood of the photos' latents is explored.
 _SAMPLES = 1000
 
-# Of the base, and not true of what is made of it.
+# Metadata of the base that does not hold for the tuned model.
 _OF_THE_BASE = ("metrics", "kimg")
 
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """What decides the result of tuning, besides model, pictures and latents. The names are those of `tune`."""
+    """What decides the result of tuning, besides model, images and latents. The names are those of `tune`."""
 
     steps: int = 100
     extractor: str = Settings.extractor
@@ -58,14 +58,14 @@ class TuneSettings:
 class Tuned:
     """A generator tuned to photos."""
 
-    G: Generator  # A new one, of the same metadata and licence.
-    found: Projection  # The latents as they were, with the images and distances of the tuned generator.
-    delta: Checkpoint  # What it differs by from the generator that it was made from.
+    G: Generator  # A new one, with the same metadata and licence.
+    found: Projection  # The unchanged latents, with the images and distances of the tuned generator.
+    delta: Checkpoint  # Its difference from the original generator.
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the delta, a file that stands for the whole network: `Generator.from_pretrained` reads it.
+        """Write the delta, which `Generator.from_pretrained` reads like a whole network.
 
-        The generator that was tuned must still be where it was, or be known by name, when the file is read.
+        To read it, the original generator must still be where it was, or be known by name.
         """
         save_delta(path, self.delta)
         self.G.source = str(path)
@@ -88,22 +88,21 @@ def tune(
 ) -> Tuned:
     """Fit the weights of a generator to photos, around the latents that `project` found (pivotal tuning).
 
-    found: of `project`, by any method; its latents stay, and all its pictures are tuned to together. G: the generator
+    found: from `project`, by any method; its latents stay, and all its images are fitted together. G: the generator
         that it was found with, in float32, which is not changed.
     steps: of Adam on the weights of the synthesis network. learning_rate: of Adam, constant.
     extractor: the network of the perceptual distance, see `project`; None = st-lpips-vgg.
     pixel_weight: of the mean squared difference of pixels in the loss; that of the perceptual distance is 1.
-    locality_weight: of the same two differences between the tuned and the original generator, of an image near the
+    locality_weight: of the same two differences between the tuned and the original generator, for an image near the
         photos' latents: those of a photo, moved towards a sample by as much as samples deviate from the average, drawn
-        at every step (section 3.3). It keeps the other images as they were.
-    seed: of these draws. batch_size: pictures per batch, to limit memory; None = all.
-    checkpoint: a .safetensors file for the state, saved every 50 steps or 30 seconds; if it exists, the tuning goes on
-        from it exactly.
+        at every step (section 3.3). It preserves other images.
+    seed: of these draws. batch_size: images per batch, to limit memory; None = all.
+    checkpoint: a .safetensors file for the state, saved every 50 steps or 30 seconds; if it exists, the tuning
+        continues from it exactly.
     progress: show a bar; None = on a terminal.
 
-    The weights of the result are those that its delta gives, whose differences have 8 bits: it and `from_pretrained` of
-    the file make the same images bit for bit. Raises InputError for settings, a generator or a checkpoint that do not
-    match.
+    The result has the weights given by its delta, whose differences have 8 bits: it and `from_pretrained` of the file
+    make the same images bit for bit. Raises InputError for settings, a generator or a checkpoint that do not match.
     """
     check_tunable(G)
     if not isinstance(found, Projection):
@@ -128,7 +127,7 @@ def tune(
 
 
 def check_tunable(G: Generator) -> None:
-    """Raise InputError for a generator that cannot be tuned: in low precision, or tuned already."""
+    """Raise InputError for a generator in low precision, or tuned already."""
     if not isinstance(G, Generator):
         raise InputError(f"G must be a Generator, got {shown(G)}")
     if G.dtype != torch.float32:
@@ -140,14 +139,14 @@ def check_tunable(G: Generator) -> None:
         )
 
 
-def _metadata(G: Generator, settings: TuneSettings, pictures: int) -> dict[str, Any]:
+def _metadata(G: Generator, settings: TuneSettings, count: int) -> dict[str, Any]:
     own = {key: value for key, value in G.metadata.items() if key not in _OF_THE_BASE}
-    tuned = {"of": G.name, "weights_sha256": G.weights_sha256, "pictures": pictures, **asdict(settings)}
+    tuned = {"of": G.name, "weights_sha256": G.weights_sha256, "pictures": count, **asdict(settings)}
     return own | {"name": f"{G.name}-tuned", "lineage": lineage_of(G.metadata), "tuned": tuned}
 
 
 class Tuner:
-    """A copy of a generator on its way to some pictures. `advance` is one step."""
+    """A copy of a generator being fitted to images. `advance` is one step."""
 
     def __init__(
         self, G: Generator, found: Projection, embed: Embed, settings: TuneSettings, *, batch_size: int | None = None
@@ -167,11 +166,11 @@ class Tuner:
         self.step = 0
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights so far that can differ, by their names in the generator."""
+        """The weights being tuned, by their names in the generator."""
         return {f"synthesis.{name}": parameter.detach() for name, parameter in self._named}
 
     def advance(self) -> float:
-        """One step; returns the mean perceptual distance of the pictures before it."""
+        """One step; returns the mean perceptual distance of the images before it."""
         self.optimizer.zero_grad(set_to_none=True)
         total, n = 0.0, len(self.target)
         for i in self._batches():
@@ -185,14 +184,14 @@ class Tuner:
         return total / n
 
     def _parameters_of_the_image(self) -> list[tuple[str, Tensor]]:
-        """Those of the synthesis network on which its image depends: not the RGB layers of other resolutions."""
+        """Parameters of the synthesis network that affect its image: not the RGB layers of other resolutions."""
         named = list(self.network.synthesis.named_parameters())
         total = self._synthesize(slice(0, 1)).sum()
         slopes = torch.autograd.grad(total, [parameter for _, parameter in named], allow_unused=True)
         return [each for each, slope in zip(named, slopes, strict=True) if slope is not None]
 
     def _keep_surroundings(self) -> None:
-        """Gradients of how much an image near the latents differs from the original network's (equation 4)."""
+        """Add gradients of how much an image near the latents differs from the original network's (equation 4)."""
         ws = self._nearby()
         with torch.no_grad():
             before = self.G.synthesis(ws)
@@ -201,7 +200,7 @@ class Tuner:
         (self.settings.locality_weight * (distance + self.settings.pixel_weight * pixels).sum()).backward()
 
     def _nearby(self) -> Tensor:
-        """Latents of a picture, moved towards a sample: [1, num_ws, w_dim]."""
+        """Latents of an image, moved towards a sample: [1, num_ws, w_dim]."""
         random = np.random.RandomState([self.settings.seed, self.step])
         pivot = self.ws[random.randint(len(self.ws))]
         way = self.samples[random.randint(len(self.samples))] - pivot  # [num_ws, w_dim]
@@ -217,7 +216,7 @@ class Tuner:
 
     @torch.no_grad()
     def result(self) -> Projection:
-        """The projection, with what the network makes of its latents now."""
+        """The projection, with the current images of its latents."""
         img = torch.cat([self._synthesize(i) for i in self._batches()])
         distances = torch.cat(
             [self._differences(img[i], self.target[i], self.target_embedding[i])[0] for i in self._batches()]
@@ -242,23 +241,23 @@ class Tuner:
         save_tensors(path, adam_tensors(self.optimizer, self._named), kind="tuning", description=description)
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Go on from a checkpoint. Raises InputError if it is of other pictures, latents, settings or another model."""
+        """Continue from a checkpoint. Raises InputError if it is of other images, latents, settings or model."""
         fields = {"step": int, "settings": dict[str, Any], "begun_with": dict[str, Any]}
         tensors, description = load_tensors(path, kind="tuning", fields=fields)
         for name, value in asdict(self.settings).items():
             if (given := description["settings"].get(name)) != value:
-                raise InputError(f"{path} was begun with {name} {given!r}, not {value!r}; say it again")
+                raise InputError(f"{path} was begun with {name} {given!r}, not {value!r}; use that again")
         for name, digest in self._begun_with().items():
             if description["begun_with"].get(name) != digest:
-                raise InputError(f"{path} was begun with another {name}; name another folder or file to start anew")
+                raise InputError(f"{path} was begun with another {name}; choose another folder or file to start again")
         try:
             restore_adam(self.optimizer, self._named, tensors, description["step"])
         except (KeyError, RuntimeError) as error:
-            raise InputError(f"{path}: no complete checkpoint of this tuning: {error}") from error
+            raise InputError(f"{path}: not a complete checkpoint of this tuning: {error}") from error
         self.step = description["step"]
 
     def _begun_with(self) -> dict[str, str]:
-        """The digests of what is tuned, to what."""
+        """The digests of the model and of the projection."""
         digest = hashlib.sha256(self.target.cpu().numpy().tobytes())
         for latents in (self.ws, *self.noise):
             digest.update(latents.cpu().numpy().tobytes())

@@ -1,7 +1,7 @@
 """Augmentation of all images that the discriminator sees, real or generated, for small data sets.
 
 DiffAugment (Zhao et al. 2020) changes every image; ADA (Karras et al. 2020, "Training generative adversarial networks
-with limited data") makes each change with a probability p that follows how much the discriminator overfits. Both are
+with limited data") makes each change with a probability p that adapts to the discriminator's overfitting. Both are
 twice differentiable, for the generator's gradients and for R1.
 """
 
@@ -18,7 +18,7 @@ from .matrices import along_greys, around_greys, brightening, moving, product, r
 
 AugmentName = Literal["none", "diffaugment", "ada"]
 
-# An augmentation whose draws are made: img [N, C, R, R] -> [N, C, R, R], float32.
+# An augmentation with fixed draws: img [N, C, R, R] -> [N, C, R, R], float32.
 Augment = Callable[[Tensor], Tensor]
 
 
@@ -46,10 +46,10 @@ def draw_augment(
 
 
 class _Draws:
-    """Tensors with one entry for each image."""
+    """Tensors with one entry per image."""
 
     def of(self, samples: Tensor, device: torch.device | str = "cpu") -> Self:
-        """Those of some images."""
+        """The draws of some images."""
         return type(self)(*(getattr(self, f.name)[samples].to(device) for f in fields(self)))  # type: ignore[arg-type]
 
 
@@ -60,8 +60,8 @@ class DiffAugment(_Draws):
     brightness: Tensor  # [N], added.
     saturation: Tensor  # [N], times the distance from the mean of a pixel's channels.
     contrast: Tensor  # [N], times the distance from the mean of the image.
-    shift: Tensor  # [N, 2], right and down, in parts of the image; zeros come in.
-    hole: Tensor  # [N, 2], centre of a square of half the size that becomes zero, in parts of the image.
+    shift: Tensor  # [N, 2], right and down, as fractions of the image; zeros are shifted in.
+    hole: Tensor  # [N, 2], centre of a half-size square that becomes zero, as fractions of the image.
 
     @classmethod
     def draw(cls, n: int, *, generator: torch.Generator) -> "DiffAugment":
@@ -98,12 +98,12 @@ class Ada(_Draws):
     twice the size. Their frequency filters, noise and cutout, which did not help them, are omitted.
     """
 
-    geometry: Tensor  # [N, 3, 3], from places (x, y, 1) in the result to those in the image, in pixels from the centre.
+    geometry: Tensor  # [N, 3, 3], from (x, y, 1) in the result to that in the image, in pixels from the centre.
     colour: Tensor  # [N, 4, 4], of (red, green, blue, 1).
 
     @classmethod
     def draw(cls, n: int, p: float, resolution: int, *, generator: torch.Generator) -> "Ada":
-        """Draw for n images of a resolution, with each change made to a share p of them, at most 1."""
+        """Draw for n images of a resolution; each change applies to a share p of them, at most 1."""
 
         def chosen(values: Tensor, otherwise: float, share: float = p) -> Tensor:
             return torch.where(torch.rand(n, generator=generator, **FLOAT32_CPU) < share, values, otherwise)
@@ -118,12 +118,12 @@ class Ada(_Draws):
             both = torch.rand(n, generator=generator, **FLOAT32_CPU) < p
             return x * both * resolution, y * both * resolution
 
-        # Blits: mirror, turn by multiples of 90 degrees, move by whole pixels.
+        # Blits: mirror, rotate by multiples of 90 degrees, shift by whole pixels.
         mirror = chosen(1 - 2 * uniform(0, 2).floor(), 1)
         turns = chosen(uniform(0, 4).floor(), 0)
         x, y = (pixels.round() for pixels in moved(uniform(-0.125, 0.125), uniform(-0.125, 0.125)))
 
-        # Geometry. The two rotations together rotate a share p.
+        # Geometry. Together, the two rotations rotate a share p.
         half_p = 1 - math.sqrt(1 - p)
         zoom = chosen(2 ** normal(0.2), 1)
         angle = chosen(uniform(-math.pi, math.pi), 0, half_p)
@@ -131,7 +131,7 @@ class Ada(_Draws):
         angle2 = chosen(uniform(-math.pi, math.pi), 0, half_p)
         x2, y2 = moved(normal(0.125), normal(0.125))
 
-        # From the result back to the image: the inverses, that of the first change outermost.
+        # From the result back to the image: the inverse of the first change is leftmost.
         geometry = product(
             scaling(mirror, torch.ones(n, **FLOAT32_CPU)),
             turning(-turns),
@@ -143,7 +143,7 @@ class Ada(_Draws):
             moving(-x2, -y2),
         )
 
-        # Colour, along and around the axis of greys.
+        # Colour, along and around the luma axis.
         brightness = chosen(normal(0.2), 0)
         contrast = chosen(2 ** normal(0.5), 1)
         luma = chosen(uniform(0, 2).floor(), 0)
@@ -164,11 +164,10 @@ class Ada(_Draws):
 
 
 def warp(img: Tensor, geometry: Tensor) -> Tensor:
-    """Sample an image at given places, with cubic interpolation (Keys 1981), mirrored beyond its borders.
+    """Sample an image at given positions, with cubic interpolation (Keys 1981), mirrored beyond its borders.
 
-    img: [N, C, H, W]; geometry: [N, 3, 3], from places (x, y, 1) in the result to those in the image, in pixels from
-    the centre. Whole pixels are copied exactly. It consists of gathers, which can be differentiated any number of
-    times.
+    img: [N, C, H, W]; geometry: [N, 3, 3], from positions (x, y, 1) in the result to those in the image, in pixels from
+        the centre. Whole pixels are copied exactly. It uses gathers, which can be differentiated any number of times.
     """
     n, c, h, w = img.shape
     x, y = (torch.arange(size, device=img.device, dtype=torch.float32) - (size - 1) / 2 for size in (w, h))
@@ -187,9 +186,9 @@ def warp(img: Tensor, geometry: Tensor) -> Tensor:
 
 
 def recolour(img: Tensor, colour: Tensor) -> Tensor:
-    """Apply a matrix [N, 4, 4] of (red, green, blue, 1) to each pixel; a grey image becomes the mean of what it gives.
+    """Apply a matrix [N, 4, 4] of (red, green, blue, 1) to each pixel; grey images take the mean of the result.
 
-    img: [N, C, H, W], grey or RGB, with alpha or without, which stays.
+    img: [N, C, H, W], grey or RGB, with or without alpha, which stays.
     """
     linear, added = colour[:, :3, :3], colour[:, :3, 3:]
     img, rest = _parted(img)
@@ -202,8 +201,8 @@ def recolour(img: Tensor, colour: Tensor) -> Tensor:
 def adapt(p: float, real_signs: Sequence[float], images: int, *, target: float, kimg: float) -> float:
     """The new p of ADA (Karras et al. 2020, section 3.1).
 
-    real_signs: means of the sign of the discriminator's scores of real images, since p was last changed: they approach
-    1 as it overfits. images: number shown meanwhile; p goes from 0 to 1 in `kimg` thousands.
+    real_signs: means of the sign of the discriminator's scores of real images since p last changed: they approach 1 as
+        it overfits. images: number shown since then; p goes from 0 to 1 in `kimg` thousands.
     """
     excess = sum(real_signs) / len(real_signs) - target
     change = images / (kimg * 1000) * (0 if excess == 0 else math.copysign(1, excess))
@@ -211,7 +210,7 @@ def adapt(p: float, real_signs: Sequence[float], images: int, *, target: float, 
 
 
 def _parted(img: Tensor) -> tuple[Tensor, Tensor]:
-    """The channels of colour, one or three, and the rest: alpha, or none."""
+    """The colour channels, one or three, and the rest: alpha, or none."""
     count = 1 if img.shape[1] < 3 else 3
     return img[:, :count], img[:, count:]
 
@@ -228,9 +227,9 @@ def _stretch(x: Tensor, centre: Tensor, factor: Tensor) -> Tensor:
     return centre + (x - centre) * _per_image(factor)
 
 
-def _outer(marks: Tensor) -> Tensor:
-    """Marks of columns and rows, [N, 2, R], as marks of pixels, [N, R, R]."""
-    return marks[:, 1, :, None] & marks[:, 0, None, :]
+def _outer(masks: Tensor) -> Tensor:
+    """Masks of columns and rows, [N, 2, R], as masks of pixels, [N, R, R]."""
+    return masks[:, 1, :, None] & masks[:, 0, None, :]
 
 
 def _taps(position: Tensor, size: int) -> tuple[list[Tensor], list[Tensor]]:

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..generator import Generator
 
-# Decay of the average w in every step (Karras et al. 2019, appendix B).
+# Decay of the average w per step (Karras et al. 2019, appendix B).
 W_AVG_BETA = 0.995
 
 

@@ -1,8 +1,8 @@
-"""Checkpoints of a training run: complete or not there, and exact.
+"""Checkpoints of a training run: complete or absent, and exact.
 
-A checkpoint is one safetensors file: tensors named after the network or optimizer that they belong to, and in its
-header, as JSON, the counters and what the run is: the arguments of its networks, the settings that it keeps, what its
-data set is known by, what it says of itself. Nothing random is stored: all draws follow from the seed and the step.
+A checkpoint is one safetensors file of tensors named after their network or optimizer. Its header holds, as JSON, the
+counters and a description of the run: the arguments of its networks, its fixed settings, its data set's identity, its
+metadata. No random state is stored: all draws follow from the seed and the step.
 """
 
 import errno
@@ -29,7 +29,7 @@ FORMAT_VERSION = "1"
 _log = logging.getLogger(__name__)
 
 COUNTERS = ("step", "images", "resolution", "seconds", "skipped", "skipped_in_a_row")
-# What older checkpoints lack, and its value then.
+# Counters that older checkpoints lack, and the values they imply.
 _LATER_COUNTERS: dict[str, Any] = {
     "augment_p": 0.0,
     "real_signs": [],
@@ -47,7 +47,7 @@ _RUN_FIELDS = dict.fromkeys(("networks", "settings", "data", "metadata"), dict[s
 def save_state(state: TrainingState, folder: Path, *, keep: int = 3) -> Path:
     """Write a checkpoint and remove all but the last `keep`, and leftovers of killed processes.
 
-    Raises CheckpointError, and leaves the earlier checkpoints, if the state is no longer finite or the disk is full.
+    Raises CheckpointError, and keeps the earlier checkpoints, if the state is not finite or the disk is full.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors().items()}
     for name, tensor in tensors.items():
@@ -99,7 +99,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_state(state: TrainingState, path: Path) -> None:
-    """Load a checkpoint, with the fixed settings of its run where those of the state are None.
+    """Load a checkpoint; settings of the state that are None become those of its run.
 
     Raises CheckpointError if it is damaged or of another run; the error names settings that differ.
     """
@@ -120,9 +120,9 @@ def load_state(state: TrainingState, path: Path) -> None:
 
 
 def known_run(path: Path, counters: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What is known of the run of a checkpoint: from its header, or the settings in config.yaml of earlier versions.
+    """The run of a checkpoint, from its header, or in earlier versions from config.yaml; None if there is neither.
 
-    None if there is neither. Raises InputError if config.yaml cannot be read.
+    Raises InputError if config.yaml cannot be read.
     """
     if counters.get("run") is not None:
         return dict(counters["run"])
@@ -131,35 +131,37 @@ def known_run(path: Path, counters: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def config_of(path: Path) -> TrainingConfig | None:
-    """The config.yaml of the run that a checkpoint belongs to, if it is there."""
-    beside = path.parent.parent / "config.yaml"
-    return TrainingConfig.load(beside) if beside.is_file() else None
+    """The config.yaml of a checkpoint's run, if it exists."""
+    settings = path.parent.parent / "config.yaml"
+    return TrainingConfig.load(settings) if settings.is_file() else None
 
 
 class _OtherSettings(CheckpointError):
-    """The checkpoint is of a run with other settings, which no run can change."""
+    """The checkpoint's run has other settings, which cannot change."""
 
 
 def _take_over_run(state: TrainingState, run: Mapping[str, Any], path: Path) -> TrainingConfig:
-    """Networks and descriptions of a run; returns its settings. Raises CheckpointError if those of the state differ."""
+    """Take a run's networks and descriptions; returns its settings. Raises CheckpointError if the state's differ."""
     kept = run["settings"]
     if changes := state.config.differing({name: value for name, value in kept.items() if name in FIXED}):
         given = ", ".join(f"{name} {getattr(state.config, name)}" for name in changes)
         expected = ", ".join(f"{name} {value}" for name, value in changes.items())
         raise _OtherSettings(
-            f"{path}: the run was begun with {expected}, which cannot change on the way; got {given}. Leave "
+            f"{path}: the run was begun with {expected}, which cannot change later; got {given}. Leave "
             f"{'it' if len(changes) == 1 else 'them'} out, or begin a new run with --start-from"
         )
     begun_from = kept.get("start_from")
     if state.config.start_from not in (None, begun_from):
-        _log.warning("the run goes on from %s; start_from (%s) is for its beginning", path, state.config.start_from)
+        _log.warning(
+            "the run continues from %s; start_from (%s) only applies to its start", path, state.config.start_from
+        )
     if networks := run.get("networks"):
         ours = {"G": state.G.config, "D": state.D.config}
         if any(_without_lod(networks[name]) != _without_lod(ours[name]) for name in ours):
             for name in ("img_channels", "label_dim"):
                 if networks["G"][name] != ours["G"][name]:
                     raise _OtherSettings(
-                        f"{path}: the run was begun with {name} {networks['G'][name]}, which cannot change on the way; "
+                        f"{path}: the run was begun with {name} {networks['G'][name]}, which cannot change later; "
                         f"that of the data set is {ours['G'][name]}. Name one like the run's own with --data"
                     )
             state.replace_networks(Generator(**networks["G"], seed=None), Discriminator(**networks["D"], seed=None))
@@ -168,7 +170,7 @@ def _take_over_run(state: TrainingState, run: Mapping[str, Any], path: Path) -> 
 
 
 def _without_lod(config: Mapping[str, Any]) -> Any:
-    """The arguments of a network as JSON gives them back, without the level of detail, which changes."""
+    """The arguments of a network after a round trip through JSON, without the level of detail, which changes."""
     found = json.loads(json.dumps(config))
     for part in (found, found.get("synthesis", {})):
         part.pop("lod", None)
@@ -180,7 +182,7 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
 
 
 def resume_state(state: TrainingState, folder: Path) -> Path | None:
-    """Take over the newest checkpoint that can be read, and return it; None if there are none at all.
+    """Load the newest readable checkpoint, and return it; None if there are none at all.
 
     Raises InputError if they are of a run with other settings, CheckpointError if none can be read.
     """

@@ -43,26 +43,26 @@ FIXED = (
 class TrainingConfig:
     """Everything that a run depends on. The defaults train configuration F of the paper.
 
-    Settings of type ByResolution are one number, or a dictionary {resolution: number} with official values for the
-    rest. Network settings that are None come from the model that a run starts from, else from `value`. Raises
-    InputError for invalid values.
+    Settings of type ByResolution are a number, or a dictionary {resolution: number} with official values for the rest.
+    Network settings that are None come from the model that a run starts from, else from `value`. Raises InputError for
+    invalid values.
     """
 
     # Data.
     data: str = ""  # Data set made by `stylegan dataset`.
     conditional: bool = False  # Train on the labels of the data set.
-    label_field: str | None = None  # Field of its labels.json to make classes of; None = its labels are plain.
+    label_field: str | None = None  # Field of its labels.json that holds the class; None = its labels are plain.
     mirror: bool = True  # Flip half of the real images left to right.
 
     # Augmentation of what the discriminator sees, for small data sets.
-    augment: AugmentName = "none"  # diffaugment, or ada, whose probability p follows how far D overfits.
-    ada_target: float = setting(0.6, least=-math.inf)  # Mean sign of the scores of real images that p is steered to.
+    augment: AugmentName = "none"  # diffaugment, or ada, whose probability p adapts to D's overfitting.
+    ada_target: float = setting(0.6, least=-math.inf)  # Target for the mean sign of the scores of real images.
     ada_kimg: float = setting(500, above=0)  # Thousands of images in which p can go from 0 to 1.
 
     # Networks.
-    start_from: str | None = None  # Run or model to take the networks from at the start; None = initial weights.
+    start_from: str | None = None  # Run or model whose networks to start from; None = initial weights.
     preset: str | None = setting(None, otherwise="F")  # Configuration A to F of the paper's table 1.
-    resolution: int | None = setting(None, least=8)  # Height and width of the images; None = that of the data.
+    resolution: int | None = setting(None, least=8)  # Height and width of the images; None = the data's.
     z_dim: int | None = setting(None, least=1, otherwise=512)
     w_dim: int | None = setting(None, least=1, otherwise=512)  # Without a mapping network, that of its input.
     hidden_dim: int | None = setting(None, least=1, otherwise=512)  # Width of the mapping network.
@@ -75,44 +75,44 @@ class TrainingConfig:
 
     # Length and growing.
     kimg: float = setting(25000, above=0)  # Thousands of real images to show, in all.
-    # Where growing starts; the resolution itself = no growing; None = that of the model, or 8, and 4 in A.
+    # Where growing starts; the resolution itself = no growing; None = the model's, or 8, and 4 in A.
     initial_resolution: int | None = setting(None, least=4)
-    initial_fade: float | None = setting(None, most=1, otherwise=0.0)  # Share of the next one that is faded in there.
-    training_kimg: ByResolution = 600  # At each resolution before the next one is faded in.
+    initial_fade: float | None = setting(None, most=1, otherwise=0.0)  # How far the next one is faded in there.
+    training_kimg: ByResolution = 600  # At each resolution, before the next one is faded in.
     transition_kimg: ByResolution = 600  # To fade a resolution in.
 
     # Optimization.
-    batch: int | Mapping[int, int] | None = setting(None, least=1)  # Images a step; None = 256 at 8x8 ... 32.
+    batch: int | Mapping[int, int] | None = setting(None, least=1)  # Images per step; None = 256 at 8x8 ... 32.
     learning_rate: ByResolution | None = None  # None = the official 0.001, more from 128x128 up.
-    # Layers of D, from the image on, that keep the weights of the model that a run starts from; see `freezing`.
+    # Layers of D, from the image on, frozen at the weights of the model that a run starts from; see `freezing`.
     freeze_d: int = 0
-    generator_warmup_kimg: float = 0  # Thousands of images in which G's rises from 0, so that D can catch up.
-    loss: LossName | None = None  # None = that of the preset.
+    generator_warmup_kimg: float = 0  # Thousands of images over which G's learning rate warms up from 0.
+    loss: LossName | None = None  # None = the preset's.
     r1_gamma: ByResolution | None = None  # Weight of R1; 0 = none; None = 2e-4 x pixels / batch, if the preset has it.
-    r1_interval: int = setting(1, least=1)  # R1 in every k-th step, as many times stronger; 1 = as in the paper.
-    r2_gamma: float = 0.0  # Weight of the same penalty on generated images, in every step.
-    gradient_penalty: float | None = None  # Weight of the penalty of WGAN-GP; None = that of the preset.
-    style_mixing_prob: float | None = setting(None, most=1)  # Share of images of two latents; None = the preset's.
+    r1_interval: int = setting(1, least=1)  # R1 every k-th step, with k times the weight; 1 = as in the paper.
+    r2_gamma: float = 0.0  # Weight of the same penalty on generated images, every step.
+    gradient_penalty: float | None = None  # Weight of WGAN-GP's penalty; None = the preset's.
+    style_mixing_prob: float | None = setting(None, most=1)  # Share of images with two latents; None = the preset's.
     ema_kimg: float = 10  # Half-life of the averaged weights, in thousands of images.
-    share_fakes: bool = False  # False = each network learns from its own fakes; True = from the same: faster.
-    seed: int = setting(0, most=2**32 - 1)  # Of the initial weights, the order of the images and all draws.
-    skip_limit: int = setting(10, least=1)  # Steps in a row with a loss or gradient that is NaN, before giving up.
+    share_fakes: bool = False  # True = G and D learn from the same fakes, which is faster; False = from separate ones.
+    seed: int = setting(0, most=2**32 - 1)  # Of the initial weights, the image order and all draws.
+    skip_limit: int = setting(10, least=1)  # Consecutive steps with a NaN loss or gradient before giving up.
 
     # Computing.
     device: str = "auto"  # auto = the GPU, if there is one.
-    dtype: Dtype = "auto"  # Type that features are computed in; the weights are float32. auto = what is fast here.
+    dtype: Dtype = "auto"  # Type of the features; the weights are float32. auto = the fast one on this device.
     channels_last: bool = True  # Memory layout of features and kernels: speed, not results.
     record_steps: bool = True  # On a GPU, launch the kernels of a step as CUDA graphs: speed, not results.
-    compile: bool = False  # What comes between the convolutions, by torch: for GPUs; a minute at each resolution.
+    compile: bool = False  # torch.compile everything between the convolutions: for GPUs; a minute per resolution.
 
     # Files.
-    log_kimg: float = 1  # A line of the log every so many thousand images.
-    snapshot_kimg: ByResolution | None = None  # Pictures and averaged generator; None = the official 140 at 8x8 ... 20.
-    snapshot_images: int = setting(64, least=1)  # Pictures in the grid.
-    checkpoint_minutes: float = 10  # What a crash loses at most.
+    log_kimg: float = 1  # A log line every so many thousand images.
+    snapshot_kimg: ByResolution | None = None  # Images and averaged generator; None = the official 140 at 8x8 ... 20.
+    snapshot_images: int = setting(64, least=1)  # Images in the grid.
+    checkpoint_minutes: float = 10  # The most that a crash loses.
     keep_checkpoints: int = setting(3, least=1)
-    tensorboard: bool = False  # Log and pictures for TensorBoard too: pip install stylegan[tensorboard].
-    wandb: bool = False  # The same for Weights & Biases: pip install stylegan[wandb].
+    tensorboard: bool = False  # Also log to TensorBoard: pip install stylegan[tensorboard].
+    wandb: bool = False  # Also log to Weights & Biases: pip install stylegan[wandb].
 
     def __post_init__(self) -> None:
         check(self)
@@ -126,7 +126,7 @@ class TrainingConfig:
     def img_resolution(self) -> int:
         """The resolution, once it is known."""
         if self.resolution is None:
-            raise InputError("resolution is not known yet; name it, or take it from the data set")
+            raise InputError("resolution is not known yet; set it, or take it from the data set")
         return self.resolution
 
     def value(self, name: str) -> Any:
@@ -134,7 +134,7 @@ class TrainingConfig:
         given = getattr(self, name)
         if given is not None:
             return given
-        # The baseline A is trained as its authors did: WGAN-GP, grown from 4x4; the others with the logistic loss and
+        # The baseline A is trained as by its authors: WGAN-GP, grown from 4x4; the others with the logistic loss and
         # R1, from 8x8 (section 2 and appendix C).
         preset, is_baseline = self._preset(), self.preset == "A"
         of_preset = {
@@ -186,7 +186,7 @@ class TrainingConfig:
         mapping = {**options.pop("mapping", {}), "hidden_dim": self.value("hidden_dim"), "num_layers": num_layers}
         synthesis = {**self.feature_maps(), **options.pop("synthesis", {})}
         w_dim = self.value("w_dim")
-        if num_layers == 0:  # Then w is z itself, and there is no average to truncate towards.
+        if num_layers == 0:  # Then w is z itself, without an average to truncate towards.
             w_dim = self.value("z_dim") * (2 if label_dim else 1)
             options |= NO_TRUNCATION
         return Generator(
@@ -214,17 +214,17 @@ class TrainingConfig:
         )
 
     def feature_maps(self) -> dict[str, Any]:
-        """The arguments of both networks that give their numbers of feature maps."""
+        """The arguments of both networks that set their numbers of feature maps."""
         return {name: self.value(name) for name in FEATURE_MAPS}
 
-    # What stays as it was.
+    # Fixed settings.
 
     def kept(self) -> dict[str, Any]:
         """The fixed settings of a run, what it started from, and where its schedule began."""
         return {name: self.value(name) for name in (*FIXED, "start_from", "initial_resolution", "initial_fade")}
 
     def differing(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that this config sets differently."""
+        """The given values that this config sets differently."""
         return {name: v for name, v in values.items() if getattr(self, name) not in (None, v)}
 
     def filled(self, values: Mapping[str, Any]) -> "TrainingConfig":
@@ -241,7 +241,7 @@ class TrainingConfig:
 
     @classmethod
     def load(cls, path: str | Path) -> "TrainingConfig":
-        """Read settings from YAML; what is missing has its default. Raises InputError for anything unknown."""
+        """Read settings from YAML; missing ones have their default. Raises InputError for anything unknown."""
         path = Path(path)
         settings = read_yaml(path, error=InputError)
         if not isinstance(settings, dict):
@@ -270,7 +270,7 @@ def _or_official(values: ByResolution | None, official: dict[int, Any]) -> ByRes
     return {**official, **values} if isinstance(values, dict) else values
 
 
-# The values of settings that were left out, whatever the preset.
+# The values of omitted settings, whatever the preset.
 _OTHERWISE = {
     field.name: field.metadata.get("otherwise", field.default) for field in dataclasses.fields(TrainingConfig)
 }

@@ -13,9 +13,9 @@ from .passes import DiscriminatorPass, GeneratorPass, Inputs, Passes
 
 
 class StepGraphs:
-    """The graphs of one run. The first step of a kind runs without a graph, the second is captured.
+    """The graphs of one run. The first step of a kind runs eagerly, the second is captured.
 
-    A kind is everything that stays the same from step to step: shapes, R1 or not, ADA or not, and so on.
+    A kind is what stays the same from step to step: shapes, with or without R1, ADA, and so on.
     """
 
     def __init__(self, capture: Capture):
@@ -32,7 +32,7 @@ class StepGraphs:
 
 
 class CapturedPasses:
-    """The same as `Passes` with the settings that it was captured with; results are valid until the next step."""
+    """`Passes` with the settings at capture; results are valid until the next step."""
 
     def __init__(self, passes: Passes, inputs: Inputs, capture: Capture):
         self._inputs = own = copy.deepcopy(inputs)
@@ -41,7 +41,7 @@ class CapturedPasses:
         self._first = replace(first, fakes=None)
 
     def discriminator(self, inputs: Inputs) -> DiscriminatorPass:
-        """Copy the inputs to where the graph reads them, and run it."""
+        """Copy the inputs to the graph's buffers, and run it."""
         torch._foreach_copy_(_tensors(self._inputs), _tensors(inputs))
         self._run_first()
         return replace(self._first, losses={name: value.clone() for name, value in self._first.losses.items()})

@@ -11,19 +11,19 @@ from .snapshot import Images
 
 _log = logging.getLogger(__name__)
 
-# Of a data set that cannot tell its content, so many pictures are looked at.
-_LOOKED_AT = 64
+# Images hashed of a data set without a digest of its own.
+_HASHED = 64
 
 
 def describe_data(dataset: Images, *, labels: bool) -> dict[str, Any]:
     """A data set's identity for JSON: counts, and a digest of its images in order.
 
-    labels: whether the labels belong to it, because they are trained on.
+    labels: whether to include the labels, because they are trained on.
     """
     if isinstance(dataset, ImageDataset):
         digest = dataset.digest(labels=labels)
     else:
-        step = max(len(dataset) // _LOOKED_AT, 1)
+        step = max(len(dataset) // _HASHED, 1)
         img, vectors = dataset.batch(list(range(0, len(dataset), step)))
         shown = hashlib.sha256(img.numpy().tobytes())
         if labels and vectors is not None:
@@ -38,21 +38,21 @@ def describe_data(dataset: Images, *, labels: bool) -> dict[str, Any]:
 
 
 def check_data(known: Mapping[str, Any], given: Mapping[str, Any], *, may_change: bool) -> None:
-    """Raise InputError if the data set is not the one of the run so far, unless it may change.
+    """Raise InputError if the data set is not the run's, unless it may change.
 
-    known: what the checkpoint says of it; nothing, if it was written by an earlier version.
+    known: the checkpoint's entry; empty if it was written by an earlier version.
     """
     if not known:
-        _log.info("the checkpoint does not say which pictures it was trained on: they cannot be compared")
+        _log.info("the checkpoint does not say which images it was trained on, so they cannot be compared")
         return
     if known == given:
         return
-    counts = {"pictures": "pictures", "img_channels": "channels", "label_dim": "labels"}
+    counts = {"pictures": "images", "img_channels": "channels", "label_dim": "labels"}
     changes = [f"{given[n]} {what}, not {known.get(n)}" for n, what in counts.items() if given[n] != known.get(n)]
-    change = "; ".join(changes) or f"as many pictures ({given['pictures']}), but not the same or in another order"
+    change = "; ".join(changes) or f"as many images ({given['pictures']}), but not the same or in another order"
     if not may_change:
         raise InputError(
-            f"the data set is not the one that this run was trained on: {change}. Name that with --data, or go on with "
-            "this one by --allow-data-change"
+            f"the data set is not the one that this run was trained on: {change}. Give that with --data, or continue "
+            "with this one by --allow-data-change"
         )
-    _log.warning("the run goes on with another data set: %s", change)
+    _log.warning("the run continues with another data set: %s", change)

@@ -5,8 +5,8 @@ A run is a folder:
     checkpoints/           the last few states, each complete, from which `resume` continues
     log.jsonl, losses.png  losses, speed, level of detail and memory over time
     snapshots/             fakes-*.png, network-*.safetensors (the averaged generator)
-    tensorboard/, wandb/   the log and the pictures once more, if asked for
-    network.safetensors    the averaged generator at the last stop
+    tensorboard/, wandb/   copies of the log and the images, if enabled
+    network.safetensors    the averaged generator when training last stopped
 """
 
 import contextlib
@@ -37,14 +37,14 @@ from .wandb import WeightsAndBiases
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, saved in every case."""
+    """How a run ended; it is saved in every case."""
 
     reason: Reason
     state: TrainingState
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, as shells have it; else 0."""
+        """130 after Ctrl-C, as in shells; else 0."""
         return 130 if self.reason == "SIGINT" else 0
 
 
@@ -64,21 +64,22 @@ def train(
     """Train until `config.kimg`, a time limit or a signal; the state is always saved, and resuming is exact.
 
     out: folder of the run. dataset: None = the one that `config.data` names. resume: continue from the last checkpoint
-    in the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change:
-    continue with other images than those of the run so far. minutes: time limit; None = no limit.
-    progress: show a bar; None = on a terminal. trackers: receive the progress, besides those that `config` names.
-    after_step: called after every step, in every process; what it raises ends the run.
+        in the folder, or start if there is none; otherwise a folder with checkpoints is refused. allow_data_change:
+        continue with other images than the run's so far. minutes: time limit; None = no limit.
+    progress: show a bar; None = on a terminal. trackers: receive the progress, in addition to those enabled by
+        `config`.
+    after_step: called after every step, in every process; an exception ends the run.
 
     Network settings that `config` leaves None are those of the model that it starts from, or of the run. Under
     torchrun, the processes share each batch, and a restart by torchrun resumes. Raises InputError for conflicting
-    settings, CheckpointError if the state cannot be read or written, DivergenceError if `config.skip_limit` steps in a
-    row gave NaN or infinity.
+    settings, CheckpointError if the state cannot be read or written, DivergenceError after `config.skip_limit`
+    consecutive steps with NaN or infinity.
     """
     start = time.monotonic()
     if minutes is not None:
         minutes = check_number(minutes, what="minutes", low=0, high=1e9)
     out, device = Path(out), own_device(config.device)
-    # Made before anything is written: their packages may be missing.
+    # Created before anything is written: their packages may be missing.
     all_trackers = Trackers([*_named_trackers(config), *trackers])
     resume = resume or int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
     if dataset is None:
@@ -97,9 +98,9 @@ def train(
         raise InputError(f"resolution {config.resolution} is above that of the data set, {dataset.resolution}")
     world = connect(device)
     try:
-        # Agreed on before the first process writes anything.
+        # Checked in all processes before the first one writes anything.
         if world.any(not resume and bool(list_checkpoints(out / "checkpoints")), device):
-            raise InputError(f"{out} holds a run already; --resume goes on with it, or name another folder")
+            raise InputError(f"{out} holds a run already; --resume continues it, or choose another folder")
         with StopSignals(says=world.is_first) as signals, _timed_convolutions(device):
             run = Run(config, out, dataset, device, world, progress, all_trackers)
             run.start(resume, allow_data_change)
@@ -115,7 +116,7 @@ def train(
 
 @contextlib.contextmanager
 def _timed_convolutions(device: torch.device) -> Iterator[None]:
-    """On a GPU, let cuDNN time its convolution algorithms at each size: twice as fast as its heuristics."""
+    """On a GPU, let cuDNN benchmark its algorithms at each size: twice as fast as its heuristics."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = before or device.type == "cuda"
     try:

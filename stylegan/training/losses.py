@@ -1,7 +1,7 @@
 """Losses and gradient penalties, as pure functions of scores (Karras et al. 2019, appendix C; the papers named below).
 
-Scores are the discriminator's logits, [N, 1], positive = real. Every loss is the mean over the batch; a penalty has
-one value for each sample, [N].
+Scores are the discriminator's logits, [N, 1], positive = real. Every loss is the mean over the batch; a penalty has one
+value per sample, [N].
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def g_logistic_saturating(fake_scores: Tensor) -> Tensor:
 
 
 def g_wgan(fake_scores: Tensor) -> Tensor:
-    """-fake (Arjovsky et al. 2017); also the generator's side of the hinge loss."""
+    """-fake (Arjovsky et al. 2017); also the generator's part of the hinge loss."""
     return -fake_scores.mean()
 
 
@@ -48,10 +48,10 @@ def d_hinge(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 
 
 def squared_gradient(scores: Tensor, img: Tensor, *, scale: float = 1.0) -> Tensor:
-    """Squared norm of the gradient of scores by the images that they were computed from, over C, H and W: [N].
+    """Squared norm over C, H and W of the gradient of scores with respect to their images: [N].
 
     Times gamma / 2, it is the penalty R1 on real images and R2 on generated ones (Mescheder et al. 2018, equation 9).
-    img must have required a gradient when it was scored. scale: factor of the gradient on its way, for float16.
+    img must have required a gradient when it was scored. scale: factor of intermediate gradients, for float16.
     """
     (gradient,) = torch.autograd.grad(scores.sum() * scale, img, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)) / scale**2
@@ -68,8 +68,8 @@ def gradient_penalty(
 ) -> Tensor:
     """The penalty of WGAN-GP, (|grad| - target)^2 / target^2 between reals and fakes: [N].
 
-    mixing: [N, 1, 1, 1], uniform in [0, 1]; where on the line from each real to its fake (Gulrajani et al. 2017). The
-    papers weight it by 10. scale: as in `squared_gradient`.
+    mixing: [N, 1, 1, 1], uniform in [0, 1]; the position on the line from each real to its fake (Gulrajani et al.
+        2017). The papers weight it by 10. scale: as in `squared_gradient`.
     """
     mixed = torch.lerp(reals.detach(), fakes.detach(), mixing).requires_grad_(True)
     norms = squared_gradient(discriminate(mixed), mixed, scale=scale).sqrt()
@@ -78,7 +78,7 @@ def gradient_penalty(
 
 @dataclass(frozen=True)
 class Loss:
-    """The two sides of a loss."""
+    """The generator's and the discriminator's part of a loss."""
 
     generator: Callable[[Tensor], Tensor]
     discriminator: Callable[[Tensor, Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""Matrices of each image's changes, for augmentation: in the plane, [N, 3, 3], and of colours, [N, 4, 4]."""
+"""Matrices for augmentation: geometric transforms, [N, 3, 3], and colour transforms, [N, 4, 4]."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ..runtime.device import FLOAT32_CPU
 
 
 def product(*matrices: Tensor) -> Tensor:
-    """The matrix of several changes, the last one first."""
+    """The matrix of several transforms, the last one first."""
     result = matrices[0]
     for matrix in matrices[1:]:
         result = result @ matrix
@@ -29,7 +29,7 @@ def scaling(x: Tensor, y: Tensor) -> Tensor:
 
 
 def moving(x: Tensor, y: Tensor) -> Tensor:
-    """Move along both axes."""
+    """Translate along both axes."""
     return _matrix([[1, 0, x], [0, 1, y], [0, 0, 1]], len(x))
 
 
@@ -46,20 +46,20 @@ def turning(quarters: Tensor) -> Tensor:
 
 
 def _colour(linear: Tensor) -> Tensor:
-    """A matrix [N, 3, 3] of colours that adds nothing, as [N, 4, 4]."""
+    """A linear colour transform [N, 3, 3] as [N, 4, 4]."""
     matrix = torch.eye(4, **FLOAT32_CPU).repeat(len(linear), 1, 1)
     matrix[:, :3, :3] = linear
     return matrix
 
 
 def along_greys(along: Tensor, across: Tensor) -> Tensor:
-    """Scale the part of a colour that is grey, and the rest."""
+    """Scale the grey part of a colour, and the rest."""
     grey = torch.full((3, 3), 1 / 3, **FLOAT32_CPU)
     return _colour(torch.eye(3, **FLOAT32_CPU) * across[:, None, None] + grey * (along - across)[:, None, None])
 
 
 def around_greys(angle: Tensor) -> Tensor:
-    """Rotate colours around the axis of greys (Rodrigues)."""
+    """Rotate the hue: around the luma axis (Rodrigues)."""
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], **FLOAT32_CPU) / math.sqrt(3)
     turned = torch.eye(3, **FLOAT32_CPU) * cos + cross * sin + torch.full((3, 3), 1 / 3, **FLOAT32_CPU) * (1 - cos)

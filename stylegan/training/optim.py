@@ -1,4 +1,4 @@
-"""Adam as in TensorFlow, with which the published networks were trained; the loss scale of float16."""
+"""Adam as in TensorFlow, which trained the published networks; the loss scale of float16."""
 
 from collections.abc import Callable, Iterable
 from math import sqrt
@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import nn
 
-# The factor of losses in float16, which keeps their small gradients above zero: at the start, and at most. It is halved
-# when a gradient overflows, and doubled after so many steps without that.
+# The loss scale in float16, which keeps small gradients from underflowing: initial, and maximum. It is halved when a
+# gradient overflows, and doubled after this many steps without overflow.
 LOSS_SCALE, MAX_LOSS_SCALE = 2.0**10, 2.0**24
 SCALE_INTERVAL = 500
 
 
 def next_loss_scale(scale: float, steps: int, overflow: bool) -> tuple[float, int]:
-    """The loss scale after a step, and the number of steps with it, from those before.
+    """The loss scale after a step, and the number of steps with it, from the previous ones.
 
     As in section 3.2 of Micikevicius et al. 2018, "Mixed Precision Training".
     """
@@ -28,8 +28,8 @@ def next_loss_scale(scale: float, steps: int, overflow: bool) -> tuple[float, in
 class Adam(torch.optim.Optimizer):
     """Adam (Kingma and Ba 2015) as at the end of its section 2: the bias correction goes into the step size.
 
-    p -= lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps): unlike in `torch.optim.Adam`, eps is added to
-    the uncorrected sqrt(v). Parameters without a gradient are left alone. The updates run over all tensors at once.
+    p -= lr * sqrt(1 - beta2^t) / (1 - beta1^t) * m / (sqrt(v) + eps): unlike in `torch.optim.Adam`, eps is added to the
+    uncorrected sqrt(v). Parameters without a gradient do not change. The updates run over all tensors at once.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The computation of a training step: one pass for the discriminator's gradients, one for the generator's.
+"""The computation of a training step: a pass for the discriminator's gradients, and one for the generator's.
 
 No random numbers are drawn and no weights change, so a pass can be captured as a CUDA graph (`graphs`).
 """
@@ -21,12 +21,12 @@ from .reals import process_reals
 
 @dataclass(frozen=True)
 class Draws:
-    """What makes the fakes of a step."""
+    """The draws that determine the fakes of a step."""
 
     z: Tensor  # [N, z_dim]
     z2: Tensor | None  # The second latents; None = no mixing.
     crossovers: Tensor | None  # [N]
-    noise: Sequence[Tensor | None] | None  # A map for each layer; None = the stored ones.
+    noise: Sequence[Tensor | None] | None  # A map per layer; None = the stored ones.
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,24 @@ class Inputs:
 
     img: Tensor  # uint8 [N, C, R, R].
     labels: Tensor | None  # [N, label_dim]
-    mirror: Tensor | None  # [N], the images to flip left to right; None = none.
+    mirror: Tensor | None  # [N], which images to flip left to right; None = none.
     draws: Draws  # Of the fakes for the discriminator,
     own_draws: Draws | None  # and of those for the generator; None = it learns from the same ones.
     augment_reals: Augment
     augment_fakes: Augment
     augment_for_G: Augment
     gp_mixing: Tensor | None  # [N, 1, 1, 1], see `discriminator_loss`.
-    fade: Tensor | None = None  # [], instead of the level of detail's fractional part; see `Passes`.
+    fade: Tensor | None = None  # [], replaces the level of detail's fractional part; see `Passes`.
 
 
 @dataclass
 class DiscriminatorPass:
     """The results of the first pass; only the fakes have a gradient."""
 
-    losses: dict[str, Tensor]  # Means of this process's samples.
+    losses: dict[str, Tensor]  # Means over this process's samples.
     w_mean: Tensor  # [w_dim]
-    grads: list[Tensor | None]  # For each parameter of the discriminator, times the scale; None = it does not learn.
-    fakes: Tensor | None  # For the second pass, if it shares them.
+    grads: list[Tensor | None]  # Of each parameter of the discriminator, times the scale; None = frozen.
+    fakes: Tensor | None  # For the second pass, if shared.
 
 
 @dataclass
@@ -61,7 +61,7 @@ class GeneratorPass:
 
     loss: Tensor
     w_mean: Tensor | None  # [w_dim]; None = the fakes were those of the first pass.
-    grads: list[Tensor | None]  # For each parameter of the generator, times the scale.
+    grads: list[Tensor | None]  # Of each parameter of the generator, times the scale.
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class Passes:
     r2_gamma: float = 0.0
     gp_weight: float = 0.0
     scale: float = 1.0  # Of the losses, for float16.
-    frozen: tuple[str, ...] = ()  # Layers of D that do not learn.
+    frozen: tuple[str, ...] = ()  # Frozen layers of D.
 
     def discriminator(self, inputs: Inputs) -> DiscriminatorPass:
-        """Make fakes and score them and the reals."""
+        """Make fakes, and score them and the reals."""
         self.G.requires_grad_(True)
         self.D.requires_grad_(True)
         for name, layer in self.D.named_modules():
@@ -115,7 +115,7 @@ class Passes:
         return DiscriminatorPass(losses, w_mean, grads, fakes if self.share_fakes else None)
 
     def generator(self, inputs: Inputs, first: DiscriminatorPass) -> GeneratorPass:
-        """Score fakes by the discriminator as it is now."""
+        """Score fakes with the updated discriminator."""
         self.D.requires_grad_(False)
         fakes, w_mean = first.fakes, None
         if fakes is None:
@@ -130,7 +130,7 @@ class Passes:
 
 
 def _gradients(loss: Tensor, network: nn.Module) -> list[Tensor | None]:
-    """Of each parameter, laid out in memory like it; None = it is frozen, or the loss does not depend on it."""
+    """The gradient of each parameter, with its memory layout; None = frozen, or not part of the loss."""
     parameters = list(network.parameters())
     learning = [p for p in parameters if p.requires_grad]
     found = iter(torch.autograd.grad(loss, learning, allow_unused=True))
@@ -142,7 +142,7 @@ def _gradients(loss: Tensor, network: nn.Module) -> list[Tensor | None]:
 
 
 def run_as(network: nn.Module, dtype: torch.dtype, *args: Any, **kwargs: Any) -> Any:
-    """Call a network with its float32 weights rounded to another type; gradients reach the float32 weights."""
+    """Call a network with its float32 weights cast to another type; gradients reach the float32 weights."""
     if dtype == torch.float32:
         return network(*args, **kwargs)
     weights = {name: p.to(dtype) for name, p in [*network.named_parameters(), *network.named_buffers()]}
@@ -158,7 +158,7 @@ def make_fakes(
     *,
     fade: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Make images of the resolution of lod. Returns img [N, C, R, R], and the mean w of the first latents [w_dim]."""
+    """Make images at the resolution of lod. Returns img [N, C, R, R], and the mean w of the first latents [w_dim]."""
     w = G.mapping(draws.z, labels)
     if draws.z2 is not None and draws.crossovers is not None:
         ws = cross_over([w, G.mapping(draws.z2, labels)], draws.crossovers, G.num_ws)
@@ -202,7 +202,7 @@ def discriminator_loss(
     loss: str = "logistic",
     r1_gamma: float = 0.0,
     r2_gamma: float = 0.0,
-    gp_weight: float = 0.0,  # Weight of the penalty of WGAN-GP, with
+    gp_weight: float = 0.0,  # Weight of WGAN-GP's penalty, with
     gp_mixing: Tensor | None = None,  # [N, 1, 1, 1], uniform in [0, 1].
     augment_reals: Augment = keep,
     augment_fakes: Augment = keep,

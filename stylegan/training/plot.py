@@ -21,7 +21,7 @@ def plot_curves(entries: list[dict[str, Any]], path: Path) -> None:
         return
     every = [point for points in curves.values() for point in points]
     x0, x1 = min(x for x, _ in every), max(x for x, _ in every)
-    # A few wild values must not flatten the curves.
+    # Outliers must not flatten the curves.
     ys = sorted(y for _, y in every)
     y0, y1 = ys[len(ys) // 100], ys[-1 - len(ys) // 100]
     if x1 <= x0 or y1 <= y0:
@@ -55,7 +55,7 @@ def plot_curves(entries: list[dict[str, Any]], path: Path) -> None:
 
 
 def _thin(points: list[tuple[float, float]], limit: int = 400) -> list[tuple[float, float]]:
-    """At most `limit` points: the means of neighbours."""
+    """At most `limit` points, by averaging neighbours."""
     size = -(-len(points) // limit)
     groups = [points[i : i + size] for i in range(0, len(points), size)]
     return [(sum(x for x, _ in g) / len(g), sum(y for _, y in g) / len(g)) for g in groups]

@@ -26,7 +26,7 @@ class Preset:
     style_mixing_prob: float = 0.0  # Probability of mixing two latents in training.
 
     def build(self, **options: Any) -> "tuple[Generator, Discriminator]":
-        """Make both networks, untrained. options: what both take (img_resolution, img_channels, label_dim)."""
+        """Make both networks, untrained. options: arguments of both (img_resolution, img_channels, label_dim)."""
         from ..discriminator import Discriminator
         from ..generator import Generator
 

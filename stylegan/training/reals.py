@@ -14,8 +14,8 @@ def process_reals(
     """Convert real images to what the discriminator sees at a level of detail.
 
     img: uint8 [N, C, R, R], at the resolution of the level of detail's integer part (see `shrink`).
-    lod: its fractional part fades out the detail that half the resolution cannot show.
-    mirror: [N] of bool, the images to flip left to right; None = none.
+    lod: its fractional part fades out detail that half the resolution cannot show.
+    mirror: [N] of bool, which images to flip left to right; None = none.
     enlarge: repeat pixels by 2^int(lod), to the resolution of the network.
     fade: lod's fractional part as a tensor [], which replaces it unless it is 0; see `ops.fade`.
 
@@ -32,9 +32,9 @@ def process_reals(
 def shrink(img: Tensor, resolution: int) -> Tensor:
     """Average blocks of pixels down to a resolution and round: uint8 [N, C, R, R] -> [N, C, resolution, resolution].
 
-    A data set has each image once; this computes the coarser levels. It runs in the thread that reads ahead, so it uses
-    NumPy: a parallel operation of PyTorch in a second thread would start OpenMP workers of its own, after which those
-    of the training step no longer spin between operations; on two cores, steps were then 10 to 17% slower.
+    A data set stores each image once; this computes the lower resolutions. It runs in the prefetching thread, so it
+    uses NumPy: a parallel PyTorch operation in a second thread would start its own OpenMP workers, after which those of
+    the training step no longer spin between operations; on two cores, steps were then 10 to 17% slower.
     """
     size = img.shape[-1]
     if size <= resolution:

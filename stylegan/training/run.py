@@ -1,4 +1,4 @@
-"""One run in one process: its steps, and what happens between them: log, snapshots, checkpoints."""
+"""A run in one process: its steps, and between them the log, snapshots and checkpoints."""
 
 import logging
 import platform
@@ -69,7 +69,7 @@ class Run:
         )
 
     def start(self, resume: bool, allow_data_change: bool) -> None:
-        """Take over the last checkpoint, or the networks to start from; write the first snapshot and checkpoint."""
+        """Load the last checkpoint, or the networks to start from; write the first snapshot and checkpoint."""
         found = resume_state(self.state, self.out / "checkpoints") if resume else None
         if found is None and self.config.start_from is not None:
             start_from(self.state, self.config.start_from)
@@ -107,7 +107,7 @@ class Run:
         deadline: float | None,
         after_step: Callable[[TrainingState, StepReport], None] | None,
     ) -> Reason:
-        """Train until something says stop."""
+        """Train until done or asked to stop."""
         state, config = self.state, self.config
         with ThreadPoolExecutor(max_workers=1) as reader:
             batch = reader.submit(self.read, state.images)
@@ -129,7 +129,7 @@ class Run:
         return "finished"
 
     def stop_reason(self, signals: StopSignals, deadline: float | None) -> Reason | None:
-        """Why to stop here, agreed between all processes."""
+        """Why to stop here, agreed on by all processes."""
         late = deadline is not None and time.monotonic() > deadline
         if not self.world.any(late or signals.received is not None, self.device):
             return None
@@ -138,11 +138,11 @@ class Run:
         return "SIGINT" if signals.received.name == "SIGINT" else "SIGTERM"
 
     def read_ahead(self, reader: ThreadPoolExecutor, images: int) -> "Future[tuple[Tensor, Tensor | None]]":
-        """Start to read a batch while the one before it is trained on."""
+        """Start reading a batch while training on the one before."""
         return reader.submit(self.read, images)
 
     def read(self, images: int) -> tuple[Tensor, Tensor | None]:
-        """This process's share of the batch that comes after that many images, at the resolution of its phase."""
+        """This process's share of the batch after that many images, at the resolution of its phase."""
         phase = self.schedule.at(images / 1000)
         indices = shuffled_indices(len(self.dataset), images, phase.batch, self.config.seed)
         mine = self.world.samples(phase.batch, self.state.D.head.mbstd_group_size)
@@ -153,11 +153,11 @@ class Run:
         """Everything that happens between two steps."""
         state, config = self.state, self.config
         if report.skipped:
-            scaled = f"; the loss scale is {state.loss_scale:g} now" if self.dtype == torch.float16 else ""
+            scaled = f"; the loss scale is now {state.loss_scale:g}" if self.dtype == torch.float16 else ""
             _log.warning("step %d skipped: a loss or gradient is NaN or infinite%s", state.step, scaled)
             if state.skipped_in_a_row >= config.skip_limit:
                 raise DivergenceError(
-                    f"{state.skipped_in_a_row} steps in a row gave losses or gradients that are NaN or infinite, at "
+                    f"{state.skipped_in_a_row} steps in a row gave NaN or infinite losses or gradients, at "
                     f"{state.kimg:.1f} kimg; the last checkpoint is good: resume with a lower learning rate, a higher "
                     "r1_gamma or dtype float32"
                 )
@@ -175,7 +175,7 @@ class Run:
             self.save()
 
     def log(self, phase: Phase) -> None:
-        """A line of the log: means since the last one."""
+        """A log line: means since the last one."""
         state, config, now = self.state, self.config, time.monotonic()
         G_rate = state.G_optimizer.param_groups[0]["lr"]
         speed = (state.images - self.logged_images) / max(now - self.logged_at, 1e-9)
@@ -207,7 +207,7 @@ class Run:
         self.logged_at, self.logged_images = now, state.images
 
     def snapshot(self, phase: Phase, pictures: Mapping[str, Path] | None = None) -> None:
-        """A snapshot in its folder; pictures: others for the trackers."""
+        """A snapshot in its folder. pictures: further ones for the trackers."""
         begun = time.monotonic()
         folder, name = self.out / "snapshots", f"{int(self.state.kimg):06d}"
         self.show(folder / f"fakes-{name}.png", folder / f"network-{name}.safetensors", phase, pictures or {})
@@ -221,7 +221,7 @@ class Run:
         self.trackers.tell("on_snapshot", {**pictures, "fakes": fakes}, network, self.state.images)
 
     def save_network(self, path: Path, phase: Phase) -> None:
-        """The averaged generator, with what it remembers of its training and of the model that it started from."""
+        """The averaged generator, with metadata of its training and of the model that it started from."""
         self.state.metadata |= {
             "name": self.out.resolve().name,
             "dataset": Path(self.config.data).name or "unnamed",
@@ -232,7 +232,7 @@ class Run:
         save_network(self.state.Gs, path, lod=phase.lod, metadata=self.state.metadata)
 
     def classes(self) -> dict[str, object]:
-        """The names of the classes, for `G.sample(labels="cat")`, if they have other names than their indices."""
+        """The names of the classes, for `G.sample(labels="cat")`, unless they are just their indices."""
         names = getattr(self.dataset, "classes", None) if self.config.conditional else None
         return {"classes": names} if names and names != [str(i) for i in range(len(names))] else {}
 
@@ -251,13 +251,13 @@ class Run:
         self.show(self.out / "fakes.png", self.out / "network.safetensors", self.schedule.at(self.state.kimg), {})
 
     def close(self) -> None:
-        """Leave the terminal and the trackers in order, however the run ended."""
+        """Close the progress bar and the trackers, however the run ended."""
         self.bar.close()
         self.trackers.tell("on_stop")
 
 
 def choose_dtype(config: TrainingConfig, device: torch.device) -> torch.dtype:
-    """The data type of the features: the fast one on this device, unless it is set."""
+    """The data type of the features: the fast one on this device, unless set."""
     if config.dtype != "auto":
         return check_dtype(config.dtype)
     if device.type == "cuda":

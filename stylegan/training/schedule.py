@@ -1,7 +1,7 @@
-"""Progressive growing: the phase as a function of the images seen so far (Karras et al. 2017, appendix A.1).
+"""Progressive growing: the phase as a function of the images shown (Karras et al. 2017, appendix A.1).
 
-The network trains at the first resolution, then fades in the next one, trains at that, and so on. The defaults are
-those of the official configuration for eight GPUs.
+The network trains at the first resolution, fades in the next one, trains at that, and so on. The defaults are those of
+the official configuration for eight GPUs.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from math import log2
 from ..errors import InputError
 from ..networks.shapes import block_resolutions
 
-# One value for all resolutions, or one for each; a resolution that is not named has the fallback.
+# One value for all resolutions, or one for each; missing resolutions have the fallback.
 ByResolution = float | Mapping[int, float]
 
 OFFICIAL_BATCH = {4: 512, 8: 256, 16: 128, 32: 64, 64: 32}
@@ -21,13 +21,13 @@ OFFICIAL_TICK_KIMG = {4: 160, 8: 140, 16: 120, 32: 100, 64: 80, 128: 60, 256: 40
 
 @dataclass(frozen=True)
 class Phase:
-    """What the schedule says at one moment."""
+    """The schedule at one moment."""
 
     lod: float  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-    resolution: int  # That of the images which are computed.
-    batch: int  # Images in a step, over all processes.
+    resolution: int  # Of the computed images.
+    batch: int  # Images per step, over all processes.
     learning_rate: float
-    tick_kimg: float  # How often to look at the progress.
+    tick_kimg: float  # Thousands of images between snapshots.
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Schedule:
 
     img_resolution: int
     initial_resolution: int = 8  # Where growing starts; img_resolution = no growing.
-    initial_fade: float = 0.0  # Share of the next resolution that is faded in there; above 0, growing starts in a fade.
+    initial_fade: float = 0.0  # How far the next resolution is faded in there; above 0, growing starts in a fade.
     training_kimg: ByResolution = 600  # Thousands of images at a resolution before the next one is faded in.
     transition_kimg: ByResolution = 600  # Thousands of images to fade a resolution in.
     batch: ByResolution = field(default_factory=lambda: dict(OFFICIAL_BATCH))
@@ -59,7 +59,7 @@ class Schedule:
         """Level of detail after this many thousand images."""
         lod = log2(self.img_resolution) - log2(self.initial_resolution)
         resolution, start = self.initial_resolution, 0.0
-        if self.initial_fade:  # As if all before had been shown.
+        if self.initial_fade:  # As if all previous images had been shown.
             kimg += by_resolution(self.training_kimg, resolution, 600)
             kimg += self.initial_fade * by_resolution(self.transition_kimg, resolution * 2, 600)
         while lod > 0:
@@ -77,7 +77,7 @@ class Schedule:
     def at(self, kimg: float) -> Phase:
         """The phase after this many thousand images."""
         lod = self.lod(kimg)
-        # At the very start of a fade the next resolution is not visible yet.
+        # At the very start of a fade, the next resolution is not visible yet.
         resolution = self.img_resolution >> int(lod)
         return Phase(
             lod=lod,
@@ -88,11 +88,11 @@ class Schedule:
         )
 
     def batch_at(self, resolution: int) -> int:
-        """Images in a step at a resolution, over all processes."""
+        """Images per step at a resolution, over all processes."""
         return int(by_resolution(self.batch, resolution, self.batch_base))
 
     def batches(self, kimg: float) -> dict[int, int]:
-        """The batch at every resolution that comes from there on."""
+        """The batch size at every resolution from there on."""
         coming = [r for r in block_resolutions(self.img_resolution) if r >= self.at(kimg).resolution]
         return {resolution: self.batch_at(resolution) for resolution in coming}
 

@@ -1,4 +1,4 @@
-"""Checks of a run's settings in advance: the types of their annotations, and limits."""
+"""Checks of a run's settings in advance: their annotated types, and limits."""
 
 import math
 import types
@@ -16,7 +16,7 @@ class Limits:
 
     least: float = 0.0
     most: float = math.inf
-    is_open: bool = False  # `least` itself may not be.
+    is_open: bool = False  # Excludes `least` itself.
 
     def __contains__(self, value: float) -> bool:
         return (self.least < value if self.is_open else self.least <= value) and value <= self.most
@@ -30,7 +30,7 @@ class Limits:
 def setting(
     default: Any, *, above: float | None = None, least: float = 0.0, most: float = math.inf, otherwise: Any = None
 ) -> Any:
-    """A field with limits of its numbers; of those without this, the least is 0. above: not that number itself.
+    """A field with limits for its numbers; for fields without this, the least is 0. above: an exclusive limit.
 
     otherwise: the value that a default of None stands for.
     """
@@ -57,7 +57,7 @@ def check(settings: Any) -> None:
 
 
 def _members(hint: Any) -> Iterator[Any]:
-    """The types that a union joins, also inside of others."""
+    """The types of a union, also nested."""
     if get_origin(hint) in (Union, types.UnionType):
         for member in get_args(hint):
             yield from _members(member)
@@ -66,7 +66,7 @@ def _members(hint: Any) -> Iterator[Any]:
 
 
 def _fit(value: Any, kinds: list[Any], limits: Limits) -> tuple[str, Any]:
-    """What is expected, in words, and the value as that; None = it is not."""
+    """What is expected, in words, and the converted value; None = invalid."""
     if bool in kinds:
         return "true or false", value if isinstance(value, bool) else None
     if choices := [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]:

@@ -31,7 +31,7 @@ def save_reals(dataset: Images, path: Path, *, n: int, resolution: int) -> None:
 
 
 def save_fakes(Gs: Generator, path: Path, *, n: int, lod: float, labels: Tensor | None) -> None:
-    """A grid of the images of the seeds 0 to n - 1, without truncation."""
+    """A grid of the images of seeds 0 to n - 1, without truncation."""
     before, Gs.synthesis.lod = Gs.synthesis.lod, lod
     fakes = Gs.sample(n, truncation_psi=1.0, labels=labels, progress=False)
     Gs.synthesis.lod = before
@@ -39,13 +39,13 @@ def save_fakes(Gs: Generator, path: Path, *, n: int, lod: float, labels: Tensor 
 
 
 def save_network(Gs: Generator, path: Path, *, lod: float, metadata: dict[str, object]) -> None:
-    """The averaged generator at its present level of detail, as `Generator.from_pretrained` reads it."""
+    """The averaged generator at its current level of detail, for `Generator.from_pretrained`."""
     Gs.synthesis.lod, Gs.metadata = lod, metadata
     Gs.save(path, dtype=torch.float16)
 
 
 def first_labels(dataset: Images, n: int) -> Tensor | None:
-    """The labels of the first images, for pictures of fixed latents."""
+    """The labels of the first images, for the grids of fixed latents."""
     if dataset.label_dim == 0:
         return None
     _, labels = dataset.batch([i % len(dataset) for i in range(n)])

@@ -1,4 +1,4 @@
-"""Trained networks to start from: read, and held against the settings of the run that starts from them."""
+"""Trained networks to start from: read, and compared with the settings of the new run."""
 
 import os
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from .checkpoints import config_of, list_checkpoints, read_tensors
 from .config import FEATURE_MAPS, TrainingConfig
 from .presets import PRESETS
 
-# What a model hands down to those that are made from it.
+# Metadata that models made from a model inherit.
 _INHERITED = ("license", "license_url", "attribution", "citation")
 
 
@@ -29,13 +29,13 @@ _INHERITED = ("license", "license_url", "attribution", "citation")
 class Source:
     """Trained networks to start from."""
 
-    name: str  # As it was given.
+    name: str  # As given.
     networks: Mapping[str, Checkpoint]  # G, Gs, and D if there is one.
-    preset: str  # Configuration of the paper that it is, or is nearest to.
+    preset: str  # Configuration of the paper, or the nearest one.
 
     @cached_property
     def generator(self) -> dict[str, Any]:
-        """All arguments of the generator, those left out too."""
+        """All arguments of the generator, including defaults."""
         return whole_config(self.networks["Gs"].config)
 
     @cached_property
@@ -55,14 +55,14 @@ class Source:
         return bool(self.generator["synthesis"]["progressive"] and (D is None or D["progressive"]))
 
     def lod(self, resolution: int) -> float:
-        """Level of detail at which a network of that resolution shows what the model shows."""
+        """Level of detail at which a network of that resolution shows the same as the model."""
         own = float(self.generator["synthesis"]["lod"]) if self.generator["synthesis"]["progressive"] else 0.0
         return max(own + log2(resolution / self.resolution), 0.0)
 
     def settle(self, config: TrainingConfig) -> TrainingConfig:
-        """The settings of a run from here: those that were left out are the model's, where its schedule begins too.
+        """The settings of a run from here: omitted ones are the model's, and so is where its schedule begins.
 
-        Raises InputError, with the settings to write, if others are not those of the model.
+        Raises InputError, with the settings to use, if others conflict with the model.
         """
         G, D, resolution = self.generator, self.discriminator, config.img_resolution()
         mapping, maps = G["mapping"], {name: G["synthesis"][name] for name in FEATURE_MAPS}
@@ -98,15 +98,15 @@ class Source:
             model = ", ".join(f"{name} {value}" for name, value in differing.items())
             fitting = " ".join(f"--set {name}={value}" for name, value in differing.items())
             raise InputError(
-                f"{self.name} was made with other settings: it has {model}; got {given}. Write {fitting}, or leave "
+                f"{self.name} was made with other settings: it has {model}; got {given}. Use {fitting}, or leave "
                 f"{'it' if len(differing) == 1 else 'them'} out"
             )
         if not self.can_grow:
             if resolution != self.resolution:
                 raise InputError(
                     f"{self.name} has one RGB layer, for images of {self.resolution}x{self.resolution}, and can "
-                    f"neither grow nor shrink; got {resolution}x{resolution}. Write --resolution {self.resolution}, "
-                    "with pictures of that size or more"
+                    f"neither grow nor shrink; got {resolution}x{resolution}. Use --resolution {self.resolution}, "
+                    "with images of that size or more"
                 )
             if settled.schedule().lod(0) > 0:
                 raise InputError(
@@ -116,7 +116,7 @@ class Source:
         return settled
 
     def metadata(self) -> dict[str, Any]:
-        """What the model hands down: its licence and attribution, its name, and what it and its own origins say."""
+        """What a run inherits: the model's licence, attribution and name, and the metadata of it and its origins."""
         known = dict(self.networks["Gs"].metadata)
         origins = known.pop("lineage", [])
         inherited = {name: known[name] for name in _INHERITED if known.get(name)}
@@ -125,13 +125,13 @@ class Source:
 
 
 def read_source(source: str | os.PathLike[str], config: TrainingConfig) -> Source:
-    """Read the networks G, D and Gs, or as many as there are.
+    """Read the networks G, D and Gs, or those that there are.
 
     source: the folder of a run, one of its checkpoints, or anything that `Generator.from_pretrained` reads. An official
-    pickle has all three networks; of a file with a generator only, the discriminator is missing.
-    config: of the new run, for a run of earlier versions whose own settings are not there.
+        pickle has all three networks; a file with only a generator lacks the discriminator.
+    config: of the new run, for runs of earlier versions whose own settings are missing.
 
-    Raises InputError if it holds no generator, NotFoundError or WeightsError as reading does.
+    Raises InputError if it holds no generator; NotFoundError or WeightsError as in reading.
     """
     path = Path(source)
     checkpoints = list_checkpoints(path / "checkpoints")
@@ -142,7 +142,7 @@ def read_source(source: str | os.PathLike[str], config: TrainingConfig) -> Sourc
     except WeightsError:
         if config.resolution is None:
             raise
-        # The settings may tell what a file of another port leaves open.
+        # The settings may give what a file of another port leaves open.
         resolution, Gs = config.resolution, read_weights(source, network=None, resolution=config.resolution).checkpoint
     if Gs.network != "Generator":
         raise InputError(f"{source}: holds a {Gs.network}; expected a generator, or all networks of a run")
@@ -179,7 +179,7 @@ def _read_run(name: str, path: Path, config: TrainingConfig) -> Source:
             raise
         raise InputError(
             f"{name}: a run of an earlier version, without the config.yaml that says how it was made; put it into "
-            f"{folder}, or name the settings of its networks (z_dim, fmap_base...). With those given, {error}"
+            f"{folder}, or give the settings of its networks (z_dim, fmap_base...). With the present ones, {error}"
         ) from error
 
 
@@ -189,9 +189,9 @@ def _described_by_settings(
     parts: Mapping[str, Mapping[str, Tensor]],
     counters: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What `TrainingState.run` says, of a run of earlier versions: by its settings and its tensors.
+    """`TrainingState.run` of a run of earlier versions, from its settings and its tensors.
 
-    own: its settings; None = those of the new run, config, by which it was finished.
+    own: its settings; None = those of the new run, config.
     """
     resolution = stored_resolution(parts["G"])
     own = replace(own or replace(config, initial_resolution=resolution), resolution=resolution)
@@ -216,7 +216,7 @@ def _source(name: str, networks: Mapping[str, Checkpoint], preset: str | None) -
 
 
 def _nearest_preset(generator: Mapping[str, Any]) -> str:
-    """The configuration of the paper that a generator of other origin has most in common with."""
+    """The configuration of the paper nearest to a generator of other origin."""
     synthesis = generator["synthesis"]
     if not synthesis["use_styles"]:
         return "B" if synthesis["blur_filter"] else "A"
@@ -226,7 +226,7 @@ def _nearest_preset(generator: Mapping[str, Any]) -> str:
 
 
 def stored_resolution(tensors: Mapping[str, Tensor]) -> int:
-    """The highest resolution that tensors of a network belong to."""
+    """The highest resolution among tensors of a network."""
     return max(resolution_of(key) for key in tensors)
 
 

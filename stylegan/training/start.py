@@ -26,12 +26,11 @@ _log = logging.getLogger(__name__)
 def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) -> None:
     """Take only the networks of a model: counters and moments stay those of a new run.
 
-    source: what `read_source` takes, or has read. The networks of the state become those of the model, with all options
-    that it was made with, at the resolution of the state. Resolutions that the model does not have keep their initial
-    weights, so that it can be grown; those above the state's are left out.
+    source: what `read_source` takes or returns. The networks of the state become the model's, with all its options, at
+        the resolution of the state. Resolutions that the model lacks keep their initial weights, so that it can grow;
+        those above the state's are dropped.
 
-    Raises InputError, with the settings to use, if the state's differ; NotFoundError or WeightsError as reading
-    does.
+    Raises InputError, with the settings to use, if the state's differ; NotFoundError or WeightsError as in reading.
     """
     if not isinstance(source, Source):
         source = read_source(source, state.config)
@@ -45,7 +44,7 @@ def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) ->
     if source.discriminator is None:
         like = {"img_channels": G.img_channels, "label_dim": G.label_dim}
         D = config.make_discriminator(**like)
-        _log.warning("%s holds no discriminator; a new one must catch up with the generator first", source.name)
+        _log.warning("%s holds no discriminator; a new one must first catch up with the generator", source.name)
     else:
         own = dict(source.discriminator)
         if all(own[name] == source.generator["synthesis"][name] for name in FEATURE_MAPS):
@@ -67,7 +66,7 @@ def start_from(state: TrainingState, source: str | os.PathLike[str] | Source) ->
         )
     if source.lod(source.resolution) < log2(source.resolution / resolution):
         _log.warning(
-            "%s shows images of %dx%d; cut to %dx%d, the first pictures are others: the RGB layer of a resolution "
+            "%s shows images of %dx%d; cut to %dx%d, the first images are others: the RGB layer of a resolution "
             "learns nothing while the model is trained at higher ones",
             *(source.name, source.resolution, source.resolution, resolution, resolution),
         )
@@ -88,17 +87,17 @@ def _check_data(source: Source, G: Generator) -> None:
     if labels != G.label_dim:
         has = f"has {labels} labels" if labels else "has no labels"
         next_step = (
-            f"name a data set with {labels} labels, and --set conditional=true"
+            f"give a data set with {labels} labels, and --set conditional=true"
             if labels
             else "leave conditional out (--set conditional=false)"
         )
-        given = f"this run teaches {G.label_dim}" if G.label_dim else "this run teaches none"
+        given = f"this run has {G.label_dim}" if G.label_dim else "this run has none"
         raise InputError(f"{source.name} {has}, {given}; {next_step}")
 
 
 @torch.no_grad()
 def _take_over(network: nn.Module, given: Mapping[str, Tensor]) -> None:
-    """Copy what both have; they may differ in the resolutions above the lower of the two."""
+    """Copy what both have, up to the lower of the two resolutions."""
     target = network.state_dict()
     shared = min(stored_resolution(target), stored_resolution(given))
     for key, tensor in target.items():

@@ -30,17 +30,17 @@ class TrainingState:
     D_optimizer: Adam
     step: int = 0
     images: int = 0  # Real images shown so far.
-    resolution: int = 0  # That the optimizers' moments belong to; 0 = none yet.
+    resolution: int = 0  # Of the optimizers' moments; 0 = none yet.
     seconds: float = 0.0  # Time spent so far, over all parts of the run.
     skipped: int = 0  # Steps skipped because a loss or gradient was NaN or infinite,
-    skipped_in_a_row: int = 0  # and how many of them came last.
+    skipped_in_a_row: int = 0  # and how many of them in a row until now.
     augment_p: float = 0.0  # Probability of each change by ADA,
-    real_signs: list[float] = field(default_factory=list)  # and what it follows: see `augment.adapt`.
+    real_signs: list[float] = field(default_factory=list)  # and what it adapts to: see `augment.adapt`.
     loss_scale: float = LOSS_SCALE  # Of float16, see `optim.next_loss_scale`,
     steps_at_scale: int = 0  # and the steps since it changed.
-    start_resolution: int = 0  # Of the model that its discriminator is from; 0 = of none, or not known.
-    data: dict[str, Any] = field(default_factory=dict)  # What its data set is known by; empty = not known.
-    metadata: dict[str, Any] = field(default_factory=dict)  # What the averaged generator says of its making.
+    start_resolution: int = 0  # Of the model whose discriminator it started from; 0 = none, or unknown.
+    data: dict[str, Any] = field(default_factory=dict)  # Identity of its data set; empty = unknown.
+    metadata: dict[str, Any] = field(default_factory=dict)  # Of the averaged generator.
 
     @property
     def kimg(self) -> float:
@@ -48,21 +48,21 @@ class TrainingState:
         return self.images / 1000
 
     def networks(self) -> dict[str, nn.Module]:
-        """The networks by the names that files have for them."""
+        """The networks by their names in files."""
         return {"G": self.G, "D": self.D, "Gs": self.Gs}
 
     def optimizers(self) -> dict[str, tuple[Adam, nn.Module]]:
-        """The optimizers by the names that files have for them, each with its network."""
+        """The optimizers by their names in files, each with its network."""
         return {"G_optimizer": (self.G_optimizer, self.G), "D_optimizer": (self.D_optimizer, self.D)}
 
     def replace_networks(self, G: Generator, D: Discriminator) -> None:
-        """Train these instead of the present ones; the optimizers are reset."""
+        """Train these networks from now on; the optimizers are reset."""
         new = _prepared(self.config, G, D)
         self.G, self.D, self.Gs = new.G, new.D, new.Gs
         self.G_optimizer, self.D_optimizer = new.G_optimizer, new.D_optimizer
 
     def run(self) -> dict[str, Any]:
-        """What a checkpoint says of the run, as JSON can hold it; the networks at their present level of detail."""
+        """A checkpoint's description of the run, for JSON; the networks are at their current level of detail."""
         lod = self.config.schedule().at(self.kimg).lod
         G = self.G.config | {"synthesis": self.G.config["synthesis"] | {"lod": lod}}
         networks = {"G": G, "D": self.D.config | {"lod": lod}}
@@ -78,7 +78,7 @@ class TrainingState:
         return tensors
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take over all tensors. Raises CheckpointError if one is missing, left over or of another shape."""
+        """Load all tensors. Raises CheckpointError if one is missing, left over or of another shape."""
         left = dict(tensors)
         for name, network in self.networks().items():
             for key, target in network.state_dict().items():
@@ -103,7 +103,7 @@ def new_state(config: TrainingConfig, *, img_channels: int = 3, label_dim: int =
 
 
 def _prepared(config: TrainingConfig, G: Generator, D: Discriminator) -> TrainingState:
-    """These networks on the device, in the layout and with the operations that the settings ask for."""
+    """The state of these networks, with the device, memory layout and kernels of the settings."""
     device = own_device(config.device)
     if device.type == "cpu":
         keep_freed_memory()

@@ -21,16 +21,16 @@ from .passes import Draws, Inputs, Passes
 from .schedule import Phase
 from .state import TrainingState
 
-# The purposes that each step draws random numbers for.
+# The purposes for which each step draws random numbers.
 _FOR_D, _FOR_G, _MIRROR, _PENALTY, _AUGMENT_REALS, _AUGMENT_FAKES, _AUGMENT_FOR_G = range(7)
 
-# Steps between two changes of the p of ADA (Karras et al. 2020, section 3.1).
+# Steps between changes of ADA's p (Karras et al. 2020, section 3.1).
 _ADA_INTERVAL = 4
 
 
 @dataclass
 class StepReport:
-    """What happened in a step; the losses are means over the whole batch, still on the device."""
+    """The results of a step; the losses are means over the whole batch, still on the device."""
 
     losses: dict[str, Tensor]
     skipped: bool = False  # A loss or gradient was NaN or infinite.
@@ -47,8 +47,8 @@ def draw_crossovers(
 ) -> Tensor:
     """Draw for each of n images the layer from which the second latent takes over: [n], integers from 1 to num_ws.
 
-    Mixing regularization (Karras et al. 2019, section 3.1); see `latents.cross_over`.
-    With `probability` it is one of the layers that the level of detail shows, all alike; else num_ws: no mixing.
+    Mixing regularization (Karras et al. 2019, section 3.1); see `latents.cross_over`. With `probability` it is a
+    uniformly drawn layer of those visible at the level of detail; otherwise num_ws: no mixing.
     """
     shown = num_ws - 2 * int(lod)
     mixed = torch.rand(n, generator=generator, **FLOAT32_CPU) < probability
@@ -77,7 +77,7 @@ def draw(config: TrainingConfig, G: Generator, phase: Phase, step: int, purpose:
 def draw_inputs(
     config: TrainingConfig, state: TrainingState, phase: Phase, img: Tensor, labels: Tensor | None, samples: Tensor
 ) -> Inputs:
-    """The inputs of a step with these images and labels: all that is random in it is drawn here."""
+    """The inputs of a step with these images and labels, including all its random draws."""
     n, device = phase.batch, img.device
     mirror = gp_mixing = None
     if config.mirror:
@@ -141,7 +141,7 @@ def train_step(
     world.average([first.w_mean])
     report.skipped = not _apply(state.D_optimizer, state.D, first.grads, world, scale)
 
-    # The averages move, then the generator learns from the new discriminator.
+    # The averages are updated, then the generator learns from the new discriminator.
     if not report.skipped:
         update_w_avg(state.G, first.w_mean)
         update_ema(state.Gs, state.G, ema_beta(phase.batch, config.ema_kimg))
@@ -162,7 +162,7 @@ def train_step(
 
 
 def _passes(state: TrainingState, config: TrainingConfig, phase: Phase, dtype: torch.dtype, scale: float) -> Passes:
-    """The passes of this step. R1 comes once in r1_interval steps, as many times stronger."""
+    """The passes of this step. R1 comes every r1_interval steps, with r1_interval times the weight."""
     return Passes(
         state.G,
         state.D,
@@ -187,7 +187,7 @@ def _count(state: TrainingState, phase: Phase, report: StepReport) -> None:
 
 
 def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: StepReport) -> None:
-    """Let the p of ADA follow the scores of real images; a skipped step does not count."""
+    """Adapt ADA's p to the scores of real images; skipped steps do not count."""
     if report.skipped:
         return
     state.real_signs = [*state.real_signs, report.losses["real_sign"].item()]
@@ -200,7 +200,7 @@ def _adapt(state: TrainingState, config: TrainingConfig, phase: Phase, report: S
 
 
 def _set_learning_rates(state: TrainingState, config: TrainingConfig, phase: Phase) -> None:
-    """The learning rates of the phase, G's while it warms up less; at a new resolution, the optimizers start afresh."""
+    """Set the phase's learning rates, lower for G in its warm-up; at a new resolution, reset the optimizers."""
     warmup = config.generator_warmup_kimg
     shares = {"G_optimizer": min(state.kimg / warmup, 1.0) if warmup else 1.0, "D_optimizer": 1.0}
     for name, (optimizer, _) in state.optimizers().items():

@@ -1,4 +1,4 @@
-"""Receivers of a run's progress: TensorBoard, Weights & Biases, and those that a user passes to `train`."""
+"""Receivers of a run's progress: TensorBoard, Weights & Biases, and those passed to `train`."""
 
 import importlib
 import logging
@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 class Tracker:
     """Base class whose methods do nothing: override those of interest, and pass an instance to `train(trackers=[...])`.
 
-    They are called in the first process, between steps, which wait for them. An exception does not end the run: the
-    first of each tracker is logged as a warning.
+    They are called in the first process, between steps, which wait for them. Exceptions do not end the run: the first
+    of each tracker is logged as a warning.
     """
 
     def on_start(self, config: "TrainingConfig", out: Path, images: int) -> None:
@@ -46,7 +46,7 @@ class Tracker:
 
 
 def import_extra(module: str, *, title: str, extra: str) -> Any:
-    """A module that an extra of this package installs. Raises InputError if it is missing."""
+    """A module of an extra of this package. Raises InputError if it is missing."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -73,10 +73,10 @@ class Trackers:
     def _told(self, tracker: Tracker, event: str, *arguments: Any) -> bool:
         try:
             getattr(tracker, event)(*arguments)
-        except Exception as error:  # A service or a user's code may raise anything.
+        except Exception as error:  # A service or user code may raise anything.
             if id(tracker) not in self._failed:
                 self._failed.add(id(tracker))
-                message = "%s failed in %s, and the run goes on without: %s: %s"
+                message = "%s failed in %s; the run continues without it: %s: %s"
                 _log.warning(message, type(tracker).__name__, event, type(error).__name__, error)
             return False
         return True

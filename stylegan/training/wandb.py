@@ -13,11 +13,11 @@ from .trackers import Tracker, import_extra
 
 
 class WeightsAndBiases(Tracker):
-    """Sends settings, the log's numbers and image grids, over the number of real images shown.
+    """Sends settings, the log's values and image grids, over the number of real images shown.
 
-    Project, account and mode are those of its own variables, WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE; the default
-    project is "stylegan". A resumed run continues there, by the id in RUN/wandb-id.txt. Networks are not sent.
-    Raises InputError if the package is not installed.
+    Project, account and mode come from WANDB_PROJECT, WANDB_ENTITY and WANDB_MODE; the default project is "stylegan". A
+    resumed run continues there, by the id in RUN/wandb-id.txt. Networks are not sent. Raises InputError if the package
+    is not installed.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class WeightsAndBiases(Tracker):
             dir=str(out),
             config=dataclasses.asdict(config),
         )
-        # Its own step count cannot decrease, as that of a run resumed from a checkpoint does.
+        # Its own step count cannot decrease, unlike that of a run resumed from a checkpoint.
         self._run.define_metric("*", step_metric="images")
 
     def on_log(self, entry: Mapping[str, Any], images: int) -> None:

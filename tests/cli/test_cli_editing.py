@@ -287,7 +287,7 @@ def test_faces_are_cropped_by_themselves_and_turned_upright(run: Callable[..., R
     data = pytest.importorskip("skimage.data")
     Image.fromarray(data.astronaut()).rotate(30, expand=True).save("turned.png")
     text = ok(run("project", "turned.png", "--model", "faces-64", "--out", "run", *QUICK))
-    assert re.search(r"turned\.png: the face of \d+x\d+ at \d+,\d+, turned by -\d+ degrees; see run", text)
+    assert re.search(r"turned\.png: the face of \d+x\d+ at \d+,\d+, rotated by -\d+ degrees; see run", text)
     assert "is unlike anything" not in text
     crop = np.asarray(Image.open("run/crop.png")).astype(int)
     # The face of the photo before it was turned: her eyes, nose and mouth.

@@ -53,7 +53,7 @@ def test_trains_and_resumes_with_the_settings_of_the_run(tmp_path: Path, monkeyp
     assert "finished at 0.0 kimg; saved in" in result.output
     result = invoke("--data", "x.zip", "--out", run)
     assert result.exit_code == 1
-    assert "holds a run already; --resume goes on with it" in result.output
+    assert "holds a run already; --resume continues it" in result.output
     result = invoke("--out", run, "--resume", "--kimg", 0.016)
     assert result.exit_code == 0, result.output
     config = TrainingConfig.load(run / "config.yaml")

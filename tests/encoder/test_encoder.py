@@ -70,7 +70,7 @@ def test_refinement_after_an_encoder_recovers_w(gentle: Generator, trained: Path
     assert errors[1] < 0.1 * errors[0]
     assert found[1].img.equal(gentle.synthesis(found[1].latents.ws))
     assert found[1].latents.facts["settings"]["refine"] == 6
-    with pytest.raises(InputError, match=r"refine is for space 'w'.*got space 'w\+' and noise maps as they are"):
+    with pytest.raises(InputError, match=r"refine is for space 'w'.*got space 'w\+' and stored noise maps"):
         stylegan.project(found[0].img, gentle, refine=1, **options | {"space": "w+"})
 
 
@@ -230,13 +230,13 @@ def test_what_the_encoder_does_not_know_is_warned_of(default: Generator, caplog:
     target = torch.cat([face, noise, torch.full_like(face, 0.3)])
     found = stylegan.project(target, default, method="encoder", names=["face", "noise", "grey"])
     assert found.is_far == [False, True, True]
-    assert [record.getMessage().split(" is nothing")[0] for record in caplog.records] == ["noise", "grey"]
+    assert [record.getMessage().split(" is unlike")[0] for record in caplog.records] == ["noise", "grey"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "encoder", "steps": 5}, "makes no steps"),
+        ({"method": "encoder", "steps": 5}, "takes no steps"),
         ({"method": "hybrid", "candidates": 5}, "starts from the encoder"),
         ({"method": "quick"}, "method"),
         ({"method": "encoder", "encoder": 3}, "encoder must be"),

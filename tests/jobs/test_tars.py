@@ -152,7 +152,7 @@ def test_tars_of_another_job_are_not_mixed_in(
         ({"shard": Shard(-1, 4)}, "counted from 0"),
         ({"samples_per_tar": 0}, "1 or more"),
         ({"image_format": "gif"}, "png or jpg"),
-        ({"seeds": SeedRanges.parse("0-9,5")}, "seed 5 is there twice"),
+        ({"seeds": SeedRanges.parse("0-9,5")}, "seed 5 appears twice"),
     ],
 )
 def test_jobs_that_cannot_be_are_refused(job: Job, tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -237,7 +237,7 @@ def test_more_pictures_than_before_are_computed_again(G: Generator, pictures: Pa
 
 
 def test_fid_without_data_is_an_error(G: Generator) -> None:
-    with pytest.raises(InputError, match="name a data set"):
+    with pytest.raises(InputError, match="give a data set"):
         values(G, tiny_settings(None, None, metrics="fid10"))
 
 
@@ -343,4 +343,4 @@ def test_the_command_has_the_defaults_of_the_settings() -> None:
 def test_the_command_tells_errors_in_one_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["evaluate", "--metrics", "fid10"])
     assert done.exit_code == 1
-    assert "name a data set (--data)" in done.output
+    assert "give a data set (--data)" in done.output

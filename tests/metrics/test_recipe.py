@@ -113,7 +113,7 @@ def test_a_metric_is_one_file(new_file: Callable[..., None], tmp_path: Path) -> 
     found = values(G, tiny_settings(data, tmp_path / "cache", metrics="mean_distance20,fid20"))
     assert found.keys() == {"mean_distance20", "fid20"}
     assert found["mean_distance20"] > 0
-    with pytest.raises(InputError, match="mean_distance compares with real pictures"):
+    with pytest.raises(InputError, match="mean_distance compares with real images"):
         values(G, tiny_settings(None, None, metrics="mean_distance"))
 
     G.save(tmp_path / "G.safetensors")

@@ -254,7 +254,7 @@ def test_an_interrupted_projection_goes_on_exactly(
 
     with pytest.raises(InputError, match="was begun with steps 70, not 50"):
         project(pictures, tiny, blocks, **options | {"steps": 50})
-    with pytest.raises(InputError, match="with other pictures"):
+    with pytest.raises(InputError, match="with other images"):
         project(pictures.flip(3), tiny, blocks, **options)
     other = tiny_generator(seed=7)
     other.w_avg += 1
@@ -298,7 +298,7 @@ def test_models_without_noise_have_none_to_fit(blocks: Blocks, pictures: torch.T
         ({"learning_rate": 0.0}, "learning_rate must be a positive number"),
         ({"pixel_weight": float("nan")}, "pixel_weight must be"),
         ({"w_weight": -1.0}, "w_weight must be"),
-        ({"names": ["a"]}, "a name for each of 2 pictures"),
+        ({"names": ["a"]}, "a name for each of 2 images"),
         ({"extractor": len}, "measures no perceptual distance"),
     ],
 )

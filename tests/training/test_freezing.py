@@ -144,7 +144,7 @@ def test_in_a_run_that_grows_the_layers_of_the_model_are_meant(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"freeze_d": 2}, "freeze_d 2 keeps layers of a trained discriminator, and this run has none from a model"),
+        ({"freeze_d": 2}, "freeze_d 2 freezes layers of a trained discriminator, but this run has none from a model"),
         ({"freeze_d": 6, "start_from": "{}"}, "freeze_d must be from 0 to 5 for a discriminator of 16x16, got 6"),
         ({"freeze_d": 1, "start_from": "{}/network.safetensors"}, "this run has none from a model"),
         ({"freeze_d": -1}, "freeze_d must be a whole number of 0 or more; got -1"),

@@ -48,13 +48,13 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (pictures(range(1, 9)), r"as many pictures \(8\), but not the same or in another order"),
-        (pictures([1, 0, *range(2, 8)]), r"as many pictures \(8\), but not the same or in another order"),
-        (pictures(range(7)), "7 pictures, not 8"),
-        (pictures(size=32), r"as many pictures \(8\), but not the same"),
+        (pictures(range(1, 9)), r"as many images \(8\), but not the same or in another order"),
+        (pictures([1, 0, *range(2, 8)]), r"as many images \(8\), but not the same or in another order"),
+        (pictures(range(7)), "7 images, not 8"),
+        (pictures(size=32), r"as many images \(8\), but not the same"),
         (
             pictures(channels=1),
-            "which cannot change on the way; that of the data set is 1. Name one like the run's own",
+            "which cannot change later; that of the data set is 1. Name one like the run's own",
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_data_set_of_one_s_own_is_known_by_its_pictures(tmp_path: Path) -> Non
     run(tmp_path, kimg=0.008)
     other = TinyImages()
     other.pictures = other.pictures.flip(0)
-    with pytest.raises(InputError, match=r"as many pictures \(64\), but not the same"):
+    with pytest.raises(InputError, match=r"as many images \(64\), but not the same"):
         run(tmp_path, kimg=0.016, resume=True, dataset=other)
     train(tiny_config(kimg=0.016), tmp_path, dataset=other, resume=True, allow_data_change=True, progress=False)
 
@@ -113,7 +113,7 @@ def test_a_data_set_of_one_s_own_is_known_by_its_pictures(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"seed": 1}, "begun with seed 0, which cannot change on the way; got seed 1"),
+        ({"seed": 1}, "begun with seed 0, which cannot change later; got seed 1"),
         ({"loss": "hinge"}, "begun with loss logistic, .* got loss hinge"),
         ({"preset": "A"}, "begun with preset F, .* got preset A"),
         ({"z_dim": 4, "fmap_max": 4}, "begun with z_dim 8, fmap_max 8, .* got z_dim 4, fmap_max 4. Leave them out"),
@@ -160,7 +160,7 @@ def test_checkpoints_of_earlier_versions_go_on_with_a_note(tmp_path: Path, caplo
         run(tmp_path, kimg=0.016, resume=True, seed=2)
     with caplog.at_level(logging.INFO):
         run(tmp_path, kimg=0.016, resume=True, dataset=other)
-    assert "does not say which pictures" in caplog.text
+    assert "does not say which images" in caplog.text
     with pytest.raises(InputError, match="not the one that this run was trained on"):
         run(tmp_path, kimg=0.024, resume=True)
 
@@ -168,7 +168,7 @@ def test_checkpoints_of_earlier_versions_go_on_with_a_note(tmp_path: Path, caplo
 def test_another_start_model_is_not_read_with_a_note(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(tmp_path, kimg=0.008)
     run(tmp_path, kimg=0.016, resume=True, start_from="faces-64")
-    assert "start_from (faces-64) is for its beginning" in caplog.text
+    assert "start_from (faces-64) only applies to its start" in caplog.text
 
 
 @pytest.mark.parametrize("preset", "ABCDEF")

@@ -118,11 +118,11 @@ def test_a_folder_with_one_weight_file_is_a_model_as_everywhere(
 
 def test_other_settings_are_an_error_that_names_them(trained: tuple[Path, TrainingState]) -> None:
     source, _ = trained
-    message = r"made with other settings: it has hidden_dim 8, fmap_max 8; got hidden_dim 4, fmap_max 2. Write "
+    message = r"made with other settings: it has hidden_dim 8, fmap_max 8; got hidden_dim 4, fmap_max 2. Use "
     message += "--set hidden_dim=8 --set fmap_max=8, or leave them out"
     with pytest.raises(InputError, match=message):
         start_from(new_state(tiny_config(resolution=8, hidden_dim=4, fmap_max=2)), source)
-    with pytest.raises(InputError, match=r"it has preset F; got preset D. Write --set preset=F, or leave it out"):
+    with pytest.raises(InputError, match=r"it has preset F; got preset D. Use --set preset=F, or leave it out"):
         start_from(new_state(tiny_config(resolution=8, preset="D")), source)
     with pytest.raises(InputError, match="it has mapping_layers 8; got mapping_layers 2"):
         start_from(new_state(tiny_config(resolution=8, mapping_layers=2)), source)
@@ -130,7 +130,7 @@ def test_other_settings_are_an_error_that_names_them(trained: tuple[Path, Traini
         InputError, match="makes images of 3 channels, the data set has 1; `stylegan dataset --channels 3`"
     ):
         start_from(new_state(tiny_config(resolution=8), img_channels=1), source)
-    with pytest.raises(InputError, match="has no labels, this run teaches 5; leave conditional out"):
+    with pytest.raises(InputError, match="has no labels, this run has 5; leave conditional out"):
         start_from(new_state(tiny_config(resolution=8, conditional=True), label_dim=5), source)
 
 

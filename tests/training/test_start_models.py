@@ -192,8 +192,8 @@ def test_the_schedule_goes_on_where_the_model_was(tmp_path: Path, caplog: pytest
                 expected = model.synthesis(model.ws([1]), enlarge=False)
                 torch.testing.assert_close(shown, expected, rtol=1e-5, atol=1e-5)
     assert "training starts" not in caplog.text
-    assert "shows images of 16x16; cut to 8x8, the first pictures are others" in caplog.text
-    assert caplog.text.count("the first pictures are others") == 2
+    assert "shows images of 16x16; cut to 8x8, the first images are others" in caplog.text
+    assert caplog.text.count("the first images are others") == 2
     asked = settings(start_from="x", resolution=16, initial_resolution=8)
     state = new_state(asked)
     start_from(state, tmp_path / "fading")
@@ -229,7 +229,7 @@ def test_networks_with_options_that_no_setting_has_are_resumed(tmp_path: Path) -
 
 def test_a_single_rgb_layer_neither_grows_nor_shrinks(tmp_path: Path) -> None:
     source = GOLDEN / "fixed_structure/network_nosrc.pkl"
-    with pytest.raises(InputError, match=r"one RGB layer, for images of 32x32, .* got 64x64. Write --resolution 32"):
+    with pytest.raises(InputError, match=r"one RGB layer, for images of 32x32, .* got 64x64. Use --resolution 32"):
         begin(source, tmp_path, resolution=64)
     with pytest.raises(InputError, match="cannot start at 8x8; leave initial_resolution out"):
         begin(source, tmp_path, initial_resolution=8)
@@ -292,7 +292,7 @@ def test_the_command_of_the_guide_needs_no_widths(tmp_path: Path, caplog: pytest
     assert_same_images(G, Generator.from_pretrained("faces-64"))
     result = CliRunner().invoke(main, [*command, *options, "--out", str(tmp_path / "other"), "--set", "z_dim=512"])
     assert result.exit_code == 1
-    assert "it has z_dim 256; got z_dim 512. Write --set z_dim=256, or leave it out" in " ".join(result.output.split())
+    assert "it has z_dim 256; got z_dim 512. Use --set z_dim=256, or leave it out" in " ".join(result.output.split())
     assert not list_checkpoints(tmp_path / "other/checkpoints")
 
 
