@@ -187,10 +187,10 @@ def test_convert(run: Callable[..., Result], target: str) -> None:
         ("sample --truncation-cutoff -3", "must be an integer from 0 to 12, got -3"),
         (
             "sample --seeds 0-99999999 --out c.png",
-            "too large for one picture; `stylegan sample --out faces/`",
+            "too large for one file; `stylegan sample --out faces/`",
         ),
-        ("mix --columns 0-99999999", "too large for one picture"),
-        ("truncate --seeds 0-99999999", "too large for one picture"),
+        ("mix --columns 0-99999999", "too large for one file"),
+        ("truncate --seeds 0-99999999", "too large for one file"),
         ("sample --out /proc/x.png", "--out /proc/x.png: cannot write into /proc"),
         ("mix --layers 4:99", "this network has 12 layers, 0 to 11; got the range 4:99"),
         ("sample --label 1", "unconditional"),
