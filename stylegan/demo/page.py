@@ -1,6 +1,6 @@
 """The layout of the demo: one image, and four ways to make it. Needs Gradio, like `photo_tab` and `controls`.
 
-Above 300 lines, since the events of a page and the controls that they change are read together.
+Above 300 lines, as the events of a page and the controls that they change are read together.
 """
 
 import asyncio
