@@ -22,7 +22,7 @@ import click
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-sys.path.insert(0, str(ROOT))  # For what lies beside this script.
+sys.path.insert(0, str(ROOT))  # For the modules next to this script.
 
 from models.ablation import attributes, page  # noqa: E402
 from stylegan import Generator, images  # noqa: E402

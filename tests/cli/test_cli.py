@@ -340,7 +340,7 @@ def test_a_reader_who_has_had_enough_is_no_error() -> None:
 
 def test_what_a_network_is_not_read_from_is_said(run: Callable[..., Result]) -> None:
     os.mkfifo("pipe")
-    assert "pipe: a pipe or a device; weights are read here and there in a file" in run("info", "./pipe").output
+    assert "pipe: a pipe or a device; reading weights needs random access" in run("info", "./pipe").output
     Path("faces.csv").write_text("0.1,0.2\n" * 100)
     assert (
         "latents are read from .safetensors, .npy, .npz and torch.save files"
