@@ -1,4 +1,4 @@
-"""Noise inputs: the same face with other details, and what each range of layers adds (section 3.2, figures 4 and 5).
+"""Noise inputs: the same face with different details, and the effect of ranges of layers (section 3.2, figures 4, 5).
 
 python examples/noise.py
 """

@@ -1,9 +1,9 @@
-"""What the articles about StyleGAN say, as pictures: those of docs/paper.md that no command of the library makes.
+"""What articles say about StyleGAN: the images of docs/paper.md that no command of the library makes.
 
-    python examples/paper.py KIND [--model NAME] --out PICTURE
+    python examples/paper.py KIND [--model NAME] --out IMAGE
 
-For most of them, the steps after each convolution are computed in another way than the network learnt: `Epilogue`.
-The file is long because each statement is a function of its own.
+Most of them compute the steps after each convolution differently from training: `Epilogue`.
+The file is long because each statement has its own function.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ class Epilogue(Modules):
 
 @torch.no_grad()
 def render(G: Generator, ws: Tensor, kernels: Epilogue, *, noise: Sequence[Tensor | None] | None = None) -> Tensor:
-    """Images by other steps than the network's own: [N, 3, H, W]."""
+    """Images made with other steps than the network's own: [N, 3, H, W]."""
     synthesis = G.synthesis
     kept = synthesis.renderer, synthesis.kernels
     synthesis.renderer, synthesis.kernels = None, kernels
@@ -110,7 +110,7 @@ def noise_order(G: Generator) -> Image.Image:
 
 
 def noise_deviation(G: Generator, *, draws: int = 100) -> Image.Image:
-    """The deviation of each pixel over draws of the noise in one layer alone, with what is white; then in all."""
+    """Each pixel's deviation over draws of the noise in one layer, with the level shown white; then in all layers."""
     ws = G.ws([6], truncation_psi=1)
     shapes, count = G.synthesis.noise_shapes, G.synthesis.num_layers
     tiles, headings = [], []
@@ -132,7 +132,7 @@ def noise_deviation(G: Generator, *, draws: int = 100) -> Image.Image:
 
 
 def truncation_z(G: Generator) -> Image.Image:
-    """Truncation in W; z shortened, which normalization undoes; z drawn again where its numbers are beyond psi."""
+    """Truncation in W; z shortened, which normalization undoes; z with numbers beyond 2 psi redrawn."""
     psis, seed = [1.0, 0.7, 0.5, 0.3, 0.1], 9
     z = G.z([seed])
     w = G.mapping(z)
@@ -155,7 +155,7 @@ def truncation_z(G: Generator) -> Image.Image:
 
 
 def w_average(G: Generator) -> Image.Image:
-    """The image of the mean of so many w, and of the average that the file holds."""
+    """Images of the means of growing numbers of w, and of the stored average."""
     counts = [1, 10, 100, 1_000, 10_000, 100_000]
     total, done, means = torch.zeros(G.w_dim, dtype=torch.float64), 0, []
     with torch.no_grad():
@@ -220,7 +220,7 @@ def feature_sizes(G: Generator, ws: Tensor) -> tuple[Tensor, list[Tensor]]:
 
 
 def blobs(G: Generator) -> Image.Image:
-    """A blob provoked: at 32x32 all features get a spike at one place, and normalization shrinks them elsewhere."""
+    """A provoked blob: at 32x32, all features get a spike at one place, and normalization shrinks them elsewhere."""
     seeds, spikes = (9, 6), (0, 8, 16, 32, 64)
     rows: dict[str, Cells] = {f"seed {seed}": [] for seed in seeds}
     for spike in spikes:
@@ -231,10 +231,10 @@ def blobs(G: Generator) -> Image.Image:
 
 
 def entanglement(G: Generator) -> Image.Image:
-    """Figure 6 on a toy: two features of which one combination is missing, on z and on w."""
+    """Figure 6 on a toy: two features without one combination, on z and on w."""
     side = 256
     x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(1, -1, side))
-    # The features fill a square but for one quarter; seen from this point, every ray leaves them once.
+    # The features fill a square except one quarter; every ray from this point leaves them once.
     centre, angles = np.array([-0.3, -0.3]), np.linspace(-np.pi, np.pi, 4096)
     rays = np.stack([np.cos(angles), np.sin(angles)])
     reach = np.linspace(0, 3, 1500)[:, None, None] * rays + centre[:, None]
@@ -272,7 +272,7 @@ def grey(levels: Tensor, size: int) -> Image.Image:
 
 
 def table(rows: Mapping[str, Sequence[Image.Image]], headings: list[str]) -> Image.Image:
-    """Rows of images with names beside and above."""
+    """Rows of images with names to the left and above."""
     tiles = [tile for row in rows.values() for tile in row]
     return grid(tiles, columns=len(headings), column_headings=headings, row_headings=list(rows), padding=2)
 
@@ -295,12 +295,12 @@ KINDS: dict[str, Callable[[Generator], Image.Image]] = {
 @click.command()
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.option("--model", default=DEFAULT_MODEL, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="The picture to write.  [default: KIND.png]")
+@click.option("--out", type=click.Path(path_type=Path), help="The image file to write.  [default: KIND.png]")
 def main(kind: str, model: str, out: Path | None) -> None:
-    """Make a picture of docs/paper.md, and print its numbers."""
+    """Make an image of docs/paper.md, and print its numbers."""
     G = Generator.from_pretrained(model)
-    picture = images.remember(KINDS[kind](G), {**G.provenance(), "kind": kind})
-    images.save(picture, out or f"{kind}.png")
+    image = images.remember(KINDS[kind](G), {**G.provenance(), "kind": kind})
+    images.save(image, out or f"{kind}.png")
     click.echo(f"wrote {out or f'{kind}.png'}")
 
 

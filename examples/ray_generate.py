@@ -3,9 +3,9 @@
 pip install "stylegan[ray]"
 python examples/ray_generate.py --seeds 0-9999 --out faces/
 
-On a cluster, submit it with `ray job submit`; --out must be a folder that all nodes see. Only numbers of tars go to the
-workers and names come back: no image passes through Ray's object store. Running the script once more makes only what is
-missing.
+On a cluster, submit it with `ray job submit`; --out must be a folder that all nodes see. Only tar numbers go to the
+workers, and names come back: no image passes through Ray's object store. Running the script again makes only missing
+tars.
 """
 
 import os
@@ -23,7 +23,7 @@ from stylegan.weights.manifest import DEFAULT_MODEL
 
 
 class Worker:
-    """A process with a model of its own, on a GPU where it was given one."""
+    """A process with its own model, on a GPU if it was given one."""
 
     def __init__(self, model: str, seeds: str, out: str, count: int, settings: dict[str, Any]):
         device = "cuda" if ray.get_gpu_ids() else "cpu"
@@ -31,7 +31,7 @@ class Worker:
         self.seeds, self.out, self.count, self.settings = SeedRanges.parse(seeds), out, count, settings
 
     def __call__(self, rows: dict[str, Any]) -> dict[str, list[Any]]:
-        """Make the tars of some numbers: each is a shard of its own."""
+        """Make the tars with these numbers: each is a separate shard."""
         done: dict[str, list[Any]] = {"tar": [], "made": []}
         for number in rows["id"]:
             shard = Shard(int(number), self.count)

@@ -2,10 +2,9 @@
 
     python models/bundle.py RUN MODEL
 
-writes the averaged generator and the discriminator (fine-tuning needs it) in half precision to stylegan/assets, their
-sizes and sha256 to the model's entry in weights_manifest.json, and beside its card the config, the log and the grid.
-The name, the licence and what else the files tell of themselves are the entry's. Of a run of `stylegan encoder train`
-it writes the encoder alone.
+writes the averaged generator and the discriminator (needed for fine-tuning) in half precision to stylegan/assets, their
+sizes and sha256 to the model's entry in weights_manifest.json, and config, log and grid next to its card. Name, licence
+and other metadata in the files come from the entry. From a run of `stylegan encoder train`, it writes only the encoder.
 """
 
 import gzip
@@ -29,13 +28,13 @@ from stylegan.weights.loading import Loaded, build_network
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "stylegan/assets"
 MANIFEST = ROOT / "stylegan/weights_manifest.json"
-# What the files keep of the run's own metadata.
+# What the files keep from the run's metadata.
 OF_GENERATOR = ("kimg", "preset", "start_from", "lineage")
 OF_NETWORK = ("license", "license_url", "attribution", "dataset", "kimg")
 
 
 def generator(run: Path, entry: manifest.Entry, out: Path) -> Generator:
-    """Write the averaged generator of a run's last stop."""
+    """Write the averaged generator from a run's last stop."""
     G = Generator.from_pretrained(run)
     about = {key: G.metadata[key] for key in OF_GENERATOR if key in G.metadata}
     source = {"source": f"trained by the stylegan authors with stylegan train (models/{entry.name})"}
@@ -45,7 +44,7 @@ def generator(run: Path, entry: manifest.Entry, out: Path) -> Generator:
 
 
 def discriminator(run: Path, name: str, out: Path, facts: dict[str, object] | None = None) -> None:
-    """Write the discriminator of a run's last checkpoint. facts: the model's; None = what the run knows of them."""
+    """Write the discriminator from a run's last checkpoint. facts: the model's; None = those that the run knows."""
     checkpoint = read_source(run, TrainingConfig()).networks["D"]
     D = build_network(Discriminator, Loaded(checkpoint, str(run)))
     known = checkpoint.metadata | (facts or {})
@@ -54,7 +53,7 @@ def discriminator(run: Path, name: str, out: Path, facts: dict[str, object] | No
 
 
 def encoder(run: Path, entry: manifest.Entry, out: Path) -> None:
-    """Write the averaged encoder of a run."""
+    """Write the averaged encoder from a run."""
     E = Encoder.from_pretrained(run)
     known = E.metadata | entry.facts | {"dataset": f"{entry.facts['dataset']}, and images of {entry.name}"}
     E.metadata = {"name": entry.name} | {key: value for key, value in known.items() if key in OF_NETWORK}

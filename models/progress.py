@@ -1,13 +1,12 @@
-"""How near a run comes to held-out pictures: a Frechet distance for each of its snapshots, at the resolution it had.
+"""How close a run gets to held-out images: a Frechet distance for each snapshot, at its resolution.
 
     pip install matplotlib
     python models/progress.py RUN held-out.zip
 
-writes into RUN progress.jsonl, progress.png, the curve, and progress-fakes.webp, the first seeds over time. What
-progress.jsonl holds is not measured again, unless by another --extractor or of another number of --images; the curve
-shows the ones asked for. Distances of different resolutions are not comparable: at each of them, the curve should fall.
---training training.zip draws how far the pictures learnt from are from those held out: nearer than that, the distance
-says little.
+writes into RUN progress.jsonl, progress.png (the curve) and progress-fakes.webp (the first seeds over time). Entries of
+progress.jsonl are not measured again, except with another --extractor or number of --images; the curve shows the
+requested ones. Distances at different resolutions are not comparable: at each, the curve should fall. --training
+training.zip draws the distance between training and held-out images: below it, distances say little.
 """
 
 from collections.abc import Sequence
@@ -44,10 +43,10 @@ ROWS = 8
 @click.option(
     "--training",
     type=click.Path(path_type=Path, exists=True),
-    help="Draw the distance of these pictures, spread evenly.",
+    help="Draw the distance of these images, spread evenly.",
 )
 def main(run: Path, held_out: Path, name: str, images: int, training: Path | None) -> None:
-    """Measure the snapshots of RUN against the pictures of HELD_OUT."""
+    """Measure the snapshots of RUN against the images of HELD_OUT."""
     paths = sorted((run / "snapshots").glob("network-*.safetensors"))
     if not paths:
         raise click.UsageError(f"{run} has no snapshots; expected the folder of a run of stylegan train")
@@ -58,7 +57,7 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
 
     @cache
     def real(lod: float) -> torch.Tensor:
-        """Features of the pictures held out."""
+        """Features of the held-out images."""
         return real_features(unseen, range(len(unseen)), extractor, lod)
 
     for path in paths:
@@ -84,19 +83,19 @@ def main(run: Path, held_out: Path, name: str, images: int, training: Path | Non
         learnt, lod = ImageDataset(training, resolution=last.img_resolution), last.synthesis.lod
         spread = range(0, len(learnt), max(1, len(learnt) // images))[:images]
         floor = frechet_distance(real(lod), real_features(learnt, spread, extractor, lod))
-        click.echo(f"training pictures  {floor:.4g}")
+        click.echo(f"training images  {floor:.4g}")
     plot(entries, floor, run / "progress.png")
     show(entries, run / "snapshots", run / "progress-fakes.webp")
 
 
 def asked_for(entries: list[dict[str, Any]], extractor: str, images: int) -> list[dict[str, Any]]:
-    """The measurements by one extractor, of so many images."""
+    """The measurements with one extractor and number of images."""
     return [entry for entry in entries if (entry["extractor"], entry["generated"]) == (extractor, images)]
 
 
 @torch.no_grad()
 def real_features(dataset: ImageDataset, indices: Sequence[int], extractor: Extractor, lod: float) -> torch.Tensor:
-    """Features of pictures as the discriminator sees them at a level of detail: [N, D]."""
+    """Features of images as the discriminator sees them at a level of detail: [N, D]."""
     rows = []
     for some in tqdm(torch.tensor(indices).split(BATCH), desc="real", disable=None, leave=False):
         img, _ = dataset.batch(some.tolist())
@@ -107,7 +106,7 @@ def real_features(dataset: ImageDataset, indices: Sequence[int], extractor: Extr
 
 @torch.no_grad()
 def fake_features(G: Generator, extractor: Extractor, n: int) -> torch.Tensor:
-    """Features of the images of the seeds 0 to n - 1, without truncation, as 8 bits hold them: [n, D]."""
+    """Features of the images of seeds 0 to n - 1, without truncation, rounded to 8 bits: [n, D]."""
     rows = []
     for seeds in tqdm(torch.arange(n).split(BATCH), desc="generated", disable=None, leave=False):
         ws = G.ws(seeds.tolist(), truncation_psi=1.0)
@@ -117,7 +116,7 @@ def fake_features(G: Generator, extractor: Extractor, n: int) -> torch.Tensor:
 
 
 def plot(entries: list[dict[str, Any]], floor: float | None, path: Path) -> None:
-    """The distances over the images seen; a line for each resolution, dotted while it fades in."""
+    """The distances over the images seen: one line per resolution, dotted while it fades in."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
     for i, (resolution, group) in enumerate(groupby(entries, key=lambda entry: entry["resolution"])):
@@ -129,7 +128,7 @@ def plot(entries: list[dict[str, Any]], floor: float | None, path: Path) -> None
             x, y = [entry["kimg"] for entry in part], [entry["distance"] for entry in part]
             axes.semilogy(x, y, style, marker="o", markersize=4, color=colour, label=label)
     if floor is not None:
-        axes.axhline(floor, linestyle="--", linewidth=1, color="grey", label="training pictures")
+        axes.axhline(floor, linestyle="--", linewidth=1, color="grey", label="training images")
     axes.set_xlabel("thousands of images seen")
     axes.set_ylabel(f"Frechet distance, {entries[0]['extractor']}")
     axes.legend()
@@ -138,7 +137,7 @@ def plot(entries: list[dict[str, Any]], floor: float | None, path: Path) -> None
 
 
 def show(entries: list[dict[str, Any]], snapshots: Path, path: Path) -> None:
-    """The images of the first seeds, from the first snapshot to the last whose picture is still there."""
+    """The images of the first seeds, from the first snapshot to the last whose image file still exists."""
     pictures = [snapshots / e["snapshot"].replace("network", "fakes").replace("safetensors", "png") for e in entries]
     found = [(entry, picture) for entry, picture in zip(entries, pictures, strict=True) if picture.exists()]
     if not found:

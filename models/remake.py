@@ -1,20 +1,20 @@
-"""Make everything again that follows from a bundled model: assets, directions, pictures, screenshots, numbers.
+"""Make everything again that follows from a bundled model: assets, directions, images, screenshots, numbers.
 
-    python models/remake.py                      # of all bundled models, what is out of date
+    python models/remake.py                      # all bundled models, what is out of date
     python models/remake.py faces-128 --run runs/faces-128 --data faces.zip --held-out faces-test.zip
     python models/remake.py --only pictures --list
 
-Steps run in this order; each is done when made.json says so of the same model, directions and command, so an
-interrupted call continues where it stopped. --only takes groups, or single steps as --list names them.
+Steps run in this order. A step is skipped if made.json records it for the same model, directions and command, so an
+interrupted call continues where it stopped. --only takes groups, or single steps by their names in --list.
 The file is long because it is one list: all that follows from a model.
 
-    weights      from --run: stylegan/assets, the entry in weights_manifest.json, config, log and grid beside the card
-    curve        from --run and --held-out: the distance to held-out images beside the card (models/progress.py)
+    weights      from --run: stylegan/assets, the entry in weights_manifest.json; config, log and grid next to the card
+    curve        from --run and --held-out: the distance to held-out images, next to the card (models/progress.py)
     directions   the bundled editing directions of a model that has them
-    pictures     every picture of docs/images that a page shows beside the command that makes it
+    pictures     every image of docs/images that a page shows with the command that makes it
     screenshots  of `stylegan demo` and examples/web, by tests/browser
     numbers      the tables of docs/measured-*.md; prints what changed, and which sentences quote it
-    checks       the tests that know the bundled models
+    checks       the tests about the bundled models
 """
 
 import hashlib
@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs/images"
 ASSETS = ROOT / "stylegan/assets"
 MADE = ROOT / "models/made.json"
-WORK = ROOT / "build/remake"  # What may be deleted: results, judges, photos.
+WORK = ROOT / "build/remake"  # May be deleted: results, judges, photos.
 
 # In backticks, perhaps over several lines, or on a line of its own.
 COMMAND = re.compile(
@@ -52,7 +52,7 @@ COMMAND = re.compile(
 
 @dataclass(frozen=True)
 class Given:
-    """What the person who calls it has."""
+    """What the caller has provided."""
 
     run: Path | None = None
     data: Path | None = None
@@ -66,14 +66,14 @@ class Step:
     group: str
     what: str
     model: str
-    command: str  # How it is made, for the state; a changed command is made again.
+    command: str  # How it is made, for the state; a step whose command changed runs again.
     make: Callable[[], object]
-    needs: tuple[str, ...] = ()  # Fields of Given that must be there.
+    needs: tuple[str, ...] = ()  # Fields of Given that it requires.
     of_run: bool = False  # Whether it depends on the run, not on the bundled files.
 
     @property
     def name(self) -> str:
-        """As made.json and --only have it."""
+        """Its name in made.json and --only."""
         return f"{self.group}/{self.what}"
 
 
@@ -87,7 +87,7 @@ def fingerprint(step: Step, given: Given) -> str:
     """What decides whether a step is up to date: its command, and the sha256 of its model or run."""
     paths = [given.run / "network.safetensors"] if step.of_run and given.run else files_of(step.model)
     if step.group == "directions":
-        paths = paths[:1]  # Which it makes itself.
+        paths = paths[:1]  # It makes the directions itself.
     total = hashlib.sha256(step.command.encode())
     for path in paths:
         total.update(hashlib.sha256(path.read_bytes()).digest())
@@ -107,7 +107,7 @@ def call(*words: object, folder: Path = ROOT, **environment: str) -> None:
 
 
 def measure_run(model: str, run: Path, held_out: Path, data: Path | None) -> None:
-    """The curve of a run, beside its card."""
+    """The curve of a run, next to its card."""
     training = ["--training", data.resolve()] if data else []
     call("python", "models/progress.py", run.resolve(), held_out.resolve(), *training)
     for name in ("progress.jsonl", "progress.png"):
@@ -116,11 +116,11 @@ def measure_run(model: str, run: Path, held_out: Path, data: Path | None) -> Non
         grown.save(ROOT / "models" / model / "progress-fakes.webp", quality=90, method=6)
 
 
-# Pictures.
+# Images.
 
 
 def commands(pages: Sequence[Path]) -> dict[str, list[str]]:
-    """The command of each picture that a page shows beside it, by the picture's name."""
+    """The commands that pages show with images, by the image's name."""
     found = {}
     for page in pages:
         for match in COMMAND.finditer(page.read_text(encoding="utf-8")):
@@ -134,20 +134,20 @@ def model_of(words: Sequence[str]) -> str:
     return words[words.index("--model") + 1] if "--model" in words else DEFAULT_MODEL
 
 
-def make_picture(words: Sequence[str]) -> None:
-    """Run the command of a picture in the folder of pictures; one of a script is written as from the top."""
+def make_image(words: Sequence[str]) -> None:
+    """Run the command of an image in the folder of images; scripts are named relative to the repository."""
     script = [str(ROOT / words[1])] if words[0] == "python" else [words[1]]
     call(words[0], *script, *words[2:], folder=IMAGES)
 
 
 def make_faces() -> None:
-    """The picture of README.md's first lines of Python."""
+    """The image of README.md's first lines of Python."""
     faces = Generator.from_pretrained().sample(seeds=range(32), truncation_psi=0.7)
     images.save(grid(faces, columns=8), IMAGES / "faces.webp")
 
 
 def photos() -> list[Path]:
-    """Two photos in the public domain, which scikit-image and matplotlib bring."""
+    """Two photos in the public domain, from scikit-image and matplotlib."""
     from matplotlib import cbook
     from skimage import data
 
@@ -165,7 +165,7 @@ def make_projection() -> None:
 
 
 def make_screenshots() -> None:
-    """What the browser's tests see of the demo and of the static page."""
+    """Screenshots of the demo and the static page by the browser tests."""
     kept = "opens_with_a_face or mixing_board or stays_in_view_on_a_phone or phone_shows or made_by_the_library"
     files = [f"tests/browser/test_{name}.py" for name in ("demo", "demo_words", "web", "web_photo")]
     call("pytest", *files, "-k", kept, SCREENSHOTS=str(IMAGES))
@@ -205,7 +205,7 @@ def short(number: float) -> str:
 
 
 def measure_directions(model: str, data: Path) -> None:
-    """What the directions change, for classifiers that had no part in finding them: they are trained first."""
+    """What the directions change, judged by classifiers that were not used to find them and are trained first."""
     judges = WORK / "judges"
     judges.mkdir(exist_ok=True)
     for name in ("age", "gender"):
@@ -235,14 +235,14 @@ def steps(model: str, given: Given) -> Iterator[Step]:
         yield Step("curve", model, model, "models/progress.py", make, of_run=True)
     directed = (ASSETS / f"directions-{model}.safetensors").exists()
     if directed:
-        words = f"stylegan directions {model} --method sefa --method pca --method gradient -n 3".split()
-        make = partial(call, *words, "--out", ASSETS / f"directions-{model}.safetensors")
-        yield Step("directions", model, model, shlex.join(words), make)
+        search = f"stylegan directions {model} --method sefa --method pca --method gradient -n 3".split()
+        make = partial(call, *search, "--out", ASSETS / f"directions-{model}.safetensors")
+        yield Step("directions", model, model, shlex.join(search), make)
     shown = {path.name for path in IMAGES.iterdir()}
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    for name, picture in sorted(commands(pages).items()):
-        if model_of(picture) == model and name in shown:
-            yield Step("pictures", name, model, shlex.join(picture), partial(make_picture, picture))
+    for name, words in sorted(commands(pages).items()):
+        if model_of(words) == model and name in shown:
+            yield Step("pictures", name, model, shlex.join(words), partial(make_image, words))
     if model == DEFAULT_MODEL:
         yield Step("pictures", "faces.webp", model, "README.md", make_faces)
         yield Step("pictures", "projection.webp", model, "stylegan project --steps 200", make_projection)
@@ -275,8 +275,8 @@ def numbers(model: str, directed: bool, data: Path | None, held_out: Path | None
 @click.command()
 @click.argument("model", required=False)
 @click.option("--run", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Its training run.")
-@click.option("--data", type=click.Path(exists=True, path_type=Path), help="All pictures that it is compared with.")
-@click.option("--held-out", type=click.Path(exists=True, path_type=Path), help="Pictures that it has not seen.")
+@click.option("--data", type=click.Path(exists=True, path_type=Path), help="All images that it is compared with.")
+@click.option("--held-out", type=click.Path(exists=True, path_type=Path), help="Images that it has not seen.")
 @click.option("--only", multiple=True, metavar="GROUP|STEP", help="Only these. Repeatable.")
 @click.option("--force", is_flag=True, help="Also what is up to date.")
 @click.option("--list", "only_list", is_flag=True, help="Show the steps and their state, and make nothing.")
@@ -305,7 +305,7 @@ def main(
 
 
 def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bool) -> None:
-    """Make what is out of date, one step after another; the state is kept after each."""
+    """Make what is out of date, step by step; the state is saved after each."""
     for i, step in enumerate(chosen, start=1):
         current = state_of_all().get(step.name) == fingerprint(step, given)
         missing = [name for name in step.needs if getattr(given, name) is None]
@@ -318,14 +318,14 @@ def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bo
         try:
             step.make()
         except subprocess.CalledProcessError as error:
-            raise click.ClickException(f"{step.name} failed; what was made before it is kept: {error}") from error
+            raise click.ClickException(f"{step.name} failed; earlier steps are kept: {error}") from error
         made = state_of_all() | {step.name: fingerprint(step, given)}
         write_atomically(MADE, (json.dumps(dict(sorted(made.items())), indent=2) + "\n").encode())
         click.echo(f"    done in {time.monotonic() - begun:.0f} s")
 
 
 def state_of_all() -> dict[str, str]:
-    """What was made, and of what; read again each time, for another call may have added to it."""
+    """What was made, and from what; read again each time, since another call may have added to it."""
     found: dict[str, str] = json.loads(MADE.read_text()) if MADE.exists() else {}
     return found
 

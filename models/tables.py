@@ -23,7 +23,7 @@ class Cell:
     """A cell of a table: where it stands, and the names of its row and column."""
 
     line: int
-    index: int  # Of the column.
+    index: int  # The column's.
     row: str
     column: str
     text: str
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Change:
-    """A number that another took the place of."""
+    """A replaced number."""
 
     cell: Cell
     old: str
@@ -60,7 +60,7 @@ def split(line: str) -> list[str]:
 
 
 def update(page: str, output: str) -> tuple[str, list[Change], list[Cell]]:
-    """The page with the numbers of the output's tables; what changed, and the cells that the page has no place for."""
+    """The page with the numbers from the output's tables; the changes, and the cells without a place in the page."""
     places: dict[tuple[str, str], Cell] = {}
     for cell in cells(page):
         places.setdefault((cell.row, cell.column), cell)
@@ -83,14 +83,14 @@ def update(page: str, output: str) -> tuple[str, list[Change], list[Cell]]:
 
 
 def same(old: str, new: str) -> bool:
-    """Whether a page's number is the new one, in as many digits as the page has."""
+    """Whether a page's number equals the new one, to the page's digits."""
     if not NUMBER.fullmatch(old) or not NUMBER.fullmatch(new):
         return old == new
     return abs(value(old) - value(new)) <= 0.501 * unit(old)
 
 
 def quotes(text: str, numbers: Sequence[str]) -> list[int]:
-    """The lines outside tables, from 0, with one of the numbers, perhaps rounded, in two digits or more."""
+    """The lines outside tables, from 0, with one of the numbers, perhaps rounded, to two digits or more."""
     exact = [number for number in numbers if significant(number) >= 2]
     return [
         i
@@ -113,7 +113,7 @@ def significant(number: str) -> int:
 
 
 def unit(number: str) -> float:
-    """The worth of a number's last digit."""
+    """The value of one unit in a number's last digit."""
     mantissa, _, exponent = number.removesuffix("%").partition("e")
     places = len(mantissa.partition(".")[2])
     return float(10 ** (int(exponent or 0) - places - 2 * number.endswith("%")))

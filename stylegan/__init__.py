@@ -63,7 +63,7 @@ _ROOMS = (
     *("images", "jobs", "latents", "metrics", "networks", "projection", "runtime", "training", "weights"),
 )
 
-# That were named without an import of their own, too; see `runtime.moved`.
+# Old names that also worked without a separate import; see `runtime.moved`.
 _OLD = ("bands", "latent_files", "layers", "ops", "presets")
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES | dict.fromkeys((*_ROOMS, *_OLD), ""))

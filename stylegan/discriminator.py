@@ -5,6 +5,6 @@ from .weights.pretrained import Pretrained
 
 
 class Discriminator(DiscriminatorNetwork, Pretrained):
-    """A discriminator network that can be loaded and saved; its arguments and `forward` are those of the network."""
+    """A discriminator network that can be loaded and saved; for arguments and `forward` see `DiscriminatorNetwork`."""
 
     _network = "D"

@@ -43,7 +43,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
     @classmethod
     @hinted(**OF_FILES)
-    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
+    @torch.inference_mode(False)  # Inference tensors cannot be trained, and changes to them cannot be detected.
     def from_pretrained(
         cls,
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
@@ -90,8 +90,8 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
 
         "plain" runs the modules. "fast" uses operations of torch, "native" C kernels, or Triton on a GPU; both differ
         from "plain" only by rounding and are several times as fast. "auto" = the fastest that works. Calls that need
-        gradients take the plain path. Setting it raises InputError for an unknown path, or "native" where nothing was
-        compiled. A path named explicitly raises RenderError if it fails.
+        gradients take the plain path. Setting it raises InputError for an unknown path, or "native" without compiled
+        kernels. An explicitly named path raises RenderError if it fails.
         """
         return "plain" if self.synthesis.renderer is None else self.synthesis.renderer.path
 
@@ -113,7 +113,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         return latents.z_from_seeds(seeds, self.z_dim).to(self.device, non_blocking=True)
 
     def noise(self, seeds: Seeds, *, noise_mode: NoiseMode = "random") -> list[Tensor]:
-        """Noise maps of seeds, the same on every device: for each layer [N or 1, 1 or C, R, R]; for `synthesis`."""
+        """Noise maps for `synthesis` from seeds, the same on every device: for each layer [N or 1, 1 or C, R, R]."""
         self.check_weights()
         maps = noise_maps(self.synthesis, noise_mode, draw_from_seeds(latents.check_seeds(seeds)))
         maps = [noise if noise is None else noise.to(self.device, non_blocking=True) for noise in maps]
@@ -146,7 +146,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     ) -> Tensor:
         """Move ws [N, num_ws, w_dim] along a direction of this model, in standard deviations. See `latents.edit`.
 
-        direction: or the name of one that ships with the model, such as "age". Raises InputError for another model's.
+        direction: a Direction, or the name of a bundled one, such as "age". Raises InputError for another model's.
         """
         self.synthesis.check_ws(ws)
         if isinstance(direction, str):
@@ -163,7 +163,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         truncation_psi: float | Sequence[float] | Tensor = 0.7,
         truncation_cutoff: int | None = None,
     ) -> Tensor:
-        """Seeds -> z -> w -> truncated ws [N, num_ws, w_dim], in one call. The arguments are those of `sample`."""
+        """Seeds -> z -> w -> truncated ws [N, num_ws, w_dim], in one call. Arguments as in `sample`."""
         self.check_weights()
         numbers = latents.check_seeds(seeds)
         cutoff = latents.check_cutoff(truncation_cutoff, self.num_ws)
@@ -216,13 +216,13 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         n: number of images, of seeds 0 to n - 1. seeds: explicit seeds instead; n may then be omitted.
         truncation_psi, truncation_cutoff: a number, or one for each layer [num_ws]; see `truncate`.
         noise_mode: "const", "random" or "none"; see `SynthesisNetwork.forward`.
-        noise_seed: of noise that is drawn, one for all images or one for each; None = new ones, which PIL images store.
+        noise_seed: for drawn noise, one for all images or one for each; None = new ones, which PIL images store.
         labels: for conditional models: a class, by index or name, or one for each; or a tensor [(n,) label_dim].
         batch_size: images per batch; None = by resolution and free memory. It changes memory and time, not the images.
         output_type: "pil" = a list of PIL images, which store these settings (`images.recall`): grey, grey with
             alpha, RGB or RGBA, for models of 1 to 4 channels; "np" = an array [n, H, W, C] of uint8; "pt" = a tensor
             [n, C, H, W], nominally in [-1, 1], on the device of the network.
-        generator: draws the seeds, n of them, which PIL images remember; None = the seeds are given, or 0 to n - 1.
+        generator: draws n seeds, which PIL images store; None = the seeds are given, or 0 to n - 1.
         progress: show a bar; None = for more than one batch, on a terminal.
 
         A seed gives the same image whatever else is in the batch: bit for bit on every run with the same batch size,
@@ -268,7 +268,7 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
     @no_autocast()
     def _render(
         self,
-        settings: list[dict[str, Any]],  # What each image remembers of how it was made, besides the noise.
+        settings: list[dict[str, Any]],  # What each image stores about how it was made, besides the noise.
         ws: Callable[[slice], Tensor],
         noise_mode: NoiseMode,
         noise_seed: int | Sequence[int] | None,
@@ -295,6 +295,6 @@ class Generator(GeneratorNetwork, Publishable, Blendable):
         return results
 
     def label_vectors(self, labels: Labels, n: int) -> Tensor | None:
-        """Class indices, names of classes or label vectors -> [n, label_dim], on the device of the network."""
+        """Class indices, class names or label vectors -> [n, label_dim], on the network's device."""
         vectors = label_vectors(labels, n, self.label_dim, classes=self.classes, model=self.name)
         return None if vectors is None else vectors.to(self.device, non_blocking=True)

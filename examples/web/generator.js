@@ -1,4 +1,4 @@
-// The exported networks in onnxruntime-web: mapping, synthesis, encoder, and what lies beside them.
+// The exported networks in onnxruntime-web: mapping, synthesis, encoder, and the files next to them.
 
 import { noiseSize } from './latents.js';
 import { readTensors } from './tensors.js';
@@ -93,7 +93,7 @@ export class Generator {
     return ws;
   }
 
-  /** The picture of the average w. */
+  /** The image of the average w. */
   async #average(ws) {
     this.averageImg ??= await this.synthesize(ws, this.noiseConst);
     return this.averageImg;

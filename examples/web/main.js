@@ -59,9 +59,9 @@ const encoded = last(async (square) => {
   return ws;
 });
 const drawn = {};
-let mixed; // The ws of the large picture.
+let mixed; // The ws of the large image.
 
-/** Make a picture and show it, unless it is there already, on this canvas or on another one. */
+/** Make an image and show it, unless this or another canvas already has it. */
 async function show(id, ws, noise) {
   const is = (there) => there && there.noise === noise && there.ws.every((row, layer) => row === ws[layer]);
   if (is(drawn[id])) return;
@@ -95,7 +95,7 @@ async function render() {
   at('status').textContent = `Made in ${Math.max(1, Math.round(time))} ms on ${where}.`;
 }
 
-// While one picture is made, only the newest settings wait.
+// While one image is made, only the newest settings wait.
 let working = false;
 let waiting = false;
 async function update() {
@@ -197,7 +197,7 @@ function saveLatents() {
   save(writeTensors(tensors, { format: 'pt', stylegan_latents_version: '1', latents }), '-latents.safetensors');
 }
 
-/** What the file of the large picture is called, without its end. */
+/** The file name of the large image, without its suffix. */
 function stem() {
   const { photo, seedA, seedB, layers } = settings();
   if (!layers.size) return photo ? 'photo' : `seed${seedA}`;

@@ -8,7 +8,7 @@ const STEP = 0.05; // Of an arrow key, as a part of the way.
 const PAUSE = 200; // After the last move of the crop, in ms, the face is found anew.
 
 export class PhotoPanel {
-  /** The crop, as large as the model's pictures; null = there is no photo. Another object whenever it changes. */
+  /** The crop, as large as the model's images; null = no photo. A new object whenever it changes. */
   square = null;
   #photo = null;
   #place = { x: 0.5, y: 0.5 };

@@ -62,12 +62,12 @@ class One:
 
 
 def labels_of(names: list[str], heads: Mapping[str, Mapping[str, Any]]) -> Tensor:
-    """The attributes of pictures, float32 [N, A]."""
+    """The attributes of images, float32 [N, A]."""
     return torch.tensor([[float(is_so(heads[name])) for is_so in ATTRIBUTES.values()] for name in names])
 
 
 def fit(dataset: ImageDataset, labels: Tensor, *, epochs: int) -> tuple[Classifiers, dict[str, float]]:
-    """Train on nine tenths of the pictures; returns the network, and the share of right answers on the others."""
+    """Train on nine tenths of the images; returns the network, and its accuracy on the others."""
     count = len(dataset)
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -91,5 +91,5 @@ def fit(dataset: ImageDataset, labels: Tensor, *, epochs: int) -> tuple[Classifi
 
 
 def batch(dataset: ImageDataset, indices: Tensor) -> Tensor:
-    """Pictures in [-1, 1]."""
+    """Images in [-1, 1]."""
     return from_uint8(dataset.batch(indices.tolist())[0])

@@ -1,4 +1,4 @@
-"""The page of the miniature: the paper's tables with our numbers beside them, and what agrees."""
+"""The page of the miniature: the paper's tables next to our numbers, and what agrees."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -25,16 +25,15 @@ ROWS = {
 
 PAGE = """# The paper in miniature
 
-Tables 1 to 4 of the paper with networks of 32x32 on rendered heads, beside the published numbers, which are of
-photographs of 1024x1024, with Inception and LPIPS: compare the order of the rows, never the numbers. Made by
+Tables 1 to 4 of the paper with 32x32 networks on rendered heads, next to the published numbers, which are for 1024x1024
+photographs with Inception and LPIPS: compare the order of the rows, never the numbers. Made by
 `python models/ablation/run.py --work FOLDER`: {kimg} thousand images each; {made}.
 
 ![Heads of every network](images/ablation.webp)
 
 ## What agrees
 
-A claim holds if it does for every seed of training. Where seeds disagree, the difference is no larger than what chance
-makes.
+A claim holds if it does for every training seed. Where seeds disagree, the difference is no larger than chance.
 
 {agreement}
 
@@ -49,8 +48,8 @@ Own numbers are means over the seeds.
 
 ## The attributes
 
-Separability asks how well a plane splits what classifiers see. They were trained on what the renderer says of each
-head, and are right on pictures held out for: {accuracy}.
+Separability asks how well a plane splits what classifiers see. They were trained on the renderer's attributes of each
+head; their accuracy on held-out images: {accuracy}.
 """
 
 

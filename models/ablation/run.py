@@ -22,7 +22,7 @@ import click
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
-sys.path.insert(0, str(ROOT))  # For what lies beside this script.
+sys.path.insert(0, str(ROOT))  # For the modules next to this script.
 
 from models.ablation import attributes, page  # noqa: E402
 from stylegan import Generator, images  # noqa: E402
@@ -100,7 +100,7 @@ SMOKE = Size(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Work:
-    """The folder that all is kept in, and the size of it."""
+    """The folder that everything is kept in, and the size of the experiment."""
 
     folder: Path
     size: Size
@@ -111,7 +111,7 @@ class Work:
         return self.folder / f"heads-{RESOLUTION}.zip"
 
     def result(self, network: str, seed: int, latents: int = 1) -> Path:
-        """What was measured of a network."""
+        """The measurements of a network."""
         return self.folder / f"results/{network}-{seed}-{latents}.json"
 
     def run(self, network: str, seed: int) -> Path:
@@ -147,7 +147,7 @@ def classifiers(work: Work) -> list[attributes.One]:
 
 
 def make(work: Work, network: str, seed: int) -> None:
-    """Train a network, or train it to the end, and measure it."""
+    """Train a network, or finish its training, and measure it."""
     wanted = {n: work.result(network, seed, n) for n in ((1, 2, 3, 4) if network in MIXING else (1,))}
     if all(path.exists() for path in wanted.values()):
         return
@@ -200,7 +200,7 @@ def main(
     if len(todo) == 1:
         make(work, *todo[0])
     else:
-        # Each in a process of its own with one thread: two of them on two cores are faster than two threads.
+        # Each in its own process with one thread: two of these on two cores are faster than two threads.
         arguments = [
             sys.executable,
             __file__,

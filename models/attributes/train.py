@@ -2,7 +2,7 @@
 
     python models/attributes/train.py gender --data faces-128.zip --out stylegan/assets/gender.safetensors
 
-The data set is a zip of pictures with a labels.json of records {age, gender}. A tenth of it, drawn by a fixed seed, is
+The data set is a zip of images with a labels.json of records {age, gender}. A tenth of it, drawn by a fixed seed, is
 held out; the figures on it are printed and stored in the file. About three minutes on one core.
 """
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def read_labels(dataset: ImageDataset, attribute: str) -> tuple[Tensor, Tensor]:
-    """The positions of the pictures with a label, int64 [N], and their labels, float32 [N]."""
+    """The indices of the images with a label, int64 [N], and their labels, float32 [N]."""
     with zipfile.ZipFile(dataset.path) as archive:
         records = json.loads(archive.read("labels.json"))
     known = [i for i, name in enumerate(dataset.names) if records[name][attribute] is not None]
@@ -69,7 +69,7 @@ def read_labels(dataset: ImageDataset, attribute: str) -> tuple[Tensor, Tensor]:
 
 
 def split(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Which of n are held out, a tenth of them, and which are for training."""
+    """The held-out tenth of n indices, and those for training."""
     order = torch.tensor(shuffled_indices(n, 0, n, seed))
     return order[: n // 10], order[n // 10 :]
 
@@ -108,7 +108,7 @@ class TrainingNetwork(nn.Module):
         return output[:, 0]
 
     def folded(self) -> dict[str, Tensor]:
-        """The tensors of the classifier: the convolutions do what the batch norms did, with the statistics kept."""
+        """The tensors of the classifier, with the batch norms' statistics folded into the convolutions."""
         tensors = {f"head.{name}": tensor for name, tensor in self.head.state_dict().items()}
         for i, (module, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             conv, norm = cast(nn.Conv2d, module), cast(nn.BatchNorm2d, norm)
@@ -167,7 +167,7 @@ def augment(images: Tensor, random: torch.Generator) -> Tensor:
 
 
 def judge(classifier: AttributeClassifier, images: Tensor, labels: Tensor) -> dict[str, float]:
-    """Figures on held-out pictures: accuracy for gender, mean absolute error in years and accuracy for age."""
+    """Results on held-out images: accuracy for gender, mean absolute error in years and accuracy for age."""
     with torch.no_grad():
         values = torch.cat([classifier(from_uint8(chunk)) for chunk in images.split(256)])
     if classifier.name == "gender":

@@ -2,9 +2,9 @@
 //
 //     node render.mjs OUT COUNT [SIZE] [FIRST]
 //
-// Picture i follows from a hash of i: the same on every machine with the versions in package.json. Its parts are
-// DiceBear's choice; its colours are drawn from ranges in place of DiceBear's short lists, which a small network cannot
-// keep to. attributes.json says what each picture shows (hair, eyes, clothes, colours).
+// Image i follows from a hash of i: the same on every machine with the versions in package.json. Its parts are
+// DiceBear's choice; its colours are drawn from ranges instead of DiceBear's short lists, which a small network cannot
+// keep to. attributes.json says what each image shows (hair, eyes, clothes, colours).
 
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';

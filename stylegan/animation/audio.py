@@ -12,13 +12,13 @@ from .pyav import require_av
 
 LONGEST = 3600  # Seconds.
 
-# Of the sound track: samples and bits per second.
+# The sound track's samples and bits per second.
 STEREO_RATE, BIT_RATE = 48_000, 192_000
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """The container and its first stream of sound; raises InputError if the file has none that can be decoded."""
+    """The container and its first audio stream; raises InputError if none can be decoded."""
     require_av("sound")
     import av
 
@@ -33,7 +33,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _decoded(path: Path, **form: Any) -> Iterator[Any]:
-    """The sound in parts, resampled; form: `format`, `layout` and `rate` of av.AudioResampler."""
+    """The sound in chunks, resampled; form: `format`, `layout` and `rate` of av.AudioResampler."""
     with _opened(path) as (container, stream):
         from av import AudioResampler
 
@@ -62,7 +62,7 @@ def read_samples(path: Path, *, rate: int, seconds: float | None = None) -> np.n
 
 
 class Soundtrack:
-    """The stream of sound of an MP4: AAC in stereo."""
+    """The audio stream of an MP4: AAC, stereo."""
 
     def __init__(self, path: Path, container: Any):
         self._container, self._samples = container, 0
@@ -71,12 +71,12 @@ class Soundtrack:
         self._parts = _decoded(path, format="fltp", layout="stereo", rate=STEREO_RATE)
 
     def add_until(self, end: float) -> None:
-        """Encode what starts before a time, in seconds."""
+        """Encode the sound that starts before a time, in seconds."""
         while self._samples < end * STEREO_RATE and (part := next(self._parts, None)) is not None:
             part.pts = self._samples
             self._samples += part.samples
             self._container.mux(self._stream.encode(part))
 
     def close(self) -> None:
-        """Write what the encoder still holds."""
+        """Flush the encoder."""
         self._container.mux(self._stream.encode(None))

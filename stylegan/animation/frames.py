@@ -26,7 +26,7 @@ from .walks import Walk, mix_walks, seed_walk, stay, ws_walk
 
 
 class Animation:
-    """Frames that are computed lazily, at every iteration.
+    """Frames that are computed lazily, anew in every iteration.
 
     Iterate with `for image in animation`; there are `len(animation)`. Memory is constant in their number.
     """
@@ -34,7 +34,7 @@ class Animation:
     def __init__(
         self,
         G: Generator,
-        walks: Sequence[Walk],  # One for each cell of the grid, and at least one.
+        walks: Sequence[Walk],  # One for each cell of the grid, at least one.
         num_frames: int,
         *,
         loop: bool = True,  # The frame after the last would be the first; else the last is at the end of the walk.
@@ -42,9 +42,9 @@ class Animation:
         truncation_cutoff: int | None = None,
         noise: NoisePath | NoiseMode = "const",
         columns: int | None = None,  # Of the grid; None = about the square root of the number of walks.
-        size: int | None = None,  # Width of each cell; None = the model's, and 256 at least.
+        size: int | None = None,  # Width of each cell; None = the model's, at least 256.
         batch_size: int | None = None,  # Images computed together; None = by resolution.
-        settings: dict[str, object] | None = None,  # What the frames remember of how they were made.
+        settings: dict[str, object] | None = None,  # Stored in the frames: how they were made.
     ):
         check_cutoff(truncation_cutoff, G.num_ws)
         if not walks or num_frames < 1:
@@ -63,7 +63,7 @@ class Animation:
         together = max(1, self.batch_size // len(self.walks))
         for start in range(0, self.num_frames, together):
             frames = torch.arange(start, min(start + together, self.num_frames), dtype=torch.float64, device="cpu")
-            # Divided as integers are, so that a frame at a seed is exactly there.
+            # Integers are divided, so that a frame at a seed is exactly there.
             yield from self._render(frames / self._steps())
 
     def at(self, time: float) -> Image.Image:
@@ -171,7 +171,7 @@ def interpolate(
         stays = [stay(walk) for walk in walks]
         bases = stays if base_seeds is None else [through(check_seeds(base_seeds))] * len(walks)
         walks = [mix_walks(G, base, walk, layers) for base, walk in zip(bases, walks, strict=True)]
-    # Only whole numbers of them close.
+    # Only whole numbers close a loop.
     check_integers([breaths, noise_turns], what="breaths or noise_turns", limit=2**16)
     check_psi([truncation_psi, truncation_psi if breathe_to is None else breathe_to], [(2,)])
     settings: dict[str, object] = {"seeds": several[0] if len(several) == 1 else several or None}

@@ -1,7 +1,7 @@
 """Animated GIF, written frame by frame (the GIF89a specification).
 
-Pillow encodes every frame as a file of its own, and the parts are put together here: its own writer of animations holds
-all frames in memory.
+Pillow encodes every frame as a separate file, and the parts are joined here: its own writer of animations holds all
+frames in memory.
 """
 
 import io
@@ -30,7 +30,7 @@ class GIFWriter:
         """Encode and write one frame."""
         palette, descriptor, pixels = _encode(image)
         self._file.write(b"\x21\xf9\x04\x04" + struct.pack("<H", self._delay()) + b"\x00\x00")
-        # The palette follows the descriptor, whose flags say how large it is: 2^(n + 1) colours of 3 bytes.
+        # The palette follows the descriptor, whose flags give its size: 2^(n + 1) colours of 3 bytes.
         flags = 0x80 | ((len(palette) // 3).bit_length() - 2)
         self._file.write(descriptor + bytes([flags]) + palette + pixels)
         self._frames += 1

@@ -9,13 +9,13 @@ from PIL import Image
 
 from .audio import Soundtrack
 
-_BT709 = 1  # Number of the colours of HD video, in each of the tables of H.264.
+_BT709 = 1  # HD video's number in each of H.264's tables of colours.
 # Constant quality, from 0 = lossless to 51: 18 is hard to tell from the frames.
 CRF = 18
 
 
 class MP4Writer:
-    """H.264 with 4:2:0 colours, those of HD video, and the index in front, for players of all kinds."""
+    """H.264 in 4:2:0 with HD video's colours, and the index in front, for all kinds of players."""
 
     def __init__(
         self, file: BinaryIO, size: tuple[int, int], fps: Fraction, comment: str, *, audio: Path | None = None
@@ -33,7 +33,7 @@ class MP4Writer:
         self._soundtrack = None if audio is None else Soundtrack(audio, self._container)
 
     def add(self, image: Image.Image) -> None:
-        """Encode one frame; it is written when the encoder has seen those after it."""
+        """Encode one frame; it is written once the encoder has seen later ones."""
         from av.video.frame import VideoFrame
 
         pixels = np.asarray(image)
@@ -46,7 +46,7 @@ class MP4Writer:
             self._soundtrack.add_until(float(self._frames / self._fps))
 
     def close(self) -> None:
-        """Write what the encoders still hold, and the index."""
+        """Flush the encoders, and write the index."""
         self._container.mux(self._stream.encode(None))
         if self._soundtrack:
             self._soundtrack.close()

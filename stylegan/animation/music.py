@@ -1,4 +1,4 @@
-"""Walks that follow a song: their speed its loudness, the fine layers its onsets.
+"""Walks that follow a song: their speed follows its loudness, the fine layers its onsets.
 
 Onsets are peaks of the spectral flux above its moving mean (Bello et al. 2005, A tutorial on onset detection in music
 signals, sections III and IV).
@@ -17,18 +17,18 @@ from ..runtime.checks import check_number, typed
 from .audio import LONGEST, read_samples
 from .walks import Walk, mix_walks
 
-# Samples a second, samples from one value to the next, and in a window: 10 and 32 ms.
+# Samples per second, per hop (10 ms), and per window (32 ms).
 RATE, HOP, WINDOW = 16_000, 160, 512
-VALUES = RATE // HOP  # A second.
+VALUES = RATE // HOP  # Per second.
 
 SECONDS_PER_STOP = 4.0  # From one seed to the next, on average.
-STILL = 0.15  # Speed in silence, as a share of that in the loudest parts.
-GLIDE = 0.2  # Seconds in which the fine layers go on at an onset.
+STILL = 0.15  # Speed in silence, relative to the loudest parts.
+GLIDE = 0.2  # Seconds for which the fine layers advance at an onset.
 
 
 @dataclass(frozen=True)
 class Music:
-    """What a walk needs of a song."""
+    """What a walk needs to know about a song."""
 
     path: Path
     seconds: float
@@ -38,12 +38,12 @@ class Music:
 
 @typed
 def listen(path: str | os.PathLike[str], *, seconds: float | None = None) -> Music:
-    """Hear a song: loudness over time, and the onsets of its notes and beats.
+    """Analyse a song: loudness over time, and the onsets of its notes and beats.
 
-    path: a file of sound or a film that PyAV decodes: mp3, wav, flac, m4a, mp4... seconds: how much of it, from the
-        start; what it lacks is silence; None = all.
+    path: an audio or video file that PyAV decodes: mp3, wav, flac, m4a, mp4... seconds: how much of it, from the
+        start, padded with silence; None = all.
 
-    Raises InputError for a file without sound, or more than an hour of it.
+    Raises InputError for a file without sound, or with more than an hour of it.
     """
     if seconds is not None:
         check_number(seconds, what="seconds", low=0, high=LONGEST)
@@ -54,7 +54,7 @@ def listen(path: str | os.PathLike[str], *, seconds: float | None = None) -> Mus
 
 
 def loudness(samples: Tensor) -> Tensor:
-    """The root mean square over a third of a second, as a share of that of loud parts (95 %). [N] -> [T]."""
+    """The root mean square over a third of a second, relative to loud parts (95th percentile). [N] -> [T]."""
     power = F.pad(samples.double().square(), (0, -len(samples) % HOP)).reshape(-1, HOP).mean(dim=1)  # [T]
     rms = _moving_mean(power, VALUES // 3).sqrt()
     return (rms / rms.quantile(0.95).clamp(min=1e-4)).clamp(0, 1)
@@ -65,7 +65,7 @@ def onsets(samples: Tensor) -> Tensor:
     padded = F.pad(samples, (0, max(0, WINDOW - len(samples))))
     window = torch.hann_window(WINDOW, device="cpu")
     spectrum = torch.stft(padded, WINDOW, HOP, window=window, pad_mode="constant", return_complex=True).abs()  # [B, T]
-    # The loudest bin is 1: what is 60 dB below it counts for little.
+    # The loudest bin is 1: bins 60 dB below count for little.
     spectrum = torch.log1p(1000 * spectrum / spectrum.max().clamp(min=1e-4)).double()
     flux = F.pad(spectrum.diff(dim=1).clamp(min=0).mean(dim=0), (1, 0))  # [T]
     near = F.max_pool1d(flux[None], 2 * (VALUES // 10) + 1, 1, VALUES // 10)[0]
@@ -74,15 +74,15 @@ def onsets(samples: Tensor) -> Tensor:
 
 
 def _moving_mean(x: Tensor, width: int) -> Tensor:
-    """The mean over about `width` values around each; at the edges, over those that are there. [T] -> [T]."""
+    """The moving mean over about `width` values, fewer at the edges. [T] -> [T]."""
     half = width // 2
     return F.avg_pool1d(x[None], 2 * half + 1, 1, half, count_include_pad=False)[0]
 
 
 def dance(G: Generator, walk: Walk, music: Music, *, stops: int, loop: bool) -> Walk:
-    """A walk in time with a song: all but the fine layers go faster where it is louder, these go on at each onset.
+    """A walk in time with a song: the fine layers advance at each onset, all others move faster where it is louder.
 
-    stops: stretches of the walk. At time 1, the end of the song, a loop has come round a whole number of times.
+    stops: stretches of the walk. At time 1, the end of the song, a loop has gone around a whole number of times.
     """
     rounds = max(1, round(music.seconds / SECONDS_PER_STOP / stops)) if loop else 1
     flow = _flow(music)
@@ -94,22 +94,22 @@ def dance(G: Generator, walk: Walk, music: Music, *, stops: int, loop: bool) -> 
 
 
 def _flow(music: Music) -> Tensor:
-    """How far a walk has come, from 0 to 1, at equal times [T + 1]: its speed is the loudness."""
+    """Positions of a walk, from 0 to 1, at equal times [T + 1]: its speed is the loudness."""
     speed = STILL + (1 - STILL) * music.loudness
     return F.pad(speed.cumsum(0) / speed.sum(), (1, 0))
 
 
 def _steps(music: Music, n: int) -> Tensor:
-    """How far it has come, from 0 to 1, at n equal times, if every onset takes it on by the same."""
+    """Positions from 0 to 1 at n equal times, if every onset advances the walk equally."""
     times = torch.linspace(0, music.seconds, n, dtype=torch.float64, device="cpu")
-    # Those near the end are cut off, and what is lost is shared out.
+    # Steps near the end are cut off; the remainder is spread over all.
     begun = ((times[:, None] - music.onsets) / GLIDE).clamp(0, 1)
     steps = (begun * begun * (3 - 2 * begun)).sum(dim=1)
     return steps / steps[-1].clamp(min=1e-9)
 
 
 def retime(walk: Walk, positions: Tensor, *, loop: bool) -> Walk:
-    """A walk that is at these positions at equal times [n] from 0 to 1; in a loop, 1 is once around."""
+    """A walk with these positions at equal times [n] from 0 to 1; in a loop, 1 is once around."""
 
     def at(times: Tensor) -> Tensor:
         x = times.double().clamp(0, 1) * (len(positions) - 1)

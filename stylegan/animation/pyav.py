@@ -1,10 +1,10 @@
-"""PyAV, which codes films and sound: an extra, `pip install "stylegan[video]"`."""
+"""PyAV, which encodes and decodes video and sound: an extra, `pip install "stylegan[video]"`."""
 
 from ..errors import InputError
 
 
 def require_av(what: str) -> None:
-    """Raise InputError if PyAV is not installed; what: needs it."""
+    """Raise InputError if PyAV is not installed. what: the thing that needs it."""
     try:
         import av  # noqa: F401
     except ImportError as error:

@@ -25,11 +25,11 @@ from .pyav import require_av
 from .webp import WebPWriter
 
 Frame = Image.Image | np.ndarray
-MAX_SIDE = 16383  # Of WebP, the strictest of the formats.
+MAX_SIDE = 16383  # WebP's limit, the strictest.
 
 
 class Writer(Protocol):
-    """Takes the frames of a file, one by one; knows width, height, rate and comment from the start."""
+    """Writes the frames of a file one by one; width, height, rate and comment are known from the start."""
 
     def add(self, image: Image.Image) -> None:
         """Encode and write one frame, an RGB image."""

@@ -29,7 +29,7 @@ def seed_walk(
     easing: Easing = "smooth",
     labels: Labels = None,
 ) -> Walk:
-    """A walk from seed to seed; with one seed it stands still.
+    """A walk from seed to seed; with one seed, it stands still.
 
     space: "w" = straight lines in W, which is smoother; "z" = great circles in Z (paper, section 4.1).
     loop: the last stretch leads back to the first seed: time 1 is time 0.
@@ -87,7 +87,7 @@ def ws_walk(ws: Tensor, *, loop: bool = True, easing: Easing = "smooth") -> Walk
 
 
 def stay(walk: Walk) -> Walk:
-    """Stand where a walk begins."""
+    """Stand still where a walk begins."""
     return lambda times: walk(torch.zeros_like(times))
 
 
@@ -105,7 +105,7 @@ def _stretches(n: int, loop: bool) -> tuple[Tensor, Tensor]:
 
 def _boundaries(lengths: Tensor | None, n: int) -> Tensor:
     """Times at which n stretches start, and 1: equal parts, or in proportion to lengths. [n + 1], float64."""
-    # Divided as integers are, so that the time i / n of a frame is the very same number.
+    # Integers are divided, so that a frame's time i / n is exactly the same number.
     boundaries = torch.arange(n + 1, dtype=torch.float64, device="cpu") / n
     if lengths is not None and lengths.sum() > 0:
         boundaries[1:] = lengths.cpu().double().cumsum(0) / lengths.cpu().double().sum()
@@ -113,7 +113,7 @@ def _boundaries(lengths: Tensor | None, n: int) -> Tensor:
 
 
 def _position(times: Tensor, boundaries: Tensor, *, smooth: bool) -> tuple[Tensor, Tensor]:
-    """The stretch that each time is in, and how far along it, from 0 to 1."""
+    """The stretch that each time falls into, and the position on it, from 0 to 1."""
     stretch = (torch.searchsorted(boundaries, times.double(), right=True) - 1).clamp(0, len(boundaries) - 2)
     start, end = boundaries[stretch], boundaries[stretch + 1]
     t = ((times - start) / (end - start).clamp(min=1e-12)).clamp(0, 1)

@@ -1,7 +1,7 @@
 """Animated WebP, written frame by frame (the WebP container specification).
 
-Pillow encodes every frame as a file of its own, and the parts are put together here: its own writer of animations holds
-all frames in memory.
+Pillow encodes every frame as a separate file, and the parts are joined here: its own writer of animations holds all
+frames in memory.
 """
 
 import io
@@ -19,7 +19,7 @@ QUALITY = 85
 
 
 class WebPWriter:
-    """Every frame is a whole picture, lossy and of quality 85, shown for milliseconds that add up to the rate."""
+    """Every frame is a whole lossy image of quality 85, shown for milliseconds that add up to the rate."""
 
     def __init__(self, file: BinaryIO, size: tuple[int, int], fps: Fraction, comment: str):
         self._file, self._size, self._fps, self._frames = file, size, fps, 0
@@ -34,12 +34,12 @@ class WebPWriter:
         image.save(data, format="WEBP", quality=QUALITY, exif=b"", icc_profile=b"", xmp=b"")
         duration = tick(self._frames + 1, self._fps, 1000) - tick(self._frames, self._fps, 1000)
         header = bytes(6) + self._extent() + duration.to_bytes(3, "little") + bytes([_NO_BLEND])
-        # After "RIFF", the length and "WEBP", all that is left of a plain picture is its one chunk.
+        # After "RIFF", the length and "WEBP", a plain image has only one chunk.
         self._file.write(_chunk(b"ANMF", header + data.getvalue()[12:]))
         self._frames += 1
 
     def close(self) -> None:
-        """Write the settings, and the length of it all into its place."""
+        """Write the settings, and fill in the total length."""
         exif = Image.Exif()
         exif[_IMAGE_DESCRIPTION] = self._comment
         self._file.write(_chunk(b"EXIF", exif.tobytes()))

@@ -40,7 +40,7 @@ def main() -> None:
     """The style-based generator (StyleGAN): make, mix and study images.
 
     \b
-    First picture, from the bundled model, offline:
+    First image, from the bundled model, offline:
       stylegan sample
     """
 

@@ -1,4 +1,4 @@
-"""How the command that runs was called, as its pictures keep it and `stylegan remake` calls it again."""
+"""How the running command was called, as its images store it and `stylegan remake` calls it again."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from stylegan.latents.ranges import SeedRanges
 
 
 def recorded(**used: object) -> dict[str, object]:
-    """The command, all of its options but --out, and the sha256 of its files, which are called by their names alone.
+    """The command, all its options except --out, and the sha256 of its files, which are named without folders.
 
     used: values that the command used instead of those of some options; None = none.
     """
@@ -25,7 +25,7 @@ def recorded(**used: object) -> dict[str, object]:
     given = [(option, value) for option, value in values if value is not None and "--out" not in option.opts]
     values_alone = [one for _, value in given for one in (value if isinstance(value, tuple) else [value])]
     names = _names([value for value in values_alone if isinstance(value, Path)])
-    if names:  # Which may replace seeds or names that were not given.
+    if names:  # Files may replace seeds or names that were not given.
         given = [(option, value) for option, value in given if not _is_replaceable(option)]
     arguments = [argument for option, value in given for argument in _written(option, value, names)]
     known: dict[str, object] = {"command": _command(context), "arguments": json.dumps(arguments)}
@@ -34,7 +34,7 @@ def recorded(**used: object) -> dict[str, object]:
 
 
 def _names(paths: list[Path]) -> dict[Path, str]:
-    """Files by their names, distinct ones: a second photo.jpg is 1/photo.jpg."""
+    """Distinct names of files: a second photo.jpg is 1/photo.jpg."""
     names: dict[Path, str] = {}
     for path in dict.fromkeys(paths):
         names[path] = f"{len(names)}/{path.name}" if path.name in names.values() else path.name
@@ -57,7 +57,7 @@ def _command(context: click.Context) -> str:
 
 
 def _written(option: click.Parameter, value: Any, names: dict[Path, str]) -> Iterator[str]:
-    """An option as it could be typed; an equals sign, as a number below zero looks like an option."""
+    """An option as it could be typed, with an equals sign, since a negative number looks like an option."""
     if isinstance(option, click.Argument):
         yield from (_text(one, names) for one in value)
         return
@@ -79,7 +79,7 @@ def _text(value: Any, names: dict[Path, str]) -> str:
         return setting_text(value)
     if isinstance(value, list | tuple):
         return ",".join(_text(one, names) for one in value)
-    # Whoever gets the picture need not know the folders of this computer.
+    # An image must not reveal the folders of this computer.
     if isinstance(value, Path):
         return names[value]
     is_file = isinstance(value, str) and os.path.exists(value)

@@ -65,7 +65,7 @@ def verify(cache_dir: str | None) -> None:
             bad.append(record)
     if bad:
         names = ", ".join(record.path for record in bad[:5])
-        raise IntegrityError(f"{len(bad)} damaged: {names}; the next load fetches them again")
+        raise IntegrityError(f"{len(bad)} damaged: {names}; the next load downloads them again")
     click.echo(f"read {count} files of {folders.hub} and {folders.own}: none is damaged")
 
 

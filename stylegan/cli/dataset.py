@@ -60,7 +60,7 @@ class CropType(click.ParamType):
     "--bit-depth",
     type=click.IntRange(9, 16),
     metavar="BITS",
-    help="Bits used in 16-bit images, such as 12 of a camera.  [default: from the files, else 16]",
+    help="Bits used in 16-bit images, such as a camera's 12.  [default: from the files, else 16]",
 )
 @choice_option(
     "--split", ["all", "train", "test"], "all", "Part of the images; in FFHQ, the first 60,000 and the last 10,000."
@@ -71,7 +71,7 @@ class CropType(click.ParamType):
     "--labels",
     ["auto", "file", "folders", "none"],
     "auto",
-    "From SOURCE's labels.json or dataset.json, a class for each sub-folder, or none; auto = file, if there.",
+    "From SOURCE's labels.json or dataset.json, a class per sub-folder, or none; auto = file, if there is one.",
 )
 @click.option(
     "--label-field", metavar="NAME", help="Field of the records in SOURCE's labels.json that holds the class."
@@ -120,7 +120,7 @@ def dataset(source: Path, out: Path, *, channels: str, force: bool, **settings: 
 
 
 def tell(report: "Report", out: Path) -> None:
-    """Print what was made, converted and left out."""
+    """Print what was made, converted and skipped."""
     from stylegan.data.sources import list_files
     from stylegan.images.decoding import DARK
 

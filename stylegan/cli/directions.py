@@ -63,7 +63,7 @@ def directions(
     resolution: int | None,
     device: str,
 ) -> None:
-    """Find directions in the w of a model, for `stylegan edit`. The file is for this model only.
+    """Find directions in a model's w, for `stylegan edit`. The file is for this model only.
 
     \b
     Examples:

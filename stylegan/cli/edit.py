@@ -6,8 +6,8 @@ import click
 
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, count_rows, is_default
-from stylegan.cli.options import ModelOptions, picture_options, seeds_option, truncation_psi_option
-from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.options import ModelOptions, image_options, seeds_option, truncation_psi_option
+from stylegan.cli.output import check_image, check_output
 from stylegan.cli.photos import Photos, faces_options
 from stylegan.cli.types import LayersType, NumbersType
 from stylegan.latents.bands import Layers
@@ -16,7 +16,7 @@ from stylegan.latents.ranges import SeedRanges
 
 @click.command()
 @seeds_option("9,22,21", "--seeds", help="Seeds of the faces, one row each.")
-@faces_options("Faces of this file instead of seeds.")
+@faces_options("Faces from this file instead of seeds.")
 @click.option(
     "--direction",
     "names",
@@ -44,7 +44,7 @@ from stylegan.latents.ranges import SeedRanges
 )
 @click.option("--layers", type=LayersType(), help="Layers to move: a band, 6, 4:8.  [default: the direction's]")
 @truncation_psi_option
-@picture_options("strip.png")
+@image_options("strip.png")
 def edit(
     seeds: SeedRanges,
     latents: Path | Photos | None,
@@ -59,7 +59,7 @@ def edit(
 ) -> None:
     """Move faces along directions in latent space: one row per face and direction, one column per strength.
 
-    Each PHOTO is cropped to its face and encoded at once; `stylegan project` takes longer and comes closer to it.
+    Each PHOTO is cropped to its face and encoded at once; `stylegan project` takes longer and gets closer to it.
 
     \b
     Examples:
@@ -79,7 +79,7 @@ def edit(
         names = tuple(directions_in(G, file))
     directions = [find_direction(G, name, path=file) for name in names]
     row_count = count_rows(seeds, latents) * len(directions)
-    check_picture(out, columns=len(strengths), rows=row_count, tile=G.img_resolution)
+    check_image(out, columns=len(strengths), rows=row_count, tile=G.img_resolution)
     faces = choose_faces(
         G,
         seeds,

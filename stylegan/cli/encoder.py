@@ -42,12 +42,12 @@ def train(
     device: str | None,
     settings: tuple[str, ...],
 ) -> None:
-    """Train the encoder of a model, on its own images and on real ones; RUN keeps all that is needed to continue.
+    """Train a model's encoder on its own images and real ones; RUN keeps everything needed to continue.
 
     Model, data and settings come from RUN when resuming, and from the options, which take precedence. Ctrl-C, SIGTERM
     and --minutes save, then stop; --resume continues exactly. RUN/pictures.png shows real images and their
     reconstructions; RUN/encoder.safetensors is for --encoder of `stylegan project`, edit, mix and video. Needs pip
-    install "stylegan[perceptual]", but for --set perceptual_weight=0.
+    install "stylegan[perceptual]", unless --set perceptual_weight=0.
 
     \b
     Examples:
@@ -76,7 +76,7 @@ def train(
         try:
             D = Discriminator.from_pretrained(model, device=device)
         except WeightsError:
-            click.echo(f"note: {G.name} has no discriminator, so the loss has no features of one", err=True)
+            click.echo(f"note: {G.name} has no discriminator, so the loss has no feature term", err=True)
     first = None if start_from is None else Encoder.from_pretrained(start_from, device=device)
     reason = train_encoder(G, data, out, config, D=D, start_from=first, resume=resume, minutes=minutes)
     click.echo(f"{REASONS.get(reason, reason)}; saved in {out.resolve()}")

@@ -1,4 +1,4 @@
-"""The images that a command starts from: of seeds, of a file of latents, or of photos."""
+"""The images that a command starts from: from seeds, a file of latents, or photos."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from stylegan.cli.types import Label
 from stylegan.errors import InputError
 from stylegan.latents.ranges import SeedRanges
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from torch import Tensor
 
     from stylegan.generator import Generator
@@ -24,10 +24,10 @@ class Faces:
     """The images that a command starts from."""
 
     ws: "Tensor"  # [N, num_ws, w_dim], truncated.
-    noise: "list[Tensor] | None"  # A map for each layer, [N, 1, R, R]; None = those stored in the model.
+    noise: "list[Tensor] | None"  # One map per layer, [N, 1, R, R]; None = the stored noise.
     names: list[str]  # "seed 3", or the names in the file or of the photos.
-    psi: float  # They were truncated with it.
-    settings: dict[str, object]  # What their pictures store: seeds, file or photos, psi, cutoff, label.
+    psi: float  # Their truncation psi.
+    settings: dict[str, object]  # What images made from them store: seeds, file or photos, psi, cutoff, label.
 
     def noise_for(self, order: "Tensor") -> "list[Tensor] | None":
         """The noise of the images with these indices."""
@@ -42,7 +42,7 @@ def is_default(parameter: str) -> bool:
 def load_latents(
     G: "Generator", latents: Path | Photos, *, label: Label | None, option: str = "seeds"
 ) -> "tuple[Latents, dict[str, object]]":
-    """The latents of a file or of photos, given instead of the seeds of an option, and what their pictures store."""
+    """Latents from a file or photos, given instead of an option's seeds, and what images made from them store."""
     what = "photos" if isinstance(latents, Photos) else "a file of latents"
     if not is_default(option):
         raise InputError(f"--{option} and {what} both choose the faces; give one of them")
@@ -56,7 +56,7 @@ def load_latents(
 
 
 def count_rows(seeds: SeedRanges, latents: Path | Photos | None) -> int:
-    """How many faces a picture will show, as far as that is known before they are loaded: a file has one or more."""
+    """How many faces an image will show, as far as is known before loading; a file has at least one."""
     if isinstance(latents, Photos):
         return len(latents.paths)
     return 1 if latents else len(seeds)
@@ -72,7 +72,7 @@ def choose_faces(
     truncation_psi: float | None,  # None = 0.7 for seeds, 1 for a file and photos.
     truncation_cutoff: int | None,
 ) -> Faces:
-    """The faces of seeds, or of a file of latents or photos instead."""
+    """The faces from seeds, or from a file of latents or photos instead."""
     from stylegan.latents.styles import check_cutoff
 
     psi = (0.7 if latents is None else 1.0) if truncation_psi is None else truncation_psi
@@ -90,7 +90,7 @@ def choose_faces(
 
 
 def latents_settings(path: Path) -> dict[str, object]:
-    """What pictures made from a file of latents store about it."""
+    """What images made from a file of latents store about it."""
     from stylegan.weights.hub.cache import sha256_of
 
     return {"latents": path.name, "latents_sha256": sha256_of(path)}

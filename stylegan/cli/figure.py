@@ -19,7 +19,7 @@ from stylegan.cli.options import (
     size_option,
     truncation_cutoff_option,
 )
-from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.output import check_image, check_output
 from stylegan.latents.ranges import SeedRanges
 
 
@@ -58,7 +58,7 @@ def _figure(name: str, function: str, text: str, *options: Callable[[Any], Any],
 
     batched: whether the function takes a batch size.
     """
-    shared = (size_option(), output_option(f"{name}.png", "The picture file to write."), model_options)
+    shared = (size_option(), output_option(f"{name}.png", "The image file to write."), model_options)
 
     @figure.command(name, help=text)
     @apply_options((*options, *shared))
@@ -68,11 +68,11 @@ def _figure(name: str, function: str, text: str, *options: Callable[[Any], Any],
         check_output(out)
         G = options.load()
         images_wanted = sum(len(given) for given in settings.values() if isinstance(given, SeedRanges))
-        check_picture(out, columns=1, rows=images_wanted, tile=8)  # A lower bound; the figure determines its layout.
+        check_image(out, columns=1, rows=images_wanted, tile=8)  # A lower bound; the figure determines its layout.
         settings |= {"labels": options.label} | ({"batch_size": options.batch_size} if batched else {})
-        picture = getattr(figures, function)(G, **settings)
-        images.save(images.remember(picture, recorded()), out)
-        click.echo(f"wrote {picture.width}x{picture.height} pixels to {out.resolve()}")
+        image = getattr(figures, function)(G, **settings)
+        images.save(images.remember(image, recorded()), out)
+        click.echo(f"wrote {image.width}x{image.height} pixels to {out.resolve()}")
 
 
 _figure(

@@ -19,7 +19,7 @@ from stylegan.runtime.progress import in_lines
 
 
 class Group(click.Group):
-    """Shows the errors of the library as one line and exit code 1, and the commands in the order of use."""
+    """Shows the library's errors as one line with exit code 1, and commands in the order of use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """As they were added."""
@@ -28,7 +28,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """With our words instead of those of other programs."""
+        """With other programs' words replaced by ours."""
         name, command, rest = super().resolve_command(ctx, [our_command(args[0]), *args[1:]])
         return name, command, rest if command is None else our_arguments(command, rest)
 
@@ -53,14 +53,14 @@ class Group(click.Group):
             text = str(error)
             if not isinstance(error, StyleGANError) and error.errno in FULL:
                 text = why_not_written(error, error.filename or "the output")
-            # A list of files or sources keeps a line for each.
+            # A list of files or sources keeps one line each.
             keeps_lines = isinstance(error, DatasetError | DownloadError | IntegrityError)
             raise click.ClickException(text if keeps_lines else " ".join(text.split())) from error
 
 
 @contextmanager
 def clean_up_on_sigterm() -> Iterator[None]:
-    """On SIGTERM, exit as by an error, so that temporary files are deleted."""
+    """On SIGTERM, exit as after an error, so that temporary files are deleted."""
 
     def end(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)

@@ -58,7 +58,7 @@ def info(
 
 
 def _wrapped(value: Any, indent: str) -> str:
-    """A fact as lines, texts of a list one by one; addresses stay whole."""
+    """A fact as wrapped lines, one text of a list after another; addresses stay whole."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         texts = value
     else:

@@ -8,9 +8,9 @@ import click
 
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, count_rows, is_default, latents_settings
-from stylegan.cli.mix_sources import Shares, picture
-from stylegan.cli.options import ModelOptions, latents_option, picture_options, seeds_option, truncation_psi_option
-from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.mix_sources import Shares, mixes
+from stylegan.cli.options import ModelOptions, image_options, latents_option, seeds_option, truncation_psi_option
+from stylegan.cli.output import check_image, check_output
 from stylegan.cli.photos import Photos, faces_options
 from stylegan.cli.types import SeedsType, SharesType
 from stylegan.errors import InputError
@@ -21,15 +21,15 @@ from stylegan.latents.ranges import SeedRanges
 @click.command()
 @seeds_option("1-6", "--columns", help="Sources A, across the top: they give all other styles.")
 @seeds_option("7-10", "--rows", help="Sources B, down the left side: they give the styles of --layers.")
-@latents_option("--column-latents", help="Sources A of this file instead of --columns.")
-@faces_options("Sources B of this file instead of --rows.")
+@latents_option("--column-latents", help="Sources A from this file instead of --columns.")
+@faces_options("Sources B from this file instead of --rows.")
 @click.option(
     "--seeds",
     "--seed",
     type=SeedsType(),
     multiple=True,
     metavar="SEEDS",
-    help="Instead of a grid, one image with the styles of all of these, 1,2,3; repeat the option for further images.",
+    help="Instead of a grid, one image with the styles of all of these, 1,2,3; repeat the option for more images.",
 )
 @click.option(
     "--layers",
@@ -40,7 +40,7 @@ from stylegan.latents.ranges import SeedRanges
     "--seeds coarse,middle,fine]",
 )
 @truncation_psi_option
-@picture_options("mix.png")
+@image_options("mix.png")
 def mix(
     columns: SeedRanges,
     rows: SeedRanges,
@@ -56,7 +56,7 @@ def mix(
     """Mix the styles of two sets of faces: each cell takes --layers from its row, all others from its column.
 
     Several PHOTOs are mixed with each other, one with --columns: each is cropped to its face and encoded at once.
-    `stylegan project` takes longer and comes closer to them.
+    `stylegan project` takes longer and gets closer to them.
 
     With --seeds, mix two or more faces into one: coarse styles of the first, middle of the second, fine of the third.
 
@@ -88,9 +88,9 @@ def mix(
         choose_faces, G, label=options.label, truncation_psi=truncation_psi, truncation_cutoff=truncation_cutoff
     )
     if seeds:
-        check_picture(out, columns=len(seeds[0]) + 1, rows=len(seeds), tile=G.img_resolution)
+        check_image(out, columns=len(seeds[0]) + 1, rows=len(seeds), tile=G.img_resolution)
         rows_of_faces = [choose(own, None) for own in seeds]
-        made = picture(G, rows_of_faces, layers, options.batch_size)
+        made = mixes(G, rows_of_faces, layers, options.batch_size)
         known = rows_of_faces[0].settings | recorded(layers=layers, columns=None, rows=None)
         if len(seeds) > 1:
             known["seeds"] = [list(own) for own in seeds]
@@ -101,7 +101,7 @@ def mix(
     # Several photos are mixed with each other, unless other faces are chosen for the columns.
     among = isinstance(latents, Photos) and down_count > 1 and column_latents is None and is_default("columns")
     across_count = down_count if among else count_rows(columns, column_latents)
-    check_picture(out, columns=across_count + 1, rows=down_count + 1, tile=G.img_resolution)
+    check_image(out, columns=across_count + 1, rows=down_count + 1, tile=G.img_resolution)
     b = choose(rows, latents, option="rows")
     a = b if among else choose(columns, column_latents, option="columns")
     mixed = G.mix_styles(a.ws[None], b.ws[:, None], layers).flatten(0, 1)  # [rows * columns, num_ws, w_dim]
@@ -109,7 +109,7 @@ def mix(
     noise = a.noise_for(torch.arange(len(a.ws), device="cpu").repeat(len(b.ws)))
     tiles = G.render(mixed, noise=noise, batch_size=options.batch_size)
     across, down = (G.render(faces.ws, noise=faces.noise, batch_size=options.batch_size) for faces in (a, b))
-    # The names of the sources are above and beside them.
+    # The names of the sources are above and to the left.
     side, letters = G.img_resolution, text_size(G.img_resolution)
     grid = images.grid(
         tiles,

@@ -1,4 +1,4 @@
-"""Images that have the styles of two or more sources each, for `stylegan mix --seeds`."""
+"""Images with the styles of two or more sources each, for `stylegan mix --seeds`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stylegan.errors import InputError
 from stylegan.latents.bands import BAND_NAMES, Layers, layer_indices
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from PIL import Image
 
     from stylegan.cli.faces import Faces
@@ -18,9 +18,9 @@ Shares = Layers | tuple[Layers, ...]
 
 
 def check_layers(layers: Shares, count: int, num_ws: int) -> list[Sequence[int]]:
-    """The layers that each of so many sources gives.
+    """The layers that each of `count` sources gives.
 
-    layers: of each source, as a tuple; or crossovers, from which the next source gives them.
+    layers: a tuple of each source's layers, or the crossovers at which the next source takes over.
     Raises InputError unless each layer of the network has one source.
     """
     if count > num_ws:
@@ -43,8 +43,8 @@ def check_layers(layers: Shares, count: int, num_ws: int) -> list[Sequence[int]]
     return found
 
 
-def picture(G: "Generator", rows: "Sequence[Faces]", layers: Shares, batch_size: int | None) -> "Image.Image":
-    """A row for each set of seeds: their images, below the layers that they give, and the mix."""
+def mixes(G: "Generator", rows: "Sequence[Faces]", layers: Shares, batch_size: int | None) -> "Image.Image":
+    """One row per set of seeds: their images, under the layers that they give, and the mix."""
     import torch
 
     from stylegan import images

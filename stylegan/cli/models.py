@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from stylegan.weights import manifest
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from stylegan.discriminator import Discriminator
     from stylegan.encoder import Encoder
     from stylegan.generator import Generator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # Help is shown without torch: commands import what they run 
 
 
 def build(loaded: "Loaded") -> "Generator | Discriminator | Encoder":
-    """The network of a checkpoint, of whichever class it is."""
+    """The network of a checkpoint, of any class."""
     from stylegan.discriminator import Discriminator
     from stylegan.encoder import Encoder
     from stylegan.generator import Generator

@@ -1,4 +1,4 @@
-"""The words of neighbours, the official scripts above all: understood, with a note of ours."""
+"""Options and commands of other programs, above all the official scripts, are understood, with a note on ours."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ import click
 
 from stylegan.cli.types import LabelType, LayersType, NumbersType, PhotoType, SeedsType
 
-# Options of other programs, and ours. --trunc and --network are of StyleGAN2-ADA and 3, --psi of many ports.
+# Other programs' options, and ours. --trunc and --network are from StyleGAN2-ADA and 3, --psi from many ports.
 OPTIONS = {
     "--psi": "--truncation-psi",
     "--trunc": "--truncation-psi",
@@ -38,7 +38,7 @@ def our_command(name: str) -> str:
 
 
 def our_arguments(command: click.Command, arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command, with our options instead of those that it does not have."""
+    """The arguments of a command, with options that it lacks replaced by ours."""
     inner = command
     if isinstance(command, click.Group) and arguments:
         inner = command.commands.get(arguments[0], command)
@@ -60,7 +60,7 @@ def _ours(argument: str, own: set[str]) -> str:
 
 
 def _joined(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
-    """With lists that are written as several arguments, --seeds 1 2 3, as one: --seeds 1,2,3."""
+    """With lists written as several arguments, --seeds 1 2 3, joined: --seeds 1,2,3."""
     joined: list[str] = []
     in_list = False
     for argument in arguments:

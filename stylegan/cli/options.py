@@ -13,12 +13,12 @@ from stylegan.errors import InputError
 from stylegan.runtime.choices import NoiseMode, RenderPath
 from stylegan.weights.manifest import DEFAULT_MODEL
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from stylegan.generator import Generator
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
-# Those that `runtime.device.check_dtype` accepts.
+# Accepted by `runtime.device.check_dtype`.
 DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -92,7 +92,7 @@ resolution_option = click.option(
 
 
 def latents_option(*names: str, help: str) -> Callable[[CommandT], CommandT]:
-    """An option that takes a file of latents: one from `stylegan project`, or .npy, .npz or .pt of other tools."""
+    """An option that takes a file of latents: from `stylegan project`, or .npy, .npz or .pt from other tools."""
     path = click.Path(path_type=Path, dir_okay=False)
     return click.option(*names, type=path, metavar="FILE", help=help)
 
@@ -126,7 +126,7 @@ class ModelOptions:
     def load(self, out: Path | None = None) -> "Generator":
         """The generator; prints the licence of its images.
 
-        out: the picture that they will be written to. Raises InputError if that would lose their alpha.
+        out: the file that they will be written to. Raises InputError if it would lose their alpha.
         """
         from stylegan.generator import Generator
         from stylegan.images.decoding import MODES
@@ -184,8 +184,6 @@ def model_options(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def picture_options(default: str) -> Callable[[CommandT], CommandT]:
-    """--truncation-cutoff, --out and the options of ModelOptions, for a command that writes one picture."""
-    return apply_options(
-        [truncation_cutoff_option, output_option(default, "The picture file to write."), model_options]
-    )
+def image_options(default: str) -> Callable[[CommandT], CommandT]:
+    """--truncation-cutoff, --out and the options of ModelOptions, for a command that writes one image."""
+    return apply_options([truncation_cutoff_option, output_option(default, "The image file to write."), model_options])

@@ -1,4 +1,4 @@
-"""Photos in the place of seeds: cropped to their faces, and encoded at once."""
+"""Photos instead of seeds: cropped to their faces and encoded."""
 
 import functools
 import re
@@ -14,7 +14,7 @@ from stylegan.cli.options import latents_option
 from stylegan.cli.types import EncoderType, PhotoType
 from stylegan.errors import InputError
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from PIL import Image
 
     from stylegan.generator import Generator
@@ -33,25 +33,25 @@ BATCH_SIZE = 16  # Photos encoded together; the rounding of their latents depend
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos that a command was given, and the encoder for them."""
+    """The photos given to a command, and their encoder."""
 
     paths: tuple[Path, ...]
-    encoder: Path | str | None  # None = that of the model.
+    encoder: Path | str | None  # None = the model's.
 
     def latents(self, G: "Generator") -> "tuple[Latents, dict[str, object]]":
-        """The latents of the faces in them, and what pictures made of those store; prints where each face is."""
+        """The latents of their faces, and what images made from them store; prints where each face is."""
         from stylegan import projection
         from stylegan.projection.encoded import find_encoder
 
         encoder = find_encoder(G, self.encoder)  # First, as the search for faces takes seconds.
         advice = "project this photo with `stylegan project --crop` or --points, and give its --latents"
-        pictures = []
+        crops = []
         for path in self.paths:
-            picture, place = cut_out(path, G, advice=advice)
+            crop, place = cut_out(path, G, advice=advice)
             click.echo(f"{path}: {place}")
-            pictures.append(picture)
+            crops.append(crop)
         latents = projection.project(
-            pictures, G, names=names_of(self.paths), method="encoder", encoder=encoder, batch_size=BATCH_SIZE
+            crops, G, names=names_of(self.paths), method="encoder", encoder=encoder, batch_size=BATCH_SIZE
         ).latents
         settings: dict[str, object] = {"photos": [path.name for path in self.paths]}
         settings["encoder_sha256"] = encoder.weights_sha256
@@ -98,7 +98,7 @@ def cut_out(
 ) -> "tuple[Image.Image, str]":
     """A photo cropped for the model, and a description of the crop; errors name the photo.
 
-    advice: what to do where no face is found, or the detector is missing.
+    advice: what to do if no face is found, or the detector is missing.
     """
     from stylegan import projection
     from stylegan.projection import faces

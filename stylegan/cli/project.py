@@ -112,15 +112,15 @@ def project(
     options: ModelOptions,
     **settings: Any,
 ) -> None:
-    """Find latents from which a model reproduces the given photos. All photos are projected together.
+    """Find latents from which a model reproduces photos. All photos are projected together.
 
-    Without --crop or --points, the photo is cropped to its face: pip install "stylegan[alignment]". An image of the
+    Without --crop or --points, each photo is cropped to its face: pip install "stylegan[alignment]". An image of the
     model's own size is used as it is. Check RUN/crop.png: photos that are not cropped like the model's data give
-    monstrous results. --fast takes the model's encoder and no optimization; --method hybrid starts from it, and needs a
+    monstrous results. --fast uses the model's encoder without optimization; --method hybrid starts from it and needs a
     tenth of the steps.
 
-    --tune fits the weights of the model to the photos as well, and keeps its other images as they were. The result is a
-    small file that stands for the whole model: give it to other commands together with the latents.
+    --tune also fits the model's weights to the photos, and keeps its other images as they were. The result is a small
+    file that stands for the whole model: give it to other commands together with the latents.
 
     RUN/latents.safetensors is for --latents of other commands. RUN also holds each cropped photo, its reproduction,
     way.png with intermediate steps, and results.json with distances and settings.
@@ -166,14 +166,14 @@ def project(
         extractor = projection.Settings.extractor
     perceptual: Any = None if extractor is None else load_extractor(extractor, device=G.device)
     cut = [cut_out(photo, G, crop=crop, points=points, detect=detect, template=template) for photo in photos]
-    pictures, names = [picture for picture, _ in cut], names_of(photos)
-    images.save(images.grid([picture for picture, _ in cut], padding=2), out / "crop.png")
+    crops, names = [square for square, _ in cut], names_of(photos)
+    images.save(images.grid(crops, padding=2), out / "crop.png")
     for photo, (_, place) in zip(photos, cut, strict=True):
         click.echo(f"{photo}: {place}; see {out / 'crop.png'}")
     start = time.perf_counter()
     try:
         result = projection.project(
-            pictures,
+            crops,
             G,
             names=names,
             method=method,
@@ -201,8 +201,8 @@ def project(
     made = images.to_pil(result.img)
     kept = settings_of(G, result) | latents_settings(out / "latents.safetensors")
     kept["noise_mode"] = "const" if result.latents.noise is None else "given"
-    for name, picture, image in zip(names, pictures, made, strict=True):
-        images.save(picture, out / f"{name}-target.png")
+    for name, square, image in zip(names, crops, made, strict=True):
+        images.save(square, out / f"{name}-target.png")
         images.save(images.remember(image, kept | {"name": name}), out / f"{name}.png")
     images.save(images.remember(way(result, names), settings_of(G, result)), out / "way.png")
     facts = result.latents.facts | {"names": names, "model": G.name, "seconds": round(seconds, 1)}
@@ -227,13 +227,13 @@ def project(
 
 
 def settings_of(G: "Generator", result: Any) -> dict[str, object]:
-    """What pictures of a projection store."""
+    """What images of a projection store."""
     settings = {key: value for key, value in result.latents.facts["settings"].items() if value is not None}
     return {**G.provenance(), **settings, "command": "project"}
 
 
 def way(result: Any, names: list[str]) -> "Image.Image":
-    """A row for each photo: the image at some steps, and the photo itself."""
+    """One row per photo: the image at some steps, and the photo itself."""
     from stylegan import images
 
     frames = [images.to_pil(images.from_uint8(frame)) for frame in result.frames]  # For each step, all photos.

@@ -30,7 +30,7 @@ def publish(
     resolution: int | None,
     dry_run: bool,
 ) -> None:
-    """Publish a generator: weights in safetensors, config, and a card with picture, licence, data and metrics.
+    """Publish a generator: weights in safetensors, config, and a card with images, licence, data and metrics.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""stylegan remake: a picture once more, from its own text."""
+"""stylegan remake: make an image again from its stored text."""
 
 import shutil
 import tempfile
@@ -14,10 +14,10 @@ from stylegan.cli.remake_images import Source, render_again
 from stylegan.errors import InputError
 from stylegan.runtime.json_yaml import parse_json
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from PIL import Image
 
-# Commands that are called again with the options in a picture, which anyone may have written.
+# Commands that are called again with the options in an image, which anyone may have written.
 COMMANDS = ("mix", "truncate", "edit", "video", "figure")
 
 # How much uint8 values may differ on another processor or with another batch size.
@@ -27,21 +27,21 @@ MOST_ROUNDING, SHARE_ROUNDING = 2, 0.01
 @click.command()
 @click.argument("picture", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), metavar="PATH", help="[default: NAME-remade, in this folder]")
-@click.option("--model", metavar="NAME|PATH|REPO|URL", help="The model to use.  [default: the picture's]")
+@click.option("--model", metavar="NAME|PATH|REPO|URL", help="The model to use.  [default: the image's]")
 @click.option(
     "--file",
     "files",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A photo, or a file of latents or directions, of the picture. Repeatable.  [default: beside it, or here]",
+    help="A photo, or a file of latents or directions, used for it. Repeatable.  [default: next to it, or here]",
 )
 @resolution_option
 def remake(picture: Path, out: Path | None, model: str | None, files: tuple[Path, ...], resolution: int | None) -> None:
-    """Make a picture again from its stored text, and compare the two: PNG, JPEG, WebP and videos, grids and figures.
+    """Make an image again from its stored text, and compare the two: PNG, JPEG, WebP and videos, grids and figures.
 
     On the same machine with the same software, the pixels are the same bit for bit; elsewhere they differ by rounding,
-    and the command says by how much. Weights and other files are recognized by sha256. A picture without all the
+    and the command says by how much. Weights and other files are recognized by sha256. An image without all the
     information is refused, with a list of what is missing.
 
     \b
@@ -55,14 +55,14 @@ def remake(picture: Path, out: Path | None, model: str | None, files: tuple[Path
 
     out = Path(f"{picture.stem}-remade{picture.suffix}") if out is None else out
     if out.suffix.lower() != picture.suffix.lower():
-        raise InputError(f"--out {out}: expected the suffix of the picture, {picture.suffix}")
+        raise InputError(f"--out {out}: expected the suffix of the image, {picture.suffix}")
     if out.exists() and out.samefile(picture):
-        raise InputError(f"--out {out} is the picture itself; name another file")
+        raise InputError(f"--out {out} is the image itself; name another file")
     check_writable(out)
     source = Source(picture, recall(picture), model, files, resolution)
     if "weights_sha256" not in source.text:
         raise InputError(
-            f"{picture} does not tell how it was made: it has no text of this library, or a program has removed it"
+            f"{picture} does not say how it was made: it has no text by this library, or a program has removed it"
         )
     if "arguments" in source.text:
         _call_again(source, out)
@@ -83,7 +83,7 @@ def _keep(made: "Image.Image", out: Path, picture: Path) -> bool:
 
 
 def _call_again(source: Source, out: Path) -> None:
-    """Call the command that made the picture, with its options."""
+    """Call the command that made the image, with its options."""
     where = f"{source.picture}: its text"
     arguments = parse_json(source.text["arguments"], where=where, error=InputError)
     files = parse_json(source.text.get("files", "{}"), where=where, error=InputError)
@@ -102,7 +102,7 @@ def _call_again(source: Source, out: Path) -> None:
 
 
 def _command(source: Source) -> tuple[click.Context, click.Command]:
-    """The command that made a picture, if it is one of those that only make pictures, and the group that it is of."""
+    """The command that made an image, if it is one that only makes images, and its group."""
     context = click.get_current_context().find_root()
     words = source.text.get("command", "").split()
     for word in words:
@@ -112,11 +112,11 @@ def _command(source: Source) -> tuple[click.Context, click.Command]:
         if not isinstance(found, click.Group):
             return context, found
         context = click.Context(found, parent=context, info_name=word)
-    raise InputError(f"{source.picture}: there is no `stylegan {' '.join(words)}` that makes pictures again")
+    raise InputError(f"{source.picture}: there is no `stylegan {' '.join(words)}` that makes images again")
 
 
 def _placed(argument: str, files: Mapping[str, Any], source: Source, folder: Path) -> str:
-    """An argument, with the place of the model or file that it names. folder: for copies."""
+    """An argument, with the path of the model or file that it names. folder: for copies."""
     if argument in files:
         return _place_photo(source.find(argument, str(files[argument])), Path(argument).name, folder)
     option, equals, value = argument.partition("=")
@@ -133,7 +133,7 @@ def _place_photo(path: Path, name: str, folder: Path) -> str:
 
 
 def compare(picture: Path, made: Path) -> tuple[int | None, str]:
-    """How many values of two pictures differ, and that in words; None = they are unlike each other."""
+    """How many values of two images differ, also in words; None = they are unlike each other."""
     import numpy as np
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""What a picture was made of, found again, and its images rendered again; for `stylegan remake`."""
+"""Finds what an image was made from, and renders it again; for `stylegan remake`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import click
 from stylegan.errors import InputError
 from stylegan.runtime.json_yaml import parse_json
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from PIL import Image
     from torch import Tensor
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:  # Help is shown without torch: commands import what they run 
 
 @dataclass(frozen=True)
 class Source:
-    """A picture, what it remembers, and where the files that it was made of may be."""
+    """An image, its stored text, and where the files that it was made from may be."""
 
     picture: Path
     text: dict[str, str]
-    model: str | None  # As --model names it; None = as the text does.
-    files: tuple[Path, ...]  # Further files, by --file.
+    model: str | None  # As in --model; None = as in the text.
+    files: tuple[Path, ...]  # Further files, from --file.
     resolution: int | None
 
     def find(self, name: str, sha256: str) -> Path:
-        """The file of that name and content. Raises InputError, which says where it was looked for."""
+        """The file with that name and content. Raises InputError, which lists the places searched."""
         from stylegan.weights.hub.cache import sha256_of
 
-        name = Path(name).name  # Of a text that anybody may have written.
+        name = Path(name).name  # Anybody may have written the text.
         places = [*self.files, self.picture.parent / name, Path(name)]
         for path in places:
             if path.is_file() and sha256_of(path) == sha256:
                 return path
         looked = ", ".join(dict.fromkeys(map(str, places)))
         raise InputError(
-            f"{self.picture} was made of {name}, sha256 {sha256}; of {looked} none is that file: name it by --file"
+            f"{self.picture} was made from {name}, sha256 {sha256}; none of {looked} is that file: name it with --file"
         )
 
     def where(self) -> str:
-        """The model, as `Generator.from_pretrained` takes it: of the manifest, or a file next to the image or here."""
+        """The model for `Generator.from_pretrained`: from the manifest, or a file next to the image or here."""
         from stylegan.weights import manifest
 
         if self.model is not None:
@@ -55,11 +55,11 @@ class Source:
                 return str(path)
         raise InputError(
             f"{self.picture} was made by {name or 'a model without a name'} ({file}), with weights of sha256 "
-            f"{self.text['weights_sha256']}, and no such file is here: name it by --model"
+            f"{self.text['weights_sha256']}, and no such file is here: name it with --model"
         )
 
     def load(self) -> "Generator":
-        """The model, with the weights that the picture was made with. Raises InputError if they are others."""
+        """The model, with the weights that the image was made with. Raises InputError if they differ."""
         from stylegan.generator import Generator
 
         model = self.where()
@@ -67,7 +67,7 @@ class Source:
         if G.weights_sha256 != self.text["weights_sha256"]:
             raise InputError(
                 f"{self.picture} was made with weights of sha256 {self.text['weights_sha256']}; those of {model} are "
-                f"{G.weights_sha256}: name the right ones by --model"
+                f"{G.weights_sha256}: name the right ones with --model"
             )
         try:
             G.path = self.text.get("path", "auto")  # type: ignore[assignment]  # It is checked.
@@ -76,14 +76,14 @@ class Source:
         return G
 
     def values(self, key: str) -> list[Any]:
-        """A setting, of each image; of a grid, all images have one value, or one each. Empty = it is not told."""
+        """A setting of each image; those of a grid share one value, or have one each. Empty = not stored."""
         if key not in self.text:
             return []
         found = parse_json(f"[{self.text[key]}]", where=f"{self.picture}: its {key}", error=InputError)
         return list(found)
 
     def number(self, key: str) -> Any:
-        """A setting that all images have in common; None = it is not told."""
+        """A setting that all images have in common; None = not stored."""
         found = self.values(key)
         if len(found) > 1:
             raise InputError(f"{self.picture}: its images have several values of {key}, which no command makes")
@@ -93,8 +93,8 @@ class Source:
 def render_again(source: Source, save: "Callable[[Image.Image], bool]") -> None:
     """Render the images of seeds or of latents and lay them out.
 
-    Which rounding a picture has depends on the number of ws and of images that were computed with it, which its text
-    does not tell: several are tried. save: keeps a picture, and returns whether it is what is wanted.
+    An image's rounding depends on how many ws and images were computed together, which its text does not say: several
+    numbers are tried. save: keeps an image, and returns whether it is the right one.
     """
     from stylegan import images
 
@@ -108,19 +108,19 @@ def render_again(source: Source, save: "Callable[[Image.Image], bool]") -> None:
         tiles = made_of(G, source, *together)
         if size := source.number("size"):
             tiles = [images.resize(tile, size) for tile in tiles]
-        picture = images.grid(tiles, columns=columns) if columns else tiles[0]
+        image = images.grid(tiles, columns=columns) if columns else tiles[0]
         kept = {key: value for key, value in source.text.items() if key != "pixels_sha256"}
-        if save(images.remember(picture, kept | G.provenance())):
+        if save(images.remember(image, kept | G.provenance())):
             return
 
 
 def _kind(source: Source) -> "Callable[[Generator, Source, int, int], list[Image.Image]]":
-    """What a picture was made of. Raises InputError if its text does not tell."""
-    text, by = source.text, "`G.render`, of ws that its text does not hold"
+    """What an image was made from. Raises InputError if its text does not say."""
+    text, by = source.text, "`G.render`, from ws that its text does not hold"
     if {"latents", "latents_sha256", "name"} <= set(text):
         return _of_latents
     if text.get("command") == "project":
-        by = "`stylegan project`, of steps and photos that its text does not hold; project the photos again"
+        by = "`stylegan project`, from steps and photos that its text does not hold; project the photos again"
     elif {"seed", "truncation_psi"} <= set(text):
         return _of_seeds
     elif {"seeds", "truncation_psi"} <= set(text) and {"layers", "position"} & set(text):
@@ -129,18 +129,18 @@ def _kind(source: Source) -> "Callable[[Generator, Source, int, int], list[Image
 
 
 def _of_seeds(G: "Generator", source: Source, ws_at_once: int, batch_size: int) -> "list[Image.Image]":
-    """Of `G.sample`, `stylegan sample` or the demo, a picture or a grid."""
+    """From seeds: an image or a grid by `G.sample`, `stylegan sample` or the demo."""
     columns = {key: source.values(key) for key in ("seed", "label", "noise_seed", "truncation_psi")}
     n = max(map(len, columns.values()))
     if any(len(column) not in (0, 1, n) for column in columns.values()):
-        raise InputError(f"{source.picture}: its text names {n} images, and settings of another number of them")
+        raise InputError(f"{source.picture}: its text names {n} images, and settings for another number of them")
     repeats = ws_at_once if n == 1 else 1  # One image alone may have been one of several.
     columns = {key: column * (n * repeats if len(column) == 1 else 1) for key, column in columns.items()}
     return _render(G, source, _ws(G, source, columns, ws_at_once), columns["noise_seed"], batch_size)[::repeats]
 
 
 def _ws(G: "Generator", source: Source, columns: dict[str, list[Any]], batch_size: int) -> "Tensor":
-    """Of each image by its own settings: [N, num_ws, w_dim], so many at a time."""
+    """The ws of each image by its own settings, [N, num_ws, w_dim], computed so many at a time."""
     import torch
 
     from stylegan.editing import find_direction
@@ -156,13 +156,13 @@ def _ws(G: "Generator", source: Source, columns: dict[str, list[Any]], batch_siz
     psi = [one if isinstance(one, list) else [one] * G.num_ws for one in columns["truncation_psi"]]
     ws = G.truncate(ws, torch.tensor(psi, dtype=torch.float32, device="cpu"), source.number("truncation_cutoff"))
     for key, strength in source.text.items():
-        if key.startswith("direction "):  # Of the demo.
+        if key.startswith("direction "):  # From the demo.
             ws = G.edit(ws, find_direction(G, key.removeprefix("direction ")), float(strength))
     return ws
 
 
 def _of_two_seeds(G: "Generator", source: Source, ws_at_once: int, batch_size: int) -> "list[Image.Image]":
-    """Of the demo: the styles of two seeds mixed, or a place on the way between them."""
+    """From the demo: the styles of two seeds mixed, or a point between them."""
     import torch
 
     (seeds,) = source.values("seeds")
@@ -174,7 +174,7 @@ def _of_two_seeds(G: "Generator", source: Source, ws_at_once: int, batch_size: i
 
 
 def _of_latents(G: "Generator", source: Source, _: int, batch_size: int) -> "list[Image.Image]":
-    """Of a file of latents, by their names in it: of `stylegan sample` or `stylegan project`."""
+    """From a file of latents, by their names in it: by `stylegan sample` or `stylegan project`."""
     from stylegan.latents.files import Latents
 
     latents = Latents.load(source.find(source.text["latents"], source.text["latents_sha256"]), G)
@@ -199,7 +199,7 @@ def _render(
     batch_size: int,
     noise: "list[Tensor] | None" = None,
 ) -> "list[Image.Image]":
-    """With the noise that the text tells of. Raises InputError if it does not."""
+    """With the noise that the text describes. Raises InputError if it does not."""
     mode: Any = source.text.get("noise_mode", "const")
     if mode == "given" and noise is None:
         raise InputError(f"{source.picture} was made with noise maps, which neither its text nor its latents hold")

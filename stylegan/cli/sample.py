@@ -21,7 +21,7 @@ from stylegan.cli.options import (
     truncation_cutoff_option,
     truncation_psi_option,
 )
-from stylegan.cli.output import PICTURE_SUFFIXES, check_output, check_picture
+from stylegan.cli.output import IMAGE_SUFFIXES, check_image, check_output
 from stylegan.cli.types import Label
 from stylegan.errors import InputError
 from stylegan.latents.ranges import SeedRanges
@@ -53,14 +53,14 @@ class ShardType(click.ParamType):
 
 @click.command()
 @seeds_option("0-31", "--seeds", help="Seeds of the images: numbers and ranges, as in 0-15,42.")
-@latents_option("--latents", help="Faces of this file instead of seeds; `stylegan project` writes such files.")
+@latents_option("--latents", help="Faces from this file instead of seeds; `stylegan project` writes such files.")
 @truncation_psi_option
 @truncation_cutoff_option
 @noise_mode_option("const")
 @click.option("--noise-seed", type=int, help="Seed of random noise.  [default: new noise each time]")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the grid.  [default: 8, or fewer]")
 @size_option("the model's")
-@output_option("samples.png", help="A picture file for a grid, or a folder/ for one PNG per seed or for tars.")
+@output_option("samples.png", help="An image file for a grid, or a folder/ for one PNG per seed or for tars.")
 @click.option(
     "--format",
     "chosen",
@@ -156,7 +156,7 @@ def sample(
             click.echo(f"wrote {written} images to {out.resolve()}{kept}")
         else:
             across = columns or min(8, len(seeds))
-            check_picture(out, columns=across, rows=-(-len(seeds) // across), tile=job.width)
+            check_image(out, columns=across, rows=-(-len(seeds) // across), tile=job.width)
             batch_size = options.batch_size or job.G.default_batch_size(len(seeds))
             tiles: dict[int, Image.Image] = {}
             with progress_bar(total=len(seeds), unit="img", hidden=None) as bar:
@@ -170,7 +170,7 @@ def sample(
 def _by_class(
     job: "Job", seeds: SeedRanges, part: slice, label: Label | None
 ) -> Iterator[tuple["Job", Sequence[int], Sequence[int]]]:
-    """For each class of a part of the seeds: its job, its seeds, and their places among all seeds."""
+    """For each class in a part of the seeds: its job, its seeds, and their indices among all seeds."""
     places = range(len(seeds))[part]
     if not isinstance(label, list):
         yield job, seeds[part], places
@@ -181,7 +181,7 @@ def _by_class(
 
 
 def _check_options(format: Format, out: Path, given: list[str], latents: Path | None) -> None:
-    """Refuse options that the format would ignore, and a picture file where a folder is needed."""
+    """Refuse options that the format would ignore, and an image file where a folder is needed."""
     tar = {"--shard", "--samples-per-tar", "--image-format", "--resume"}
     allowed: dict[Format, set[str]] = {"grid": set(), "folder": {"--shard", "--resume"}, "tar": tar}
     if latents is not None and (given or format == "tar"):
@@ -191,14 +191,14 @@ def _check_options(format: Format, out: Path, given: list[str], latents: Path | 
             raise InputError(f"{name} does not apply to --format {format}; see `stylegan sample --help`")
     if format == "grid":
         check_output(out)
-    elif out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir():
+    elif out.suffix.lower() in IMAGE_SUFFIXES and not out.is_dir():
         raise InputError(f"--out {out}: --format {format} needs a folder, such as --out faces/")
 
 
 def _of_latents(
     job: "Job", faces: Faces, format: Format, out: Path, columns: int | None, options: ModelOptions
 ) -> None:
-    """The images of a file of latents, few enough to keep in memory together."""
+    """The images of a file of latents, all in memory at once."""
     from stylegan import images
 
     rendered = job.G.render(

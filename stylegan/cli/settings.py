@@ -1,4 +1,4 @@
-"""Settings of a training: --set NAME=VALUE, and the data set that must be among them."""
+"""Settings of a training run: --set NAME=VALUE, and the required data set."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,7 +17,7 @@ def settings_option(help: str) -> Callable[[CommandT], CommandT]:
 
 
 def parse_settings(items: Iterable[str]) -> dict[str, Any]:
-    """The values of NAME=VALUE by name, each read as YAML. Raises InputError for an item of another form."""
+    """The values of NAME=VALUE by name, each read as YAML. Raises InputError for malformed items."""
     values = {}
     for item in items:
         name, equals, value = item.partition("=")
@@ -29,7 +29,7 @@ def parse_settings(items: Iterable[str]) -> dict[str, Any]:
 
 
 def without_data(out: Path, *, resume: bool) -> InputError:
-    """The error where no data set is given. resume: a run should be resumed that is not there."""
+    """The error for a missing data set. resume: the run to be resumed does not exist."""
     if resume:
         return InputError(f"{out}: there is no run to resume; check --out, or give --data to begin one")
     return InputError("no data set; give one with --data, `stylegan dataset` makes one from any images")

@@ -9,7 +9,7 @@ from stylegan.errors import InputError
 from stylegan.runtime.atomic_files import write_atomically
 from stylegan.runtime.json_yaml import check_object, read_json
 
-# What a table shows of a result.
+# What a table shows from a result.
 _FIELDS = {"metrics": dict[str, dict[str, Any]], "settings": dict[str, Any], "format": int}
 _METRIC = {"value": float | None, "images": int | None, "paths": int | None}
 

@@ -6,17 +6,17 @@ import click
 
 from stylegan.cli.arguments import recorded
 from stylegan.cli.faces import choose_faces, count_rows
-from stylegan.cli.options import ModelOptions, picture_options, psis_option, seeds_option
-from stylegan.cli.output import check_output, check_picture
+from stylegan.cli.options import ModelOptions, image_options, psis_option, seeds_option
+from stylegan.cli.output import check_image, check_output
 from stylegan.cli.photos import Photos, faces_options
 from stylegan.latents.ranges import SeedRanges
 
 
 @click.command()
 @seeds_option("1-4", "--seeds", help="Seeds of the images, one row each.")
-@faces_options("Faces of this file instead of seeds.")
+@faces_options("Faces from this file instead of seeds.")
 @psis_option("The columns: 1 = full variety, 0 = the average image, below 0 the opposite.")
-@picture_options("truncate.png")
+@image_options("truncate.png")
 def truncate(
     seeds: SeedRanges,
     latents: Path | Photos | None,
@@ -40,7 +40,7 @@ def truncate(
 
     check_output(out)
     G = options.load(out)
-    check_picture(out, columns=len(truncation_psi), rows=count_rows(seeds, latents), tile=G.img_resolution)
+    check_image(out, columns=len(truncation_psi), rows=count_rows(seeds, latents), tile=G.img_resolution)
     faces = choose_faces(G, seeds, latents, label=options.label, truncation_psi=1.0, truncation_cutoff=None)
     cutoff = check_cutoff(truncation_cutoff, G.num_ws)
     sweep = torch.stack([G.truncate(faces.ws, psi, cutoff) for psi in truncation_psi], dim=1).flatten(0, 1)

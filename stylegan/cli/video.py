@@ -81,7 +81,7 @@ def video(
 ) -> None:
     """Write a video that walks from seed to seed in a loop, or from PHOTO to PHOTO.
 
-    Photos are cropped to their faces and encoded at once; `stylegan project` takes longer and comes closer to them.
+    Photos are cropped to their faces and encoded at once; `stylegan project` takes longer and gets closer to them.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ from stylegan.cli.options import CommandT, apply_options, choice_option
 from stylegan.cli.output import check_writable
 from stylegan.errors import InputError
 
-if TYPE_CHECKING:  # Help is shown without torch: commands import what they run when they run.
+if TYPE_CHECKING:  # Help needs no torch: commands import what they need when they run.
     from stylegan.generator import Generator
 
 stored_dtype_option = choice_option(

@@ -1,7 +1,7 @@
 """The demo: the generator in a web page of this computer (extra `demo`: Gradio).
 
-`studio` makes the pictures and `photo` reads photos, without any web; `page` is the layout; `server` keeps what the
-network may do in bounds.
+`studio` makes the images and `photo` reads photos, without any web code; `page` is the layout; `server` limits what
+clients may do.
 
 May import: errors, runtime, images, weights, latents, generator, encoder, projection.
 """

@@ -1,4 +1,4 @@
-"""Controls of the page that several of its parts have."""
+"""Controls that several parts of the page share."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ def seed_field(label: str, value: int, name: str, *, visible: bool = True) -> An
 
 
 def strict(control: Any) -> Any:
-    """The control, with one message on the page for values that it cannot have; the terminal stays quiet."""
+    """The control, with one message on the page for invalid values; the terminal stays quiet."""
     preprocess = control.preprocess
 
     def checked(payload: Any) -> Any:
         try:
             return preprocess(payload)
-        except Exception as error:  # Of a stranger's values nearly any.
+        except Exception as error:  # A stranger's values may cause nearly any.
             shown = repr(payload)[:60]
             raise gr.Error(f"{control.label or 'this field'} cannot be {shown}", print_exception=False) from error
 
@@ -31,9 +31,9 @@ def strict(control: Any) -> Any:
 
 
 def as_typed(control: Any) -> Any:
-    """The control, with values as they were typed, for the studio to check.
+    """The control, with values as typed, for the studio to check.
 
-    Gradio makes 2 of 1.5, and asks about fields that are not in use.
+    Gradio turns 1.5 into 2, and complains about unused fields.
     """
     control.preprocess = lambda payload: payload
     return control

@@ -1,4 +1,4 @@
-"""What browsers fetch: pictures and latents in a folder, for as long as a session that was shown them is open."""
+"""What browsers fetch: images and latents in a folder, kept while a session that was shown them is open."""
 
 import hashlib
 import threading
@@ -12,31 +12,31 @@ from PIL import Image
 from .. import images
 from ..latents.files import Latents
 
-PHOTO = "photo"  # The name in pictures and latents of a photo, and how the names of their files begin.
+PHOTO = "photo"  # The name of a photo in images and latents, and the prefix of their file names.
 
 
-class KeptPictures:
-    """Files of pictures, with their settings, in a folder of its own each; the longest unseen ones go first."""
+class KeptImages:
+    """Image files with their settings, each in a folder of its own; those unseen for longest are deleted first."""
 
     def __init__(self, folder: Path, *, limit: int):
         self.folder, self.limit = folder, limit
         self.seen_by: dict[Path, set[str]] = {}  # The sessions of each file, the last shown file last.
         self._lock = threading.Lock()
 
-    def keep(self, session: str, pictures: Sequence[Image.Image]) -> list[str]:
-        """Write the pictures that are not there yet; the paths of all."""
+    def keep(self, session: str, made: Sequence[Image.Image]) -> list[str]:
+        """Write the images that are not there yet; returns the paths of all."""
         with self._lock:
             paths = []
-            for picture in pictures:
-                digest = hashlib.sha256(repr(sorted(picture.info.items())).encode()).hexdigest()
-                path = self.folder / digest[:32] / f"{_file_name(picture)}.png"
-                self._keep(session, path, partial(images.save, picture))
+            for image in made:
+                digest = hashlib.sha256(repr(sorted(image.info.items())).encode()).hexdigest()
+                path = self.folder / digest[:32] / f"{_file_name(image)}.png"
+                self._keep(session, path, partial(images.save, image))
                 paths.append(str(path))
             self._drop_oldest()
         return paths
 
     def keep_latents(self, session: str, latents: Latents, digest: str) -> str:
-        """Write a photo's latents, if they are not there yet; their path. digest: of the latents."""
+        """Write a photo's latents unless they are there; returns their path. digest: of the latents."""
         path = self.folder / digest / f"{PHOTO}-latents.safetensors"
         with self._lock:
             self._keep(session, path, latents.save)
@@ -44,7 +44,7 @@ class KeptPictures:
         return str(path)
 
     def forget(self, session: str, *, photos_only: bool = False) -> None:
-        """Delete what this session alone was shown: it has ended, or has another photo."""
+        """Delete what only this session was shown: it has ended, or has another photo."""
         with self._lock:
             for path, sessions in list(self.seen_by.items()):
                 if photos_only and not path.name.startswith(PHOTO):
@@ -58,7 +58,7 @@ class KeptPictures:
         if not path.is_file():
             path.parent.mkdir(exist_ok=True)
             save(path)
-        if len(sessions) < 1000:  # Whoever makes up sessions fills no memory.
+        if len(sessions) < 1000:  # Made-up sessions must not fill the memory.
             sessions.add(session[:64])
         self.seen_by[path] = sessions
 
@@ -73,8 +73,8 @@ class KeptPictures:
             path.parent.rmdir()
 
 
-def _file_name(picture: Image.Image) -> str:
-    text = picture.info
+def _file_name(image: Image.Image) -> str:
+    text = image.info
     if text.get("name") == PHOTO:
         return PHOTO
     if "seed" in text:

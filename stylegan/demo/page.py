@@ -1,4 +1,4 @@
-"""The layout of the demo: one picture, and four ways to make it. Needs Gradio, as `photo_tab` and `controls` do.
+"""The layout of the demo: one image, and four ways to make it. Needs Gradio, like `photo_tab` and `controls`.
 
 Above 300 lines, as the events of a page and the controls that they change are read together.
 """
@@ -21,7 +21,7 @@ from ..latents.bands import layer_indices
 from ..latents.seeds import check_seeds
 from ..runtime.choices import DRAWN_NOISE
 from .controls import as_typed, layer_names, seed_field, strict
-from .kept import KeptPictures
+from .kept import KeptImages
 from .photo_tab import PhotoTab
 from .studio import MAX_PSI, Look, Studio
 from .turns import Turns
@@ -29,7 +29,7 @@ from .words import BAND_TEXTS, LABELS, NOISE, caption, class_names, licence, no_
 
 logger = logging.getLogger(__name__)
 
-# One picture is computed at a time: how many more may wait, and how many are kept for browsers to fetch.
+# One image is computed at a time: how many more may wait, and how many are kept for browsers to fetch.
 QUEUE = 32
 KEPT = 500
 
@@ -44,12 +44,12 @@ def css() -> str:
 
 
 def script() -> str:
-    """What the page does in the browser by itself: a function in JavaScript."""
+    """What the page does in the browser: a function in JavaScript."""
     return (resources.files(__package__) / "page.js").read_text()
 
 
 def theme() -> Any:
-    """Gradio's plainest theme with the fonts of the computer: it fetches none."""
+    """Gradio's plainest theme with system fonts: it fetches none."""
     return gr.themes.Base(
         primary_hue="indigo",
         neutral_hue="slate",
@@ -60,7 +60,7 @@ def theme() -> Any:
 
 
 def build_page(studio: Studio, folder: Path) -> Any:
-    """The demo as Gradio blocks. folder: where the pictures are kept that it sends."""
+    """The demo as Gradio blocks. folder: for the images that it sends."""
     return _Page(studio, folder).blocks
 
 
@@ -68,7 +68,7 @@ class _Page:
     """The controls by name, and the functions behind them."""
 
     def __init__(self, studio: Studio, folder: Path):
-        self.studio, self.kept, self.turns = studio, KeptPictures(folder, limit=KEPT), Turns(limit=QUEUE)
+        self.studio, self.kept, self.turns = studio, KeptImages(folder, limit=KEPT), Turns(limit=QUEUE)
         self.first = next(iter(studio.models))
         self.edits = sorted({name for edits in studio.directions.values() for name in edits})
         with gr.Blocks(title="stylegan", analytics_enabled=False, fill_width=False) as self.blocks:
@@ -194,12 +194,12 @@ class _Page:
         return gr.Slider(-3, 3, value=0, step=0.1, label=name, visible=visible, elem_id=f"edit-{name}")
 
     def _pair(self, name: str, seed_a: int, seed_b: int) -> tuple[Any, Any, list[Any], Any]:
-        """Two seeds with their pictures, and a button that draws both anew."""
-        seeds, pictures = [], []
+        """Two seeds with their images, and a button that draws both anew."""
+        seeds, shown = [], []
         with gr.Row(elem_classes="pair"):
             for side, seed in (("a", seed_a), ("b", seed_b)):
                 with gr.Column(min_width=110):
-                    pictures.append(
+                    shown.append(
                         gr.Image(
                             show_label=False,
                             container=False,
@@ -210,7 +210,7 @@ class _Page:
                     )
                     seeds.append(seed_field(f"{LABELS['seed']} {side.upper()}", seed, f"{name}-seed-{side}"))
             new = gr.Button("New pair", variant="primary", elem_id=f"{name}-new", min_width=100)
-        return seeds[0], seeds[1], pictures, new
+        return seeds[0], seeds[1], shown, new
 
     # What happens.
 
@@ -221,8 +221,8 @@ class _Page:
             as_typed(control)
         look = [self.model, self.psi, self.cutoff, self.noise, self.noise_seed, self.label, *self.sliders]
         own = [self.seed, self.mix_a, self.mix_b, self.layers, self.between_a, self.between_b, self.position]
-        # Answers of Gradio's queue share one stream per page. Its end may reach a busy browser after the next event has
-        # joined it, whose answer is then lost. Without the queue, each event has a request and an answer of its own.
+        # Answers from Gradio's queue share one stream per page. Its end may reach a busy browser after the next event
+        # has joined it; that event's answer is then lost. Without the queue, each event is one request with one answer.
         shared: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
         pictures = [self.picture, self.caption, self.save, *self.mix_images, *self.between_images]
         show: dict[str, Any] = {
@@ -231,7 +231,7 @@ class _Page:
             "outputs": [*pictures, *self.photo.outputs],
             **shared,
         }
-        # While a slider moves, only its last place counts.
+        # While a slider moves, only its last position counts.
         moved = [control.input for control in (*self.photo.inputs, *own, *look[1:])]
         gr.on(moved, **show, trigger_mode="always_last")
         public = {"fn": self._in_turn(self.show), "api_visibility": "public", "queue": True}
@@ -252,7 +252,7 @@ class _Page:
         self.blocks.load(**show).then(**suggest)
 
     def _connect_buttons(self, show: dict[str, Any], quiet: dict[str, Any]) -> None:
-        """What sets a control first, and then shows the picture."""
+        """What first sets a control, and then shows the image."""
         # Few enough digits to be remembered.
         draw = "() => Math.floor(Math.random() * 1e5)"
         draw_two = "() => [0, 0].map(() => Math.floor(Math.random() * 1e5))"
@@ -269,7 +269,7 @@ class _Page:
         self.gallery.select(self.chosen, self.seeds, self.seed, **quiet).then(**show)
 
     def _in_turn(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """What calls the function with the session in front, in its turn; errors are messages on the page."""
+        """Calls the function with the session first, in its turn; errors become messages on the page."""
 
         async def call(request: gr.Request, *arguments: Any) -> Any:
             session = str(request.session_hash)
@@ -293,7 +293,7 @@ class _Page:
         self.kept.forget(session)
 
     def show_or_tell(self, session: str, what: str, photo_seed: Any, photo_layers: Any, *values: Any) -> list[Any]:
-        """As `show`, and the photo; what is wrong stands in the caption's place, where the next picture replaces it."""
+        """As `show`, and the photo; an error takes the caption's place until the next image."""
         of_photo = [gr.skip()] * len(self.photo.outputs)
         try:
             look = self._look(list(values[OWN:]))
@@ -308,9 +308,9 @@ class _Page:
             return [*_told(str(error)), *of_photo]
 
     def show(self, session: str, what: str, *values: Any) -> list[Any]:
-        """Values of all controls -> picture, caption, file to save, and the pictures of the two pairs.
+        """Values of all controls -> image, caption, file to save, and the images of the two pairs.
 
-        what: in the tab of photos, the first seed's picture is shown as long as there is no photo.
+        what: in the tab of photos, the first seed's image is shown until there is a photo.
         """
         seed, mix_a, mix_b, layers, between_a, between_b, position, *rest = values
         look, skip = self._look(rest), gr.skip()
@@ -332,7 +332,7 @@ class _Page:
         return [path, caption(made[0]), path, *beside]
 
     def suggest(self, session: str, *values: Any) -> tuple[list[Any], list[int]]:
-        """Some faces to pick from, of fresh seeds, and these seeds."""
+        """Some faces from fresh seeds to pick from, and their seeds."""
         look = self._look(list(values))
         count = 12 if self.studio.generator(look.model).img_resolution <= 128 else 6
         seeds = [secrets.randbelow(100_000) for _ in range(count)]
@@ -344,7 +344,7 @@ class _Page:
         return seeds[index]
 
     def choose(self, session: str, model: str) -> list[Any]:
-        """What the controls can be for a model."""
+        """What the controls offer for a model."""
         G = self.studio.generator(model)
         names = self.studio.directions.get(model, {})
         return [
@@ -374,7 +374,7 @@ class _Page:
 
 
 def _told(message: str) -> list[Any]:
-    """What `show` returns in place of a picture: the message, and all else as it was."""
+    """What `show` returns instead of an image: the message, and everything else as it was."""
     return [gr.skip(), f'<span class="wrong" role="alert">{escape(message)}</span>', *[gr.skip()] * 5]
 
 

@@ -13,14 +13,14 @@ from ..errors import InputError
 from ..latents.files import Latents
 from ..weights.hub.cache import sha256_of
 from .controls import as_typed, layer_names, seed_field, strict
-from .kept import PHOTO, KeptPictures
+from .kept import PHOTO, KeptImages
 from .photo import Photo, Photos, encode_photo, read_data_url
 from .studio import Look, Studio
 from .words import LABELS, caption, no_encoder
 
-CHANGES = ("seed", "layers")  # What a picture remembers of a change of a photo, besides the directions.
+CHANGES = ("seed", "layers")  # What an image stores about a change to a photo, besides the directions.
 
-# The photo is chosen in the browser, by `page.js`, and sent as a data URL: the server takes no files.
+# `page.js` sends the chosen photo as a data URL: the server takes no files.
 _CHOOSE = """
 <div class="choose">
   <label class="button">Choose a photo<input id="photo-file" type="file" accept="image/*"></label>
@@ -33,7 +33,7 @@ _CHOOSE = """
 class PhotoTab:
     """The controls, laid out where it is made, and the functions behind them."""
 
-    def __init__(self, studio: Studio, kept: KeptPictures, model: str, *, limit: int):
+    def __init__(self, studio: Studio, kept: KeptImages, model: str, *, limit: int):
         self.studio, self.kept, self.photos = studio, kept, Photos(limit=limit)
         G, can = studio.generator(model), studio.encoder(model) is not None
         self.no_encoder = gr.HTML(no_encoder(model), visible=not can, elem_id="no-encoder", elem_classes="hint")
@@ -61,12 +61,12 @@ class PhotoTab:
                         )
                     )
             self.save = gr.DownloadButton("Save latents", elem_id="photo-save", size="sm")
-        self.taken = [self.note, self.square, self.made]  # What `take` gives values to,
+        self.taken = [self.note, self.square, self.made]  # Outputs of `take`,
         self.inputs, self.outputs = [self.seed, self.layers], [self.beside, self.save]  # `show`,
         self.changed = [self.no_encoder, self.controls, *self.taken, self.layers]  # and `chosen`.
 
     def take(self, session: str, sent: Any, model: str) -> list[Any]:
-        """A photo as a data URL -> values of note, crop and reconstruction; it takes the place of the last one."""
+        """A photo as a data URL -> values of note, crop and reconstruction; it replaces the last one."""
         encoder = self.studio.encoder(model)
         try:
             if encoder is None:
@@ -82,7 +82,7 @@ class PhotoTab:
         return [escape(photo.note), *self.kept.keep(session, [square, made])]
 
     def show(self, session: str, photo: Photo, seed: int, layers: list[int], look: Look) -> tuple[list[Any], list[Any]]:
-        """The photo with the styles of a seed, and edited -> picture, caption and file to save; the seed's, latents."""
+        """The photo with a seed's styles, edited -> image, caption, file to save; the seed's image, latents."""
         device = self.studio.generator(look.model).device
         ws, made, beside = self.studio.with_photo(photo.latents.ws.to(device), seed, layers, look)
         facts = photo.latents.facts
@@ -97,7 +97,7 @@ class PhotoTab:
         return [path, caption(made), path], [seed_path, saved]
 
     def chosen(self, session: str, model: str) -> list[Any]:
-        """What the controls are for a model that has been chosen: the photo of the last one goes."""
+        """The controls for a newly chosen model; the last model's photo is dropped."""
         G, can = self.studio.generator(model), self.studio.encoder(model) is not None
         self.forget(session)
         return [
@@ -110,7 +110,7 @@ class PhotoTab:
         ]
 
     def forget(self, session: str) -> None:
-        """The photo and all that was made of it."""
+        """Drop the photo and everything made from it."""
         self.photos.forget(session)
         self.kept.forget(session, photos_only=True)
 

@@ -1,4 +1,4 @@
-"""The web server of the demo: bound to this computer, and with no more doors than the page needs."""
+"""The web server of the demo: bound to this computer, with only the routes that the page needs."""
 
 import asyncio
 import contextlib
@@ -18,22 +18,22 @@ from typing import Any
 from ..errors import InputError
 from .studio import Studio
 
-# The page's browser asks for nothing else; what else Gradio serves (files, proxies, monitoring...) is refused.
+# All that the page requests; the rest of what Gradio serves (files, proxies, monitoring...) is refused.
 PATHS = ("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", "/robots.txt", "/assets/*", "/static/*")
 API = ("info", "config", "theme.css", "startup-events", "app_id", "queue/join", "queue/data", "heartbeat/*", "cancel")
 CALLS = ("reset", "run/predict", "call/*", "file=*")
 ALLOWED = (*PATHS, *(f"/gradio_api/{path}" for path in (*API, *CALLS)))
 
 MAX_BODY = 65_536
-# Of the path on which the page sends photos; it makes larger ones smaller.
+# For the path on which the page sends photos; it shrinks larger ones.
 PHOTO_PATH, MAX_PHOTO_BODY = "/gradio_api/run/predict", 4 * 2**20
-BODY_SECONDS = 10.0  # In which all of a body has come.
+BODY_SECONDS = 10.0  # Time limit for a whole body.
 
-# Seconds that open answers have when the demo ends, and the most until it has ended.
+# Seconds for open responses when the demo ends, and until it must have ended.
 GRACE = 1
 LONGEST = 4.0
 
-# The browser itself keeps the page from asking any other computer, whatever a version of Gradio may try.
+# The browser itself keeps the page from contacting any other computer, whatever a version of Gradio may try.
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'"
@@ -48,14 +48,14 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 def serve(studio: Studio, *, host: str = "127.0.0.1", port: int = 7860, ready: Callable[[str], None]) -> None:
     """Show the demo until it is interrupted.
 
-    host: the address to listen on; "127.0.0.1" = this computer alone, "0.0.0.0" = whoever reaches it. port: 0 = any
-    free one. ready: called with the page's address as soon as it answers.
+    host: the address to listen on; "127.0.0.1" = this computer only, "0.0.0.0" = everyone who can reach it. port: 0 =
+    any free one. ready: called with the page's address as soon as it answers.
 
     Raises InputError if the port is taken, or without the packages of `pip install "stylegan[demo]"`.
     """
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
     with tempfile.TemporaryDirectory(prefix="stylegan-demo-") as folder, _End(Path(folder)) as end:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # Read when Gradio is imported; all of it goes with the folder.
+        os.environ["GRADIO_TEMP_DIR"] = folder  # Read when Gradio is imported; deleted with the folder.
         _require_gradio()
         import uvicorn
 
@@ -75,9 +75,9 @@ def serve(studio: Studio, *, host: str = "127.0.0.1", port: int = 7860, ready: C
 
 
 class _End:
-    """The first signal ends the server, within seconds whatever is open or computed; a second one ends at once.
+    """The first signal ends the server within seconds, whatever is open or computed; a second one at once.
 
-    Either way the folder goes, and the exit status is 128 and the signal's number.
+    Either way the folder is deleted, and the exit status is 128 plus the signal's number.
     """
 
     def __init__(self, folder: Path):
@@ -97,7 +97,7 @@ class _End:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self.number:
-            self.at_once()  # A picture that is being computed would be waited for.
+            self.at_once()  # The server would wait for an image that is being computed.
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.number:
@@ -159,10 +159,10 @@ def _application(studio: Studio, folder: Path, host: str) -> Any:
 
 
 class Guard:
-    """Lets requests through that the page makes; answers 403 to every other path, host and to long bodies.
+    """Passes on requests that the page makes; answers 403 to other paths and hosts, and to long bodies.
 
-    hosts: names under which the page may be asked for; another one is a stranger's page that points its name at this
-    computer. None = any.
+    hosts: valid names in Host headers; another one is a stranger's page that points its name at this computer.
+    None = any.
     """
 
     def __init__(self, app: Callable[..., Awaitable[None]], *, hosts: Set[str] | None):
@@ -193,7 +193,7 @@ class Guard:
             return False
         if self.hosts is not None and _name(headers.get(b"host", b"").decode("latin-1")) not in self.hosts:
             return False
-        if b"transfer-encoding" in headers:  # Its length is told at the end.
+        if b"transfer-encoding" in headers:  # The length is not announced.
             return False
         length = headers.get(b"content-length", b"0" if scope["method"] in ("GET", "HEAD") else b"")
         return length.isdigit() and int(length) <= _most(path)
@@ -210,12 +210,12 @@ def _most(path: str) -> int:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """The messages of a request; the client counts as gone if its body is too long, or too long in coming."""
+    """The messages of a request; the client counts as gone if its body is too long or too slow."""
     received, is_whole = 0, False
 
     async def limited() -> Mapping[str, Any]:
         nonlocal received, is_whole
-        if is_whole:  # What is left to come is that the client goes.
+        if is_whole:  # Only a disconnect can follow.
             return await receive()
         try:
             message = await asyncio.wait_for(receive(), BODY_SECONDS)

@@ -1,4 +1,4 @@
-"""What the demo shows: checked settings -> pictures. No web in here; every value may come from a stranger."""
+"""What the demo shows: checked settings -> images. No web code; every value may come from a stranger."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from ..latents.styles import same_average
 from ..runtime.checks import check_integers
 from ..runtime.choices import DRAWN_NOISE, NoiseMode
 
-# Beyond this, images are nothing but artefacts.
+# Beyond this, images are only artefacts.
 MAX_PSI = 2.0
 
 # An editing direction: ws [N, num_ws, w_dim], strength -> ws.
@@ -28,7 +28,7 @@ Edit = Callable[[Tensor, float], Tensor]
 
 @dataclass(frozen=True)
 class Look:
-    """What all pictures of the page share."""
+    """What all images on the page share."""
 
     model: str  # One of the studio's.
     truncation_psi: float = 0.7
@@ -40,12 +40,12 @@ class Look:
 
 
 class Studio:
-    """Models that are loaded when they are first looked at, and the pictures that the page asks for.
+    """Models, loaded on first use, and the images that the page asks for.
 
-    models: name on the page -> what `Generator.from_pretrained` takes; nobody can ask for another.
-    directions: model -> name -> editing direction. encoders: for photos, of the models that they were trained for, on
-        the device; other models have the encoder that comes with them. resolution: of the models, where files do not
-        tell it. device: where the networks run; None = the CPU.
+    models: name on the page -> what `Generator.from_pretrained` takes; no other can be requested.
+    directions: model -> name -> editing direction. encoders: for photos, on the device, for the models that they were
+        trained for; other models use the encoder that comes with them. resolution: of the models, for files that do
+        not say. device: where the networks run; None = the CPU.
 
     The methods raise InputError for settings that the model cannot show.
     """
@@ -62,7 +62,7 @@ class Studio:
         if not models:
             raise InputError("the demo needs at least one model")
         self.models, self.directions, self.encoders = dict(models), dict(directions or {}), list(encoders)
-        # As many as fit beside each other; a network of 1024x1024 takes 0.1 GB.
+        # As many as fit side by side; a 1024x1024 network takes 0.1 GB.
         self._load = lru_cache(maxsize=4)(
             lambda source: Generator.from_pretrained(source, resolution=resolution, device=device)
         )
@@ -89,21 +89,21 @@ class Studio:
             return None
 
     def faces(self, seeds: Sequence[int], look: Look) -> list[Image.Image]:
-        """One picture for each seed."""
+        """One image per seed."""
         G = self.generator(look.model)
         numbers = check_seeds(seeds)
-        pictures = self._render(G, self._ws(G, numbers, look), look)
-        return [images.remember(p, {"seed": seed}) for p, seed in zip(pictures, numbers, strict=True)]
+        made = self._render(G, self._ws(G, numbers, look), look)
+        return [images.remember(image, {"seed": seed}) for image, seed in zip(made, numbers, strict=True)]
 
     def mix(self, seeds: Sequence[int], layers: Sequence[int], look: Look) -> list[Image.Image]:
-        """Pictures of the first seed with the styles of some layers from the second, of the first, of the second."""
+        """Images: the first seed with some layers' styles from the second, the first, the second."""
         G = self.generator(look.model)
         a, b = self._two(G, seeds, look)
         chosen = check_layers(layers, G)
         return self._beside(G, [G.mix_styles(a, b, chosen), a, b], look, seeds, {"layers": chosen})
 
     def between(self, seeds: Sequence[int], position: float, look: Look) -> list[Image.Image]:
-        """Pictures at a position from 0 (the first seed) to 1 (the second), in W; of the first, of the second."""
+        """Images: at a position from 0 (the first seed) to 1 (the second) in W, the first, the second."""
         G = self.generator(look.model)
         a, b = self._two(G, seeds, look)
         check_number(position, what="the position", low=0, high=1)
@@ -114,12 +114,12 @@ class Studio:
     ) -> tuple[Tensor, Image.Image, Image.Image]:
         """A photo's ws [1, num_ws, w_dim], with the styles of some layers from a seed, and edited.
 
-        Truncation and class are those of the seed. Returns the new ws, their picture, and that of the seed.
+        Truncation and class apply to the seed. Returns the new ws, their image, and the seed's image.
         """
         G = self.generator(look.model)
         other, chosen = self._ws(G, [seed], look), check_layers(layers, G)
         mixed = G.mix_styles(self._edited(ws, look), other, chosen)
-        # Each alone: that is how the first is made again from its latents.
+        # Rendered one by one, as when the first is made again from its latents.
         (made,), (beside,) = (self._render(G, one, look) for one in (mixed, other))
         for key in ("truncation_psi", "truncation_cutoff", "label"):
             made.info.pop(key, None)
@@ -154,25 +154,25 @@ class Studio:
     def _beside(
         self, G: Generator, rows: Sequence[Tensor], look: Look, seeds: Sequence[int], own: Mapping[str, object]
     ) -> list[Image.Image]:
-        """A picture made from two seeds, and those of the seeds."""
+        """An image made from two seeds, and the seeds' own images."""
         made, first, second = self._render(G, torch.cat(list(rows)), look)
         images.remember(made, {"seeds": list(seeds), **own})
         return [made, images.remember(first, {"seed": seeds[0]}), images.remember(second, {"seed": seeds[1]})]
 
     def _render(self, G: Generator, ws: Tensor, look: Look) -> list[Image.Image]:
         noise_seed = look.noise_seed if look.noise_mode in DRAWN_NOISE else None
-        pictures = G.render(ws, noise_mode=look.noise_mode, noise_seed=noise_seed, progress=False)
+        made = G.render(ws, noise_mode=look.noise_mode, noise_seed=noise_seed, progress=False)
         settings: dict[str, Any] = {"truncation_psi": look.truncation_psi}
         if look.truncation_cutoff is not None:
             settings["truncation_cutoff"] = look.truncation_cutoff
         if G.label_dim:
             settings["label"] = look.label
         settings |= {f"direction {name}": strength for name, strength in look.strengths if strength}
-        return [images.remember(picture, settings) for picture in pictures]
+        return [images.remember(image, settings) for image in made]
 
 
 def check_layers(layers: Sequence[int], G: Generator) -> list[int]:
-    """Return the layers, each once and in order, if the model has them, else raise InputError."""
+    """Return the layers, sorted and unique, if the model has them, else raise InputError."""
     if len(layers) > G.num_ws:
         raise InputError(f"{len(layers)} layers are more than the model has: it has {G.num_ws}")
     return sorted(set(check_integers(layers, what="a layer", limit=G.num_ws)))

@@ -11,13 +11,13 @@ from ..errors import InputError
 class Turns:
     """Calls functions one at a time, first come, first served.
 
-    limit: how many calls may wait besides the one that runs.
+    limit: how many calls may wait besides the running one.
     """
 
     def __init__(self, *, limit: int):
         self.limit = limit
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="demo")
-        self._sessions: dict[Future[Any], str] = {}  # Whose call it is that runs or waits.
+        self._sessions: dict[Future[Any], str] = {}  # The session of each running or waiting call.
 
     async def take(self, session: str, function: Callable[..., Any], *arguments: Any) -> Any:
         """The function's result, once those before it are done.

@@ -1,4 +1,4 @@
-"""Texts of the demo: one word for each setting, above its control and below the picture, and texts about the model."""
+"""Texts of the demo: one word per setting, above its control and below the image, and texts about the model."""
 
 from html import escape
 from typing import get_args
@@ -9,11 +9,11 @@ from ..generator import Generator
 from ..runtime.choices import NoiseMode
 from ..weights import manifest
 
-# Noise modes by what the page calls them, where that is another word.
+# Noise modes that the page calls otherwise.
 _NOISE_WORDS = {"const": "stored"}
 NOISE = [(_NOISE_WORDS.get(mode, mode), mode) for mode in get_args(NoiseMode)]
 
-# Settings by the names that pictures remember, and what the page calls them, above controls and below the picture.
+# Settings by their names in images, and what the page calls them, above controls and below the image.
 LABELS = {
     "model": "Model",
     "seed": "Seed",
@@ -42,7 +42,7 @@ def title(G: Generator, source: str) -> str:
 
 
 def no_encoder(model: str) -> str:
-    """What the tab of photos says of a model that cannot make them."""
+    """What the tab of photos says about a model without an encoder."""
     return (
         f"{escape(model)} has no encoder, which photos need: <code>stylegan encoder train</code> makes one, and "
         "<code>stylegan demo --encoder FILE</code> uses it."
@@ -50,24 +50,24 @@ def no_encoder(model: str) -> str:
 
 
 def no_edits(model: str) -> str:
-    """What stands in place of editing sliders where there are none."""
+    """The text instead of editing sliders if there are none."""
     return f"{escape(model)} comes without editing directions."
 
 
 def class_names(G: Generator) -> str | None:
-    """What the numbers of a conditional model's classes mean; None = it does not tell."""
+    """What the numbers of a conditional model's classes mean; None = unknown."""
     return ", ".join(f"{i} {name}" for i, name in enumerate(G.classes[: G.label_dim])) or None
 
 
-def caption(picture: Image.Image) -> str:
-    """The settings that make a picture again, in the words of the controls."""
-    info = {str(key): str(value) for key, value in picture.info.items()}
+def caption(image: Image.Image) -> str:
+    """The settings that make an image again, in the words of the controls."""
+    info = {str(key): str(value) for key, value in image.info.items()}
     pairs = []
     for key, label in LABELS.items():
         value = info.get(key, "").strip("[]")
         if key == "seeds" and value:
             pairs += [(f"{label} {side}", seed) for side, seed in zip("AB", value.split(", "), strict=True)]
-        elif value or (key == "layers" and key in picture.info):
+        elif value or (key == "layers" and key in image.info):
             pairs.append((label, _NOISE_WORDS.get(value, value) if key == "noise_mode" else value or "none"))
     pairs += [(key.removeprefix("direction "), value) for key, value in info.items() if key.startswith("direction ")]
     return " ".join(f"<span>{escape(label)} <b>{escape(value)}</b></span>" for label, value in pairs)

@@ -1,7 +1,7 @@
 """Attributes of a face: small classifiers of gender and age, for metrics and for finding directions.
 
-They were trained on photographs by `models/attributes/train.py`; their card says how accurate they are. They say how a
-face looks to a network that saw these photographs and their labels, and nothing about a person.
+They were trained on photographs by `models/attributes/train.py`; their card gives their accuracy. They say how a face
+looks to a network trained on these photographs and labels, and nothing about a person.
 """
 
 import os
@@ -31,7 +31,7 @@ _FOLDER = resources.files("stylegan") / "assets"
 class AttributeClassifier(nn.Module):
     """A convolutional network with one output, the value of an attribute.
 
-    For an attribute of two classes the value is the log-odds of `positive`. For a quantity it is in its own unit, and
+    For an attribute of two classes, the value is the log-odds of `positive`. For a quantity, it has its own unit, and
     `logits` compares it with a threshold.
     """
 
@@ -41,8 +41,8 @@ class AttributeClassifier(nn.Module):
         self,
         *,
         name: str,  # Of the attribute.
-        positive: str,  # What a positive logit says, in words.
-        channels: list[int],  # Of the convolutions; each of them halves the size.
+        positive: str,  # The meaning of a positive logit.
+        channels: list[int],  # Of the convolutions, each of which halves the size.
         resolution: int = 64,  # Images are resized to this height and width.
         mean: float = 0.0,  # The value is mean + std * output.
         std: float = 1.0,
@@ -87,7 +87,7 @@ class AttributeClassifier(nn.Module):
         return (self(images) - self.threshold) / self.scale
 
     def _initialize(self, seed: int) -> None:
-        """He initialization, from a generator of its own."""
+        """He initialization, from a separate generator."""
         generator = torch.Generator("cpu").manual_seed(seed)
         for parameter in self.parameters():
             if parameter.ndim > 1:

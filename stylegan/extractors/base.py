@@ -1,6 +1,6 @@
 """The interface of extractors: features of images, and distances between images if it is perceptual.
 
-Each family is in one file of this folder, which defines it as FAMILY; nothing else names it.
+Each family has a file in this folder, which defines it as FAMILY; nothing else names it.
 """
 
 from abc import ABC, abstractmethod
@@ -39,10 +39,10 @@ class Extractor(nn.Module, ABC):
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
-        """One vector for each image, float32 [N, feature_dim]; differentiable."""
+        """One vector per image, float32 [N, feature_dim]; differentiable."""
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Perceptual distance of the images of each pair, float32 [N], 0 for equal ones; differentiable.
+        """Perceptual distance between the images of each pair, float32 [N], 0 for equal ones; differentiable.
 
         a, b: of one shape. Raises InputError if this extractor is not perceptual.
         """
@@ -66,7 +66,7 @@ class Family:
     names: tuple[str, ...]
     find: Callable[[str], Path] | None = None  # A name -> its file of weights, verified; None = `make` needs none.
     make: Callable[[], Extractor] | None = None  # The only extractor of the family, instead of the fields below.
-    recognise: Callable[[Tensors], bool] = lambda tensors: False  # Whether these are the tensors of such a network.
+    recognise: Callable[[Tensors], bool] = lambda tensors: False  # Whether these are such a network's tensors.
     build: Callable[[Tensors, str, Path], Extractor] | None = None  # Tensors, name, file -> the network.
     sha256: Callable[[], dict[str, str]] = dict  # Of known weights: digest -> name.
     is_for_tests: bool = False
@@ -97,7 +97,7 @@ def conv2d(
     padding: int | tuple[int, int] = 0,
     bias: bool = True,
 ) -> nn.Conv2d:
-    """A convolution whose weights are filled later: unlike torch's own, it draws no random numbers."""
+    """A convolution whose weights are filled in later: unlike torch's, it draws no random numbers."""
     shape = {"stride": stride, "padding": padding, "bias": bias}
     conv: nn.Conv2d = skip_init(nn.Conv2d, in_channels, channels, kernel, **shape, **for_weights())
     return conv

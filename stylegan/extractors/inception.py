@@ -1,8 +1,8 @@
-"""Inception-v3 of 2015 (Szegedy et al. 2016), whose features FID, KID and precision/recall are published with.
+"""Inception-v3 of 2015 (Szegedy et al. 2016), whose features are used for published FID, KID and precision/recall.
 
-The graph is that of TensorFlow's inception-2015-12-05, with the three ways in which it differs from later definitions:
-images are enlarged from the corners of the pixels, average pooling leaves the border out, and the last block has
-max pooling. Tensors are named as in pytorch-fid's conversion of the weights.
+The graph is TensorFlow's inception-2015-12-05, with its three differences from later definitions: images are enlarged
+from the corners of the pixels, average pooling omits the border, and the last block has max pooling. Tensors are named
+as in pytorch-fid's conversion of the weights.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ class ConvBN(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Chains of convolutions side by side, and pooling as the last branch; their channels are concatenated."""
+    """Parallel chains of convolutions, with pooling as the last branch; their channels are concatenated."""
 
     __call__: Callable[..., Tensor]
 
@@ -178,7 +178,7 @@ class Inception2015(Extractor):
         self.Mixed_7b, self.Mixed_7c = _at_8(1280, "average"), _at_8(2048, "max")
 
     def features(self, images: Tensor) -> Tensor:
-        """One vector for each image, float32 [N, 2048]; differentiable."""
+        """One vector per image, float32 [N, 2048]; differentiable."""
         check_images(images)
         x = (images.float() + 1) * 127.5
         x = (resize_from_corners(x, _SIZE) - 128) / 128
@@ -206,14 +206,14 @@ def resize_from_corners(x: Tensor, size: int) -> Tensor:
 
 
 def is_inception(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are the tensors of such a network."""
+    """Whether these are this network's tensors."""
     return "Conv2d_1a_3x3.conv.weight" in tensors
 
 
 def build_inception(tensors: Mapping[str, Tensor], name: str, where: Path) -> Inception2015:
-    """The network of these tensors, named as in pytorch-fid's file. Raises WeightsError if they do not fit."""
+    """The network with these tensors, named as in pytorch-fid's file. Raises WeightsError if they do not fit."""
     network = Inception2015(name=name)
-    # The classifier has no part in the features, and counts of batches none in anything.
+    # Features need neither the classifier nor the batch counts.
     used = {
         key: tensor.float().clone()
         for key, tensor in tensors.items()

@@ -26,17 +26,17 @@ def load_extractor(name_or_file: str | os.PathLike[str], *, device: str | torch.
     """Load an extractor: evaluation mode, gradients of its weights off.
 
     name_or_file: one of
-        "inception-2015": what FID, KID and precision/recall are published with; downloaded on first use, 96 MB;
+        "inception-2015": used for published FID, KID and precision/recall; downloaded on first use, 96 MB;
         "st-lpips-vgg", "st-lpips-alex": perceptual networks, from `pip install "stylegan[perceptual]"`;
         "random-conv": fixed random weights, for tests;
         or a .pth file with the weights of one of the first three.
     device: None = the CPU.
 
-    Numbers of different extractors cannot be compared. Raises NotFoundError for an unknown name or a missing
-    package; DownloadError, IntegrityError or WeightsError for a file that is unavailable or wrong.
+    Numbers from different extractors cannot be compared. Raises NotFoundError for an unknown name or a missing package;
+    DownloadError, IntegrityError or WeightsError for an unavailable or wrong file.
     """
     extractor = _load(name_or_file)
-    # The layout of the weights is that of the activations: 1.5 times as fast on a CPU.
+    # Activations follow the weights' layout: 1.5 times as fast on a CPU.
     extractor.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return extractor.to(check_device(device)).eval().requires_grad_(False)
 
@@ -59,7 +59,7 @@ def _load_known(name: str, family: Family) -> Extractor:
 
 
 def _read(path: Path) -> Extractor:
-    """The network of a file; it bears a known name only if it holds the known weights."""
+    """The network of a file; it gets a known name only if it holds the known weights."""
     tensors = read_torch_file(path)
     if not isinstance(tensors, dict) or not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
         raise WeightsError(f"{path}: expected a dictionary of tensors")

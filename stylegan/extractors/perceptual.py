@@ -14,7 +14,7 @@ from .base import Extractor, check_pair, enlarge
 
 
 class PerceptualNetwork(Extractor):
-    """Stages of convolutions, and a weight for each channel of what comes out of each stage.
+    """Stages of convolutions, and a weight for each channel of each stage's output.
 
     Its features are the activations of the last stage, averaged over positions.
     """
@@ -25,8 +25,8 @@ class PerceptualNetwork(Extractor):
 
     def __init__(
         self,
-        stages: Sequence[nn.Module],  # Each takes what the one before it gives.
-        widths: Sequence[int],  # Channels that the stages give.
+        stages: Sequence[nn.Module],  # Each takes the previous one's output.
+        widths: Sequence[int],  # Output channels of the stages.
         *,
         name: str,
         license: str,
@@ -42,7 +42,7 @@ class PerceptualNetwork(Extractor):
         self.register_buffer("scale", torch.tensor(scale, **FLOAT32_CPU).view(1, 3, 1, 1))
 
     def activations(self, images: Tensor) -> list[Tensor]:
-        """What each stage gives, float32 [N, C, h, w]."""
+        """Each stage's output, float32 [N, C, h, w]."""
         x = (enlarge(images, self.smallest).float() - self.shift) / self.scale
         found = []
         for stage in self.stages:
@@ -55,7 +55,7 @@ class PerceptualNetwork(Extractor):
         return self.activations(images)[-1].mean(dim=(2, 3))
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Perceptual distance of the images of each pair, float32 [N], 0 for equal ones; differentiable."""
+        """Perceptual distance between the images of each pair, float32 [N], 0 for equal ones; differentiable."""
         check_pair(a, b)
         total = torch.zeros(len(a), device=a.device, dtype=torch.float32)
         for x, weight in zip(self.activations(torch.cat([a, b])), self.weights, strict=True):
@@ -64,9 +64,9 @@ class PerceptualNetwork(Extractor):
         return total
 
     def embed(self, images: Tensor) -> Tensor:
-        """One long vector for each image, float32 [N, D]: squared distances of vectors are perceptual; differentiable.
+        """One long vector per image, float32 [N, D], whose squared distances are perceptual; differentiable.
 
-        For comparing many images with few: each is looked at once. `distance` needs less memory for a pair.
+        For comparing many images with few: each is processed once. `distance` needs less memory for a pair.
         """
         parts = []
         for x, weight in zip(self.activations(images), self.weights, strict=True):

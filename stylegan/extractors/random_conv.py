@@ -1,6 +1,6 @@
-"""A convolutional network with fixed random weights: a stand-in that needs no download.
+"""A convolutional network with fixed random weights: a stand-in without a download.
 
-Its distances and features order images plausibly, but no published number was made with it.
+Its distances and features order images plausibly, but no published number uses it.
 """
 
 import hashlib

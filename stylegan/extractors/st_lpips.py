@@ -1,8 +1,8 @@
-"""Shift-tolerant LPIPS (Ghildyal and Liu 2022): VGG16 and AlexNet whose pooling filters before it subsamples.
+"""Shift-tolerant LPIPS (Ghildyal and Liu 2022): VGG16 and AlexNet whose pooling filters before subsampling.
 
-The networks are defined here. Their weights are read, without running it, from the package stlpips_pytorch, which
+The networks are defined here. Their weights come from the package stlpips_pytorch, which is not run, and which
 `pip install "stylegan[perceptual]"` installs: 64 MB, BSD 2-clause, Copyright (c) 2022 Abhijay Ghildyal, Feng Liu. Its
-own code needs torchvision and others that it does not declare; none of it is imported.
+own code needs torchvision and other packages that it does not declare; none of it is imported.
 """
 
 import importlib.util
@@ -23,9 +23,9 @@ from .perceptual import PerceptualNetwork
 LICENSE = "BSD-2-Clause"
 _PACKAGE = "stlpips_pytorch"
 
-# The networks were trained on images so shifted and scaled: of ImageNet's mean and deviation, for the range [-1, 1].
+# Shift and scale of the training images: ImageNet's mean and deviation, for the range [-1, 1].
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-# Below this, pooling has nothing left to reflect.
+# Below this, pooling has too little to reflect.
 _SMALLEST = 32
 
 Trunk = Literal["vgg", "alex"]
@@ -98,7 +98,7 @@ _STAGES = {"vgg": (_vgg_stages, (64, 128, 256, 512, 512)), "alex": (_alex_stages
 def find_weights(name: str) -> Path:
     """The weight file of an extractor, in the installed package, verified.
 
-    Raises NotFoundError if the package is not installed, IntegrityError if the file is another one.
+    Raises NotFoundError if the package is not installed, IntegrityError if the file differs.
     """
     file = FILES[name]
     spec = importlib.util.find_spec(_PACKAGE)
@@ -117,12 +117,12 @@ def find_weights(name: str) -> Path:
 
 
 def is_st_lpips(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether these are the tensors of such a network."""
+    """Whether these are this network's tensors."""
     return "net.slice1.0.weight" in tensors and "lin0.model.1.weight" in tensors
 
 
 def build_st_lpips(tensors: Mapping[str, Tensor], name: str, where: Path) -> PerceptualNetwork:
-    """The network of these tensors, named as in the package's files. Raises WeightsError if they do not fit."""
+    """The network with these tensors, named as in the package's files. Raises WeightsError if they do not fit."""
     trunk = "vgg" if tensors["net.slice1.0.weight"].shape[2:] == (3, 3) else "alex"
     make, widths = _STAGES[trunk]
     stages = make()

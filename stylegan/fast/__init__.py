@@ -2,13 +2,13 @@
 
     choice.py     which path a call takes: plain, fast or native
     trust.py      on a GPU, whether that path computes what the modules define
-    prepared.py   the weights as inference wants them, made once and again when parameters change
-    workspace.py  buffers that calls reuse, one set for each call under way
-    renderer.py   what a network keeps from call to call, and groups of images
+    prepared.py   weights prepared for inference, again when parameters change
+    workspace.py  buffers that calls reuse, one set per running call
+    renderer.py   what a network keeps between calls, and groups of images
     bands.py      one call: a band of rows at a time, normalize -> convolve -> activate
     kernels.py    everything except convolution, as a protocol, and a list of its implementations
     library.py    the compiled library
-    graphs.py     calls on a GPU captured once and launched as a whole
+    graphs.py     calls on a GPU captured as CUDA graphs
 
 The modules in `networks` remain the definition; results here equal theirs up to rounding.
 

@@ -1,8 +1,7 @@
-"""The compiled kernels with gradients: what comes between the convolutions in few passes over memory.
+"""The compiled kernels with gradients: the steps between convolutions in few passes over memory.
 
-Values and gradients equal those of the modules up to rounding; in bfloat16 rounding is smaller, since all steps
-of an epilogue are rounded once. The gradients of `blur` can be differentiated again, as R1 needs; those of `epilogue`
-cannot.
+Values and gradients equal the modules' up to rounding; bfloat16 rounds less, once for all steps of an epilogue. The
+gradients of `blur` can be differentiated again, as R1 needs; those of `epilogue` cannot.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,7 @@ Taps = tuple[float, float, float]
 
 
 class Factors(NamedTuple):
-    """The gradient of normalization and style: gradient * by_gradient + (y - mean) * by_y + shift. All [N, C]."""
+    """The gradient of normalization and style: gradient * by_gradient + (y - mean) * by_y + shift. Fields: [N, C]."""
 
     mean: Tensor
     by_gradient: Tensor
@@ -28,12 +27,12 @@ class Factors(NamedTuple):
 
 
 class PlainKernels(Protocol):
-    """What computes numbers alone, of features [N, rows, W, C]; see `NativeKernels`."""
+    """Kernels without gradients, on features [N, rows, W, C]; see `NativeKernels`."""
 
     def add_and_activate(
         self, x: Tensor, bias: Tensor, noise: Tensor | None, strength: Tensor | None, slope: float, out: Tensor
     ) -> Tensor:
-        """out = activation(x + noise * strength + bias); returns the sums of it and of its square, [2, N, C]."""
+        """out = activation(x + noise * strength + bias); returns the sums of out and of its square, [2, N, C]."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
         """out = (x - mean) * scale + shift; mean, scale, shift: [N, C]."""
@@ -67,7 +66,7 @@ def epilogue(kernels: PlainKernels, layer: SynthesisLayer, x: Tensor, w: Tensor,
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """[N, C, H, W] -> [N, H, W, C], the channels of a pixel together in memory."""
+    """[N, C, H, W] -> [N, H, W, C], with a pixel's channels together in memory."""
     return x.permute(0, 2, 3, 1).contiguous()
 
 
@@ -77,7 +76,7 @@ def _row(values: Tensor) -> Tensor:
 
 
 class _Blur(torch.autograd.Function):
-    """A separable filter. Its gradient is the filter turned round: it can be differentiated any number of times."""
+    """A separable filter. Its gradient is the flipped filter: it can be differentiated any number of times."""
 
     apply: ClassVar[Callable[..., Tensor]]
 
@@ -102,7 +101,7 @@ class _Epilogue(torch.autograd.Function):
         kernels: PlainKernels,
         x: Tensor,  # [N, C, R, R]
         noise: Tensor | None,  # [N or 1, 1, R, R]
-        strength: Tensor | None,  # [C], like all that follow float32; None = no noise.
+        strength: Tensor | None,  # [C]; None = no noise. From here on, all are float32.
         bias: Tensor,  # [C]
         scale: Tensor | None,  # [N, C], the difference from 1; None = no style.
         shift: Tensor | None,  # [N, C]

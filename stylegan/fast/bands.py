@@ -1,7 +1,7 @@
 """One call of the fast paths: a band of rows at a time, normalize -> convolve -> activate.
 
-A layer leaves its features activated but not normalized: their statistics are known only when the last band is done.
-The next layer normalizes them, band by band, as it reads them. So features go to memory and back once a layer, and all
+A layer writes its features activated but not normalized: their statistics are known only after the last band. The next
+layer normalizes them, band by band, as it reads them. So features go to memory and back once per layer, and everything
 else happens in bands that fit the caches.
 """
 
@@ -23,13 +23,13 @@ BAND_BYTES = 2**23
 
 
 def on_gpu(x: Tensor) -> bool:
-    """Whether bands are whole images, paths need proof, and calls are captured."""
+    """Whether bands are whole images, paths are validated, and calls are captured."""
     return x.is_cuda
 
 
 @dataclass
 class Features:
-    """x [N, R, R, C], and what the next reader makes of it: (x - mean) * scale + shift; these are [N, C]."""
+    """x [N, R, R, C], to be read as (x - mean) * scale + shift; these are [N, C]."""
 
     x: Tensor
     mean: Tensor
@@ -59,7 +59,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Call:
-    """One call under way: the kernels that it uses and the buffers lent to it."""
+    """One running call: its kernels and the buffers lent to it."""
 
     kernels: Kernels
     workspace: Workspace
@@ -79,9 +79,9 @@ class Call:
                 self.rgb(features, *network.to_rgb[layer.resolution], wanted[layer.resolution])
 
     def layer(self, layer: PreparedLayer, before: Features | None, w: Tensor, noise: Tensor | None) -> Features:
-        """The features after a layer; before: those of the layer below, None for the constant. w: [N, w_dim]."""
+        """The features after a layer; before: those of the previous layer, None for the constant. w: [N, w_dim]."""
         n, size, device = len(w), layer.resolution, w.device
-        # A layer that keeps the size writes over its own input, a band behind its reading.
+        # A layer that keeps the size overwrites its own input, one band behind its reading.
         name = "features of an even power" if size.bit_length() % 2 else "features of an odd power"
         out = self.workspace.take(name, (n, size, size, layer.channels), layer.dtype, device)
         if layer.convolution is None:
@@ -91,7 +91,7 @@ class Call:
             sums = TorchKernels().activate(layer, x.expand(n, -1, -1, -1).double(), noise, out)
         else:
             assert before is not None
-            by_image: dict[int, Tensor] = {}  # The first one of a band.
+            by_image: dict[int, Tensor] = {}  # By the first image of a band.
             for band, x in self.normalized_bands(before, layer.convolution):
                 own = self.convolve(layer, layer.convolution, x, band, noise, out).double()
                 first = band.images.start
@@ -100,7 +100,7 @@ class Call:
         return Features(out, *self.kernels.normalization(layer, sums, w))
 
     def normalized_bands(self, before: Features, convolution: Convolution) -> Iterator[tuple[Band, Tensor]]:
-        """The features in bands, normalized, with a row more above and below: [N, rows + 2, W, C_in]; zero outside."""
+        """The normalized features in bands, with one more row above and below: [N, rows + 2, W, C_in]; zero outside."""
         n, size, _, channels = before.x.shape
         dtype = convolution.dtype
         count, height = _band_shape(before.x, convolution)
@@ -108,7 +108,7 @@ class Call:
             images = slice(i, min(i + count, n))
             x, mean, scale, shift = (t[images] for t in (before.x, before.mean, before.scale, before.shift))
             buffer = self.workspace.take("band", (len(x), height + 2, size, channels), dtype, x.device)
-            # Rows are normalized once; the two that the next band needs again move to the front.
+            # Each row is normalized once; the two that the next band needs again move to the front.
             done = 0
             for start in range(0, size, height):
                 band = Band(images, start, min(start + height, size), size)
@@ -151,7 +151,7 @@ class Call:
 
 
 def _band_shape(x: Tensor, convolution: Convolution) -> tuple[int, int]:
-    """How many images, and how many rows of them, go through a convolution together; x: [N, R, R, C]."""
+    """The images and rows that go through a convolution together; x: [N, R, R, C]."""
     size, limit = x.shape[1], _band_bytes(x)
     pixel = 4 * max(x.shape[3], convolution.out_channels)
     rows = min(size, max(4, limit // (size * pixel)))

@@ -22,7 +22,7 @@ from .torch_kernels import TorchKernels
 
 RENDER_PATHS: tuple[str, ...] = get_args(RenderPath)
 
-# What features can be stored in. Processors have no arithmetic of float16.
+# Types of stored features. CPUs have no float16 arithmetic.
 _TYPES = {
     "cpu": (torch.float32, torch.bfloat16),
     "cuda": (torch.float32, torch.bfloat16, torch.float16),
@@ -30,7 +30,7 @@ _TYPES = {
 
 
 def check_path(path: str) -> RenderPath:
-    """Return the path if there is one of that name here, else raise InputError."""
+    """Return the path if it is available here, else raise InputError."""
     check_choice(path, what="path", choices=RENDER_PATHS)
     if path == "native" and native_kernels() is None and not (torch.cuda.is_available() and triton_kernels()):
         raise InputError(
@@ -41,19 +41,19 @@ def check_path(path: str) -> RenderPath:
 
 
 def compiled_kernels(device: torch.device) -> Kernels | None:
-    """What the path "native" runs on a device, if it is there."""
+    """The kernels of the path "native" on a device, if there are any."""
     return native_kernels() if device.type == "cpu" else triton_kernels()
 
 
 @functools.cache
 def triton_kernels() -> Kernels | None:
-    """The kernels for GPUs, if Triton is there, which torch brings along where it has CUDA on Linux."""
+    """The kernels for GPUs, if Triton is installed; torch for CUDA on Linux includes it."""
     if importlib.util.find_spec("triton") is None:
         logging.getLogger(__name__).info("no Triton here: images take the path 'fast' on GPUs, not 'native'")
         return None
     try:
         from .triton_kernels import TritonKernels
-    except Exception as error:  # Whatever a version of Triton that does not fit may raise.
+    except Exception as error:  # An incompatible version of Triton may raise anything.
         logging.getLogger(__name__).warning("Triton cannot be imported, the path on GPUs is 'fast': %s", error)
         return None
     return TritonKernels()
@@ -67,7 +67,7 @@ def resolve_path(path: RenderPath, device: torch.device) -> RenderPath:
 
 
 def candidates(path: RenderPath, network: SynthesisNetwork, inputs: list[Tensor]) -> list[Kernels]:
-    """The kernels that support a call of a network on that path, the fastest first; empty = the plain path.
+    """The kernels that support this call of a network on that path, the fastest first; empty = the plain path.
 
     inputs: the inputs of the call besides the parameters.
     """
@@ -92,14 +92,14 @@ def takes_fast_path(network: SynthesisNetwork, inputs: list[Tensor]) -> bool:
         return False
     if any(type(t) not in (Tensor, nn.Parameter) or t.device != device or t.layout != torch.strided for t in tensors):
         return False
-    # Changes of inference tensors cannot be noticed.
+    # Changes to inference tensors cannot be detected.
     if any(t.is_inference() for t in tensors[len(inputs) :]):
         return False
     return all(map(is_supported, network.layers))
 
 
 def _is_ordinary_call(inputs: list[Tensor]) -> bool:
-    """No compiler, tracer, function transform or capture of a CUDA graph looks on."""
+    """Whether no compiler, tracer, function transform or CUDA graph capture is active."""
     device = inputs[0].device.type
     return not (
         torch.compiler.is_compiling()

@@ -1,6 +1,6 @@
-"""Kernels that torch compiles, for training on a GPU: what comes between the convolutions in few passes over memory.
+"""Kernels that torch compiles, for training on a GPU: the steps between convolutions in few passes over memory.
 
-Values and gradients equal those of the modules up to rounding, which is smaller: everything is float32.
+Values and gradients equal the modules' up to rounding, which is smaller: everything is float32.
 """
 
 import functools
@@ -18,7 +18,7 @@ from .torch_kernels import TorchKernels
 
 
 class CompiledKernels(TorchKernels):
-    """Differentiable steps that are compiled at their first call at each size.
+    """Differentiable steps, compiled at their first call for each size.
 
     The gradients of `blur` can be differentiated again, as R1 needs; those of `epilogue` cannot.
     """
@@ -46,7 +46,7 @@ def _compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     compiled = torch.compile(function, dynamic=False, fullgraph=True)
 
     def call(*args: Any) -> Tensor:
-        # More sizes than torch allows by default.
+        # Allow more sizes than torch's default.
         with torch._dynamo.config.patch(cache_size_limit=256):
             return compiled(*args)
 
@@ -86,7 +86,7 @@ def _filter(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 class _Blur(torch.autograd.Function):
-    """Its gradient is the filter turned round: it can be differentiated any number of times."""
+    """Its gradient is the flipped filter: it can be differentiated any number of times."""
 
     apply: ClassVar[Callable[..., Tensor]]
 

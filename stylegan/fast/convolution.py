@@ -1,4 +1,4 @@
-"""A convolution of the synthesis network, with its weights as inference wants them."""
+"""A convolution of the synthesis network, with its weights prepared for inference."""
 
 import functools
 import logging
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..runtime.device import FLOAT32_CPU
 
-# Rows: the two output rows that a window of two input rows gives; columns: its taps; depth: taps of the 3x3 kernel.
+# Axes: the two output rows of a window of two input rows; the window's taps; the taps of the 3x3 kernel.
 _WINDOW = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]], **FLOAT32_CPU)
 
 # How winograd.c transforms kernels along one axis. Without `up`: the values at its points 0, A, -A, B, -B and infinity,
@@ -44,9 +44,9 @@ def _convolve_packed(x: Tensor, packed: Tensor) -> Tensor:
 
 @functools.cache
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether oneDNN convolves with packed weights of this type on this processor, in this build of torch: tried once.
+    """Whether oneDNN convolves with packed weights of this type, on this CPU and build of torch: tried once.
 
-    For bfloat16 it asks for AVX-512 or the like; masks of the environment count (ONEDNN_MAX_CPU_ISA).
+    bfloat16 needs AVX-512 or the like; limits in the environment count (ONEDNN_MAX_CPU_ISA).
     """
     # Small integers: only the result is rounded.
     x = (torch.arange(2 * 16 * 6 * 8, device="cpu") % 7 - 3).view(2, 16, 6, 8).to(dtype)
@@ -56,7 +56,7 @@ def can_pack(dtype: torch.dtype) -> bool:
         given = _convolve_packed(x, _pack(weight, list(x.shape))).float()
         expected = F.conv2d(x.float(), weight.float(), padding=(0, 1))
         fault = None if torch.allclose(given, expected, rtol=0.01, atol=0.01) else "its results are wrong"
-    except Exception as error:  # Whatever builds without oneDNN, or processors that it does not know, may raise.
+    except Exception as error:  # Builds without oneDNN, and processors unknown to it, may raise anything.
         fault = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
     if fault is not None:
         logging.getLogger(__name__).info("oneDNN takes no packed weights of %s here: %s", dtype, fault)
@@ -64,19 +64,19 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether this processor convolves bfloat16 faster than float32."""
+    """Whether this CPU convolves bfloat16 faster than float32."""
     return torch.cpu._is_avx512_bf16_supported() and can_pack(torch.bfloat16)
 
 
 def convolution_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
-    """The type to convolve features of this type in: float32 where bfloat16 saves memory alone."""
+    """The type in which to convolve features of this type: float32 where bfloat16 only saves memory."""
     only_stored = dtype == torch.bfloat16 and device.type == "cpu" and not has_fast_bfloat16()
     return torch.float32 if only_stored else dtype
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution over the columns' border but not the rows': its input has a row more above and below.
+    """A convolution that pads columns but not rows: its input has one more row above and below.
 
     x: [N, rows + 2, W, C_in] -> [N, rows, W, C]; or, with `up`, [N, rows + 1, W + 1, 4 * C]: each 2x2 window of the
     input gives a 2x2 block of the output, as channels in the order (row, column, channel). `conv2d(upscale(x), w)`
@@ -86,7 +86,7 @@ class Convolution:
 
     kernel: Tensor  # [C, C_in, 3, 3]: the layer's own.
     gain: float  # Constant of the equalized learning rate.
-    resolution: int  # Of the input.
+    resolution: int  # The input's.
     dtype: torch.dtype
     up: bool
 
@@ -113,7 +113,7 @@ class Convolution:
 
     @cached_property
     def packed(self) -> Tensor:
-        """The weight as oneDNN reads it, so that no call has to reorder it; where there is none, channels_last."""
+        """The weight in oneDNN's layout, so that no call has to reorder it; without oneDNN, channels_last."""
         weight = self._weight().to(self.dtype)
         if weight.is_cpu and can_pack(self.dtype):
             return _pack(weight, [1, self.in_channels, min(self.resolution, 32) + 2, self.resolution])
@@ -121,19 +121,19 @@ class Convolution:
 
     @property
     def block(self) -> int:
-        """How many channels winograd.c and direct.c do together; 0: they cannot, these fill no whole vectors."""
+        """How many channels winograd.c and direct.c compute together; 0 = these fill no whole vectors."""
         return next((n for n in (64, 32, 16) if len(self.kernel) % n == 0), 0)
 
     @property
     def direct(self) -> bool:
-        """Whether direct.c is faster than winograd.c: there are few pixels for the size of transformed weights."""
+        """Whether direct.c is faster than winograd.c: few pixels for the size of transformed weights."""
         return self.resolution < 16
 
     def in_panels(self, panel: int) -> Tensor:
         """The weight as winograd.c and direct.c read it: [C / block, products, block / panel, C_in, panel]."""
         if panel not in self._in_panels:
             if self.direct:
-                weight = (self.kernel.float() * self.gain).permute(2, 3, 0, 1)  # The taps as they are.
+                weight = (self.kernel.float() * self.gain).permute(2, 3, 0, 1)  # The taps themselves.
             else:
                 transform = torch.tensor(_WINOGRAD[self.taps], dtype=torch.float64, device="cpu")
                 weight = torch.einsum("ay,bx,oiyx->aboi", transform, transform, self.kernel.double() * self.gain)
@@ -147,7 +147,7 @@ class Convolution:
         return {}
 
     def _weight(self) -> Tensor:
-        """With everything folded in: [C, C_in, 3, 3], or [4 * C, C_in, 2, 2] with `up`."""
+        """The kernel with everything folded in: [C, C_in, 3, 3], or [4 * C, C_in, 2, 2] with `up`."""
         weight = self.kernel.float() * self.gain
         if self.up:
             window = _WINDOW.to(weight.device)

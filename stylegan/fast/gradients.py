@@ -1,7 +1,6 @@
 """Training kernels of the compiled library: gradients.c.
 
-Features are [N, rows, W, C], all of one type, float32 or bfloat16; everything else is float32, except the sums:
-float64.
+Features are [N, rows, W, C], all of one type, float32 or bfloat16; sums are float64, everything else float32.
 """
 
 import ctypes
@@ -39,7 +38,7 @@ class _Blur(ctypes.Structure):
 
 
 class NativeGradients:
-    """Kernels of training, compiled."""
+    """Compiled training kernels."""
 
     def __init__(self, library: ctypes.CDLL):
         self._library = library
@@ -58,10 +57,10 @@ class NativeGradients:
     def gradient(
         self, gradient: Tensor, y: Tensor, factors: Factors, noise: Tensor | None, slope: float
     ) -> tuple[Tensor, Tensor]:
-        """The gradient that the factors give, times the slope where y is not positive.
+        """The gradient given by the factors, times the slope where y is not positive.
 
         y: the activation's output; noise: [N or 1, rows, W].
-        Returns that, like y, and its sums over the pixels, plain and times the noise: [2, N, C].
+        Returns it, like y, and its sums over the pixels, plain and times the noise: [2, N, C].
         """
         n, rows, width, channels = y.shape
         out, sums = torch.empty_like(y), torch.empty(n, rows, 2, channels, dtype=torch.float64, device="cpu")

@@ -1,4 +1,4 @@
-"""Calls on a GPU captured as CUDA graphs: at batch 1, launching the kernels one by one takes longer than their work."""
+"""Calls on a GPU captured as CUDA graphs: at batch 1, launching the kernels takes longer than running them."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Work = Callable[[list[Tensor], list[Tensor]], None]
 
 @dataclass(frozen=True)
 class _Graph:
-    """A captured call, between tensors of its own."""
+    """A captured call with its own input and output tensors."""
 
     inputs: list[Tensor]
     outputs: list[Tensor]
@@ -36,12 +36,12 @@ class Graphs:
         self._cache: GraphCache[_Graph] = GraphCache("calls", capture.wait)
 
     def run(self, key: Hashable, work: Work, inputs: list[Tensor], outputs: list[Tensor]) -> None:
-        """Do the work: as it is at first, and by a graph from the second time on.
+        """Do the work: directly at first, with a graph from the second time on.
 
-        key: what makes this work another than one with tensors of the same shapes.
+        key: what distinguishes this work from other work on tensors of the same shapes.
         """
         key = key, tuple((t.shape, t.dtype) for t in (*inputs, *outputs))
-        # Graphs work in the same memory: they are begun one after the other.
+        # Graphs share memory: they start one after the other.
         with self._lock:
             graph = self._cache.find(key, lambda: self._captured(work, inputs, outputs))
             if graph is not None:
@@ -56,7 +56,7 @@ class Graphs:
         return _Graph(own_inputs, own_outputs, replay)
 
     def release(self) -> None:
-        """Give the memory back once the device is done with it."""
+        """Free the memory once the device is done with it."""
         with self._lock:
             self._cache.clear()
 

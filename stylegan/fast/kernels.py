@@ -19,27 +19,27 @@ from .workspace import Workspace
 
 
 class Kernels(LayerKernels, Protocol):
-    """What the renderer asks for, of a band of rows of some images; and what a network in training does."""
+    """The steps that the renderer needs, on a band of rows of some images, and those of training."""
 
     def normalize(self, x: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, out: Tensor) -> None:
-        """out = (x - mean) * scale + shift, the normalization and the style in one; all but x and out: [N, C].
+        """out = (x - mean) * scale + shift, normalization and style in one; all but x and out: [N, C].
 
-        The mean goes first: scale is up to 1e4 where a channel is constant, as the first layer's are in a new network.
+        The mean goes first: scale is up to 1e4 for constant channels, as in the first layer of a new network.
         """
 
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
-        """The convolution of a band, by whatever way is the fastest."""
+        """The convolution of a band, in the fastest way."""
 
     def activate(self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor) -> Tensor:
-        """out = activation(x + noise * strength + bias); returns the sums of it and of its square, [2, N, C].
+        """out = activation(x + noise * strength + bias); returns the sums of out and of its square, [2, N, C].
 
-        x: [N, rows, W, C], what the convolution gave; may be overwritten. noise: [N or 1, rows, W].
+        x: [N, rows, W, C], the convolution's output; may be overwritten. noise: [N or 1, rows, W].
         """
 
     def convolve_and_activate(
         self, layer: PreparedLayer, x: Tensor, noise: Tensor | None, out: Tensor, workspace: Workspace
     ) -> Tensor:
-        """`convolve`, then `activate`, of a layer whose convolution keeps the size."""
+        """`convolve`, then `activate`, in a layer whose convolution keeps the size."""
 
     def activate_windows(
         self, layer: PreparedLayer, windows: Tensor, noise: Tensor | None, out: Tensor, *, first: bool, last: bool
@@ -47,7 +47,7 @@ class Kernels(LayerKernels, Protocol):
         """The same after a convolution with `up`, with the filter before it.
 
         windows: [N, rows / 2 + 1, W / 2 + 1, 4 * C]; out: [N, rows, W, C].
-        first, last: the band begins, ends at the border of the image, beyond which all is zero.
+        first, last: whether the band begins, ends at the border of the image, beyond which all is zero.
         """
 
     def normalization(self, layer: PreparedLayer, sums: Tensor, w: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -57,7 +57,7 @@ class Kernels(LayerKernels, Protocol):
         """
 
     def to_rgb(self, x: Tensor, weight: Tensor, bias: Tensor, out: Tensor) -> None:
-        """A 1x1 convolution of its own for each image.
+        """A separate 1x1 convolution for each image.
 
         weight: [N, img_channels, C]; bias: [N, img_channels]; out: [N, img_channels, rows, W].
         """

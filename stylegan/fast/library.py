@@ -1,7 +1,7 @@
 """The compiled library (the files in C), by ctypes. It is optional.
 
-Its work runs on the threads of the OpenMP runtime that torch has loaded, as many as torch.get_num_threads(): threads
-of its own would wait for torch's, which spin for a while after each operation.
+It runs on torch.get_num_threads() threads of the OpenMP runtime that torch has loaded: its own would wait for torch's,
+which spin for a while after each operation.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from torch import Tensor
 
 Pointer, Long, Int = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
 
-# Where setup.py puts it, whatever the version of Python.
+# Where setup.py puts it, for any version of Python.
 LIBRARY = Path(__file__).with_name("_kernels.so")
 
 # Types that features may have.
@@ -32,13 +32,13 @@ class Array(ctypes.Structure):
 def check(
     x: Tensor, shape: Sequence[int], dtypes: Sequence[torch.dtype] = (torch.float32,), *, steps: int = 0
 ) -> Tensor:
-    """Return a tensor that compiled code reads by its address, if it is what that code takes it for.
+    """Return a tensor that compiled code reads by its address, after checking type, shape and layout.
 
-    steps: how many of the first dimensions may lie at any distance; the others lie together, in order.
-    Raises ValueError for another type, shape or layout: what is read then would be no number of this tensor.
+    steps: how many of the first dimensions may have any stride; the others must be contiguous.
+    Raises ValueError otherwise: the code would read memory that is not this tensor's.
     """
     fits = x.dtype in dtypes and x.shape == tuple(shape) and x.layout == torch.strided
-    # To take a part of a tensor costs more than all else here.
+    # Slicing a tensor costs more than everything else here.
     if fits and (x.is_contiguous() or (steps and x[(0,) * steps].is_contiguous())):
         return x
     kinds = " or ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
@@ -53,7 +53,7 @@ def pointer(x: Tensor, *shape: int, dtype: torch.dtype = torch.float32, steps: i
 
 
 def array(x: Tensor, *shape: int, dtype: torch.dtype | None = None) -> Array:
-    """Features of this shape as the library takes them; dtype: None = either of its types."""
+    """The library's argument for features of this shape; dtype: None = either of its types."""
     check(_on_cpu(x), shape, FEATURES if dtype is None else (dtype,), steps=1)
     return Array(x.data_ptr(), x.stride(0), x.dtype == torch.bfloat16)
 
@@ -65,13 +65,13 @@ def _on_cpu(x: Tensor) -> Tensor:
 
 
 def taps_pointer(taps: tuple[float, float, float] | None) -> ctypes.c_void_p | None:
-    """The taps of a filter as the library takes them."""
+    """The library's argument for the taps of a filter."""
     return None if taps is None else ctypes.cast((ctypes.c_float * 3)(*taps), Pointer)
 
 
 @functools.cache
 def load_library() -> ctypes.CDLL | None:
-    """The library, if the installed wheel has it and it can be loaded."""
+    """The library, if the installed wheel has it and it loads."""
     if not LIBRARY.is_file():
         logging.getLogger(__name__).info("no compiled kernels here: images take the path 'fast', not 'native'")
         return None
@@ -86,12 +86,12 @@ def load_library() -> ctypes.CDLL | None:
     return library
 
 
-# Instruction sets, as torch names them and as the library counts them.
+# Instruction sets by torch's names, as the library counts them.
 CAPABILITIES = {"default": 0, "avx2": 1, "avx512": 2}
 
 
 def _capability() -> int:
-    """The most that the library may use: what STYLEGAN_CPU_CAPABILITY says, or else what torch uses here."""
+    """The largest instruction set to use: STYLEGAN_CPU_CAPABILITY, or else what torch uses here."""
     asked = os.environ.get("STYLEGAN_CPU_CAPABILITY", "").lower()
     if asked and asked not in CAPABILITIES:
         message = "STYLEGAN_CPU_CAPABILITY is %r; expected one of %s"
@@ -100,7 +100,7 @@ def _capability() -> int:
 
 
 def _parallel() -> ctypes.c_void_p | None:
-    """GOMP_parallel of the OpenMP runtime that torch runs on, which GNU's and LLVM's have; None = no threads."""
+    """GOMP_parallel of torch's OpenMP runtime, GNU's or LLVM's; None = no threads."""
     try:
         return ctypes.cast(ctypes.CDLL(None).GOMP_parallel, Pointer)
     except (AttributeError, TypeError, OSError):

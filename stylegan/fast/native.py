@@ -63,7 +63,7 @@ class _Rgb(ctypes.Structure):
 
 
 class _Filter(NamedTuple):
-    """The separable filter after enlarging; None = none. first, last: the band begins, ends at the border."""
+    """The separable filter after enlarging; None = none. first, last: whether the band begins, ends at the border."""
 
     taps: tuple[float, float, float] | None
     first: bool
@@ -71,7 +71,7 @@ class _Filter(NamedTuple):
 
 
 class NativeKernels(NativeGradients):
-    """Kernels, compiled. Features may be float32 or bfloat16; all else is float32."""
+    """Compiled kernels. Features may be float32 or bfloat16; all else is float32."""
 
     def __init__(self, library: ctypes.CDLL):
         super().__init__(library)
@@ -118,7 +118,7 @@ class NativeKernels(NativeGradients):
         out: int | None = None,
         epilogue: int | None = None,
     ) -> None:
-        """Convolve into out, or straight into that of the epilogue."""
+        """Convolve into out, or directly into the epilogue's."""
         n, rows, width, channels = x.shape
         own, block, taps = len(convolution.kernel), convolution.block, convolution.taps
         weight = convolution.in_panels(panel)
@@ -208,7 +208,7 @@ class NativeKernels(NativeGradients):
             return epilogue(layer, x, w, noise)
         return autograd.epilogue(self, layer, x, w, noise)
 
-    # The library is one of the process: copies and other processes take theirs.
+    # The library belongs to the process: copies and other processes load their own.
     def __deepcopy__(self, memo: dict[int, Any]) -> "NativeKernels":
         return self
 
@@ -219,7 +219,7 @@ class NativeKernels(NativeGradients):
 def _epilogue(
     bias: Tensor, noise: Tensor | None, strength: Tensor | None, slope: float, out: Tensor, sums: Tensor
 ) -> _Epilogue:
-    """What of an epilogue does not depend on where its input comes from."""
+    """The arguments of an epilogue that do not depend on the source of its input."""
     n, rows, width, channels = out.shape
     noise_args: tuple[int | None, ...] = (None, 0, None)
     if noise is not None and strength is not None:
@@ -237,7 +237,7 @@ def _takes(x: Tensor) -> bool:
 
 
 def is_own(convolution: Convolution) -> bool:
-    """Whether winograd.c or direct.c can do it, on a processor that they are for; they are faster than oneDNN."""
+    """Whether winograd.c or direct.c supports it on this CPU; they are faster than oneDNN."""
     return convolution.in_channels % 16 == 0 and convolution.block > 0 and convolution.dtype == torch.float32
 
 

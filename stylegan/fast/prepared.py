@@ -1,6 +1,6 @@
-"""The weights of a synthesis network as inference wants them.
+"""The weights of a synthesis network, prepared for inference.
 
-What is prepared holds until a parameter changes.
+Prepared weights are valid until a parameter changes.
 """
 
 from collections.abc import Iterator
@@ -23,14 +23,14 @@ class PreparedLayer:
 
     resolution: int
     channels: int
-    dtype: torch.dtype  # Of the features that it leaves.
-    input: Tensor | None  # Of the first layer: the constant [1, 4, 4, C], or the weight [4 * 4 * C, w_dim] for w.
-    convolution: Convolution | None  # Of the others.
+    dtype: torch.dtype  # Of its output features.
+    input: Tensor | None  # In the first layer: the constant [1, 4, 4, C], or the weight [4 * 4 * C, w_dim] for w.
+    convolution: Convolution | None  # In the others.
     blur_kernel: Tensor | None  # [3, 3]; None = no filter.
     blur_taps: tuple[float, float, float] | None  # Of the same filter, which is separable.
-    factor: float  # Of the features that it leaves, and of its noise and bias: other than 1 in float16 alone.
+    factor: float  # Of its output features, noise and bias; 1 except in float16.
     noise_strength: Tensor | None  # [C]
-    noise: Tensor | None  # The network's own map, itself.
+    noise: Tensor | None  # The network's own map.
     bias: Tensor  # [C]
     negative_slope: float  # Of the activation: 0 = relu.
     epsilon: float | None  # Of the instance normalization, times factor^2; None = no normalization.
@@ -47,7 +47,7 @@ class PreparedNetwork:
 
 
 def parameters_and_buffers(network: nn.Module) -> Iterator[Tensor]:
-    """All of them, also those that belong to no state dict."""
+    """All tensors, including those outside the state dict."""
     for module in network.modules():
         for tensor in (*module._parameters.values(), *module._buffers.values()):
             if tensor is not None:
@@ -55,21 +55,21 @@ def parameters_and_buffers(network: nn.Module) -> Iterator[Tensor]:
 
 
 class Fingerprint:
-    """Tells whether the tensors of a network are what they were.
+    """Tells whether the tensors of a network have changed.
 
-    Versions and addresses reveal every change but one: writing into `parameter.data`, as some training code does.
-    A few values of each tensor are compared for that, on the CPU: to read them from a GPU is to wait for it.
+    Versions and addresses reveal every change except writing into `parameter.data`, as some training code does. For
+    that, a few values of each tensor are compared, on the CPU only: reading them from a GPU means waiting for it.
     """
 
     def __init__(self, tensors: list[Tensor]):
         self._identity = self._identify(tensors)
-        # Held, so that no new tensor gets the address of one that is gone.
+        # Kept alive, so that no new tensor gets the address of a freed one.
         self._tensors = [t.detach() for t in tensors]
         self._samples = [t.as_strided((4,), (t.numel() // 4,)) for t in self._tensors if _is_dense(t) and t.is_cpu]
         self._values = self._read()
 
     def fits(self, tensors: list[Tensor]) -> bool:
-        """Whether these are the tensors that it was taken of, unchanged."""
+        """Whether these are the original tensors, unchanged."""
         if self._identify(tensors) != self._identity:
             return False
         return torch.equal(self._read(), self._values)
@@ -85,7 +85,7 @@ class Fingerprint:
 
 
 def _is_dense(tensor: Tensor) -> bool:
-    """Whether a tensor's values, four or more, fill a piece of memory in some order."""
+    """Whether a tensor's values, at least four, fill a block of memory in some order."""
     channels_last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
     return tensor.numel() >= 4 and (tensor.is_contiguous() or channels_last)
 
@@ -141,9 +141,9 @@ def _prepare_layer(layer: SynthesisLayer, dtype: torch.dtype) -> PreparedLayer:
 def _factor(layer: SynthesisLayer, source: Conv2d) -> float:
     """A power of two that keeps features within float16, which ends at 65504.
 
-    What a convolution gives may be of any size, since it is normalized afterwards; leaky ReLU and the normalization
-    take a factor through unchanged. With this one, no output's kernel has a norm far from 1 or more. So features are of
-    the order of their normalized inputs, at most sqrt(pixels) deviations each.
+    A convolution's output may be of any scale, since it is normalized afterwards; leaky ReLU passes a factor through,
+    and the normalization cancels it. With this factor, no output's kernel has a norm far from 1 or more. So features
+    are of the order of their normalized inputs, at most sqrt(pixels) deviations each.
     """
     sizes = [source.weight.float().flatten(1).norm(dim=1) * source.weight_gain, layer.bias.float().abs()]
     if layer.noise_strength is not None:
@@ -153,7 +153,7 @@ def _factor(layer: SynthesisLayer, source: Conv2d) -> float:
 
 
 def is_supported(layer: Any) -> bool:
-    """Whether the fast paths know the options of a synthesis layer."""
+    """Whether the fast paths support the options of a synthesis layer."""
     if type(layer) is not SynthesisLayer or layer.use_pixel_norm:
         return False
     if layer.quirks.bias_before_blur or layer.quirks.activate_before_blur:
@@ -167,9 +167,9 @@ def is_supported(layer: Any) -> bool:
 
 
 def is_stable(layer: SynthesisLayer) -> bool:
-    """Whether the kernels of training know a layer.
+    """Whether the training kernels support a layer.
 
-    Those after an input can have features that are nearly constant, whose variance takes more than float32.
+    After an input, features can be nearly constant, and their variance needs more than float32.
     """
     return is_supported(layer) and isinstance(layer.source, Conv2d)
 

@@ -1,4 +1,4 @@
-"""Images from ws by the fast paths: what a network keeps from call to call, groups of images, CUDA graphs."""
+"""Images from ws by the fast paths: what a network keeps between calls, groups of images, CUDA graphs."""
 
 import contextlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from .prepared import Fingerprint, PreparedNetwork, parameters_and_buffers, prep
 from .trust import Trust
 from .workspace import Workspace, WorkspacePool
 
-# Pixels of the images that go through the layers together: memory does not grow with the batch beyond that.
+# Pixels of the images that go through the layers together: beyond that, memory is constant in the batch size.
 GROUP_PIXELS = 2**18
 
 # The same on a GPU, where a band is whole images: two of 1024x1024, or 32 of 256x256.
@@ -29,7 +29,7 @@ GPU_GROUP_PIXELS = 2**21
 
 
 class _Prepared(NamedTuple):
-    """What a network keeps from call to call until its parameters change."""
+    """What a network keeps between calls until its parameters change."""
 
     fingerprint: Fingerprint
     network: PreparedNetwork
@@ -54,7 +54,7 @@ class Renderer:
         return Renderer, (self.path,)
 
     def release(self) -> None:
-        """Give the prepared weights and the buffers back; the next call makes them again."""
+        """Free the prepared weights and the buffers; the next call makes them again."""
         with self._lock:
             self._drop()
         self._workspaces.release()
@@ -76,7 +76,7 @@ class Renderer:
         # The kernels add one map to all features of a layer.
         if not able or any(n.shape[1] > 1 for n in given):
             return None
-        # Buffers and prepared weights outlive the call, and inference tensors could not be written to outside.
+        # Buffers and prepared weights outlive the call; as inference tensors, they could not be written to outside.
         with torch.inference_mode(False), torch.no_grad(), _device_of(ws):
             prepared = self._prepare(network, ws)
             if bands.on_gpu(ws) and len(ws):
@@ -84,7 +84,7 @@ class Renderer:
                 kernels = self._trust.choose(able, network, ws, proof, explicit=path != "auto")
                 if kernels is None:
                     return None
-                # torch keeps freed memory for the next call, and knows which stream has used it.
+                # torch keeps freed memory for the next call, and knows which stream used it.
                 return _render(prepared, kernels, Workspace(), ws, noise, resolutions, capture=True)
 
             def work(kernels: Kernels) -> list[Tensor]:
@@ -116,7 +116,7 @@ def _graphs_for(network: PreparedNetwork, device: torch.device) -> Graphs | None
     """CUDA graphs, on a GPU."""
     if device.type != "cuda":
         return None
-    # All is there before another stream may read it.
+    # Everything must exist before another stream reads it.
     for layer in network.layers:
         if layer.convolution is not None:
             _ = layer.convolution.packed
@@ -134,7 +134,7 @@ def _render(
     *,
     capture: bool = False,
 ) -> list[Tensor]:
-    """The images, a group at a time. The other arguments are those of `Renderer`."""
+    """The images, one group at a time. The other arguments are as in `Renderer`."""
     network = prepared.network
     colours = [len(network.to_rgb[r][1]) for r in resolutions]
     images = [
@@ -168,7 +168,7 @@ def _render_by_graph(
     noise: Sequence[Tensor | None],
     images: list[Tensor],
 ) -> None:
-    """The same of one group, by a CUDA graph from the second time on. The network's own noise is part of the graph."""
+    """The same for one group, by a CUDA graph from the second time on, which includes the network's own noise."""
     given = [n is not None and n is not layer.noise for n, layer in zip(noise, network.layers, strict=True)]
 
     def work(inputs: list[Tensor], outputs: list[Tensor]) -> None:

@@ -1,8 +1,8 @@
 """Everything except convolution on GPUs, in Triton, one pass over memory each. Convolutions are cuDNN's.
 
-All arithmetic is float32, whatever the type of the features. Each program handles a tile of some pixels and some
-channels of one image. It leaves sums of its own, which are added in one order: no atomics, so that a call gives the
-same bits on every run, and tiles that do not depend on the batch.
+All arithmetic is float32, whatever the type of the features. Each program handles a tile of pixels and channels of one
+image, and writes its own sums, which are added in a fixed order: no atomics, and tiles that do not depend on the batch,
+so that a call gives the same bits on every run.
 """
 
 # mypy: disable-error-code="no-untyped-def"
@@ -19,17 +19,17 @@ from .convolution import Convolution
 from .prepared import PreparedLayer
 from .workspace import Workspace
 
-# Values of a tile, and channels of it at most.
+# Values of a tile, and its most channels.
 _TILE = 2048
 _CHANNELS = 128
 
-# Products and sums in one instruction, which rounds less often. (Some versions warn where this is not said.)
+# Fused multiply-add, which rounds less often. (Some versions warn if this is not set.)
 _OPTIONS = {"enable_fp_fusion": True}
 
 
 @triton.jit
 def _tile(pixels, channels, PIXELS: tl.constexpr, CHANNELS: tl.constexpr):
-    """The image and the number of this program's tile; its pixels [PIXELS, 1], channels [1, CHANNELS], what is real."""
+    """This program's image and tile number; its pixels [PIXELS, 1], channels [1, CHANNELS], and the valid ones."""
     program = tl.program_id(0)
     across = tl.cdiv(channels, CHANNELS)
     down = tl.cdiv(pixels, PIXELS)
@@ -197,7 +197,7 @@ def _tile_of(channels: int, limit: int) -> tuple[int, int]:
 
 
 def _grid(n: int, pixels: int, channels: int, tile_pixels: int, tile_channels: int) -> tuple[int]:
-    """One dimension for all, since the others end at 65535."""
+    """One dimension for everything, since the others are limited to 65535."""
     return (n * triton.cdiv(pixels, tile_pixels) * triton.cdiv(channels, tile_channels),)
 
 

@@ -1,8 +1,8 @@
 """Validation: whether a fast path works on this device, and computes what the modules define.
 
-Kernels for CPUs are compiled and tested in advance: a path is abandoned only if it fails. Those for GPUs are compiled,
-or chosen by cuDNN, at run time, on hardware and drivers that were not tested with this version. There the first call of
-a network therefore renders two images both ways.
+CPU kernels are compiled and tested in advance: a path is abandoned only if it fails. GPU kernels are compiled, or
+chosen by cuDNN, at run time, on hardware and drivers not tested with this version. There a network's first call
+therefore renders two images both ways.
 """
 
 import copy
@@ -19,8 +19,8 @@ from ..networks.synthesis import SynthesisNetwork
 from ..runtime.forks import ForkLock
 from .kernels import Kernels
 
-# RMS error that a path may have against the modules in float32, relative to the images' deviation. Networks with random
-# weights enlarge rounding: 0.05 at 1024x1024 in bfloat16. What is wrong is wrong by far more.
+# Accepted RMS error of a path against the modules in float32, relative to the images' deviation. Random weights enlarge
+# rounding: 0.05 at 1024x1024 in bfloat16. Wrong results are off by far more.
 ERROR_LIMITS = {torch.float32: 0.01, torch.float16: 0.05, torch.bfloat16: 0.25}
 
 T = TypeVar("T")
@@ -39,9 +39,9 @@ class Trust:
     def choose(
         self, candidates: list[Kernels], network: SynthesisNetwork, ws: Tensor, render: Render, *, explicit: bool
     ) -> Kernels | None:
-        """The first of the kernels that are shown to compute the right images; None = only the modules do.
+        """The first of the kernels that compute the right images; None = only the modules do.
 
-        explicit: this path was asked for by name: raise RenderError rather than take another.
+        explicit: this path was requested by name: raise RenderError instead of taking another.
         """
         for kernels in candidates:
             key = type(kernels), ws.device, ws.dtype
@@ -58,7 +58,7 @@ class Trust:
     def attempt(
         self, candidates: list[Kernels], ws: Tensor, work: Callable[[Kernels], T], *, explicit: bool
     ) -> T | None:
-        """The work of the first of the kernels that do not fail in it; the rest is as in `choose`."""
+        """The work's result from the first of the kernels that do not fail; the rest is as in `choose`."""
         for kernels in candidates:
             key = type(kernels), ws.device, ws.dtype
             fault = self._faults.get(key)
@@ -67,7 +67,7 @@ class Trust:
                     return work(kernels)
                 except MemoryError:
                     raise
-                except Exception as error:  # What a processor or a build lacks is told in many ways.
+                except Exception as error:  # Missing features of a CPU or build show as many kinds of errors.
                     if "DefaultCPUAllocator" in str(error):
                         raise
                     fault = _described(error)
@@ -95,13 +95,13 @@ def _described(error: Exception) -> str:
 
 
 def _compare(kernels: Kernels, network: SynthesisNetwork, ws: Tensor, render: Render) -> str | None:
-    """What is wrong with the images of ws [N, num_ws, w_dim], at full resolution with the network's own noise."""
+    """What is wrong with images from ws [N, num_ws, w_dim], at full resolution with the network's own noise."""
     noise = [layer.noise_const for layer in network.layers]
     try:
         given = render(kernels, ws, noise)
     except torch.OutOfMemoryError:
         raise
-    except Exception as error:  # Compilers and drivers raise whatever they like.
+    except Exception as error:  # Compilers and drivers may raise anything.
         return _described(error)
     exact = network if ws.dtype == torch.float32 else copy.deepcopy(network).float()
     maps = [None if n is None else n.float() for n in noise]

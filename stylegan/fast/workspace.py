@@ -1,4 +1,4 @@
-"""Buffers that calls reuse: fresh ones of this size cost more in page faults than the work done in them."""
+"""Buffers that calls reuse: page faults of new ones this large would cost more than the work in them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from ..runtime.forks import ForkLock
 
 
 class Workspace:
-    """Named buffers of one call under way. A buffer's content is whatever the last user of its name left there."""
+    """Named buffers of one running call. A buffer holds whatever the last user of its name left there."""
 
     def __init__(self) -> None:
         self._flat: dict[tuple[str, torch.dtype, torch.device], Tensor] = {}
         self._shaped: dict[tuple[str, tuple[int, ...], torch.dtype, torch.device], Tensor] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """The buffer of that name in this shape, enlarged where it is too small."""
+        """The buffer of that name in this shape, enlarged if it is too small."""
         shaped = self._shaped.get((name, shape, dtype, device))
         if shaped is not None:
             return shaped
@@ -31,7 +31,7 @@ class Workspace:
 
 
 class WorkspacePool:
-    """Lends each call a workspace of its own, so that threads may render at the same time."""
+    """Lends each call its own workspace, so that threads may render at the same time."""
 
     def __init__(self) -> None:
         self._lock = ForkLock()
@@ -48,12 +48,12 @@ class WorkspacePool:
             yield workspace
         finally:
             with self._lock:
-                # After `release`, what was lent before is dropped.
+                # Workspaces lent before `release` are dropped.
                 if generation == self._generation:
                     self._free.append(workspace)
 
     def release(self) -> None:
-        """Give all memory back."""
+        """Free all memory."""
         with self._lock:
             self._free.clear()
             self._generation += 1

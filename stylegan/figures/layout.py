@@ -32,7 +32,7 @@ def text(
     align: Literal["left", "center"] = "center",
     bottom: bool = False,
 ) -> Image.Image:
-    """Black text on white, wrapped at `width`; width or height None = that of the text.
+    """Black text on white, wrapped at `width`; width or height None = the text's.
 
     bottom: at the lower edge of the box, not in its middle.
     """

@@ -81,7 +81,7 @@ def style_mixing(
 
 
 def _block(heading: str, left: list[Image.Image], mixed: list[Image.Image], size: int) -> Image.Image:
-    """The rows of one band: a heading that reads upwards, sources B, and the mixed images."""
+    """The rows of one band: a vertical heading, sources B, and the mixed images."""
     gap, n = gap_size(size), len(mixed) // len(left)
     lines = [row(mixed[i : i + n], gap=gap) for i in range(0, len(mixed), n)]
     block = row([column(left, gap=gap), column(lines, gap=gap)], gap=2 * gap)

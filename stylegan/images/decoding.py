@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from ..errors import DatasetError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
-# Where Pillow warns, this raises: a larger image needs more than 256 MiB as RGB.
+# Pillow warns above this, we raise: a larger image needs more than 256 MiB as RGB.
 MAX_PIXELS = 89_478_485
 
 Crop = tuple[int, int, int, int]  # x, y, w, h in pixels of the upright image.
@@ -40,7 +40,7 @@ _UPRIGHT = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """A decoded image, upright, in one of MODES, and the conversions that this took."""
+    """A decoded image, upright, in one of MODES, and its conversions."""
 
     image: Image.Image
     conversions: tuple[str, ...]
@@ -200,7 +200,7 @@ def _check_pixels(image: Image.Image) -> None:
 
 
 def _is_animated(image: Image.Image) -> bool:
-    # A JPEG with a thumbnail or a second view, as cameras write, is MPO to Pillow, but still a photograph.
+    # Pillow calls a camera's JPEG with a thumbnail or a second view MPO, but it is still a photograph.
     return image.format != "MPO" and getattr(image, "is_animated", False)
 
 
@@ -208,7 +208,7 @@ def _orientation(image: Image.Image) -> int:
     """The EXIF orientation, 1 (upright) to 8; 1 if the EXIF data are damaged."""
     try:
         value = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # Damaged metadata do not make an image unusable.
+    except Exception:  # An image with damaged metadata is still usable.
         return 1
     return value if value in _UPRIGHT else 1
 
@@ -227,7 +227,7 @@ def _known_depth(image: Image.Image, data: bytes) -> int | None:
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
         bits, most = max(tags.get(_BITS_PER_SAMPLE, (16,))), max(tags.get(_MAX_SAMPLE_VALUE, (0,)))
-        # Some programs write the largest value of the one image, which must not change its brightness.
+        # Some programs write the image's own largest value, which must not change its brightness.
         whole = most.bit_length() if most > 255 and most & (most + 1) == 0 else 16
         return min(bits, whole) if min(bits, whole) < 16 else None
     if image.format == "PNG":
@@ -267,7 +267,7 @@ def _is_full_scale(pixels: np.ndarray, depth: int) -> bool:
 def _check_16_bit_colour(image: Image.Image, bit_depth: int | None) -> list[str]:
     """The conversions of a 16-bit colour image, of which Pillow keeps only the upper 8 bits.
 
-    Raises DatasetError if it uses fewer than 16 bits, of which 8 would be too few.
+    Raises DatasetError if it uses fewer than 16 bits: the upper 8 would be too few.
     """
     if bit_depth is not None and bit_depth < 16:
         raise DatasetError(f"{bit_depth}-bit colours stored in 16 bits, of which Pillow reads 8; convert it to 8 bits")
@@ -278,7 +278,7 @@ def _check_16_bit_colour(image: Image.Image, bit_depth: int | None) -> list[str]
 
 @contextmanager
 def _as_dataset_error() -> Iterator[None]:
-    """Turn what Pillow raises, nearly any exception for a damaged file, into a DatasetError."""
+    """Turn what Pillow raises for a damaged file, nearly any exception, into a DatasetError."""
     try:
         yield
     except DatasetError:
@@ -292,7 +292,7 @@ def _as_dataset_error() -> Iterator[None]:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Silence Pillow's warnings about what is checked here anyway. For the main thread, since filters are global."""
+    """Silence Pillow's warnings about things checked here anyway. For the main thread, since filters are global."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", category=UserWarning, module="PIL")

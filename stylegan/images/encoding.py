@@ -11,8 +11,8 @@ from ..errors import InputError
 from ..runtime.atomic_files import write_atomically
 from ..runtime.checks import typed
 
-# PNG predicts each pixel from its neighbours. In photographs, the residuals repeat little but zeros: searching only for
-# runs takes a sixth of the time of zlib's default at 1024x1024, and files are no larger (docs/scale.md).
+# PNG predicts each pixel from its neighbours. In photographs, residuals rarely repeat except zeros: searching only for
+# runs takes a sixth of zlib's default time at 1024x1024, and files are no larger (docs/scale.md).
 ENCODINGS: dict[str, dict[str, Any]] = {
     "PNG": {"compress_type": Image.RLE},
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -24,7 +24,7 @@ _WITH_ALPHA = ("PNG", "WEBP", "TIFF")
 
 @typed
 def save(image: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Save an image, complete or not at all, in the format of the suffix, with what `remember` attached."""
+    """Save an image, completely or not at all, in the suffix's format, with the settings that `remember` attached."""
     write_atomically(path, encode(image, Path(path).suffix))
 
 
@@ -42,7 +42,7 @@ def encode(image: Image.Image, suffix: str) -> bytes:
 
 
 def format_of(suffix: str, mode: str) -> str:
-    """The format of images with this suffix. Raises InputError if there is none, or if it cannot keep alpha."""
+    """The image format of a suffix. Raises InputError if there is none, or if it cannot keep alpha."""
     format = Image.registered_extensions().get(suffix.lower())
     if format is None:
         raise InputError(f"unknown kind of image {suffix.lower()!r}; use .png, .jpg or .webp")

@@ -31,7 +31,7 @@ def display_size(img_resolution: int, size: int | None = None) -> int:
 
 @typed
 def resize(image: Image.Image, size: int) -> Image.Image:
-    """Show an image at width `size`, as in `display_size`: enlarged with Lanczos, or reduced to block means."""
+    """An image at width `size`, as in `display_size`: enlarged with Lanczos, or reduced to block means."""
     display_size(image.width, size)
     if size < image.width:
         resized = image.reduce(image.width // size)
@@ -56,9 +56,9 @@ def grid(
     row_headings, column_headings: texts or images, left of each row and above each column.
     padding: pixels between images.
 
-    Returns one RGB image, or RGBA if one of them has alpha, with the settings of its images (see `remember`), of which
-    several values are separated by commas. Raises InputError if sizes differ, or if the number of headings is not that
-    of the rows or columns.
+    Returns one RGB image, or RGBA if one of them has alpha, with the settings of its images (see `remember`); several
+    values are separated by commas. Raises InputError if sizes differ, or if the number of headings does not match the
+    rows or columns.
     """
     if not images:
         raise InputError("a grid needs at least one image")
@@ -83,7 +83,7 @@ def grid(
     heading_height = max((_heading_size(h, font)[1] for h in column_headings or []), default=0)
     left = heading_width + padding if row_headings else 0
     top = heading_height + padding if column_headings else 0
-    # No heading is cut: columns are at least as wide.
+    # Columns are at least as wide as their headings.
     cell = max([width, *(_heading_size(h, font)[0] for h in column_headings or [])])
     size = (left + columns * (cell + padding) - padding, top + rows * (height + padding) - padding)
     has_alpha = any(image.mode in ("LA", "RGBA") for image in images)
@@ -106,7 +106,7 @@ def grid(
 
 
 def _settings_of_all(images: Sequence[Image.Image]) -> dict[str, str]:
-    """The settings that all images have: one value where they agree, else all of them."""
+    """The settings that all images have: one value if they agree, else all of them."""
     settings = {}
     for key in images[0].info:
         values = [value for image in images if isinstance(value := image.info.get(key), str)]
@@ -116,7 +116,7 @@ def _settings_of_all(images: Sequence[Image.Image]) -> dict[str, str]:
 
 
 def _heading_size(heading: Heading, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> tuple[int, int]:
-    """Width and height that a heading needs; texts with a margin of half a line."""
+    """Width and height of a heading; texts get a margin of half a line."""
     if not isinstance(heading, str):
         return heading.size
     probe = ImageDraw.Draw(Image.new("L", (1, 1)))

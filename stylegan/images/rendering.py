@@ -29,7 +29,7 @@ def check_output(output_type: OutputType, n: int, img_channels: int) -> None:
 def render(
     images: Callable[[slice], Tensor], n: int, *, batch_size: int, output_type: OutputType, progress: bool | None
 ) -> Rendered:
-    """Compute n images, a batch at a time.
+    """Compute n images batch by batch.
 
     images: slice of range(n) -> [N, C, H, W] in [-1, 1]. For the rest see `Generator.sample`.
     """

@@ -26,7 +26,7 @@ _MAX_EXIF = 65_000
 def remember(image: Image.Image, settings: Mapping[str, object]) -> Image.Image:
     """Attach settings to an image, in `image.info` and in every PNG, JPEG and WebP saved from it; returns it.
 
-    Earlier settings are kept. Copies made by Pillow (crop, resize) keep `info` but do not write it.
+    Earlier settings are kept. Copies made by Pillow (crop, resize) keep `info` but do not save it.
     `recall` reads them from a file, where they are JSON in the image description (EXIF), and in PNGs also text.
     """
     image.info |= {key: setting_text(value) for key, value in settings.items()}
@@ -55,7 +55,7 @@ def recall(path: str | os.PathLike[str]) -> dict[str, str]:
                 stored = image.info.get("comment", "") if gif else image.getexif().get(IMAGE_DESCRIPTION, "")
     except InputError:
         raise
-    except Exception as error:  # Pillow and PyAV raise nearly any exception for damaged files.
+    except Exception as error:  # Pillow and PyAV may raise anything for damaged files.
         raise InputError(f"{os.fspath(path)}: not a readable image: {error}") from error
     try:
         settings = parse_json(stored, where=os.fspath(path), error=InputError)
@@ -103,7 +103,7 @@ def _rounded(psi: Any) -> Any:
 
 
 def setting_text(value: object) -> str:
-    """A setting as stored in images; layers as in commands, 4:8."""
+    """A setting as stored in images; layers as in commands: 4:8."""
     if isinstance(value, slice):
         return ":".join("" if part is None else str(part) for part in (value.start, value.stop))
     return str(value.tolist() if isinstance(value, Tensor | np.ndarray) else value)

@@ -1,4 +1,4 @@
-"""The keyword arguments of `Generator.render` and `Generator.sample` besides output_type, for type checkers."""
+"""The keyword arguments of `Generator.render` and `Generator.sample` except output_type, for type checkers."""
 
 from collections.abc import Sequence
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""The directions that ship inside the package, by the models that they are of."""
+"""The directions that ship inside the package, by model."""
 
 import re
 from importlib import resources
@@ -13,7 +13,7 @@ _PACKAGE = resources.files("stylegan") / "assets"
 
 
 def names_of_origins(G: Generator) -> list[str]:
-    """The names of a model and of those that it was made from, each once."""
+    """The distinct names of a model and of those that it was made from."""
     lineage = G.metadata.get("lineage")
     origins = [known.get("name") for known in (lineage if isinstance(lineage, list) else []) if isinstance(known, dict)]
     return list(dict.fromkeys([G.name, *map(str, origins)]))
@@ -21,9 +21,9 @@ def names_of_origins(G: Generator) -> list[str]:
 
 @typed
 def bundled_directions(G: Generator) -> dict[str, Direction]:
-    """The bundled directions of this model, by name; empty for other models.
+    """The bundled directions of this model, by name; empty if there are none.
 
-    Those of a model that this one was made from count, if it has kept the average w: a blend has.
+    Directions of a model that this one was made from count if it kept the average w, as a blend does.
     """
     for model in names_of_origins(G):
         file = _PACKAGE / f"directions-{model}.safetensors"
@@ -31,14 +31,14 @@ def bundled_directions(G: Generator) -> dict[str, Direction]:
             continue
         with resources.as_file(file) as path:
             directions = load_directions(path)
-        # A model of that name may be another one.
+        # Another model may have that name.
         if found := {name: d for name, d in directions.items() if same_average(G.w_avg, d.w_avg)}:
             return found
     return {}
 
 
 def named_direction(G: Generator, name: str) -> Direction:
-    """The direction of that name that ships with the model. Raises InputError, with those that there are."""
+    """The bundled direction of that name. Raises InputError, which lists the bundled ones."""
     known = bundled_directions(G)
     if name not in known:
         raise InputError(

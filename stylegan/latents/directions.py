@@ -16,7 +16,7 @@ from ..runtime.tensors import check_tensor
 from .bands import Layers, layer_indices
 from .styles import as_numbers, check_same_average
 
-# Where the attributes that classifiers here know by name lead: the classes that their scores rise with.
+# The meaning of a rising score, by the attributes that the bundled classifiers know.
 _POSITIVE = {"age": "older", "gender": "female"}
 
 
@@ -27,11 +27,11 @@ class Direction:
     name: str  # As in --direction: "age", "sefa:0".
     vector: Tensor  # [w_dim], of unit length.
     std: float  # Standard deviation of the model's w along the vector: the unit of strength.
-    w_avg: Tensor  # [w_dim], the average w of the model that it belongs to, by which the model is recognised.
-    model: str  # The name of that model, for people.
+    w_avg: Tensor  # [w_dim], the average w of its model, by which the model is recognised.
+    model: str  # The model's name, for people.
     method: str  # How it was found: "sefa", "pca", "boundary" or "gradient".
     layers: tuple[int, int]  # The layers that it moves: the first, and the one after the last.
-    strengths: tuple[float, float] = (-3.0, 3.0)  # The range that is worth looking at.
+    strengths: tuple[float, float] = (-3.0, 3.0)  # The useful range.
     facts: dict[str, Any] = field(default_factory=dict)  # What else is known: index, explained variance, accuracy...
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Direction:
 
     @property
     def positive(self) -> str:
-        """The effect of a positive strength, in words, if the direction's facts or name give it; else empty."""
+        """The effect of a positive strength, in words; empty if neither the facts nor the name tell it."""
         return str(self.facts.get("positive", _POSITIVE.get(self.name, "")))
 
 

@@ -1,6 +1,6 @@
-"""Latents as a file: ws, optional noise maps, the model that they belong to, and a name for each.
+"""Files of latents: ws, optional noise maps, the model that they belong to, and a name for each.
 
-`stylegan project` writes such files; `--latents` of every other command reads them, and arrays of other tools.
+`stylegan project` writes such files; other commands' `--latents` reads them, and arrays of other tools.
 """
 
 import os
@@ -28,7 +28,7 @@ class Latents:
     """The latents of some images of a model."""
 
     ws: Tensor  # [N, num_ws, w_dim]
-    noise: list[Tensor] | None  # A map for each layer, [N, 1 or C, R, R]; None = the noise stored in the model.
+    noise: list[Tensor] | None  # One map per layer, [N, 1 or C, R, R]; None = the model's stored noise.
     names: list[str]  # N short texts, for headings and file names.
     w_avg: Tensor  # [w_dim], the average w of the model, by which it is recognised.
     model: str  # The name of the model, for people.

@@ -1,4 +1,4 @@
-"""The noise of several images: its seeds, and the maps of each batch."""
+"""Noise for several images: seeds, and the maps of each batch."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, get_args
@@ -26,7 +26,7 @@ def choose_noise(
     given: Maps,  # Instead of a mode.
     keep_seeds: bool,  # Whether the images store the seeds of fresh noise.
 ) -> tuple[list[int], Callable[[slice], Maps]]:
-    """The noise seed of each of n images, if they have any, and the maps of some of the images.
+    """The noise seeds of n images, if any, and a function for the maps of some of them.
 
     Raises InputError for conflicting arguments and wrong maps.
     """

@@ -1,4 +1,4 @@
-"""What latents need from a generator, which imports them; `stylegan.Generator` provides it."""
+"""What latents need from a generator, which itself imports them; `stylegan.Generator` provides it."""
 
 from typing import Any, Protocol, runtime_checkable
 

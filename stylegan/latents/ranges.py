@@ -1,4 +1,4 @@
-"""Ranges of seeds, which are never expanded: many seeds cost no more than a few."""
+"""Ranges of seeds that are never expanded: many seeds cost no more than a few."""
 
 import re
 from bisect import bisect_right
@@ -56,7 +56,7 @@ class SeedRanges(Sequence[int]):
         return f"SeedRanges({self})"
 
     def repeated(self) -> int | None:
-        """A seed that appears more than once; None = there is none."""
+        """A seed that appears more than once, or None."""
         ordered = sorted(self.ranges, key=lambda part: part.start)
         return next((b.start for a, b in pairwise(ordered) if b.start < a.stop), None)
 

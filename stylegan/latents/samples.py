@@ -1,4 +1,4 @@
-"""Samples of the w of a model."""
+"""Samples of a model's w."""
 
 import torch
 from torch import Tensor

@@ -30,7 +30,7 @@ def z_from_seeds(seeds: Seeds, z_dim: int = 512) -> Tensor:
     check_integer(z_dim, what="z_dim", low=1, high=2**20)
     numbers = check_seeds(seeds)
     z = np.empty((len(numbers), z_dim), np.float32)
-    state = np.random.RandomState(0)  # Seeded anew for each, which takes 2 µs; a new one would take 100.
+    state = np.random.RandomState(0)  # Reseeding takes 2 µs, a new object 100.
     for row, seed in zip(z, numbers, strict=True):
         state.seed(seed)
         row[:] = state.randn(z_dim)
@@ -58,7 +58,7 @@ def check_seeds(seeds: Seeds) -> list[int]:
 
 
 def choose_seeds(n: Any, seeds: Seeds | None, generator: torch.Generator | None, image_bytes: int) -> list[int]:
-    """The seeds given by n or seeds: at least one, and no more than their images fit into memory."""
+    """The seeds given by n or seeds: at least one, and at most as many as there is memory for their images."""
     if isinstance(n, Iterable) and not is_index(n):
         raise InputError(f"n must be the number of images, got {shown(n)}; for these seeds write seeds={shown(n)}")
     check_integer(n, what="n", low=0, high=2**32)

@@ -57,9 +57,9 @@ def truncate(
 
 
 def check_cutoff(truncation_cutoff: int | None, num_ws: int) -> int | None:
-    """Return the cutoff that someone chose for a network; raise InputError unless it is None or one of its layers.
+    """Return a cutoff chosen for a network; raise InputError unless it is None or from 0 (no layer) to num_ws (all).
 
-    From 0 = no layer to num_ws = all; 8, which the official code takes where nothing is said, holds for all networks.
+    8, the official code's default, is valid for all networks.
     """
     if truncation_cutoff is None:
         return None
@@ -72,7 +72,7 @@ def check_psi(truncation_psi: float | Sequence[float] | Tensor, shapes: Sequence
 
 
 def as_numbers(value: Any, shapes: Sequence[tuple[int, ...]], *, what: str, meaning: str = "a number") -> Tensor:
-    """Return numbers as a float32 tensor if they are finite and of one of these shapes, else raise InputError."""
+    """Return numbers as a float32 tensor if they are finite and have one of these shapes, else raise InputError."""
     try:
         given: Any = value if isinstance(value, Tensor) else np.asarray(value)
         numbers = torch.as_tensor(given, device="cpu") if given.dtype != object else None
@@ -92,9 +92,9 @@ def as_numbers(value: Any, shapes: Sequence[tuple[int, ...]], *, what: str, mean
 def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     """Spherical interpolation: from a at t = 0 to b at t = 1 along a great circle (Karras et al. 2019, section 4.1).
 
-    a, b: [..., dim]; t broadcasts with them, [N, 1] for one value for each row. The direction turns at an even rate and
-    the length changes evenly from that of a to that of b; opposite vectors, between which there is no one way, are
-    joined by a straight line. Returns [..., dim]. Raises InputError for shapes that do not fit.
+    a, b: [..., dim]; t broadcasts with them, [N, 1] for one value per row. The direction turns at a constant rate, and
+    the length changes linearly from a's to b's; opposite vectors, which many great circles join, are joined by a
+    straight line. Returns [..., dim]. Raises InputError for shapes that do not fit.
     """
     check_tensor(a, ("...", "dim"), what="a")
     check_tensor(b, ("...", a.shape[-1]), what="b", device=a.device)
@@ -110,7 +110,7 @@ def slerp(a: Tensor, b: Tensor, t: float | Tensor) -> Tensor:
     angle = (unit_a * unit_b).sum(dim=-1, keepdim=True).clamp(-1, 1).acos()
     arc = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / torch.sin(angle)
     on_arc = arc * torch.lerp(length_a, length_b, t)
-    # Where the angle is 0 or 180 degrees to within rounding, and of vectors of length 0.
+    # For angles of 0 or 180 degrees up to rounding, and for zero vectors.
     return torch.where(torch.sin(angle) > 1e-4, on_arc, torch.lerp(a, b, t))
 
 
@@ -124,7 +124,7 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor | Mapping[Any, Tensor], layers: Layers
         -1 is the last layer. With no layers ([]), the result is ws_a.
 
     For three or more sources, ws_b is a dictionary of layers and their ws, {"middle": ws_b, "fine": ws_c} or
-    {4: ws_b, 8: ws_c}, and `layers` is left out; where layers are named twice, the last holds.
+    {4: ws_b, 8: ws_c}, and `layers` is omitted; if layers are named twice, the last entry counts.
 
     Returns ws: [..., num_ws, w_dim]. Raises InputError for layers that do not exist or shapes that do not fit.
 
@@ -151,10 +151,10 @@ def mix_styles(ws_a: Tensor, ws_b: Tensor | Mapping[Any, Tensor], layers: Layers
 def cross_over(latents: Sequence[Tensor], crossovers: Tensor, num_ws: int) -> Tensor:
     """Give each image the styles of several latents, one after the other (Karras et al. 2019, section 3.1).
 
-    latents: k of w [N, w_dim]. crossovers: [N] of two latents, [N, k - 1] of more, ascending in each row: the layers
-    from which the second latent takes over, the third... num_ws and above = never.
+    latents: k tensors w [N, w_dim]. crossovers: [N] for two latents, [N, k - 1] for more, ascending in each row: the
+    layers from which the second, third... latent takes over; num_ws and above = never.
 
-    Returns ws: [N, num_ws, w_dim]. The arguments are not checked: this is a step of training.
+    Returns ws: [N, num_ws, w_dim]. Arguments are not checked: this is part of training steps.
     """
     layers = torch.arange(num_ws, device=latents[0].device)
     ws = latents[0][:, None]  # [N, 1, w_dim]
@@ -180,7 +180,7 @@ def same_average(w_avg: Tensor, other: Tensor) -> bool:
 
 
 def check_same_average(w_avg: Tensor, other: Tensor, *, what: str, next_step: str) -> None:
-    """Raise InputError unless what was made with the average w `other` [w_dim] fits the model with w_avg [w_dim]."""
+    """Raise InputError unless something made with the average w `other` [w_dim] fits the model with w_avg [w_dim]."""
     if not same_average(w_avg, other):
         why = f"its w has {len(other)} numbers, not {len(w_avg)}" if len(other) != len(w_avg) else "its w_avg differs"
         raise InputError(f"{what} belongs to another model ({why}); {next_step}")

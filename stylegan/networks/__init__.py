@@ -1,4 +1,4 @@
-"""The definition of the networks: pure operations, layers, mapping, synthesis and discriminator. One file an arrow.
+"""The definition of the networks: pure operations, layers, mapping, synthesis, discriminator; one file per step.
 
 May import: errors, runtime.
 """

@@ -1,7 +1,7 @@
 """The arguments of a network, checked before it is built.
 
-They come from a call, or from the config of a checkpoint, which may be malicious: sizes have limits, so that no small
-file can exhaust memory.
+They come from a call, or from a checkpoint's config, which may be malicious: sizes have limits, so that no small file
+can exhaust memory.
 """
 
 import inspect
@@ -53,7 +53,7 @@ def check_config(given: Mapping[str, Any]) -> None:
 
 
 def check_nested(name: str, arguments: Any, network: type, *, given: Sequence[str]) -> dict[str, Any]:
-    """The further arguments of a part of a network as a dictionary, if it is one and the part has such arguments.
+    """The further arguments of a part of a network as a dictionary. Raises InputError for unknown ones.
 
     given: arguments that must not be given there.
     """
@@ -92,7 +92,7 @@ def _check_filter(value: Any) -> None:
 
 
 def _check_truncation_cutoff(value: Any) -> None:
-    # Of official files, where 0 and less mean no truncation, and 8 is written for networks with fewer layers, too.
+    # In official files, 0 and less mean no truncation, and 8 is written even for networks with fewer layers.
     if value is not None:
         check_integer(value, what="truncation_cutoff, a layer index or None,", low=-1, high=1000)
 

@@ -38,7 +38,7 @@ class DiscriminatorNetwork(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter before downscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the first one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-        # Of other implementations' weights; None = as the official code.
+        # For other implementations' weights; None = as the official code.
         quirks: DiscriminatorQuirks | Mapping[str, Any] | None = None,
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
@@ -79,13 +79,13 @@ class DiscriminatorNetwork(nn.Module):
             mbstd_num_features=mbstd_num_features,
             linear_dense=quirks.linear_dense,
         )
-        self.kernels: LayerKernels = Modules()  # What computes the filter in the blocks.
+        self.kernels: LayerKernels = Modules()  # Computes the filter in the blocks.
         if seed is not None:
             initialize(self, seed)
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments that make this network again, with its present level of detail."""
+        """The arguments that make this network again, with its current level of detail."""
         return self._config | {"lod": self.lod}
 
     def forward(
@@ -96,7 +96,7 @@ class DiscriminatorNetwork(nn.Module):
         img: [N, img_channels, img_resolution, img_resolution] in [-1, 1]; N at most, or divisible by, the group size
         of the minibatch standard deviation. labels: [N, label_dim], one-hot or soft; None for unconditional networks.
         lod: level of detail; None = the network's own. img may instead have the resolution of its integer part,
-        img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], used instead of it if it is not 0;
+        img_resolution / 2^int(lod). fade: the fractional part of lod as a tensor [], which replaces it if it is not 0,
         for captured training steps. Returns logits: [N, 1]. Raises InputError for other shapes.
         """
         lod = check_lod(self.lod if lod is None else lod, self.img_resolution) if self.progressive else 0.0
@@ -110,7 +110,7 @@ class DiscriminatorNetwork(nn.Module):
             )
         labels = check_labels(labels, len(img), self.label_dim)
 
-        # Enter at the resolution that the level of detail names, and blend in the features of the next one.
+        # Enter at the resolution of the level of detail, and blend in the features of the next one.
         with full_float32(self, img):
             img = ops.downscale(img, img.shape[-1] // resolution)
             x = self.from_rgb[str(resolution)](img)

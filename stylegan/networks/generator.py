@@ -32,7 +32,7 @@ class GeneratorNetwork(nn.Module):
         label_dim: int = 0,  # Size of the label vectors; 0 = unconditional.
         img_resolution: int = 1024,  # Height and width of the image: a power of two, 8 or more.
         img_channels: int = 3,
-        truncation_psi: float = 0.7,  # What the model's makers show its images with, for information;
+        truncation_psi: float = 0.7,  # The truncation that the model's authors use, for information;
         truncation_cutoff: int | None = 8,  # see `recommended_truncation`.
         mapping: Mapping[str, Any] | None = None,  # Further arguments of MappingNetwork; None = its defaults.
         synthesis: Mapping[str, Any] | None = None,  # Further arguments of SynthesisNetwork; None = its defaults.
@@ -72,7 +72,7 @@ class GeneratorNetwork(nn.Module):
 
     @property
     def config(self) -> dict[str, Any]:
-        """The arguments that make this network again, with its present level of detail."""
+        """The arguments that make this network again, with its current level of detail."""
         return self._config | {"synthesis": self._config["synthesis"] | {"lod": self.synthesis.lod}}
 
     @property
@@ -103,7 +103,7 @@ class GeneratorNetwork(nn.Module):
         self.synthesis.release_memory()
 
     def default_batch_size(self, n: int) -> int:
-        """The batch size for n images if batch_size is None: by resolution and free memory."""
+        """batch_size, or if it is None the one for n images by resolution and free memory."""
         if check_integer(n, what="n", low=1, high=2**63) == 1:
             return 1
         return default_batch_size(n, self.img_resolution, self.device, self.synthesis.image_bytes)

@@ -163,7 +163,7 @@ class DenseInput(nn.Module):
 
     def __init__(self, w_dim: int, channels: int, *, equalized_lr: bool):
         super().__init__()
-        # The bias is that of the first synthesis layer.
+        # The first synthesis layer has the bias.
         self.dense = Dense(w_dim, channels * 16, gain=sqrt(2) / 4, equalized_lr=equalized_lr, bias=False)
 
     def forward(self, w: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class DenseInput(nn.Module):
 
 
 class LayerKernels(Protocol):
-    """The steps between convolutions, for networks to compute with; differentiable. The modules' own are `Modules`."""
+    """The steps between convolutions, differentiable. `Modules` is their definition."""
 
     def blur(self, x: Tensor, kernel: Tensor) -> Tensor:
         """What `ops.blur` computes, up to rounding."""
@@ -192,7 +192,7 @@ class SynthesisLayer(nn.Module):
 
     def __init__(
         self,
-        source: nn.Module,  # What makes the features: an input (takes w) or a convolution (takes x).
+        source: nn.Module,  # Makes the features: an input (takes w) or a convolution (takes x).
         channels: int,
         *,
         w_dim: int,

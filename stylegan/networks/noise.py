@@ -18,13 +18,13 @@ from ..runtime.choices import NoiseMode
 from ..runtime.tensors import check_tensor
 from .layers import SynthesisLayer
 
-# Channels, height, width -> normal values for each image, [N, C, H, W]; of seeds or fresh, as the caller has chosen.
+# Channels, height, width -> normal values for each image, [N, C, H, W], from seeds or fresh.
 Draw = Callable[[int, int, int], Tensor]
 Maps = list[Tensor | None]
 
 
 class NoisyNetwork(Protocol):
-    """What a mode asks of a synthesis network."""
+    """What a mode needs from a synthesis network."""
 
     layers: Sequence[SynthesisLayer]
     num_layers: int
@@ -41,7 +41,7 @@ def const(network: NoisyNetwork, draw: Draw) -> Maps:
 
 
 def random(network: NoisyNetwork, draw: Draw) -> Maps:
-    """Maps of its own for every image."""
+    """Separate maps for every image."""
     return [draw(1, h, w) for h, w in network.noise_shapes]
 
 
@@ -79,14 +79,14 @@ def draw_fresh(n: int, generator: torch.Generator | None, device: torch.device) 
 
 
 def new_generator(device: torch.device) -> torch.Generator:
-    """A generator that is seeded by the operating system."""
+    """A generator seeded by the operating system."""
     generator = torch.Generator(device)
     generator.seed()
     return generator
 
 
 def draw_from_seeds(seeds: Sequence[int]) -> Draw:
-    """Draws of one image for each seed, the same on every platform, on the CPU."""
+    """Draws for one image per seed, the same on every platform, on the CPU."""
     states = [np.random.RandomState(seed) for seed in seeds]
     # Layer by layer within each seed, so that the coarse layers of a larger network get the same maps.
     return lambda c, h, w: torch.from_numpy(
@@ -97,9 +97,9 @@ def draw_from_seeds(seeds: Sequence[int]) -> Draw:
 def check_noise(
     noise: Sequence[Tensor | None], n: int, shapes: Sequence[tuple[int, int]], channels: Sequence[int] = ()
 ) -> None:
-    """Raise InputError unless noise is a map for each layer, of one image or of all n, or None in its place.
+    """Raise InputError unless noise has a map for each layer, for one image or all n, or None instead.
 
-    channels: those of each layer's features, where a map may have as many; otherwise it has one.
+    channels: of each layer's features, if maps may have as many; otherwise maps have one channel.
     """
     if not isinstance(noise, list | tuple):
         raise InputError(f"noise must be a list of one map for each layer, got {shown(noise)}")
@@ -109,5 +109,5 @@ def check_noise(
         if given is not None:
             own = channels[i] if channels and given.ndim == 4 and given.shape[1] == channels[i] else 1
             check_tensor(given, ("N", own, h, w), what=f"noise of layer {i}")
-            if given.shape[0] not in (1, n):  # No len, which would make exports for one size of batch alone.
+            if given.shape[0] not in (1, n):  # Not len, which would fix the batch size in exports.
                 raise InputError(f"noise of layer {i} must be [{n} or 1, {own}, {h}, {w}], got {list(given.shape)}")

@@ -16,7 +16,7 @@ EPSILON = 1e-8
 
 
 def leaky_relu(x: Tensor) -> Tensor:
-    """max(x, 0.2 x), without a gain, which the official networks have in their weights."""
+    """max(x, 0.2 x), without a gain: the official networks have it in their weights."""
     return F.leaky_relu(x, 0.2)
 
 

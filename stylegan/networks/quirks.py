@@ -19,13 +19,13 @@ class Quirks:
     """Quirks of a synthesis network."""
 
     instance_norm_epsilon: float = ops.EPSILON  # Added to the variance; 1e-8 = as the official code.
-    # Layers that double the size add their bias before the filter, which weakens it along the border; False = after
-    # it, as the official code.
+    # Layers that double the size add their bias before the filter, which weakens it along the border; False = after it,
+    # as the official code.
     bias_before_blur: bool = False
     # Such layers add their bias and are activated before the filter, and again after the noise; False = after the noise
     # alone, as the official code.
     activate_before_blur: bool = False
-    noise_per_resolution: bool = False  # "random" noise is that of both layers; False = of each, as the official code.
+    noise_per_resolution: bool = False  # Both layers share "random" noise; False = each its own, as the official code.
     # Below 128x128, features are enlarged by interpolation; False = by repetition, as the official code.
     bilinear_upscale: bool = False
 
@@ -39,7 +39,7 @@ class Quirks:
 class DiscriminatorQuirks:
     """Quirks of a discriminator."""
 
-    from_rgb_activations: int = 1  # How often features of the image are activated, 0 to 2; 1 = as the official code.
+    from_rgb_activations: int = 1  # How often the image's features are activated, 0 to 2; 1 = as the official code.
     # In a block, the first convolution changes the number of feature maps; False = the second, as the official code.
     widen_first: bool = False
     from_rgb_kernel: int = 1  # Size of the convolutions of the image, 1 or 3; 1 = as the official code.
@@ -63,7 +63,7 @@ _FLAT = (
 
 
 def as_quirks(kind: type[QuirksT], given: Any) -> QuirksT:
-    """Quirks of this kind from themselves, a mapping of some of their fields, or None = as the official code.
+    """Quirks of this kind, given as such, as a mapping of some fields, or as None = as the official code.
 
     Raises InputError for anything else, for unknown fields and for invalid values.
     """
@@ -104,7 +104,7 @@ def gather_quirks(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def spread_quirks(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The opposite, in parts of a network as well: a config as earlier files have it, which digests are taken of."""
+    """The opposite, also in parts of a network: a config as in earlier files, from which digests are computed."""
     spread: dict[str, Any] = {}
     for name, value in config.items():
         if name == "quirks":
@@ -118,7 +118,7 @@ InitT = TypeVar("InitT", bound=Callable[..., None])
 
 
 def takes_flat_quirks(init: InitT) -> InitT:
-    """Let a network's __init__ take the arguments of earlier files, see `gather_quirks`."""
+    """Let a network's __init__ accept the arguments of earlier files, see `gather_quirks`."""
 
     @functools.wraps(init)
     def wrapped(self: Any, **arguments: Any) -> None:

@@ -16,7 +16,7 @@ def block_resolutions(img_resolution: int) -> list[int]:
 
 
 def resolution_of(name: str) -> int:
-    """The resolution of a weight, by its name; 0 = all resolutions."""
+    """The resolution that a weight belongs to, by its name; 0 = all."""
     if match := re.match(r"synthesis\.layers\.(\d+)\.", name):
         return 4 << int(match[1]) // 2
     match = re.match(r"(?:synthesis\.to_rgb|from_rgb|blocks)\.(\d+)\.", name)

@@ -27,7 +27,7 @@ from .noise import check_noise, draw_fresh, noise_maps
 from .quirks import Quirks, as_quirks, takes_flat_quirks
 from .shapes import block_resolutions, check_lod, feature_maps
 
-# Of the size of a layer's features, about this many tensors are alive while it runs: 5 to 8 for each image, on a CPU.
+# About this many tensors of the size of a layer's features are alive while it runs: 5 to 8 per image on a CPU.
 _LIVE_TENSORS = 8
 
 MapT = TypeVar("MapT", Tensor, Tensor | None)
@@ -54,8 +54,8 @@ class Renderer(Protocol):
 class SynthesisNetwork(nn.Module):
     """Two layers at each resolution from 4x4 up, each controlled by its own row of ws, then a 1x1 convolution to RGB.
 
-    Layer i works at resolution 2^(i // 2 + 2). Where a layer doubles the size, its kernel is stored as that of an
-    ordinary convolution on the enlarged features, at all resolutions (official files flip it where they fuse).
+    Layer i works at resolution 2^(i // 2 + 2). A layer that doubles the size stores its kernel as for an ordinary
+    convolution on the enlarged features, at all resolutions (official files flip it where they fuse).
     """
 
     layers: Sequence[SynthesisLayer]  # As an nn.ModuleList;
@@ -82,7 +82,7 @@ class SynthesisNetwork(nn.Module):
         blur_filter: Sequence[float] | None = (1, 2, 1),  # Taps of the filter after upscaling; None = no filter.
         progressive: bool = True,  # An RGB layer at every resolution, for growing; else at the last one alone.
         lod: float = 0.0,  # Level of detail: 0 = full resolution, 1 = half, 0.5 = the two blended.
-        quirks: Quirks | Mapping[str, Any] | None = None,  # Of other implementations' weights; None = official.
+        quirks: Quirks | Mapping[str, Any] | None = None,  # For other implementations' weights; None = official.
         seed: int | None = 0,  # Seed of the initial weights; None = leave them uninitialised, to be loaded.
     ):
         check_config(locals())
@@ -130,7 +130,7 @@ class SynthesisNetwork(nn.Module):
             in_channels = channels
         self.to_rgb = cast(Mapping[str, Conv2d], nn.ModuleDict(to_rgb))
         self.layers = cast(Sequence[SynthesisLayer], nn.ModuleList(layers))
-        self.renderer: Renderer | None = None  # None = the modules compute all images;
+        self.renderer: Renderer | None = None  # None = the modules compute all images,
         self.kernels: LayerKernels = Modules()  # with these.
         if seed is not None:
             initialize(self, seed)
@@ -156,7 +156,7 @@ class SynthesisNetwork(nn.Module):
         generator: source of the "random" noise; None = a new one, seeded by the operating system.
         lod: level of detail; None = the network's own (0 unless it was saved while growing).
         enlarge: repeat the pixels of a coarse level of detail up to img_resolution; False = omit this last step.
-        fade: the fractional part of lod as a tensor [], used instead of it if it is not 0; for captured training steps.
+        fade: the fractional part of lod as a tensor [], which replaces it if it is not 0, for captured training steps.
 
         Returns img: [N, img_channels, img_resolution, img_resolution], float32, nominally in [-1, 1], not clipped.
         Raises InputError for wrong shapes or modes.
@@ -214,7 +214,7 @@ class SynthesisNetwork(nn.Module):
 
     @property
     def image_bytes(self) -> int:
-        """About how much memory an image takes while it is computed: features of the largest layer, and noise maps."""
+        """Approximate memory of an image while it is computed: features of the largest layer, and noise maps."""
         pixels = [h * w for h, w in self.noise_shapes]
         largest = max(layer.bias.numel() * area for layer, area in zip(self.layers, pixels, strict=True))
         return (_LIVE_TENSORS * largest + sum(pixels)) * self.dtype.itemsize
@@ -236,7 +236,7 @@ class SynthesisNetwork(nn.Module):
         return [None if given is None else given.to(device, dtype) for given in noise]
 
     def check_noise(self, noise: Sequence[Tensor | None], n: int) -> None:
-        """Raise InputError unless noise has what each layer takes for n images: [n or 1, 1 or C, R, R], or None."""
+        """Raise InputError unless noise has for each layer [n or 1, 1 or C, R, R] or None."""
         check_noise(noise, n, self.noise_shapes, [layer.bias.numel() for layer in self.layers])
 
     def share_noise(self, maps: Sequence[MapT]) -> list[MapT]:

@@ -1,4 +1,4 @@
-"""Files that are complete or not there."""
+"""Files that are written completely or not at all."""
 
 import errno
 import glob
@@ -17,9 +17,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def as_path(path: Any, *, to_write: bool = False) -> Path:
-    """The path that an argument names. Raises InputError if no file of this system can have it.
+    """The path that an argument names. Raises InputError if no file on this system can have it.
 
-    to_write: names that are too long are told when the file is written.
+    to_write: overlong names are reported when the file is written.
     """
     is_path = isinstance(path, str | os.PathLike) and isinstance(os.fspath(path), str) and bool(os.fspath(path))
     try:
@@ -35,16 +35,16 @@ def as_path(path: Any, *, to_write: bool = False) -> Path:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file that is complete, or what was there before: see `new_file`."""
+    """Write a file completely, or leave what was there before: see `new_file`."""
     with new_file(path) as file:
         file.write(data)
 
 
 @contextmanager
 def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file under a temporary name, flushed to the disk and renamed where the context ends without error.
+    """A file under a temporary name, flushed to disk and renamed when the context ends without error.
 
-    Raises StorageError if it cannot be written: the disk is full, or the place is none to write to.
+    Raises StorageError if it cannot be written: the disk is full, or the location is not writable.
     """
     path = as_path(path, to_write=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -57,15 +57,15 @@ def new_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            with suppress(OSError):  # Nothing can be there, where nothing could be written.
+            with suppress(OSError):  # It may never have been created.
                 temporary.unlink()
 
 
 @contextmanager
 def explained(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn the system's refusal to write a file into a StorageError with one sentence on what to do.
+    """Turn the system's refusal to write a file into a StorageError that says what to do.
 
-    Errors of other files are unchanged, except for a full disk, which also concerns the temporary files of this one.
+    Errors about other files are unchanged, except for a full disk, which also affects this file's temporary files.
     """
     path = Path(path)
     try:
@@ -84,7 +84,7 @@ def explained(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def why_not_written(error: OSError, path: str | os.PathLike[str]) -> str:
-    """One sentence on a file that could not be written, and what to do."""
+    """Why a file could not be written, and what to do, in one sentence."""
     if error.errno in FULL:
         return (
             f"{path}: not written, the disk is full; free some space, or name a place on another disk, and run the "
@@ -100,7 +100,7 @@ def why_not_written(error: OSError, path: str | os.PathLike[str]) -> str:
 def remove_strays(path: str | os.PathLike[str], *, idle_seconds: float = 0.0) -> None:
     """Delete temporary files of killed writers of this file; see `new_file`.
 
-    idle_seconds: leave temporary files that were written to in that time; another process may be at work on them.
+    idle_seconds: keep temporary files written to within that time; another process may be using them.
     """
     path = Path(path)
     for stray in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):

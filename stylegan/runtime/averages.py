@@ -1,4 +1,4 @@
-"""Running averages of the weights of a network."""
+"""Running averages of a network's weights."""
 
 import torch
 from torch import nn

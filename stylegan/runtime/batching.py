@@ -1,4 +1,4 @@
-"""What `Generator.sample` decides before it renders: which seeds, which noise, how many images at once."""
+"""What `Generator.sample` decides before rendering: seeds, noise, batch size."""
 
 from collections.abc import Iterator
 
@@ -10,18 +10,18 @@ from .memory import free_host_memory, free_memory
 
 
 def steady_batch_size(img_resolution: int, device: torch.device) -> int:
-    """How many images are computed together, by resolution alone: the same wherever a job is run again.
+    """Batch size by resolution only, so that a job repeated anywhere uses the same.
 
-    On a CPU, few enough to stay in its caches: from 256x256 up, batches bring nothing there.
+    On a CPU, batches must fit its caches: from 256x256 up, they bring nothing there.
     """
     pixels = 2**15 if device.type == "cpu" else 2**22
     return min(32, max(1, pixels // img_resolution**2))
 
 
 def default_batch_size(n: int, img_resolution: int, device: torch.device, image_bytes: int) -> int:
-    """How many of n images are computed together: fast, and in at most half of the memory that is free now.
+    """Batch size for n images: fast, and within half of the memory that is free now.
 
-    image_bytes: memory that one image takes while it is computed.
+    image_bytes: memory that one image needs while it is computed.
     """
     wanted = min(n, 32 if device.type == "cuda" else steady_batch_size(img_resolution, device))
     free = free_memory(device) if wanted > 1 else None
@@ -33,7 +33,7 @@ def default_batch_size(n: int, img_resolution: int, device: torch.device, image_
 
 def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
     """Slices of at most batch_size covering range(n), with a progress bar over the images."""
-    from .progress import is_hidden, progress_bar  # Needed only by a call, as tqdm is.
+    from .progress import is_hidden, progress_bar  # Imported late, with tqdm.
 
     batch_size = check_batch_size(batch_size)
     hidden = is_hidden(progress) if progress is not None or n > batch_size else True
@@ -45,15 +45,15 @@ def batches(n: int, batch_size: int, progress: bool | None) -> Iterator[slice]:
 
 
 def check_batch_size(batch_size: int) -> int:
-    """Return batch_size as an int if it is one, of 1 or more, else raise InputError."""
+    """Return batch_size as an int if it is an integer of 1 or more, else raise InputError."""
     return check_integer(batch_size, what="batch_size", low=1, high=2**31)
 
 
 def check_room(n: int, image_bytes: int) -> None:
-    """Raise InputError if a list of n images, of so many bytes each, has no room in this machine's memory."""
+    """Raise InputError if n images of this many bytes each do not fit into this machine's memory."""
     if n * image_bytes < 2**30:
         return
     free = free_host_memory()
     if n * image_bytes > (2**44 if free is None else free):
         size = f"{n * image_bytes / 2**30:,.0f} GiB"
-        raise InputError(f"{n:,} images at once take {size}, more than there is; make parts, or write them to a folder")
+        raise InputError(f"{n:,} images at once take {size}, more than there is; make fewer, or write them to a folder")

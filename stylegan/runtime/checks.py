@@ -1,4 +1,4 @@
-"""Arguments of plain types, checked in one way: what was given, what was expected. Nothing here needs torch."""
+"""Checks of arguments of plain types; errors say what was given and expected. Nothing here needs torch."""
 
 import functools
 import inspect
@@ -14,12 +14,12 @@ from ..errors import InputError
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# What a message shows of a value that was given; a tensor or a list may be long.
+# Length limit of a given value in a message; a tensor or a list may be long.
 _SHOWN = 200
 
 
 def shown(value: Any) -> str:
-    """A value for a message: its representation on one line, cut off where it is long; of arrays, the shape."""
+    """A value for a message: its repr on one line, cut off if long; for arrays, the shape."""
     if getattr(value, "ndim", 0) > 0:
         return f"{type(value).__name__.lower().replace('ndarray', 'array')} {list(value.shape)}"
     text = " ".join(repr(value).split())
@@ -27,7 +27,7 @@ def shown(value: Any) -> str:
 
 
 def is_index(value: Any) -> bool:
-    """Whether a value is an integer: Python's, numpy's or a tensor without dimensions, but no bool."""
+    """Whether a value is an integer: Python's, numpy's or a 0-dimensional tensor, but no bool."""
     if isinstance(value, bool) or getattr(value, "ndim", 0) > 0 or str(getattr(value, "dtype", "")) == "torch.bool":
         return False
     try:
@@ -38,12 +38,12 @@ def is_index(value: Any) -> bool:
 
 
 def is_power_of_two(value: Any, *, least: int = 1) -> bool:
-    """Whether it is an integer 1, 2, 4, 8... of `least` or more."""
+    """Whether it is a power of two, `least` or more."""
     return is_index(value) and value >= least and value & (value - 1) == 0
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, no bool, that float32 can hold."""
+    """Whether it is a number, not a bool, that float32 can hold."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 3e38
 
 
@@ -55,7 +55,7 @@ def check_integer(value: Any, *, what: str, low: int, high: int) -> int:
 
 
 def check_integers(values: Any, *, what: str, limit: int) -> list[int]:
-    """Return an integer, or some, as a list if all are from 0 to limit - 1, else raise InputError."""
+    """Return one integer or several as a list if all are from 0 to limit - 1, else raise InputError."""
     given = [values] if is_index(values) else values
     if isinstance(given, str | bytes | dict) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
         raise InputError(f"expected an integer or a sequence of integers, got {shown(values)} for {what}")
@@ -90,12 +90,12 @@ def check_choice(value: Any, *, what: str, choices: Iterable[str]) -> str:
 
 
 def typed(function: Callable[P, T]) -> Callable[P, T]:
-    """Have a public function raise InputError for arguments of other types than its annotations name.
+    """Make a public function raise InputError for arguments whose types do not match its annotations.
 
-    What the values mean is checked inside. Numbers must be finite, integers not bool, sequences not strings.
+    The meaning of values is checked inside. Numbers must be finite, integers not bool, sequences not strings.
     """
     signature = inspect.signature(function)
-    hints: dict[str, Any] = {}  # Read at the first call, when all names are there.
+    hints: dict[str, Any] = {}  # Resolved at the first call, when all names exist.
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -119,7 +119,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, str) and value in inner
     if hint in (None, NoneType):
         return value is None
-    if hint in (int, float):  # Arrays without dimensions are none: what is computed with them are arrays.
+    if hint in (int, float):  # 0-dimensional arrays do not count: computing with them gives arrays.
         kind: Any = numbers.Integral if hint is int else numbers.Real
         return isinstance(value, kind) and value is not True and value is not False and _is_finite(value)
     kind = origin or hint

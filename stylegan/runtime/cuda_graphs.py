@@ -1,6 +1,6 @@
-"""Repeated work on a GPU is captured as a CUDA graph and launched at once: image calls and training steps.
+"""Captures repeated GPU work, such as image calls and training steps, as CUDA graphs.
 
-Launching hundreds of kernels one by one can take longer than the work in them.
+Launching hundreds of kernels one by one can take longer than running them.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ from .forks import ForkLock
 
 T = TypeVar("T")
 
-# Graphs that a network or a run keeps, those used last.
+# How many graphs a network or a run keeps: the most recently used.
 MAX_GRAPHS = 8
 
-# Only one capture may be under way in a process.
+# Only one capture may run at a time in a process.
 _capturing = ForkLock()
 
 
@@ -26,20 +26,20 @@ class Capture(Protocol):
     """What captures graphs on a device; `CudaCapture` is one."""
 
     def capture(self, work: Callable[[], T], *, warm_up: bool = False) -> tuple[T, Callable[[], None]]:
-        """What the work will give, in tensors that hold nothing yet, and what does it again into the same tensors.
+        """The work's outputs, not filled in yet, and a function that computes them into the same tensors.
 
-        warm_up: do the work once before, as libraries set themselves up for each thread and stream.
+        warm_up: run the work once first, since libraries initialize for each thread and stream.
         """
 
     def in_order(self) -> contextlib.AbstractContextManager[None]:
-        """What is launched within begins after all that was launched within before, whatever streams callers use."""
+        """Work launched inside starts after all work launched inside earlier, on whatever streams."""
 
     def wait(self) -> None:
-        """Until the device has done all that was begun."""
+        """Wait until the device has finished all work launched so far."""
 
 
 class CudaCapture:
-    """Graphs of one GPU. They share memory for what is between their inputs and outputs: only one may run at a time."""
+    """Graphs of one GPU. They share memory for intermediate values, so only one may run at a time."""
 
     def __init__(self, device: torch.device):
         self._device = device
@@ -48,13 +48,13 @@ class CudaCapture:
         self._done = torch.cuda.Event()
 
     def capture(self, work: Callable[[], T], *, warm_up: bool = False) -> tuple[T, Callable[[], None]]:
-        """See `Capture.capture`; the result lies in the memory that the graphs share."""
+        """See `Capture.capture`; the result is in the memory that the graphs share."""
         graph, caller = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self._device)
         if warm_up:
             self._stream.wait_stream(caller)
             with torch.cuda.stream(self._stream):
                 work()
-        # The outer block brings back the caller's stream, also if the capture cannot be ended. Other threads may
+        # The outer block restores the caller's stream, even if the capture cannot be ended. Other threads may
         # allocate meanwhile.
         with (
             torch.cuda.stream(caller),
@@ -79,18 +79,18 @@ class CudaCapture:
 class GraphCache(Generic[T]):
     """Graphs by their work. Work runs without a graph the first time, since much is never repeated.
 
-    what: the work's name, for the warning if a capture fails; nothing is captured after that. wait: until the device
-    has done all that was begun, since a graph in use may not be let go.
+    what: the work's name, for the warning if a capture fails; nothing is captured after that. wait: waits until the
+    device has finished, since a graph in use must not be freed.
     """
 
     def __init__(self, what: str, wait: Callable[[], None]):
         self._what = what
         self._wait = wait
-        self._known: OrderedDict[Hashable, T | None] = OrderedDict()  # None = done once, not captured yet.
+        self._known: OrderedDict[Hashable, T | None] = OrderedDict()  # None = run once, not captured yet.
         self._failed = False
 
     def find(self, key: Hashable, capture: Callable[[], T]) -> T | None:
-        """The graph of this work, captured if it comes for the second time; None: do it as it is."""
+        """The graph of this work, captured the second time; None = run it without a graph."""
         if self._failed:
             return None
         if key not in self._known:
@@ -107,12 +107,12 @@ class GraphCache(Generic[T]):
         try:
             with _capturing:
                 return capture()
-        except Exception as error:  # Drivers, and memory that is short, raise whatever they like.
+        except Exception as error:  # Drivers, and a lack of memory, may raise anything.
             logging.getLogger(__name__).warning("%s are not captured as CUDA graphs: %s", self._what, error)
             self._failed = True
             return None
 
     def clear(self) -> None:
-        """Give the memory back once the device is done with it."""
+        """Free the memory once the device is done with it."""
         self._wait()
         self._known.clear()

@@ -1,4 +1,4 @@
-"""Names that are kept for a while, with a warning: see the stability policy in CONTRIBUTING.md."""
+"""Deprecated names, which still work with a warning: see the stability policy in CONTRIBUTING.md."""
 
 import warnings
 from typing import Any
@@ -7,7 +7,7 @@ from ..errors import InputError
 
 
 class KeptSetting:
-    """An attribute that the config of a generator has and calls do not use: reading warns, setting is refused."""
+    """An attribute of a generator's config that calls do not use: reading warns, setting is refused."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name

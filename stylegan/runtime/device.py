@@ -10,7 +10,7 @@ import torch
 from ..errors import InputError
 from .checks import check_choice, shown
 
-# What every new tensor says, or its own type and device: torch's global defaults may be any, and change no image.
+# Passed for every new tensor without its own type and device: torch's global defaults must not change an image.
 FLOAT32_CPU: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}
 
 _weights_device: ContextVar[str] = ContextVar("weights_device", default="cpu")
@@ -22,14 +22,14 @@ def for_weights() -> dict[str, Any]:
 
 
 def new_weight(*shape: int) -> torch.Tensor:
-    """Weights of a new generator or discriminator, uninitialised; `initialize` brings them from the meta device."""
+    """Uninitialised weights of a new generator or discriminator; `initialize` moves them off the meta device."""
     is_meta = torch.get_default_device().type == "meta"
     return torch.empty(shape, **for_weights() | ({"device": "meta"} if is_meta else {}))
 
 
 @contextlib.contextmanager
 def without_memory() -> Iterator[None]:
-    """Inside the block, the weights of new networks are on the meta device: they have only shapes."""
+    """In the block, weights of new networks are on the meta device: they have only shapes."""
     token = _weights_device.set("meta")
     try:
         yield
@@ -37,17 +37,17 @@ def without_memory() -> Iterator[None]:
         _weights_device.reset(token)
 
 
-# Types of devices that have no float64: Apple's.
+# Device types without float64: Apple's.
 WITHOUT_FLOAT64 = {"mps"}
 
 
 def to_float64(x: torch.Tensor) -> torch.Tensor:
-    """Convert to float64, on the CPU if the device has no such type."""
+    """Convert to float64, on the CPU if the device lacks it."""
     return (x.cpu() if x.device.type in WITHOUT_FLOAT64 else x).double()
 
 
 def check_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
-    """The torch type of that name; None = float32."""
+    """The torch dtype of that name; None = float32."""
     known = {str(kind).removeprefix("torch."): kind for kind in (torch.float32, torch.float16, torch.bfloat16)}
     if dtype is None:
         return torch.float32
@@ -71,6 +71,6 @@ def check_device(device: str | int | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).splitlines()[0][:200]
         if checked.type == "cuda" and not torch.backends.cuda.is_built():
-            why = "this PyTorch has no CUDA; install one that has, from pytorch.org, or leave the device at cpu"
+            why = "this PyTorch has no CUDA; install one with it from pytorch.org, or leave the device at cpu"
         raise InputError(f"no device {str(device)!r} here: {why}") from None
     return checked

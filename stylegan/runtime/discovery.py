@@ -8,7 +8,7 @@ from typing import Any
 def offered(package: str, name: str) -> list[Any]:
     """The values of `name` in the modules of a package, in the order of the modules' names.
 
-    package: its full name. Modules without the name offer nothing; those that begin with "_" are not imported.
+    package: its full name. Modules without the name are skipped; those that begin with "_" are not imported.
     """
     path = import_module(package).__path__
     names = sorted(info.name for info in pkgutil.iter_modules(path) if not info.name.startswith("_"))

@@ -1,8 +1,7 @@
 """Distributed training: which process computes which samples, and averages over all processes.
 
-Every process holds all networks. A step has one global batch whatever their number: each process takes whole groups
-of the minibatch standard deviation, and gradients are averaged, so that a step equals that of one process up to
-rounding.
+Every process holds all networks. The global batch does not depend on their number: each process takes whole groups of
+the minibatch standard deviation, and gradients are averaged, so that a step equals a single process's up to rounding.
 """
 
 import importlib
@@ -20,7 +19,7 @@ from .device import check_device
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training, and which of them this is."""
+    """The processes of a training run, and which one this is."""
 
     rank: int = 0
     size: int = 1
@@ -31,7 +30,7 @@ class World:
         return self.rank == 0
 
     def average(self, tensors: Iterable[Tensor | None]) -> None:
-        """Replace each tensor, in place, by its mean over the processes. None are skipped: the same ones everywhere."""
+        """Replace each tensor, in place, by its mean over the processes; None, the same in all of them, is skipped."""
         given = [t for t in tensors if t is not None]
         if self.size == 1 or not given:
             return
@@ -53,7 +52,7 @@ class World:
         """Indices into the global batch of the samples that this process computes.
 
         Sample i belongs to group i mod M, M = batch / group_size; each process takes M / size neighbouring groups.
-        Raises InputError if the groups cannot be shared out evenly.
+        Raises InputError if the groups cannot be split evenly.
         """
         group_size = max(1, min(group_size, batch))
         groups = batch // group_size
@@ -70,7 +69,7 @@ class World:
         )
 
     def check_batches(self, batches: Mapping[int, int], group_size: int) -> None:
-        """Raise InputError, with numbers that would do, if a batch of {resolution: batch} cannot be shared out."""
+        """Raise InputError, with numbers that would work, if a batch of {resolution: batch} cannot be split."""
         wrong = {r: batch for r, batch in batches.items() if not self.can_share(batch, group_size)}
         if not wrong:
             return
@@ -101,7 +100,7 @@ class World:
 
 
 def own_device(name: str) -> torch.device:
-    """The device of this process: with several GPUs, torchrun gives each process one. auto = a GPU, if there is one."""
+    """This process's device; with several GPUs, torchrun gives each process one. auto = a GPU, if there is one."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
@@ -121,10 +120,10 @@ def connect(device: torch.device) -> World:
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return World()
     if not dist.is_initialized():
-        # The defaults of its functions are the group of the moment of import. Imported later, as the first optimizer
-        # does, it would keep ours, and gloo's threads with it, until the interpreter ends; there they may abort it.
+        # Its functions' default arguments are the group at import. Imported later, as by the first optimizer, they keep
+        # our group, and with it gloo's threads, until the interpreter exits, which these may abort.
         importlib.import_module("torch.distributed.nn.functional")
-        # After a restart, torchrun's store still holds the addresses of the processes that died.
+        # After a restart, torchrun's store still holds the addresses of dead processes.
         store, rank, size = next(dist.rendezvous("env://"))
         store = dist.PrefixStore(f"restart-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         backend = "nccl" if device.type == "cuda" else "gloo"

@@ -1,7 +1,7 @@
 """Recognizes a file by its first bytes, not by its name: weights in one of three containers, or something else.
 
-A file that is not for this library is named, with what to do: a web page instead of a download, a pointer of Git LFS,
-half a file, a picture, an archive, another program's model. Nothing is unpacked or executed.
+Errors name a file that is not for this library and say what to do: a web page instead of a download, a Git LFS
+pointer, half a file, an image, an archive, another program's model. Nothing is unpacked or executed.
 """
 
 import re
@@ -12,24 +12,22 @@ from typing import Literal
 from ..errors import UnsafeFileError, WeightsError
 from .json_yaml import Limits, parse_json
 
-# What holds weights: safetensors; a file of torch.save, a zip archive since 1.6; a pickle, as official files are.
+# Containers of weights: safetensors; torch.save, a zip archive since 1.6; pickle, as in official files.
 Kind = Literal["safetensors", "torch", "pickle"]
 
 _HEAD = 4096
-_HEADER = Limits(bytes=10**8, depth=8, values=10**7)  # Of a safetensors file.
+_HEADER = Limits(bytes=10**8, depth=8, values=10**7)  # For a safetensors file.
 _ZIP = b"PK\x03\x04"
 _TORCH_LEGACY = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # The number that such files begin with, pickled.
-# Protocols 0 and 1 have no mark of their own: a call, or a container, and a full stop at the end.
+# Protocols 0 and 1 have no magic number: a call or a container, and a full stop at the end.
 _OLD_PICKLE = rb"[(\]}lNIS]*c[\w.]+\r?\n[\w.]+\r?\n|[(\]}]"
 
 _READ = "this library reads safetensors, official pickles and torch.save files of StyleGAN 1"
 _AGAIN = "fetch it again"
 _UNPACK = "unpack it, and name the weight file in it"
-_WEIGHTS_WANTED = (
-    "weights are wanted here; `stylegan project` takes photos, and `stylegan dataset` pictures to train on"
-)
+_WEIGHTS_WANTED = "weights are wanted here; `stylegan project` takes photos, and `stylegan dataset` images to train on"
 
-_PICTURES = {
+_IMAGES = {
     rb"\x89PNG\r\n\x1a\n": "PNG",
     rb"\xff\xd8\xff": "JPEG",
     rb"GIF8[79]a": "GIF",
@@ -47,7 +45,7 @@ _PACKED = {
     rb"Rar!\x1a\x07": "an archive (RAR)",
 }
 
-# First bytes, what they say, and what to do.
+# First bytes, what the file is, and what to do.
 _FOREIGN = [
     (rb"version https://(git-lfs|hawser)", "a Git LFS pointer, not the file itself", "`git lfs pull` fetches it"),
     (rb"(\.git/|/)annex/objects/", "a pointer of git-annex, not the file itself", "`git annex get` fetches it"),
@@ -57,7 +55,7 @@ _FOREIGN = [
         "download the file itself, not the page around it or the server's message",
     ),
     (rb"(\xef\xbb\xbf)?\s*<(\?xml|svg|error)\b", "an XML document, as servers send errors", _AGAIN),
-    *((pattern, f"a picture ({name})", _WEIGHTS_WANTED) for pattern, name in _PICTURES.items()),
+    *((pattern, f"an image ({name})", _WEIGHTS_WANTED) for pattern, name in _IMAGES.items()),
     (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", "a video", _READ),
     (rb"%PDF-", "a PDF document", _READ),
     (rb"\x1f\x8b", "a compressed file (gzip)", "unpack it first with `gunzip` or `tar xzf`"),
@@ -96,7 +94,7 @@ def kind_of(path: Path) -> Kind:
         what = "a JSON file" if text.lstrip()[:1] in ("{", "[") else "a text file"
         raise WeightsError(f"{path}: {what}, which begins with {text.strip()[:40]!r}, not weights; {_READ}")
     if path.suffix.lower() == ".safetensors":
-        return "safetensors"  # A damaged one, as far as anybody can tell.
+        return "safetensors"  # Probably a damaged one.
     raise WeightsError(f"{path}: an unknown kind of file, which begins with the bytes {head[:8].hex(' ')}; {_READ}")
 
 
@@ -106,7 +104,7 @@ def foreign(path: Path) -> str | None:
 
 
 def cut_off(path: Path) -> str | None:
-    """Says that a safetensors file is shorter than its header says; None = it is not, or this is unknown."""
+    """Says if a safetensors file is shorter than its header says; None = it is not, or this is unknown."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -166,7 +164,7 @@ def _check_zip(path: Path) -> None:
     kinds: dict[tuple[str, ...], tuple[str, str]] = {
         (".npy",): ("arrays of NumPy (.npz), not weights", _READ),
         (".h5",): ("a model of Keras", _READ),
-        (".png", ".jpg", ".jpeg", ".webp"): ("a zip archive of pictures, not weights", _WEIGHTS_WANTED),
+        (".png", ".jpg", ".jpeg", ".webp"): ("a zip archive of images, not weights", _WEIGHTS_WANTED),
     }
     for suffixes, (what, advice) in kinds.items():
         if any(name.lower().endswith(suffixes) for name in names):

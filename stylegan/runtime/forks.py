@@ -1,7 +1,7 @@
 """Forked processes can compute: on one thread, with any locks of the parent's other threads released.
 
-In a forked process only one thread survives. Torch's thread pool (OpenMP) is gone, and operations that need it would
-wait forever, both in torch and in the C kernels. One thread needs no pool. Spawned processes have their own pools.
+Only one thread survives a fork. Torch's thread pool (OpenMP) is gone, and operations that need it would wait forever,
+both in torch and in the C kernels. One thread needs no pool. Spawned processes have their own pools.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Keyword arguments that other libraries call otherwise: an error that names ours."""
+"""Errors for other libraries' keyword arguments that name ours."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .checks import shown
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Words of diffusers, transformers and others; {} is what was given.
+# Words of diffusers, transformers and others; {} is the given value.
 OF_FILES = {
     "torch_dtype": "write dtype={}",
     "device_map": 'write device="cuda"',
@@ -46,9 +46,9 @@ OF_NETWORKS = {
 
 
 def hinted(*, nameless: str = "", **ours: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Have a function raise InputError for these words of others; ours: what to write in their place.
+    """Make a function raise InputError for other libraries' words; ours: what to write instead.
 
-    nameless: of a method that takes only arguments by name, what to write instead of others; {} is the first.
+    nameless: for a method that takes only keyword arguments, what to write instead of positional ones; {} = the first.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

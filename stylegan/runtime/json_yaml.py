@@ -1,7 +1,7 @@
-"""Small JSON and YAML files: read up to a limit, no deeper and no longer than such files are, and of the right types.
+"""Small JSON and YAML files, read with limits on size and depth, and with checked types.
 
-Every description that the package reads goes through here: configs, headers, records of the cache, manifests, labels,
-settings, results, answers of servers. What is wrong becomes one error of the caller's kind, which names the place.
+Every description that the package reads goes through here: configs, headers, cache records, manifests, labels,
+settings, results, server responses. A fault becomes one error of the caller's type, which names the place.
 """
 
 import json
@@ -22,12 +22,12 @@ class Limits:
 
     bytes: int = 1_000_000
     depth: int = 32  # Objects and lists within each other.
-    values: int = 200_000  # In all, keys not counted.
+    values: int = 200_000  # In total, keys not counted.
 
 
-DESCRIPTION = Limits()  # Of one thing: a model, a file, a run.
-TABLE = Limits(bytes=512_000_000, values=100_000_000)  # With a line for each picture of a data set.
-SETTINGS = Limits(bytes=64_000, values=10_000)  # Written by hand, as YAML, which is slow to read.
+DESCRIPTION = Limits()  # For one thing: a model, a file, a run.
+TABLE = Limits(bytes=512_000_000, values=100_000_000)  # With a line for each image of a data set.
+SETTINGS = Limits(bytes=64_000, values=10_000)  # Handwritten YAML, which is slow to parse.
 
 Error = type[StyleGANError]
 
@@ -38,7 +38,7 @@ def read_json(path: str | os.PathLike[str], *, error: Error, limits: Limits = DE
 
 
 def read_yaml(path: str | os.PathLike[str], *, error: Error, limits: Limits = SETTINGS) -> Any:
-    """Parse a YAML file, plain data alone. Raises `error` as `read_json` does."""
+    """Parse a YAML file of plain data. Raises `error` as `read_json` does."""
     return parse_yaml(_read(path, error, limits), where=str(path), error=error, limits=limits)
 
 
@@ -48,14 +48,14 @@ def parse_json(data: bytes | str, *, where: str, error: Error, limits: Limits = 
 
 
 def parse_yaml(data: bytes | str, *, where: str, error: Error, limits: Limits = SETTINGS) -> Any:
-    """Parse YAML that was read from `where`, plain data alone. Raises `error` as `parse_json` does."""
+    """Parse YAML of plain data that was read from `where`. Raises `error` as `parse_json` does."""
     import yaml  # Only training reads YAML.
 
     return _parse(lambda: yaml.safe_load(data), "YAML", len(data), where, error, limits)
 
 
 def check_object(value: Any, fields: Mapping[str, Any], *, where: str, error: Error) -> dict[str, Any]:
-    """Return what was parsed if it is an object with these fields, else raise `error`. It may have others.
+    """Return the parsed value if it is an object with these fields and perhaps others, else raise `error`.
 
     fields: name -> type, such as `str`, `int | None`, `list[str]` or `dict[str, float]`. An integer is a float, too;
     true and false do not count as numbers.
@@ -72,7 +72,7 @@ def check_object(value: Any, fields: Mapping[str, Any], *, where: str, error: Er
 
 
 def has_type(value: Any, kind: Any) -> bool:
-    """Whether parsed data are of a type: see `check_object`."""
+    """Whether parsed data match a type: see `check_object`."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return True
@@ -94,7 +94,7 @@ def has_type(value: Any, kind: Any) -> bool:
 
 
 def show(value: Any, length: int = 60) -> str:
-    """A value for a message: short, whatever it is, and in one line."""
+    """A value for a message: short, on one line."""
     if isinstance(value, dict | list):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
     text = repr(value)
@@ -103,7 +103,7 @@ def show(value: Any, length: int = 60) -> str:
 
 def _read(path: str | os.PathLike[str], error: Error, limits: Limits) -> bytes:
     try:
-        # A pipe would be waited for.
+        # Reading a pipe would block.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise error(f"{path}: no file")
         with Path(path).open("rb") as file:
@@ -127,7 +127,7 @@ def _parse(parse: Callable[[], Any], what: str, size: int, where: str, error: Er
 
 
 def _check_shape(value: Any, limits: Limits) -> None:
-    """Level by level: what refers to itself, or to the same again and again, ends at a limit, too."""
+    """Level by level, so that self-references and repeated references hit a limit, too."""
     _check_scalar(value)
     level, count = [value], 1
     for _ in range(limits.depth):
@@ -158,7 +158,7 @@ def _children(item: Any) -> Iterator[Any]:
 
 def _check_scalar(value: Any) -> None:
     if isinstance(value, str) and not value.isascii():
-        value.encode()  # JSON can write halves of characters, which nothing prints or saves: a UnicodeEncodeError.
+        value.encode()  # JSON can hold lone surrogates, which cannot be printed or saved: a UnicodeEncodeError.
     if isinstance(value, int) and value.bit_length() > 64:
         raise ValueError("an integer of more than 64 bits")
 

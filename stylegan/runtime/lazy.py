@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are first asked for (PEP 562): the help of a command needs no torch."""
+"""Names of a package that are loaded on first access (PEP 562): the help of a command needs no torch."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
         value = import_module(f"{package}.{homes[name] or name}")
         if homes[name]:
             value = getattr(value, name)
-        setattr(sys.modules[package], name, value)  # The next time, it is there.
+        setattr(sys.modules[package], name, value)  # Next time it exists.
         return value
 
     return get, lambda: sorted({*vars(sys.modules[package]), *homes})

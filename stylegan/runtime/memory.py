@@ -1,4 +1,4 @@
-"""Memory: how much is free on a GPU, or in this machine and its containers; keeping freed memory."""
+"""Memory: how much is free on a GPU, or on this machine and in its containers; keeping freed memory."""
 
 import ctypes
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import torch
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can be allocated on a device now; None = the system does not tell (other than Linux or CUDA)."""
+    """Bytes that can be allocated on a device now; None = unknown (neither Linux nor CUDA)."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
@@ -29,7 +29,7 @@ def keep_freed_memory() -> None:
     """Let this process keep freed memory for its next allocations (glibc only).
 
     Otherwise large tensors are returned to the system, and every new one is mapped and cleared page by page: on a CPU
-    that took a quarter of the time of a training step, and a fifth of that of VGG's features.
+    that took a quarter of a training step's time, and a fifth of that for VGG's features.
     """
     with suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -43,7 +43,7 @@ def _machine(root: Path) -> Iterator[int]:
 
 
 def _unified_groups(root: Path) -> Iterator[int]:
-    """Version 2: one tree for all kinds of limits."""
+    """Version 2: one hierarchy for all limits."""
     for folder in _folders(root, "0::", "sys/fs/cgroup"):
         with suppress(OSError, ValueError):  # "max" means no limit.
             limit = int((folder / "memory.max").read_text())
@@ -51,7 +51,7 @@ def _unified_groups(root: Path) -> Iterator[int]:
 
 
 def _old_groups(root: Path) -> Iterator[int]:
-    """Version 1: a tree for memory alone. A limit near 2^63 is none."""
+    """Version 1: a separate hierarchy for memory. A limit near 2^63 means none."""
     for folder in _folders(root, ":memory:", "sys/fs/cgroup/memory"):
         with suppress(OSError, ValueError):
             limit = int((folder / "memory.limit_in_bytes").read_text())
@@ -70,7 +70,7 @@ def _folders(root: Path, marker: str, mount: str) -> Iterator[Path]:
 
 
 def _reclaimable(folder: Path, field: str) -> int:
-    """Copies of files in memory that are given up before anything else is."""
+    """Cached file pages, which are reclaimed first."""
     try:
         return _fields(folder / "memory.stat").get(field, 0)
     except OSError:
@@ -78,6 +78,6 @@ def _reclaimable(folder: Path, field: str) -> int:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """Lines of a name and a number."""
+    """Parse lines of a name and a number."""
     lines = (line.split() for line in path.read_text().splitlines())
     return {line[0]: int(line[1]) for line in lines if len(line) > 1 and line[1].isdecimal()}

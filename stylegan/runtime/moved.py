@@ -1,4 +1,4 @@
-"""Modules by the paths that they had before they were sorted into rooms: imports work, with a DeprecationWarning.
+"""Modules by their paths from before the split into rooms: imports work, with a DeprecationWarning.
 
 To be removed in version 0.2.
 """
@@ -73,11 +73,11 @@ class _OldNames(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         old, new = module.__name__, _new_name(module.__name__)
         warnings.warn(f"{old} is now {new}; the old name goes with version 0.2", DeprecationWarning, stacklevel=2)
-        sys.modules[old] = import_module(str(new))  # The importing statement takes what is there.
+        sys.modules[old] = import_module(str(new))  # The import statement returns this entry.
 
 
 def _new_name(old: str) -> str | None:
-    """The path of today; None for what was not moved."""
+    """The current path; None = not moved."""
     name = old.removeprefix(f"{_PACKAGE}.")
     for above in (name, name.rpartition(".")[0]):
         if above in MOVED:
@@ -86,6 +86,6 @@ def _new_name(old: str) -> str | None:
 
 
 def find_old_names() -> None:
-    """Let imports find modules by their old paths; first of all, as a folder's new path would be searched, too."""
+    """Let imports find modules by their old paths; before other finders, which would search a folder's new path."""
     if not any(isinstance(finder, _OldNames) for finder in sys.meta_path):
         sys.meta_path.insert(0, _OldNames())

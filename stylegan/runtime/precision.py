@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from .forks import ForkLock
 
 _lock = ForkLock()
-_blocks = 0  # Under way, in all threads.
-_was_allowed = False  # Before the first of them.
+_blocks = 0  # Active blocks, in all threads.
+_was_allowed = False  # The switch before the first of them.
 
 
 @contextlib.contextmanager
 def full_float32(network: nn.Module, x: Tensor) -> Iterator[None]:
-    """Until the end of the block, nothing is autocast, and no convolution of float32 tensors on a GPU takes TF32.
+    """In the block, nothing is autocast, and convolutions of float32 tensors on a GPU do not use TF32.
 
-    Networks in training mode are left alone, and while a compiler looks on, all are. The switch of TF32 is one of the
-    whole process: it is turned back when the last of all threads leaves its block, and not touched for other inputs x.
+    Networks in training mode, and calls under a compiler, are left alone. The TF32 switch is global to the process: it
+    is restored when the last thread leaves its block, and not touched for other inputs x.
     """
     with contextlib.ExitStack() as stack:
         if not network.training and not torch.compiler.is_compiling():
@@ -37,7 +37,7 @@ def full_float32(network: nn.Module, x: Tensor) -> Iterator[None]:
 
 @contextlib.contextmanager
 def no_autocast() -> Iterator[None]:
-    """Until the end of the block, or of the function that it decorates, autocast is off in this thread."""
+    """In the block, or in the decorated function, autocast is off in this thread."""
     with contextlib.ExitStack() as stack:
         for device in ("cpu", "cuda", "mps"):
             if torch.is_autocast_enabled(device):

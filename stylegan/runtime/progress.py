@@ -1,4 +1,4 @@
-"""Progress bars: tqdm's on a terminal; in the log of a command, a line every half a minute."""
+"""Progress bars: tqdm's on a terminal; in a command's log, a line every half minute."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from .checks import check_flag
 
 LINE_SECONDS = 30.0
 
-# The bar of a training, in thousands of images.
+# The bar of a training run, in thousands of images.
 KIMG_BAR = "{l_bar}{bar}| {n:.1f}/{total:g} kimg [{elapsed}<{remaining}{postfix}]"
 
 _in_lines = False
@@ -37,7 +37,7 @@ def is_hidden(progress: bool | None) -> bool | None:
 
 @contextmanager
 def in_lines() -> Iterator[None]:
-    """In the context, bars that have no terminal are lines: a log of a long command shows that it works."""
+    """In the context, bars without a terminal print lines, so that the log of a long command shows progress."""
     global _in_lines
     before, _in_lines = _in_lines, True
     try:
@@ -47,7 +47,7 @@ def in_lines() -> Iterator[None]:
 
 
 class _Lines(tqdm):  # type: ignore[misc]  # tqdm has no types.
-    """A line for each state that tqdm would draw over the last one; what took less than the delay leaves none."""
+    """A line for each state that tqdm would draw over the last one; work shorter than the delay prints none."""
 
     @staticmethod
     def status_printer(file: TextIO) -> Callable[[str], None]:

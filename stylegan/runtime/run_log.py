@@ -9,12 +9,12 @@ from ..errors import CheckpointError
 from .atomic_files import explained, write_atomically
 from .json_yaml import check_object, parse_json
 
-# What every entry has.
-_FIELDS = {"step": int | None, "kimg": float}  # The distances of a run's snapshots have no steps.
+# Fields of every entry.
+_FIELDS = {"step": int | None, "kimg": float}  # Distances of snapshots have no steps.
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The entries of a log; a last line that a kill cut short is left out."""
+    """The entries of a log; an incomplete last line, after a kill, is omitted."""
     entries = []
     for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
@@ -26,7 +26,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def rewind_log(path: Path, step: int) -> None:
-    """Forget what was logged after a step, because training goes on from there."""
+    """Delete entries after a step, from which training continues."""
     kept = [entry for entry in read_log(path) if (entry.get("step") or 0) <= step]
     write_atomically(path, "".join(json.dumps(entry) + "\n" for entry in kept).encode())
 

@@ -1,4 +1,4 @@
-"""Requests to stop, SIGTERM and Ctrl-C: acknowledged at once, and obeyed at the end of a step."""
+"""Requests to stop, SIGTERM and Ctrl-C: acknowledged at once, obeyed at the end of a step."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ class StopSignals:
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        # Only the main thread may have handlers; elsewhere, the caller stops training in its own way.
+        # Only the main thread may set handlers; elsewhere, the caller stops training in its own way.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._previous[number] = signal.signal(number, self._note)

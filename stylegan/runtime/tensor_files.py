@@ -22,10 +22,10 @@ Error = type[StyleGANError]
 
 
 class Header(NamedTuple):
-    """What a file says before its tensors."""
+    """The header of a file."""
 
     metadata: dict[str, str]
-    names: list[str]  # Of the tensors.
+    names: list[str]  # The tensors' names.
 
 
 def read_header(path: str | os.PathLike[str], *, error: Error) -> Header:
@@ -35,18 +35,18 @@ def read_header(path: str | os.PathLike[str], *, error: Error) -> Header:
 
 
 def read_tensors(path: str | os.PathLike[str], *, error: Error) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a file, on the CPU, and its metadata. If damaged, raises `error`, which says what it is."""
+    """The tensors of a file, on the CPU, and its metadata. If it is damaged, raises `error`, which says how."""
     with _opened(path, error) as file:
         return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
 
 
 def encode_tensors(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a file: the same for the same tensors and metadata. tensors: on the CPU, contiguous."""
+    """The bytes of a file, equal for equal tensors and metadata. tensors: on the CPU, contiguous."""
     return b"".join(_parts(tensors, metadata))
 
 
 def _parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple[bytes | memoryview, ...]:
-    """The bytes of a file, one part after the other; those of the tensors are not copied once more."""
+    """The bytes of a file, part by part; tensors' bytes are not copied again."""
     data = safetensors.torch.save(dict(tensors), dict(metadata))
     length = int.from_bytes(data[:8], "little")
     # safetensors writes the entries of a header in any order.
@@ -58,7 +58,7 @@ def _parts(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> tuple[
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a file, whole or not at all. tensors: on the CPU, contiguous."""
+    """Write a file, completely or not at all. tensors: on the CPU, contiguous."""
     with new_file(path) as file:
         file.writelines(_parts(tensors, metadata))
 
@@ -66,7 +66,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
 def save_tensors(
     path: str | os.PathLike[str], tensors: Mapping[str, Tensor], *, kind: str, description: Mapping[str, Any]
 ) -> None:
-    """Write tensors and what JSON can hold of their description. kind: of the contents, checked when they are read.
+    """Write tensors and their description as JSON. kind: of the contents; checked when they are read.
 
     Raises InputError if the name does not end in .safetensors.
     """
@@ -81,7 +81,7 @@ def load_tensors(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote: the tensors, finite, and the description.
 
-    fields: what the description must have, and of which types: see `json_yaml.check_object`.
+    fields: required fields of the description, and their types: see `json_yaml.check_object`.
 
     Raises InputError if there is no such file, or it is damaged, of another kind or of a newer format.
     """
@@ -104,9 +104,9 @@ def load_tensors(
 
 
 def check_finite(tensors: Mapping[str, Tensor], what: str, *, error: Error = WeightsError) -> None:
-    """Raise `error` unless all values are finite numbers; its message is `what`, the tensor's name and the fault."""
+    """Raise `error` unless all values are finite; its message is `what`, the tensor's name and the fault."""
     for name, tensor in tensors.items():
-        # The sum is finite only if every number is; it is ten times faster than looking at each.
+        # The sum is finite only if every number is; this is ten times as fast as checking each.
         if not tensor.sum().isfinite() and not tensor.isfinite().all():
             raise error(f"{what} {name!r} holds NaN or infinity")
 

@@ -1,4 +1,4 @@
-"""Tensors at the public edge: kind, shape and place, checked in one way."""
+"""Checks of tensors at the public edge: type, shape and device."""
 
 from collections.abc import Iterable, Sequence
 from math import gcd
@@ -13,7 +13,7 @@ from .checks import shown
 
 def check_tensor(
     value: Any,
-    shape: Sequence[int | str],  # A size, or the name of one that may be anything; "..." first = any sizes before.
+    shape: Sequence[int | str],  # Sizes, or names of arbitrary ones; "..." first = any leading dimensions.
     *,
     what: str,
     device: torch.device | None = None,  # The required device; None = any.
@@ -45,9 +45,9 @@ def check_device_of(value: Tensor, device: torch.device, *, what: str) -> None:
 
 
 def weighted_sums(tensors: Iterable[Tensor]) -> Tensor:
-    """Weighted sums [S] over parts of tensors, one weight for each place: values that change or move change the sums.
+    """Weighted sums [S] over parts of tensors, one weight per position: changed or moved values change the sums.
 
-    Apart from rounding, they tell as much as a sha256, in a fraction of its time and on the device of the tensors.
+    Up to rounding, they detect as much as a sha256, in a fraction of its time and on the tensors' device.
     """
     sums = []
     for tensor in tensors:

@@ -21,7 +21,7 @@ def map_in_order(
 ) -> Iterator[ResultT]:
     """Like `map`, computed by threads; at most `ahead` items per thread are computed in advance.
 
-    threads: None = as many as there are CPUs. When the caller stops early, nothing more is begun.
+    threads: None = one per CPU. If the caller stops early, nothing more is started.
     """
     threads = threads or default_threads()
     pending: deque[Future[ResultT]] = deque()

@@ -1,10 +1,10 @@
 """Weight files: the manifest, our checkpoint, the readers of others' formats; networks blended from several.
 
-    loading.py      a name, a place or a path -> a network, in three steps:
-    fetching.py     a name, a place or a path -> a file; downloads.py: one that is not on this computer
+    loading.py      a name, a location or a path -> a network, in three steps:
+    fetching.py     a name, a location or a path -> a file; downloads.py: a file that is not on this computer
     conversion.py   a file in another format -> a checkpoint
     checkpoint.py   our format
-    pretrained.py   what networks have of this; publishing.py, blending.py: what generators have
+    pretrained.py   methods of networks; publishing.py, blending.py: of generators
 
 May import: errors, version, runtime, networks, images, fast.
 """

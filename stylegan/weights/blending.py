@@ -1,7 +1,7 @@
-"""Related networks -> a new one: layer swapping, blends over the resolutions, averages.
+"""Related networks -> a new one: layer swapping, blends over resolutions, averages.
 
-Layer swapping is that of Pinkney and Adler 2020, "Resolution Dependent GAN Interpolation for Controllable Image
-Synthesis Between Domains": the coarse layers of one network with the fine ones of another that was fine-tuned from it.
+Layer swapping follows Pinkney and Adler 2020, "Resolution Dependent GAN Interpolation for Controllable Image Synthesis
+Between Domains": the coarse layers of one network with the fine ones of another that was fine-tuned from it.
 """
 
 import warnings
@@ -22,11 +22,11 @@ from .pretrained import Pretrained
 
 MappingOf = Literal["own", "other"]
 
-# What is said of the images and belongs to no one resolution: the makers' truncation, the initial seed.
+# Settings that belong to no resolution: the authors' truncation, the initial seed.
 _HARMLESS = ("truncation_psi", "truncation_cutoff")
-# Judged by the shapes that they lead to: different ones may give the same numbers of feature maps.
+# Compared by the resulting shapes: different values may give the same numbers of feature maps.
 _BY_SHAPE = ("fmap_base", "fmap_decay", "fmap_max")
-# What a network of several keeps of each, one after the other.
+# Metadata that a combined network keeps of each one, joined by these.
 _JOINED = {"license": " and ", "license_url": "; ", "attribution": " ", "citation": " ", "dataset": " and "}
 
 
@@ -44,8 +44,8 @@ class Blendable(Pretrained):
         resolution: the first whose layers, style layers and RGB layer are the other's, from 4 (the whole synthesis
             network) to the image's. Layers below it set pose and shape, the others textures and colours.
         width: 0 = switch there. Otherwise the other's share rises linearly with the logarithm of the resolution, from 0
-            to 1 over this many resolutions, half of them on either side: with 2, the resolution below has a share of a
-            quarter, and the first one of three quarters.
+            to 1 over this many resolutions, half of them on either side: with 2, it is a quarter at the resolution
+            below, and three quarters at the first one.
         mapping: the source of the mapping network and average w. "own" keeps the meaning of w: latents and directions
             of this network work with the new one.
 
@@ -89,7 +89,7 @@ class Blendable(Pretrained):
 
     def _check_other(self, other: Any) -> None:
         if not isinstance(other, Blendable):
-            raise InputError(f"expected a Generator beside {self.name}, got {shown(other)}")
+            raise InputError(f"expected a Generator besides {self.name}, got {shown(other)}")
         check_architecture(self.checkpoint(), other.checkpoint())
 
     @torch.inference_mode(False)  # As in `from_pretrained`.
@@ -132,7 +132,7 @@ def check_architecture(a: "weights.Checkpoint", b: "weights.Checkpoint") -> None
 
 
 def combined_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is known of a network made of several: the licences and origins of all; a UserWarning if they share none."""
+    """Metadata of a combined network: all licences and origins; a UserWarning if no origin is shared."""
     found: dict[str, Any] = {"name": "+".join(dict.fromkeys(str(part.get("name", "unnamed")) for part in parts))}
     if any(part.get("license") for part in parts):
         parts = [{**part, "license": part.get("license") or "unknown"} for part in parts]
@@ -147,8 +147,8 @@ def combined_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         of = " and ".join(str(part.get("name", "unnamed")) for part in parts)
         warnings.warn(
             f"{of} do not say that they come from one network; if neither was fine-tuned from the other, they make no "
-            "pictures together",
-            stacklevel=5,  # Whoever called `blend` or `average`.
+            "sensible images together",
+            stacklevel=5,  # The caller of `blend` or `average`.
         )
     lineage: list[dict[str, Any]] = []
     for known in (known for family in families for known in family):
@@ -157,7 +157,7 @@ def combined_metadata(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def lineage_of(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a network says of itself and of those that it comes from; of some, no more is known than the name."""
+    """The metadata of a network and of its origins; for some, only the name is known."""
     own = {key: value for key, value in metadata.items() if key != "lineage"}
     origins = metadata.get("lineage")
     known = [own, *(origin for origin in (origins if isinstance(origins, list) else []) if isinstance(origin, dict))]

@@ -25,7 +25,7 @@ from ..runtime.tensor_files import check_finite, read_header, read_tensors, writ
 
 FORMAT_VERSION = "1"
 
-# What a file with the differences to a generator names as its network; see `deltas`.
+# The network's name in a file with differences to a generator; see `deltas`.
 DELTA = "GeneratorDelta"
 
 # The networks of a file: generator and discriminator as trained, the generator with averaged weights, and the encoder.
@@ -55,7 +55,7 @@ class Checkpoint:
 def save_checkpoint(
     path: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: str | torch.dtype | None = None
 ) -> None:
-    """Write a checkpoint atomically: the file is complete, or what was there before.
+    """Write a checkpoint atomically, completely or not at all.
 
     dtype: data type in the file, float16 for half the size; None = unchanged. Raises InputError for types other than
     float32, float16 and bfloat16.
@@ -63,7 +63,7 @@ def save_checkpoint(
     path, stored = as_path(path), None if dtype is None else check_dtype(dtype)
     tensors = {name: tensor.detach().to("cpu", stored).contiguous() for name, tensor in checkpoint.state_dict.items()}
     header = {
-        "format": "pt",  # What other libraries look for before they read a file as torch tensors.
+        "format": "pt",  # Other libraries require this before they read a file as torch tensors.
         "stylegan_format_version": FORMAT_VERSION,
         "network": checkpoint.network,
         "config": json.dumps(checkpoint.config),
@@ -119,7 +119,7 @@ def _read_header(header: Mapping[str, str], path: Path, config: Checkpoint | Non
         if config is None:
             raise WeightsError(
                 f"{path}: a safetensors file without our header (stylegan_format_version); "
-                "expected one written by this library, or a folder with config.json beside model.safetensors"
+                "expected one written by this library, or a folder with config.json and model.safetensors"
             )
         return config
     parsed = dict(header) | {

@@ -1,7 +1,7 @@
 """Files in other formats -> a checkpoint: official pickles, torch.save files and safetensors of other ports.
 
-What was downloaded is converted once: the result is kept in the cache beside it. So is the average w of a file that
-lacks it, wherever the file is: computing it takes longer than all the rest.
+Downloads are converted once; the result is cached with them. So is the average w of any file that lacks it: computing
+it takes longer than everything else.
 """
 
 import logging
@@ -29,12 +29,12 @@ from .ports.common import AverageW, Request, Tensors
 
 logger = logging.getLogger(__name__)
 
-# Part of the name of converted files: raise it whenever a reader changes what it returns.
+# Part of the name of converted files: increase it whenever a reader's result changes.
 CONVERSION = 2
 
 
 def convert_file(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
-    """The wanted network of a file in another format; what was downloaded is converted the first time, and kept so.
+    """The requested network of a file in another format; downloads are converted once and cached.
 
     access: its cache keeps it. Raises WeightsError if the file is malformed, unknown or holds no such network.
     """
@@ -51,11 +51,11 @@ def convert_file(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint
 
 
 def _keep(path: Path, checkpoint: Checkpoint, cache: Cache, source: str) -> None:
-    """Write what was computed into the cache, if it can be written."""
+    """Write a result into the cache, if it is writable."""
     try:
         save_checkpoint(path, checkpoint)
         cache.remember(path, sha256_of(path), source=source, expected=None)
-    except OSError as error:  # It works without, only slower.
+    except OSError as error:  # The cache only saves time.
         logger.info("%s: not kept in the cache: %s", source, error)
 
 
@@ -79,7 +79,7 @@ def _average_of(file: Path, access: Access) -> AverageW:
 
 
 def _read(path: Path, wanted: Wanted, access: Access) -> Checkpoint:
-    """The wanted network of a file. access: its cache keeps an average w that had to be computed."""
+    """The requested network of a file. access: its cache keeps an average w that had to be computed."""
     kind = kind_of(path)
     data: Any
     if kind == "safetensors":
@@ -105,7 +105,7 @@ def _read(path: Path, wanted: Wanted, access: Access) -> Checkpoint:
 def _convert_networks(
     networks: Mapping[str, OfficialNetwork], beside: Mapping[str, Any], path: Path, wanted: Wanted
 ) -> Checkpoint:
-    """One network of an official file; `beside`: the other arrays of the file."""
+    """One network of an official file. beside: the other arrays of the file."""
     order = [wanted.network] if wanted.network else ["Gs", *networks]
     # A file with a single network gives that one.
     chosen = next((networks[name] for name in order if name in networks), None)

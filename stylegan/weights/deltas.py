@@ -1,8 +1,8 @@
-"""Deltas: how a generator differs from its base, as one small file that stands for the whole network.
+"""Deltas: a generator's differences from its base, as one small file that stands for the whole network.
 
 A delta is a checkpoint whose tensors are differences, each as int8 with a scale, and whose config names the base: the
-model, where it came from, and the sha256 of its weights. Tensors that are the same in both are left out. Read, the sum
-of both is a generator like any other, under the licence of the base.
+model, its source, and the sha256 of its weights. Tensors that are equal in both are omitted. When read, the sum of both
+is a generator like any other, under the base's licence.
 """
 
 import os
@@ -30,8 +30,8 @@ _LICENCE = ("license", "license_url", "attribution")
 class Base:
     """The network that a delta is added to."""
 
-    name: str  # Of the model.
-    source: str  # Its `Pretrained.location`; a file or folder as seen from the delta's folder.
+    name: str  # The model's name.
+    source: str  # Its `Pretrained.location`; a file or folder relative to the delta's folder.
     weights_sha256: str  # See `Checkpoint.sha256`.
     resolution: int  # Of its images.
 
@@ -42,9 +42,9 @@ class Base:
         return cls(**check_object(delta.config, fields, where=f"{where}: a delta without its base", error=WeightsError))
 
     def find(self, path: Path) -> str | Path:
-        """What `read_weights` takes for it. path: of the delta. Raises NotFoundError, which says what to do.
+        """The base as an argument of `read_weights`. path: of the delta. Raises NotFoundError, which says what to do.
 
-        A file is looked for where it was, as seen from the delta, and beside the delta.
+        A file is looked for at its path relative to the delta, and next to the delta.
         """
         if self.source in manifest.entries():
             return self.source
@@ -55,12 +55,12 @@ class Base:
             return self.source
         raise NotFoundError(
             f"{path}: a delta of {self.name} ({self.source}, weights of sha256 {self.weights_sha256[:16]}...), which "
-            "is neither a model known by name nor a file here; put that file beside the delta, under the same name"
+            "is neither a model known by name nor a file here; put that file next to the delta, under the same name"
         )
 
 
 def is_delta(path: str | os.PathLike[str]) -> bool:
-    """Whether there is a file with a delta."""
+    """Whether a path is a file with a delta."""
     try:
         return os.path.isfile(path) and read_header(path, error=WeightsError).metadata.get("network") == DELTA
     except WeightsError:
@@ -70,9 +70,9 @@ def is_delta(path: str | os.PathLike[str]) -> bool:
 def subtract_base(
     tuned: Mapping[str, Tensor], base: Checkpoint, *, source: str, metadata: dict[str, Any]
 ) -> Checkpoint:
-    """The delta of tensors, as changed, to a base: of each the differences, in 127 steps up to the greatest.
+    """The delta of changed tensors to a base: their differences in 127 steps up to each one's greatest.
 
-    source: the base's `location`; metadata: of the network with them. Raises InputError for NaN and infinity.
+    source: the base's `location`; metadata: of the changed network. Raises InputError for NaN and infinity.
     """
     tensors: dict[str, Tensor] = {}
     for key, tensor in tuned.items():
@@ -93,17 +93,17 @@ def in_steps(difference: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def add_delta(base: Checkpoint, delta: Checkpoint, where: str) -> Checkpoint:
-    """The generator that a delta makes of its base: float32, to the same bits everywhere.
+    """The generator from a delta and its base: float32, bit for bit the same everywhere.
 
-    base: float32, its tensors in the order of the network. where: the place of the delta, for messages.
+    base: float32, its tensors in the network's order. where: the location of the delta, for messages.
 
-    Raises WeightsError if it is another base, or the tensors do not fit.
+    Raises WeightsError if the base is another one, or the tensors do not fit.
     """
     expected, found = Base.of(delta, where), base.sha256()
     if found != expected.weights_sha256:
         raise WeightsError(
             f"{where}: a delta of {expected.name} with weights of sha256 {expected.weights_sha256[:16]}..., but those "
-            f"of {base.metadata.get('name', 'unnamed')} here are {found[:16]}...; put the right file beside the delta"
+            f"of {base.metadata.get('name', 'unnamed')} here are {found[:16]}...; put the right file next to the delta"
         )
     state = dict(base.state_dict)
     for key, difference in delta.state_dict.items():
@@ -118,7 +118,7 @@ def add_delta(base: Checkpoint, delta: Checkpoint, where: str) -> Checkpoint:
 
 
 def save_delta(path: str | os.PathLike[str], delta: Checkpoint) -> None:
-    """Write a delta, complete or not at all; a base that is a file is named as seen from the delta's folder."""
+    """Write a delta, completely or not at all; a base in a file is named relative to the delta's folder."""
     source = str(delta.config["source"])
     if source not in manifest.entries() and os.path.exists(source):
         source = _seen_from(Path(path).parent, source)

@@ -1,4 +1,4 @@
-"""Weight files to download: from the first source of a model that works, a repository, or a URL."""
+"""Weight files to download: from a model's first working source, a repository, or a URL."""
 
 import logging
 import time
@@ -33,8 +33,8 @@ def fetch_first(
 
     check: see `fetching.fetch`. use: the command that takes a file instead of the entry.
 
-    Raises DownloadError, or IntegrityError if all sources sent something else, with a line for each source and how to
-    download by hand.
+    Raises DownloadError, or IntegrityError if all sources sent something else, with a line per source and instructions
+    to download by hand.
     """
     files = list(files)
     if not access.force_download:
@@ -59,13 +59,13 @@ def fetch_first(
 
 
 def at_revision(file: File, revision: str) -> File:
-    """A file of a hub at another revision, of which no size and sha256 are known."""
+    """A hub file at another revision, whose size and sha256 are unknown."""
     source = Source("hub", file.source.location, file.source.filename, revision)
     return replace(file, source=source, size=None, sha256=None)
 
 
 def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: Entry, check: Check | None) -> WeightFile:
-    """A file without a sha256 in the manifest. If it is not the model, it is deleted and IntegrityError raised."""
+    """A file without a sha256 in the manifest. If it is not the model, it is deleted and IntegrityError is raised."""
     try:
         kind_of(fetched.named)
         file = _downloaded(fetched, source, access, entry)
@@ -79,7 +79,7 @@ def _checked(fetched: hub.Fetched, source: Source, access: hub.Access, entry: En
 
 
 def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str) -> Exception:
-    """One error for all sources, with a line for each, and how to download by hand."""
+    """One error for all sources, with a line for each and instructions to download by hand."""
     errors = [error for _, error in failures]
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else DownloadError
@@ -87,7 +87,7 @@ def _failure(entry: Entry, failures: Sequence[tuple[File, Exception]], use: str)
     lines = [_line(error) for error in (errors[:1] if kind is OfflineError else errors)]
     if len(lines) > 1:
         lines = [f"{entry.name}: none of its {len(lines)} sources gave the file:", *(f"  {line}" for line in lines)]
-    # A missing page does not help.
+    # A page that is missing does not help.
     file = next((file for file, error in failures if not isinstance(error, NotFoundError)), failures[0][0])
     saved = Path(str(file.source.filename)).name
     name = saved.removesuffix(".xz")

@@ -1,6 +1,6 @@
 """A name, a location or a path -> a verified weight file on this computer.
 
-A name is one in the manifest, a location is a hub repository or a URL, a path is that of a file or a folder.
+A name is one in the manifest, a location is a hub repository or a URL, a path is a file or a folder.
 """
 
 import os
@@ -31,7 +31,7 @@ def fetch(
 ) -> Iterator[WeightFile]:
     """The weight file of a manifest name, a folder, a path, a hub repository or a URL, for the duration of the context.
 
-    network: the network that is wanted; sources known to lack it are skipped. None = any.
+    network: the requested network; sources known to lack it are skipped. None = any.
     revision: of a hub repository. access: how files are fetched; None = the defaults.
     check: raises WeightsError for a file that is not the model of a manifest name. It is called for files without a
     known sha256; one that it rejects is deleted, and the next source is tried.
@@ -76,7 +76,7 @@ def _fetch_entry(
         from .downloads import at_revision, fetch_first
 
         files = entry.holding(network)
-        if revision is not None:  # Nothing else stands in for it.
+        if revision is not None:  # Nothing else can replace it.
             files = [at_revision(file, revision) for file in entry.files if file.source.kind == "hub"]
         yield fetch_first(entry, files, access, check=check)
 
@@ -89,7 +89,7 @@ def _find_path(path: Path) -> WeightFile:
         return WeightFile(file, str(path), config=config if config.is_file() else None, model=model)
     if path.exists() and not path.is_file():
         raise InputError(
-            f"{path}: a pipe or a device; weights are read here and there in a file, so write them to one first"
+            f"{path}: a pipe or a device; reading weights needs random access, so write them to a file first"
         )
     if not path.is_file():
         if path.suffix or len(path.parts) > 1:

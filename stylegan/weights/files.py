@@ -28,7 +28,7 @@ class WeightFile:
     config: Path | None = None  # The config.json that describes it, if its header does not.
     model: str = ""  # The name of its folder or repository, if its own says nothing.
     entry: Entry | None = None  # Of the manifest.
-    fetched: Fetched | None = None  # How it was downloaded; None = it was here.
+    fetched: Fetched | None = None  # How it was downloaded; None = it is a local file.
     sha256: str | None = None  # Of a bundled file.
 
     @property
@@ -52,12 +52,12 @@ Check = Callable[[WeightFile], None]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is requested from a file that leaves a choice."""
+    """What is requested from a file with several possibilities."""
 
-    network: NetworkName | None = "Gs"  # None = Gs, or what a file without a generator holds.
+    network: NetworkName | None = "Gs"  # None = Gs, or the network of a file without a generator.
     resolution: int | None = None
     fused_from: int = 128
-    is_base: bool = False  # Of a delta: it can be none itself.
+    is_base: bool = False  # Whether it is the base of a delta, which must not be a delta itself.
 
     @property
     def key(self) -> str:

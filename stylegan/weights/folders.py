@@ -7,7 +7,7 @@ from ..errors import InputError, NotFoundError, WeightsError
 from ..runtime.file_kinds import kind_of
 from .hub.sources import SUFFIXES
 
-# Generic names of weight files: the model's name is then that of the folder or repository.
+# Generic names of weight files: the model is then named after the folder or repository.
 UNNAMED = ("model", "pytorch_model")
 # Common names of folders, which are not names of hub users.
 _FOLDERS = {"runs", "models", "checkpoints", "snapshots", "weights", "networks", "out", "output", "outputs", "results"}

@@ -55,7 +55,7 @@ def read_weights(
     is_base: refuse a delta, which otherwise is read with its base.
 
     Raises NotFoundError if there is nothing, DownloadError if it cannot be fetched, WeightsError if the file is
-    invalid, IntegrityError if it is another one.
+    invalid, IntegrityError if it is a different file.
     """
     if resolution is not None:
         check_integer(resolution, what="resolution", low=4, high=2**14)
@@ -77,9 +77,9 @@ def read_weights(
 
 
 def _read(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
-    """The checkpoint of a file that was fetched. access: its cache keeps what was downloaded and had to be converted.
+    """The checkpoint of a fetched file. access: its cache keeps converted downloads.
 
-    Raises WeightsError if the file is not what it should be, or holds another network or resolution than is wanted.
+    Raises WeightsError if the file is invalid, or holds another network or resolution than requested.
     """
     asked = wanted if file.entry is None else replace(wanted, resolution=wanted.resolution or file.entry.resolution)
     if _is_native(file.path):
@@ -89,7 +89,7 @@ def _read(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
             checkpoint = _on_its_base(checkpoint, file, wanted, access)
         checkpoint = asked.check(checkpoint, file)
     else:
-        from .conversion import convert_file  # Files of our own need none of its readers.
+        from .conversion import convert_file  # Our own files need none of its readers.
 
         checkpoint = convert_file(file, asked, access)
     if file.model and checkpoint.metadata.get("name") in UNNAMED:
@@ -102,8 +102,8 @@ def _read(file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
 
 
 def _on_its_base(delta: Checkpoint, file: WeightFile, wanted: Wanted, access: Access) -> Checkpoint:
-    """The generator that a delta makes of its base, which is read first. Raises WeightsError for another base."""
-    from ..networks.generator import GeneratorNetwork  # Only deltas need a network before it is built.
+    """The generator from a delta and its base, which is read first. Raises WeightsError for another base."""
+    from ..networks.generator import GeneratorNetwork  # Only deltas need the network class here.
     from .deltas import Base, add_delta
 
     if wanted.is_base:
@@ -117,7 +117,7 @@ def _on_its_base(delta: Checkpoint, file: WeightFile, wanted: Wanted, access: Ac
 
 
 def _is_native(path: Path) -> bool:
-    """Whether a file is in our format: with our header, or described by a config.json beside it."""
+    """Whether a file is in our format: with our header, or described by a config.json next to it."""
     if kind_of(path) != "safetensors":
         return False
     if has_our_header(path):

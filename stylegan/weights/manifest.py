@@ -2,10 +2,10 @@
 
 `weights_manifest.json` ships inside the package; to replace or add a bundled model, put its file next to the others
 and edit that one JSON file. The environment variable STYLEGAN_MANIFEST names a further manifest of the same form,
-without bundled files; its models come on top, and take the place of ours of the same name.
+without bundled files; its models are added, and replace ours of the same name.
 
-A manifest is checked key by key before any of its files is looked at. This module knows neither networks nor the
-network.
+A manifest is checked key by key before any of its files is opened. This module imports no networks and sends no
+requests.
 """
 
 import difflib
@@ -27,7 +27,7 @@ from .hub.sources import Kind, Source, check_url, is_commit
 
 Format = Literal["safetensors", "official", "port"]
 
-# Far above what a manifest needs; stops a file made to fill the memory.
+# Far above what a manifest needs; stops a file that is meant to fill the memory.
 MAX_MODELS = 1000
 
 _PACKAGE = resources.files("stylegan")
@@ -40,8 +40,8 @@ class File:
     source: Source
     format: Format  # safetensors = ours, official = a .pkl of the official code, port = a file of another port.
     size: int | None  # Bytes; None = unknown.
-    sha256: str | None  # Of the file, or the beginning of it; None = not known, shown as "unverified".
-    networks: tuple[str, ...] = ()  # Of G, Gs and D, those that the file holds; () = all that there are.
+    sha256: str | None  # Of the file, or its first digits; None = unknown, shown as "unverified".
+    networks: tuple[str, ...] = ()  # Which of G, Gs and D the file holds; () = all that exist.
 
     @property
     def known(self) -> str:
@@ -62,14 +62,14 @@ class Entry:
     license: str
     license_url: str
     attribution: str
-    limits: str  # What the model is known to do badly.
+    limits: str  # Known weaknesses of the model.
     citation: str
     metrics: dict[str, float]  # As published, not measured by us.
-    content_box: tuple[int, int, int, int] | None  # Left, top, right, bottom of what the images show; None = all.
-    options: dict[str, Any]  # Arguments of the generator that its file does not hold.
-    tried: bool  # Whether this entry's file was ever loaded by the people who wrote the entry.
-    tried_on: str  # The date and the sha256 of the file that was tried, where they were noted; else "".
-    zoo: bool  # Whether it is one of the further networks that `stylegan list` shows with --all alone.
+    content_box: tuple[int, int, int, int] | None  # Left, top, right, bottom of the images' content; None = all.
+    options: dict[str, Any]  # Arguments of the generator that its file lacks.
+    tried: bool  # Whether the entry's authors have ever loaded its file.
+    tried_on: str  # The date and sha256 of the tried file, if noted; else "".
+    zoo: bool  # Whether `stylegan list` shows it only with --all.
     files: tuple[
         File, ...
     ]  # The same network at several places, each in its own format; the first available one is used.
@@ -91,7 +91,7 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a model remembers of its entry: for `info`, the model card and the text in pictures."""
+        """What a model keeps from its entry: for `info`, the model card and the text in images."""
         names = ("name", "dataset", "license", "license_url", "attribution", "limits", "citation", "metrics")
         facts = {name: getattr(self, name) for name in names if getattr(self, name)}
         return facts | ({"content_box": list(self.content_box)} if self.content_box else {})
@@ -114,12 +114,12 @@ def list_models(filter: str = "*", *, include_zoo: bool = False) -> list[str]:
 
 
 def extractors() -> dict[str, Entry]:
-    """The networks that metrics look at images with, by name: those of the package's manifest that are downloaded."""
+    """The networks that metrics use, by name: those of the package's manifest that are downloaded."""
     return _packaged()[2]
 
 
 def default_name() -> str:
-    """The name of the model that is used where none is given."""
+    """The name of the model that is used if none is given."""
     return _packaged()[0]
 
 
@@ -135,7 +135,7 @@ def find(name: str) -> Entry:
 
 @contextmanager
 def open_file(file: File) -> Iterator[Path]:
-    """The path of a bundled file while the context lasts, verified. Raises IntegrityError if it is another file."""
+    """The path of a bundled file in the context, verified. Raises IntegrityError if the file differs."""
     with resources.as_file(_PACKAGE / file.source.location) as path:
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
@@ -158,8 +158,7 @@ def read_manifest(path: str | os.PathLike[str]) -> dict[str, Entry]:
 def parse_manifest(data: bytes, *, where: str, bundled: bool = False) -> dict[str, Entry]:
     """Check a manifest and return its models. bundled: whether it may name files inside the package.
 
-    Raises UnsafeFileError for a place that is none to load from, WeightsError for everything else that is not as it
-    should be; reads and asks nothing.
+    Raises UnsafeFileError for a forbidden source, WeightsError for any other fault; opens no file and sends no request.
     """
     return _Checker(where, bundled).models(parse_json(data, where=where, error=WeightsError))
 
@@ -243,7 +242,7 @@ class _Checker:
         self.expect(bool(ok), where, "sha256", "64 hexadecimal digits or null")
         prefix, networks = fields["sha256_prefix"], fields["networks"]
         ok = prefix is None or (isinstance(prefix, str) and re.fullmatch(r"[0-9a-f]{8,63}", prefix) and digest is None)
-        self.expect(bool(ok), where, "sha256_prefix", "8 to 63 hexadecimal digits, beside a sha256 of null")
+        self.expect(bool(ok), where, "sha256_prefix", "8 to 63 hexadecimal digits, with a sha256 of null")
         ok = isinstance(networks, list) and all(network in ("G", "Gs", "D", "E") for network in networks)
         self.expect(ok, where, "networks", "a list of G, Gs, D and E")
         place = self.fields(fields["source"], f"{where}.source", required=set(), optional={*get_args(Kind), "revision"})
@@ -294,5 +293,5 @@ def _is_box(value: Any, resolution: int) -> bool:
     return bool(0 <= left < right <= resolution and 0 <= top < bottom <= resolution)
 
 
-# The bundled model that is used where none is named.
+# The bundled model that is used if none is named.
 DEFAULT_MODEL = default_name()

@@ -1,11 +1,11 @@
-"""The model card of a published generator: README.md with what a visitor of a hub must know before using it."""
+"""The model card of a published generator: a README.md with what users must know."""
 
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-# Names of licences that hubs know, by ours in small letters without spaces.
+# The hub's names of licences, by ours in lower case without spaces.
 _LICENSES = {"mit": "mit", "apache-2.0": "apache-2.0", "cc0": "cc0-1.0", "cc0-1.0": "cc0-1.0", "ccby4.0": "cc-by-4.0"}
 _LICENSES |= {"ccby-nc4.0": "cc-by-nc-4.0", "ccby-nc-sa4.0": "cc-by-nc-sa-4.0", "ccby-sa4.0": "cc-by-sa-4.0"}
 
@@ -14,8 +14,8 @@ _TEXT = """
 
 ![Images of the seeds 0 to {last}]({picture})
 
-A StyleGAN generator (Karras, Laine, Aila 2018): {size} images, {parameters:.1f} M parameters. The picture shows the
-seeds 0 to {last} with truncation psi {psi:g}.
+A StyleGAN generator (Karras, Laine, Aila 2018): {size} images, {parameters:.1f} M parameters. The grid shows the seeds
+0 to {last} with truncation psi {psi:g}.
 
 ```python
 import stylegan
@@ -47,10 +47,10 @@ _ROWS = {
 def model_card(
     metadata: Mapping[str, Any], *, repo: str, size: str, parameters: int, psi: float, images: int, picture: str
 ) -> str:
-    """The text of README.md: a YAML header for the hub, a picture, code, licence, data and published metrics.
+    """The text of README.md: a YAML header for the hub, a grid of images, code, licence, data and published metrics.
 
     metadata: of the generator. repo: how to name the model in `from_pretrained`. size: as in "64x64".
-    parameters: their number. psi, images, picture: how the picture was made, of how many images, and its file name.
+    parameters: their number. psi, images, picture: the grid's truncation, number of images and file name.
     """
     name = _line(metadata.get("name", "unnamed"))
     known = {key: metadata[key] for key in _ROWS if metadata.get(key)} | (

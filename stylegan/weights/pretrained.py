@@ -20,7 +20,7 @@ from .manifest import DEFAULT_MODEL
 class Pretrained(nn.Module):
     """A network with a config, from which it can be made again, and a description of its weights."""
 
-    _network: "ClassVar[weights.NetworkName]"  # Its name in files that hold several networks.
+    _network: "ClassVar[weights.NetworkName]"  # Its name in files with several networks.
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Pretrained(nn.Module):
 
     @classmethod
     @hinted(**OF_FILES)
-    @torch.inference_mode(False)  # Inference tensors could not be trained, nor changes of them be noticed.
+    @torch.inference_mode(False)  # Inference tensors cannot be trained, and changes to them cannot be detected.
     def from_pretrained(
         cls,
         name_or_path: str | os.PathLike[str] = DEFAULT_MODEL,
@@ -84,7 +84,7 @@ class Pretrained(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type that it computes in."""
+        """The data type of its computation."""
         return next(self.parameters()).dtype
 
     @property
@@ -94,13 +94,13 @@ class Pretrained(nn.Module):
 
     @property
     def location(self) -> str:
-        """What `from_pretrained` takes to load the same again: a path, a model's name, a repository or a URL."""
+        """The argument of `from_pretrained` that loads it again: a path, a model's name, a repository or a URL."""
         is_by_name = not os.path.exists(self.source) and self.name in manifest.entries()
         return self.name if is_by_name else self.source
 
     @property
     def classes(self) -> list[str]:
-        """The names of a conditional model's classes, as far as they are known."""
+        """The names of a conditional model's classes, if known."""
         classes = self.metadata.get("classes")
         return [str(c) for c in classes] if isinstance(classes, list) else []
 
@@ -109,7 +109,7 @@ class Pretrained(nn.Module):
         return weights.Checkpoint(type(self).__name__, self.config, self.state_dict(), self.metadata)
 
     def save(self, path: str | os.PathLike[str], *, dtype: str | torch.dtype | None = None) -> None:
-        """Write one safetensors file that `from_pretrained` reads, whatever its name; complete or not at all.
+        """Write one safetensors file that `from_pretrained` reads under any name; completely or not at all.
 
         dtype: type to store, float16 for half the size; None = that of the network.
         """
@@ -129,7 +129,7 @@ class Pretrained(nn.Module):
     def weights_sha256(self) -> str:
         """The sha256 of config and weights, by which images identify their network; see `Checkpoint.sha256`.
 
-        It is computed on first use, and again when weights have changed in any way.
+        It is computed on first use, and again after any change of the weights.
         """
         self.check_weights()
         tensors = list(self.state_dict().values())

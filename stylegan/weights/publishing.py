@@ -1,4 +1,4 @@
-"""A generator on a model hub: its weights, its config, and a card with a picture."""
+"""A generator on a model hub: its weights, its config, and a card with a grid of images."""
 
 import os
 import tempfile
@@ -22,7 +22,7 @@ class Publishable(Pretrained):
 
     @property
     def recommended_truncation(self) -> dict[str, Any]:
-        """How the model's makers show its images."""
+        """The truncation that the model's authors use."""
         raise NotImplementedError
 
     def sample(self, n: int = 1, *, truncation_psi: Any = 0.7, labels: Any = None) -> Any:
@@ -50,13 +50,13 @@ class Publishable(Pretrained):
         dtype: str | torch.dtype | None = None,
         num_images: int = 16,
     ) -> str:
-        """Publish config, weights, and a model card with a picture, as one commit; returns the commit's address.
+        """Publish config, weights, and a model card with a grid of images, as one commit; returns the commit's URL.
 
-        repo_id: user/name; made if it is not there. private: nobody else sees it; a repository that is public already
-        is refused then. token: None = that of `hf auth login`. revision: an existing branch; None = the main one.
-        dtype: see `save`. num_images: how many images the picture of the card shows, of the seeds from 0 on.
+        repo_id: user/name; created if missing. private: nobody else sees it; an existing public repository is then
+        refused. token: None = that of `hf auth login`. revision: an existing branch; None = the main one. dtype: see
+        `save`. num_images: how many images the card shows, of the seeds from 0 on.
 
-        The card says what `G.metadata` says: name, license, license_url, dataset, attribution, metrics, limits.
+        The card repeats `G.metadata`: name, license, license_url, dataset, attribution, metrics, limits.
         Raises AuthError or another DownloadError if the hub refuses, InputError for a repository that is public.
         """
         with tempfile.TemporaryDirectory() as folder:

@@ -187,10 +187,10 @@ def test_convert(run: Callable[..., Result], target: str) -> None:
         ("sample --truncation-cutoff -3", "must be an integer from 0 to 12, got -3"),
         (
             "sample --seeds 0-99999999 --out c.png",
-            "too large for one picture; `stylegan sample --out faces/`",
+            "too large for one file; `stylegan sample --out faces/`",
         ),
-        ("mix --columns 0-99999999", "too large for one picture"),
-        ("truncate --seeds 0-99999999", "too large for one picture"),
+        ("mix --columns 0-99999999", "too large for one file"),
+        ("truncate --seeds 0-99999999", "too large for one file"),
         ("sample --out /proc/x.png", "--out /proc/x.png: cannot write into /proc"),
         ("mix --layers 4:99", "this network has 12 layers, 0 to 11; got the range 4:99"),
         ("sample --label 1", "unconditional"),
@@ -340,7 +340,7 @@ def test_a_reader_who_has_had_enough_is_no_error() -> None:
 
 def test_what_a_network_is_not_read_from_is_said(run: Callable[..., Result]) -> None:
     os.mkfifo("pipe")
-    assert "pipe: a pipe or a device; weights are read here and there in a file" in run("info", "./pipe").output
+    assert "pipe: a pipe or a device; reading weights needs random access" in run("info", "./pipe").output
     Path("faces.csv").write_text("0.1,0.2\n" * 100)
     assert (
         "latents are read from .safetensors, .npy, .npz and torch.save files"

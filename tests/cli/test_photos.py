@@ -88,11 +88,11 @@ def test_pictures_of_photos_are_made_again(here: Run, command: list[str]) -> Non
     Path("a.jpg").rename("renamed.jpg")
     missing = here("remake", picture)
     assert missing.exit_code == 1
-    assert f"{picture} was made of a.jpg, sha256" in missing.output
-    assert "name it by --file" in missing.output
+    assert f"{picture} was made from a.jpg, sha256" in missing.output
+    assert "name it with --file" in missing.output
     assert "bit for bit" in ok(here("remake", picture, "--file", "renamed.jpg")).splitlines()[-1]
     Path("e.safetensors").unlink()
-    assert "was made of e.safetensors, sha256" in here("remake", picture, "--file", "renamed.jpg").output
+    assert "was made from e.safetensors, sha256" in here("remake", picture, "--file", "renamed.jpg").output
 
 
 def test_photos_may_have_one_name_and_odd_names(here: Run) -> None:

@@ -162,9 +162,9 @@ def test_pictures_of_projections_need_the_latents_and_no_more(here: Run) -> None
     Generator.from_pretrained("tiny.safetensors").sample(seeds=[1])[0].resize((32, 32)).save("photo.png")
     ok(here("project", "photo.png", *TINY, *options))
     assert "wrote" in remade(here, "run/photo.png")
-    assert "of steps and photos that its text does not hold" in here("remake", "run/way.png").output
+    assert "from steps and photos that its text does not hold" in here("remake", "run/way.png").output
     for picture in ("run/crop.png", "run/photo-target.png"):
-        assert "does not tell how it was made" in here("remake", picture).output
+        assert "does not say how it was made" in here("remake", picture).output
 
 
 def test_the_grid_of_a_training_run_names_weights_in_no_file(here: Run) -> None:
@@ -183,11 +183,11 @@ def test_files_are_found_by_their_content(here: Run) -> None:
         shutil.move(f"{name}.safetensors", f"elsewhere/{name[0]}.safetensors")
     missing = here("remake", "first.png").output
     assert "made by tiny (tiny.safetensors), with weights of sha256" in missing
-    assert "name it by --model" in missing
+    assert "name it with --model" in missing
     model = ["--model", "elsewhere/t.safetensors"]
     missing = here("remake", "first.png", *model).output
-    assert "was made of plain.safetensors, sha256" in missing
-    assert "name it by --file" in missing
+    assert "was made from plain.safetensors, sha256" in missing
+    assert "name it with --file" in missing
     Path("people.safetensors").write_bytes(b"another file of that name")
     files = ["--file", "elsewhere/people.safetensors", "--file", "elsewhere/p.safetensors"]
-    assert "of people.safetensors" in here("remake", "first.png", *model, *files).output
+    assert "from people.safetensors" in here("remake", "first.png", *model, *files).output

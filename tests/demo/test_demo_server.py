@@ -18,7 +18,7 @@ from PIL import Image
 
 from stylegan import images
 from stylegan.demo import server
-from stylegan.demo.kept import KeptPictures
+from stylegan.demo.kept import KeptImages
 from stylegan.demo.server import MAX_BODY, _limited
 
 from ..conftest import ROOT, tiny_generator
@@ -252,7 +252,7 @@ def test_a_body_that_is_too_long_or_too_slow_counts_as_gone(monkeypatch: pytest.
 
 
 def test_kept_pictures_have_a_limit_and_the_longest_unseen_go(tmp_path: Path) -> None:
-    kept = KeptPictures(tmp_path, limit=3)
+    kept = KeptImages(tmp_path, limit=3)
 
     def keep(seed: int, session: str = "a") -> Path:
         picture = images.remember(Image.new("RGB", (4, 4)), {"seed": seed})

@@ -16,7 +16,7 @@ from PIL import Image
 import stylegan
 from stylegan import Generator, cli
 from stylegan.demo import Look, Studio
-from stylegan.demo.kept import KeptPictures
+from stylegan.demo.kept import KeptImages
 from stylegan.demo.photo import Photos, encode_photo, read_data_url, read_photo
 from stylegan.encoder import Encoder, new_encoder
 from stylegan.errors import InputError
@@ -212,7 +212,7 @@ def tab_of(studio: Studio, folder: Path) -> Any:
     from stylegan.demo.photo_tab import PhotoTab
 
     with gr.Blocks():
-        return PhotoTab(studio, KeptPictures(folder, limit=100), "tiny", limit=3)
+        return PhotoTab(studio, KeptImages(folder, limit=100), "tiny", limit=3)
 
 
 def files(folder: Path) -> list[str]:

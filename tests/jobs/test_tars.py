@@ -223,8 +223,8 @@ def test_signals_are_as_before_afterwards() -> None:
         (["--resume"], "--resume does not apply to"),
         (["--format", "tar"], "needs a folder"),
         (["--format", "folder", "--out", "a.jpg"], "needs a folder"),
-        (["--format", "grid", "--out", "a"], "--out a has no suffix of a picture; write --out a.png"),
-        (["--format", "grid", "--out", "a.pdf"], "no picture format"),
+        (["--format", "grid", "--out", "a"], "--out a has no image suffix; write --out a.png"),
+        (["--format", "grid", "--out", "a.pdf"], "no image format"),
         (["--format", "tar", "--out", "a/", "--noise-mode", "random"], "set noise_seed"),
     ],
 )

@@ -169,7 +169,7 @@ def test_bad_arguments_are_one_clear_error(
 
 
 def test_what_is_no_generator_or_no_weight_is_refused(parent: Generator, child: Generator) -> None:
-    with pytest.raises(InputError, match="expected a Generator beside parent, got 'child'"):
+    with pytest.raises(InputError, match="expected a Generator besides parent, got 'child'"):
         parent.blend("child")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="weights must be one for each of 2 networks, got 1"):
         parent.average([child], weights=[1])

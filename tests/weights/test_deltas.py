@@ -79,7 +79,7 @@ def test_a_base_is_found_by_name_or_where_it_was(here: Run, tmp_path: Path, monk
     assert Generator.from_pretrained(tmp_path / "named.safetensors").name == "avatars-64-tuned"
     Path("../me/tuned.safetensors").rename("moved.safetensors")
     Path("../tiny.safetensors").rename("elsewhere.safetensors")
-    with pytest.raises(NotFoundError, match=r"a delta of tiny .* put that file beside the delta"):
+    with pytest.raises(NotFoundError, match=r"a delta of tiny .* put that file next to the delta"):
         Generator.from_pretrained("moved.safetensors")
     Path("elsewhere.safetensors").rename("tiny.safetensors")
     assert Generator.from_pretrained("moved.safetensors").name == "tiny-tuned"

@@ -20,7 +20,7 @@ MAX_BYTES = 2**30
 
 _NPY, _ZIP, _PICKLE = b"\x93NUMPY", b"PK\x03\x04", b"\x80"
 
-# Names that tools use for the w of images; the first that exists counts. Noise and images are ignored.
+# Other tools' names for the w of images; the first that exists counts. Noise and images are ignored.
 _NAMES = ("w", "ws", "w_plus", "wp", "latents", "latent", "dlatents", "dlatent", "latent_codes", "boundary")
 
 
@@ -39,8 +39,8 @@ def read_arrays(path: str | os.PathLike[str], *, what: str) -> dict[str, Tensor]
     """The array of a file, float32, under the file's name; or several under their own names.
 
     what: for messages: "latents". Names that tools use (w of projected_w.npz, latent of each image) are recognized;
-    otherwise there must be one array. Raises InputError for files above 1 GiB, with Python objects, without finite
-    numbers, or with several arrays, none of which has a known name.
+    otherwise there must be one array. Raises InputError for files above 1 GiB, with Python objects, with values that
+    are not finite, or with several arrays and no known name.
     """
     path = Path(path)
     if path.stat().st_size > MAX_BYTES:
@@ -103,7 +103,7 @@ def _array(data: bytes) -> Tensor:
 
 
 def _chosen(found: Any, stem: str) -> dict[str, Any]:
-    """The array that is meant among the contents of a file; for a dictionary of images, that of each."""
+    """The intended array among the contents of a file; for a dictionary of images, one for each."""
     if not isinstance(found, Mapping):
         return {stem: found}
     nested = {str(key): value for key, value in found.items() if isinstance(value, Mapping)}

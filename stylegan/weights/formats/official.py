@@ -90,7 +90,7 @@ def with_average(
 ) -> OfficialNetwork:
     """Add the average w to a generator that lacks it, from elsewhere in the file; its metadata then says so.
 
-    networks: all of the file. beside: other arrays of the file, by their place or name.
+    networks: all of the file. beside: its other arrays, by position or name.
     """
     if network.build_func_name != "G_style" or "dlatent_avg" in network.variables:
         return network

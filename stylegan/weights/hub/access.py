@@ -22,7 +22,7 @@ class Access:
     @property
     def cache(self) -> "Cache":
         """The folders."""
-        from .cache import Cache  # Where they are, the hub's client says: bundled models need neither.
+        from .cache import Cache  # It imports the hub's client, which bundled models do not need.
 
         return Cache.open(self.cache_dir)
 

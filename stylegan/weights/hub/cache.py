@@ -179,7 +179,7 @@ class Cache:
                     continue
             except WeightsError as error:
                 logger.info("%s: deleted", error)
-            with suppress(OSError):  # A folder stays.
+            with suppress(OSError):  # Folders are kept.
                 file.unlink()
         return freed
 

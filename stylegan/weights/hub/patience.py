@@ -28,8 +28,8 @@ class Patience:
     timeout: float = 8.0  # Seconds to connect, or without a byte.
     offline: float = 12.0  # Seconds after which a server that was never reached is given up.
     answer: float = 30.0  # Seconds for a complete small response: connection, headers, redirects, body, pages.
-    silence: float = 60.0  # A file is left that brings in so many seconds
-    slowest: float = 1000.0  # fewer bytes than so many for each.
+    silence: float = 60.0  # A transfer is abandoned if, over this many seconds,
+    slowest: float = 1000.0  # it brings fewer bytes per second than this.
 
 
 PATIENCE = Patience()

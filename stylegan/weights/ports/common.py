@@ -53,7 +53,7 @@ class Layout:
     recognise: Callable[[Parts], bool]  # By keys alone.
     convert: Callable[[Parts, Request], list[Checkpoint]]  # The generator first, then the discriminator if any.
     is_supported: bool = True  # False = files of this layout are recognized, and refused with the reason.
-    is_ours: bool = False  # Whether its keys are ours: in a safetensors file, config.json beside it has the config.
+    is_ours: bool = False  # Whether its keys are ours: for safetensors, config.json next to it has the config.
     integers: tuple[str, ...] = ()  # Keys of integer tensors that `convert` needs; others are dropped.
 
 

@@ -125,7 +125,7 @@ def _discriminator(tensors: Tensors, request: Request) -> Checkpoint:
     port, out = Source(tensors, request), Converted()
     if "embeddings.0.weight" in port:
         raise WeightsError(
-            f"{request.path}: a discriminator of this port takes labels as a picture beside the image, which is not "
+            f"{request.path}: a discriminator of this port takes labels as an extra input image, which is not "
             "StyleGAN; it cannot be converted"
         )
     steps = port.count("from_rgb.{}.weight")
