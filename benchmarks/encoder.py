@@ -109,12 +109,13 @@ def main(
         row = [name, *means, f"{statistics.mean(errors):.4f}", f"{statistics.median(seconds):.2f}"]
         click.echo(f"| {' | '.join(row)} |")
     click.echo()
-    click.echo("| own images, psi | refine | error of w | squared | seconds an image |\n|---|---|---|---|---|")
+    click.echo("| the model's own images | error of w | squared | seconds an image |\n|---|---|---|---|")
     for psi, steps in itertools.product((1.0, 0.7), (0, 4, 8)):
         number, begun = refined if steps else own, time.perf_counter()
-        distance, square = round_trip(G, encoder, psi, count=number, refine=steps)
-        each = (time.perf_counter() - begun) / number
-        click.echo(f"| {number}, {psi} | {steps} | {distance:.3f} | {square:.4f} | {each:.2f} |")
+        if number:
+            distance, square = round_trip(G, encoder, psi, count=number, refine=steps)
+            each = (time.perf_counter() - begun) / number
+            click.echo(f"| {number} at psi {psi:g}, refine {steps} | {distance:.3f} | {square:.3f} | {each:.2f} |")
     click.echo()
     ws = encoder.encode(held_out(data, edited, G.img_resolution), G)
     for attribute in ("age", "gender"):

@@ -1,14 +1,15 @@
 """Make everything again that follows from a bundled model: assets, directions, images, screenshots, numbers.
 
     python models/remake.py                      # all bundled models, what is out of date
-    python models/remake.py faces-128 --run runs/faces-128 --data faces.zip --held-out faces-test.zip
+    python models/remake.py faces-128 --run runs/faces-128 --encoder runs/encoder --data faces.zip --held-out test.zip
     python models/remake.py --only pictures --list
 
 Steps run in this order. A step is skipped if made.json records it for the same model, directions and command, so an
 interrupted call continues where it stopped. --only takes groups, or single steps by their names in --list.
 The file is long because it is one list: all that follows from a model.
 
-    weights      from --run: stylegan/assets, the entry in weights_manifest.json; config, log and grid next to the card
+    weights      from --run: stylegan/assets, the entry in weights_manifest.json; config, log and grid next to the card;
+                 from --encoder: the model's encoder
     curve        from --run and --held-out: the distance to held-out images, next to the card (models/progress.py)
     directions   the bundled editing directions of a model that has them
     pictures     every image of docs/images that a page shows with the command that makes it
@@ -55,6 +56,7 @@ class Given:
     """What the caller has provided."""
 
     run: Path | None = None
+    encoder: Path | None = None
     data: Path | None = None
     held_out: Path | None = None
 
@@ -69,7 +71,7 @@ class Step:
     command: str  # How it is made, for the state; a step whose command changed runs again.
     make: Callable[[], object]
     needs: tuple[str, ...] = ()  # Fields of Given that it requires.
-    of_run: bool = False  # Whether it depends on the run, not on the bundled files.
+    source: Path | None = None  # The network that decides it; None = the bundled files.
 
     @property
     def name(self) -> str:
@@ -83,9 +85,9 @@ def files_of(model: str) -> list[Path]:
     return [path for path in paths if path.exists()]
 
 
-def fingerprint(step: Step, given: Given) -> str:
-    """What decides whether a step is up to date: its command, and the sha256 of its model or run."""
-    paths = [given.run / "network.safetensors"] if step.of_run and given.run else files_of(step.model)
+def fingerprint(step: Step) -> str:
+    """What decides whether a step is up to date: its command, and the sha256 of its network or model."""
+    paths = [step.source] if step.source else files_of(step.model)
     if step.group == "directions":
         paths = paths[:1]  # It makes the directions itself.
     total = hashlib.sha256(step.command.encode())
@@ -221,6 +223,12 @@ def measure_projection(model: str, held_out: Path) -> None:
     benchmark("measured-projection.md", model, "benchmarks.projection", *photos(), *words)
 
 
+def measure_encoder(model: str, held_out: Path) -> None:
+    """How close the encoder comes. The slow rows, of optimization and refinement, take an hour and more by hand."""
+    words = ("--count", 32, "--methods", "encoder", "--refined", 0)
+    benchmark("projection.md", model, "benchmarks.encoder", held_out.resolve(), *words)
+
+
 # All steps.
 
 
@@ -229,10 +237,14 @@ def steps(model: str, given: Given) -> Iterator[Step]:
     run, data, held_out = given.run, given.data, given.held_out
     if run:
         make: Callable[[], object] = partial(call, "python", "models/bundle.py", run.resolve(), model)
-        yield Step("weights", model, model, "models/bundle.py", make, of_run=True)
+        yield Step("weights", model, model, "models/bundle.py", make, source=run / "network.safetensors")
+    if given.encoder:
+        make = partial(call, "python", "models/bundle.py", given.encoder.resolve(), model)
+        source = given.encoder / "encoder.safetensors"
+        yield Step("weights", f"encoder-{model}", model, "models/bundle.py", make, source=source)
     if run and held_out:
         make = partial(measure_run, model, run, held_out, data)
-        yield Step("curve", model, model, "models/progress.py", make, of_run=True)
+        yield Step("curve", model, model, "models/progress.py", make, source=run / "network.safetensors")
     directed = (ASSETS / f"directions-{model}.safetensors").exists()
     if directed:
         search = f"stylegan directions {model} --method sefa --method pca --method gradient -n 3".split()
@@ -267,6 +279,9 @@ def numbers(model: str, directed: bool, data: Path | None, held_out: Path | None
     if model == DEFAULT_MODEL:
         make = partial(measure_directions, model, data or Path())
         yield Step("numbers", f"directions {model}", model, "benchmarks.editing", make, ("data",))
+    if (encoder := ASSETS / f"encoder-{model}.safetensors").exists():
+        make = partial(measure_encoder, model, held_out or Path())
+        yield Step("numbers", f"encoder {model}", model, "benchmarks.encoder", make, ("held_out",), source=encoder)
     if directed:
         make = partial(measure_projection, model, held_out or Path())
         yield Step("numbers", f"projection {model}", model, "benchmarks.projection", make, ("held_out",))
@@ -275,6 +290,7 @@ def numbers(model: str, directed: bool, data: Path | None, held_out: Path | None
 @click.command()
 @click.argument("model", required=False)
 @click.option("--run", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Its training run.")
+@click.option("--encoder", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Its encoder's run.")
 @click.option("--data", type=click.Path(exists=True, path_type=Path), help="All images that it is compared with.")
 @click.option("--held-out", type=click.Path(exists=True, path_type=Path), help="Images that it has not seen.")
 @click.option("--only", multiple=True, metavar="GROUP|STEP", help="Only these. Repeatable.")
@@ -283,6 +299,7 @@ def numbers(model: str, directed: bool, data: Path | None, held_out: Path | None
 def main(
     model: str | None,
     run: Path | None,
+    encoder: Path | None,
     data: Path | None,
     held_out: Path | None,
     only: tuple[str, ...],
@@ -293,10 +310,11 @@ def main(
     bundled = [name for name, entry in manifest.entries().items() if entry.is_bundled]
     if model is not None and model not in bundled:
         raise click.UsageError(f"{model!r} is not a bundled model ({', '.join(bundled)}); first add it to the manifest")
-    if run is not None and model is None:
-        raise click.UsageError("--run needs MODEL: which model the run is of")
+    for name, given_run in (("--run", run), ("--encoder", encoder)):
+        if given_run is not None and model is None:
+            raise click.UsageError(f"{name} needs MODEL: which model the run is of")
     WORK.mkdir(parents=True, exist_ok=True)
-    given = Given(run, data, held_out)
+    given = Given(run, encoder, data, held_out)
     planned = [step for name in ([model] if model else bundled) for step in steps(name, given)]
     chosen = [step for step in planned if not only or {step.group, step.name} & set(only)]
     if unknown := set(only) - {word for step in planned for word in (step.group, step.name)}:
@@ -307,7 +325,7 @@ def main(
 def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bool) -> None:
     """Make what is out of date, step by step; the state is saved after each."""
     for i, step in enumerate(chosen, start=1):
-        current = state_of_all().get(step.name) == fingerprint(step, given)
+        current = state_of_all().get(step.name) == fingerprint(step)
         missing = [name for name in step.needs if getattr(given, name) is None]
         state = "up to date" if current and not force else f"needs --{missing[0]}".replace("_", "-") if missing else ""
         if only_list or state:
@@ -319,7 +337,7 @@ def work_off(chosen: Sequence[Step], given: Given, *, force: bool, only_list: bo
             step.make()
         except subprocess.CalledProcessError as error:
             raise click.ClickException(f"{step.name} failed; earlier steps are kept: {error}") from error
-        made = state_of_all() | {step.name: fingerprint(step, given)}
+        made = state_of_all() | {step.name: fingerprint(step)}
         write_atomically(MADE, (json.dumps(dict(sorted(made.items())), indent=2) + "\n").encode())
         click.echo(f"    done in {time.monotonic() - begun:.0f} s")
 

@@ -95,7 +95,7 @@ def test_a_step_without_its_data_waits(made: Path, capsys: pytest.CaptureFixture
 
 def test_another_model_makes_steps_due() -> None:
     step = REMAKE["Step"]
-    prints = [REMAKE["fingerprint"](step("x", "x", name, "a", print), None) for name in ("faces-128", "faces-64")]
+    prints = [REMAKE["fingerprint"](step("x", "x", name, "a", print)) for name in ("faces-128", "faces-64")]
     assert prints[0] != prints[1]
 
 

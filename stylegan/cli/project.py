@@ -140,6 +140,7 @@ def project(
     from stylegan.extractors import load_extractor
     from stylegan.projection.projector import STEPS
     from stylegan.projection.tuning import check_tunable
+    from stylegan.runtime.memory import keep_freed_memory
 
     if sum([crop is not None, points is not None, bool(detect)]) > 1:
         raise InputError("--crop, --points and --detect are three ways to find the face; give one of them")
@@ -151,10 +152,11 @@ def project(
         raise InputError("--fast is --method encoder; --method hybrid optimizes after it; give one of them")
     method = "encoder" if fast else method
     if method == "encoder" and steps:
-        raise InputError("--fast makes no steps; --method hybrid makes --steps after the encoder")
+        raise InputError("--fast takes no steps; --method hybrid takes --steps after the encoder")
     checkpoint, tuning = out / "checkpoint.safetensors", out / "checkpoint-tuning.safetensors"
     if (checkpoint.exists() or tuning.exists()) and not resume:
         raise InputError(f"{out} holds an interrupted projection; --resume continues it, or name another folder")
+    keep_freed_memory()
     # Raises before any work.
     projection.Settings(method=method, steps=steps or STEPS[method], label=options.label, **settings)
     G = options.load()

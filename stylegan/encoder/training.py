@@ -27,6 +27,7 @@ from ..extractors import load_extractor
 from ..fast import native_or_torch_kernels
 from ..generator import Generator
 from ..latents.samples import sample_w
+from ..runtime.memory import keep_freed_memory
 from ..runtime.precision import no_autocast
 from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar, start_at
 from ..runtime.run_log import append_log, rewind_log
@@ -91,8 +92,9 @@ def train_encoder(
     resume: continue from the run's checkpoint, exactly if the settings are the same. All but `batch` may change.
     progress: show a bar; None = on a terminal.
 
-    Raises InputError for a folder that holds another run, or data that do not fit; DivergenceError if the loss is no
-    longer finite: the last checkpoint is kept.
+    On a CPU, the process keeps freed memory from here on (`keep_freed_memory`). Raises InputError for a folder that
+    holds another run, or data that do not fit; DivergenceError if the loss is no longer finite: the last checkpoint is
+    kept.
     """
     config, out = config or EncoderConfig(), Path(out)
     dataset = ImageDataset(data, resolution=G.img_resolution, use_labels=False)
@@ -109,6 +111,8 @@ def train_encoder(
     encoder = new_encoder(G, seed=config.seed)
     if start_from is not None:
         _start_from(encoder, start_from)
+    if G.device.type == "cpu":
+        keep_freed_memory()
     state = TrainingState(encoder, config)
     facts = {"model": G.weights_sha256, "data": dataset.digest()}
     if resume and checkpoint.exists():

@@ -259,7 +259,7 @@ def test_commands_train_and_use_an_encoder(gentle: Generator, data: Path, run: C
     fast = ["project", data / "03.png", "--fast", "--model", "gentle.safetensors", "--encoder", "run", "--out", "found"]
     assert "pixels differ by" in ok(run(*fast))
     ok(run("sample", "--model", "gentle.safetensors", "--latents", "found/latents.safetensors"))
-    assert "makes no steps" in run(*fast, "--steps", "9").output
+    assert "takes no steps" in run(*fast, "--steps", "9").output
     assert "Encoder" in ok(run("info", "run"))
 
 
