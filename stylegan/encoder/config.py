@@ -21,6 +21,7 @@ class EncoderConfig:
     least_psi: float = 0.5  # Generated images are truncated by psi from here to 1.
     mixed: float = 0.3  # Share of the generated images with two w.
     mirror: bool = True  # Flip half of the real images left to right.
+    augment: bool = True  # Zoom, shift, rotate and relight most of the real images a little; see `augment`.
     # Weights of the terms of the loss; see `losses`.
     w_weight: float = 1.0
     pixel_weight: float = 1.0

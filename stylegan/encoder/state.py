@@ -17,6 +17,7 @@ from ..images.convert import from_uint8
 from ..latents.styles import mix_styles
 from ..runtime.averages import ema_beta, update_ema
 from ..runtime.tensor_files import load_tensors, save_tensors
+from .augment import augment
 from .config import EncoderConfig
 from .encoder import Encoder
 from .losses import LatentDiscriminator, Objective
@@ -110,6 +111,8 @@ def train_step(state: TrainingState, objective: Objective, reals: Tensor) -> dic
         if config.mirror:
             flipped = torch.from_numpy(random.uniform(size=len(real)) < 0.5).to(real.device)
             real = torch.where(flipped[:, None, None, None], real.flip(3), real)
+        if config.augment:
+            real = augment(real, random)
         parts |= _fit_reals(state, objective, real, known, random)
     nn.utils.clip_grad_norm_(E.parameters(), 1.0)
     state.optimizers["E"].step()

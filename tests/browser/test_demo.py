@@ -115,6 +115,23 @@ def choose_photo(browser: Browser, photo: Image.Image | bytes, path: Path) -> No
     browser.driver.find_element("css selector", "#photo-file").send_keys(str(path))
 
 
+def test_a_photo_of_a_person_is_found_and_edited(page: Browser, default: Generator, tmp_path: Path) -> None:
+    page.click("button[role=tab]:nth-child(4)")
+    page.wait("button", lambda: exists(page, "#photo-choose"))
+    skimage = pytest.importorskip("skimage.data", reason="needs scikit-image")
+    photo = Image.fromarray(skimage.astronaut()).crop((147, 30, 302, 185))  # Eileen Collins, by NASA.
+    before = source(page)
+    choose_photo(page, photo, tmp_path / "photo.png")
+    found = project(to_square(photo, 128), default, method="encoder").latents.ws
+    check_same(changed(page, None, "#photo-made img"), default.render(found, output_type="np")[0])
+    changed(page, before)
+    before = source(page)
+    page.settle()
+    page.put(f"[id='edit-{open_edits(page)[0]}'] input[type=range]", 1.5)
+    changed(page, before)
+    page.screenshot("demo-photo")
+
+
 def test_a_photo_is_made_mixed_and_saved(page: Browser, demo: RunningDemo, tmp_path: Path) -> None:
     G = Generator.from_pretrained(demo.folder / "small.safetensors")
     page.click("button[role=tab]:nth-child(4)")
@@ -139,7 +156,6 @@ def test_a_photo_is_made_mixed_and_saved(page: Browser, demo: RunningDemo, tmp_p
     shown = changed(page, before)
     mixed = G.mix_styles(found.ws, G.ws([4], labels=0, truncation_psi=0.7), [1])
     check_same(shown, G.render(mixed, output_type="np")[0])
-    page.screenshot("demo-photo")
     page.settle()
     page.driver.execute_cdp_cmd("Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     page.click("#photo-save")
