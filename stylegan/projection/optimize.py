@@ -26,7 +26,7 @@ from .encoded import encode
 from .encoded import refine as refine_ws
 from .objective import embed_images, perceptual_distance
 from .photos import to_square
-from .projector import RATES, STEPS, Method, Projector, Settings, Space, frame_steps
+from .projector import STEPS, Method, Projector, Settings, Space, frame_steps
 from .start import compare_with_samples
 from .steps import make_steps
 
@@ -95,7 +95,7 @@ def project(
     candidates: int = Settings.candidates,
     seed: int = Settings.seed,
     extractor: str | os.PathLike[str] | Perceptual | None = None,
-    learning_rate: float | None = None,
+    learning_rate: float = Settings.learning_rate,
     pixel_weight: float = Settings.pixel_weight,
     w_weight: float = Settings.w_weight,
     noise_weight: float = Settings.noise_weight,
@@ -121,8 +121,7 @@ def project(
     seed: of the initial noise maps, and of the noise on w at every step.
     extractor: the network of the perceptual distance: a name or file for `load_extractor`, or an object with `embed`;
         None = st-lpips-vgg; for method "encoder", no perceptual distance is measured.
-    learning_rate: at its peak, in deviations of the principal components of w, and of noise; None = 0.3, and 0.1 after
-        an encoder.
+    learning_rate: at its peak, in deviations of the principal components of w, and of noise.
     pixel_weight, w_weight, noise_weight: in the loss, of the mean squared difference of pixels, of the mean squared
         distance of w from its average (in deviations of each principal component), and of the noise regularization; the
         perceptual distance has 1. The paper has only the last one.
@@ -138,9 +137,10 @@ def project(
 
     Up to rounding, a result does not depend on the rest of the batch. The loss is the perceptual distance, averaged
     over the model's size (at most 256x256) and its halves down to 32x32, plus the other weighted terms. w is optimized
-    in whitened principal components, and explored with noise in the first three quarters; the learning rate rises in
-    the first twentieth and falls in the last quarter. Logs a warning for images unlike anything that the model makes,
-    such as photos not cropped like its data: their latents are unusual even if the distance is small.
+    in whitened principal components; the learning rate rises in the first twentieth and falls in the last quarter.
+    From the average, w is explored with noise in the first three quarters. Logs a warning for images unlike anything
+    that the model makes, such as photos not cropped like its data: their latents are unusual even if the distance is
+    small.
     `Projection.is_far` marks them, by pixels alone where no perceptual distance is measured. Raises InputError for
     images, settings or a checkpoint that do not match.
     """
@@ -160,7 +160,7 @@ def project(
         candidates=candidates,
         seed=seed,
         extractor=perceptual.name if perceptual else "none",
-        learning_rate=RATES.get(method, 1.0) if learning_rate is None else learning_rate,
+        learning_rate=learning_rate,
         pixel_weight=pixel_weight,
         w_weight=w_weight,
         noise_weight=noise_weight,

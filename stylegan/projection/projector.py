@@ -39,9 +39,6 @@ Method = Literal["optimize", "encoder", "hybrid"]
 # Default steps of Adam.
 STEPS: dict[Method, int] = {"optimize": 1000, "encoder": 0, "hybrid": 100}
 
-# Default peak learning rate, in deviations of the principal components of w.
-RATES: dict[Method, float] = {"optimize": 0.3, "encoder": 0.3, "hybrid": 0.1}
-
 # Settings that older checkpoints lack, and the values they imply.
 _LATER = {"method": "optimize", "looks": LOOKS}
 
@@ -229,7 +226,12 @@ class Projector:
         return [noise.requires_grad_() for noise in maps]
 
     def _exploration_noise(self) -> Tensor:
-        """Noise on u, the same for each image, so that none depends on the others: [1 or num_ws, w_dim]."""
+        """Noise on u, the same for each image, so that none depends on the others: [1 or num_ws, w_dim].
+
+        None after an encoder, which has found the surroundings.
+        """
+        if self.settings.method == "hybrid":
+            return torch.zeros_like(self.u[0])
         draw = np.random.RandomState([self.settings.seed, self.step]).standard_normal(tuple(self.u.shape[1:]))
         return torch.from_numpy(draw).to(self.u) * exploration(self.step, self.settings.steps)
 
