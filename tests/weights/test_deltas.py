@@ -10,7 +10,7 @@ import torch
 from click.testing import Result
 from torch import Tensor
 
-from stylegan import Discriminator, Generator
+from stylegan import Discriminator, Generator, images
 from stylegan.errors import InputError, NotFoundError, WeightsError
 from stylegan.images.settings import recall
 from stylegan.runtime.tensor_files import read_header, read_tensors, write_tensors
@@ -146,6 +146,37 @@ def test_commands_take_a_delta_and_name_its_licence(here: Run, command: list[str
     assert (text["license"], text["source"]) == ("CC0", "tuned.safetensors")
     assert text["weights_sha256"] == Generator.from_pretrained("me/tuned.safetensors").weights_sha256
     assert "bit for bit" in ok(here("remake", f"me/{made}", "--out", f"again{Path(made).suffix}")).splitlines()[-1]
+
+
+def test_a_delta_is_trained_on_measured_and_published(here: Run) -> None:
+    tuned = Generator.from_pretrained("me/tuned.safetensors")
+    for seed, image in enumerate(tuned.sample(seeds=range(4))):
+        images.save(image, f"images/{seed}.png")
+    words = ["--data", "images", "--kimg", "0.004", "--batch", "4"]
+    ok(here("train", *words, "--out", "run", "--start-from", "me/tuned.safetensors"))
+    started = "run/snapshots/network-000000.safetensors"
+    metadata = Generator.from_pretrained(started).metadata
+    assert (metadata["start_from"], metadata["license"]) == ("tiny-tuned", "CC0")
+    words = ["--data", "images", "--metrics", "fid4", "--extractor", "random-conv"]
+    models = ("me/tuned.safetensors", started, "tiny.safetensors")
+    distances = [float(ok(here("evaluate", model, *words)).split()[1]) for model in models]
+    assert distances[1] == pytest.approx(distances[0], rel=1e-3)  # Snapshots are in half precision.
+    assert distances[2] != pytest.approx(distances[0], rel=1e-2)
+    ok(here("publish", "me/tuned.safetensors", "card/", "--dry-run"))
+    assert Generator.from_pretrained("card/").weights_sha256 == tuned.weights_sha256
+
+
+def test_the_exported_weights_are_those_of_the_sum(here: Run) -> None:
+    onnx = pytest.importorskip("onnx", reason="needs the extra onnx")
+    pytest.importorskip("onnxscript", reason="needs the extra onnx")
+    ok(here("convert", "me/tuned.safetensors", "whole.safetensors"))
+    weights = {}
+    for model in ("tiny.safetensors", "whole.safetensors", "me/tuned.safetensors"):
+        ok(here("export", model, "--out", "onnx", "--force"))
+        weights[model] = [tensor.raw_data for tensor in onnx.load("onnx/synthesis.onnx").graph.initializer]
+    base, whole, tuned = weights.values()
+    assert tuned == whole
+    assert tuned != base
 
 
 def test_a_delta_becomes_a_whole_file_and_is_described(here: Run) -> None:
