@@ -34,7 +34,9 @@ from pathlib import Path
 import click
 from PIL import Image
 
-from stylegan import Generator, grid, images
+from stylegan import Generator, grid, images, project
+from stylegan.figures.layout import column, row, text
+from stylegan.projection import cut_face, load_photo
 from stylegan.runtime.atomic_files import write_atomically
 from stylegan.weights import manifest
 from stylegan.weights.manifest import DEFAULT_MODEL
@@ -166,9 +168,24 @@ def make_projection() -> None:
         way.convert("RGB").save(IMAGES / "projection.webp", quality=90, method=6)
 
 
+def make_photos() -> None:
+    """The photos, cropped; found by the encoder; after the steps of a hybrid; and these edited."""
+    G = Generator.from_pretrained()
+    faces = [cut_face(load_photo(path), G.img_resolution) for path in photos()]
+    at_once, found = (project(faces, G, method=method) for method in ("encoder", "hybrid"))
+    columns = {"photo": faces, "encoder": images.to_pil(at_once.img), "100 steps": images.to_pil(found.img)}
+    for name, strength in (("age", -2), ("age", 2), ("gender", 2)):
+        ws = G.edit(found.latents.ws, name, strength)
+        columns[f"{name} {strength:+}"] = G.render(ws, noise=found.latents.noise)
+    headings = row([text(name, size=13, width=G.img_resolution, height=20) for name in columns])
+    shown = column([headings, *(row(list(tiles)) for tiles in zip(*columns.values(), strict=True))])
+    shown.save(IMAGES / "photos.webp", quality=90, method=6)
+
+
 def make_screenshots() -> None:
     """Screenshots of the demo and the static page by the browser tests."""
-    kept = "opens_with_a_face or mixing_board or stays_in_view_on_a_phone or phone_shows or made_by_the_library"
+    kept = "opens_with_a_face or mixing_board or of_a_person or stays_in_view_on_a_phone or phone_shows"
+    kept += " or made_by_the_library"
     files = [f"tests/browser/test_{name}.py" for name in ("demo", "demo_words", "web", "web_photo")]
     call("pytest", *files, "-k", kept, SCREENSHOTS=str(IMAGES))
 
@@ -258,6 +275,8 @@ def steps(model: str, given: Given) -> Iterator[Step]:
     if model == DEFAULT_MODEL:
         yield Step("pictures", "faces.webp", model, "README.md", make_faces)
         yield Step("pictures", "projection.webp", model, "stylegan project --steps 200", make_projection)
+        source = ASSETS / f"encoder-{model}.safetensors"
+        yield Step("pictures", "photos.webp", model, "stylegan project --method hybrid", make_photos, source=source)
         yield Step("screenshots", "pages", model, "tests/browser", make_screenshots)
     yield from numbers(model, directed, data, held_out)
     files = ["tests/weights/test_checkpoint.py", "tests/weights/test_manifest.py", "tests/editing/test_bundled.py"]

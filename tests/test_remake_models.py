@@ -113,7 +113,7 @@ def test_every_command_beside_a_picture_is_valid() -> None:
 def test_every_picture_of_the_pages_has_a_step() -> None:
     steps = list(REMAKE["steps"]("faces-128", REMAKE["Given"]()))
     named = {step.what for step in steps if step.group == "pictures"}
-    shots = {"demo.webp", "demo-mix.webp", "demo-phone.webp"}
+    shots = {"demo.webp", "demo-mix.webp", "demo-photo.webp", "demo-phone.webp"}
     shots |= {"web.webp", "web-phone.webp", "web-photo.webp", "web-photo-phone.webp"}
     trained = {"blend.webp"}  # By the commands in docs/own-model.md, in hours.
     assert {path.name for path in (ROOT / "docs/images").iterdir()} == named | shots | trained

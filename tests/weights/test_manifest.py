@@ -255,7 +255,7 @@ def test_w7_places_that_are_malformed(source: dict[str, Any]) -> None:
         (with_file(sha256="B" * 64), r"files\[0\].sha256 must be"),
         (with_file(sha256="b" * 63), r"files\[0\].sha256 must be"),
         (with_file(format="pickle"), r"files\[0\].format must be"),
-        (with_file(sha256_prefix="b" * 8), r"files\[0\].sha256_prefix must be 8 to 63 .* beside a sha256 of null"),
+        (with_file(sha256_prefix="b" * 8), r"files\[0\].sha256_prefix must be 8 to 63 .* with a sha256 of null"),
         (with_file(sha256=None, sha256_prefix="b" * 7), r"files\[0\].sha256_prefix must be"),
         (with_file(networks=["F"]), r"files\[0\].networks must be a list of G, Gs, D and E"),
         (manifest_with(lambda e: e.update(tried={"date": "today", "sha256": "c" * 64})), "cats.tried.date must be"),
