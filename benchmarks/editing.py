@@ -4,7 +4,7 @@ For faces that the directions were not found with: on how many the classifier's 
 with each of six steps, strictly; how much an edit from end to end changes the attribute itself, the other attributes
 and the whole image; and what a random direction of the same length in w does, one drawn as w varies (the way towards
 another face) and one of random components. Changes of attributes are in standard deviations among faces. Classifiers
-that had no part in finding the directions may look on: --judges, trained with `models/attributes/train.py --seed 1`.
+that had no part in finding the directions may look on: --judges, trained by `models/attributes/train.py --seed 1`.
 """
 
 from pathlib import Path
@@ -21,6 +21,7 @@ from stylegan.extractors.base import Extractor
 from stylegan.weights.manifest import DEFAULT_MODEL
 
 FIRST_SEED = 50_000  # Beyond those that directions are found with.
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 def answers(G: Generator, classifiers: dict[str, torch.nn.Module], ws: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -77,11 +78,8 @@ def changes(
     "--strength", type=float, help="Edits go from minus to plus so many deviations.  [default: the direction's range]"
 )
 @click.option("--extractor", default="st-lpips-alex", show_default=True)
-@click.option(
-    "--judges",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with a further classifier for each attribute, age.safetensors, gender.safetensors...",
-)
+@click.option("--classifiers", "own", type=FOLDER, help="Theirs: age.safetensors...  [default: the package's]")
+@click.option("--judges", type=FOLDER, help="A folder with a further classifier for each attribute.")
 def main(
     model: str,
     file: str | None,
@@ -89,15 +87,17 @@ def main(
     samples: int,
     strength: float | None,
     extractor: str,
+    own: Path | None,
     judges: Path | None,
 ) -> None:
     """Measure the directions of attributes."""
     G = Generator.from_pretrained(model)
     network = load_extractor(extractor)
     names = attributes.split(",")
-    classifiers: dict[str, torch.nn.Module] = {name: load_classifier(name) for name in names}
+    sources = {name: own / f"{name}.safetensors" if own else name for name in names}
     if judges is not None:
-        classifiers |= {f"{name} (judge)": load_classifier(judges / f"{name}.safetensors") for name in names}
+        sources |= {f"{name} (judge)": judges / f"{name}.safetensors" for name in names}
+    classifiers: dict[str, torch.nn.Module] = {name: load_classifier(source) for name, source in sources.items()}
     ws = G.ws(range(FIRST_SEED, FIRST_SEED + samples))
     spread = {name: value.std().item() for name, value in answers(G, classifiers, ws)[0].items()}
     click.echo(f"{samples} faces; {extractor}, torch {torch.__version__}\n")

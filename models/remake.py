@@ -47,6 +47,9 @@ ASSETS = ROOT / "stylegan/assets"
 MADE = ROOT / "models/made.json"
 WORK = ROOT / "build/remake"  # May be deleted: results, judges, photos.
 
+# The attributes of heads that have a direction.
+HEADS = ("beard", "long-hair", "bun", "smile", "open-eyes", "light-hair", "light-skin", "warm-background")
+
 # In backticks, perhaps over several lines, or on a line of its own.
 COMMAND = re.compile(
     r"`((?:stylegan|python) [^`]+ --out [\w.-]+\.webp)`|^((?:stylegan|python) .+ --out [\w.-]+\.webp)$", re.MULTILINE
@@ -79,6 +82,11 @@ class Step:
     def name(self) -> str:
         """Its name in made.json and --only."""
         return f"{self.group}/{self.what}"
+
+
+def is_of_faces(model: str) -> bool:
+    """Whether it makes faces; the others make cartoon heads."""
+    return model.startswith("faces-")
 
 
 def files_of(model: str) -> list[Path]:
@@ -223,15 +231,30 @@ def short(number: float) -> str:
     return f"{mantissa}e{int(exponent)}" if number < 0.01 else f"{number:.3f}" if number < 1 else f"{number:.2f}"
 
 
+def classifiers(names: Sequence[str], data: Path, seed: int) -> Path:
+    """The folder of the classifiers of some attributes, which are trained first."""
+    folder = WORK / f"classifiers-{seed}"
+    if not all((folder / f"{name}.safetensors").exists() for name in names):
+        call("python", "models/attributes/train.py", *names, "--data", data.resolve(), "--seed", seed, "--out", folder)
+    return folder
+
+
+def find_directions(search: Sequence[str], model: str, data: Path) -> None:
+    """The bundled directions. The package has the classifiers of faces; those of heads are trained first."""
+    if not is_of_faces(model):
+        folder = classifiers(HEADS, data, 0)
+        search = [str(folder / f"{word}.safetensors") if word in HEADS else word for word in search]
+    call(*search, "--out", ASSETS / f"directions-{model}.safetensors")
+
+
 def measure_directions(model: str, data: Path) -> None:
     """What the directions change, judged by classifiers that were not used to find them and are trained first."""
-    judges = WORK / "judges"
-    judges.mkdir(exist_ok=True)
-    for name in ("age", "gender"):
-        if not (judge := judges / f"{name}.safetensors").exists():
-            call("python", "models/attributes/train.py", name, "--data", data.resolve(), "--seed", 1, "--out", judge)
+    names = ("age", "gender") if is_of_faces(model) else HEADS
+    words: list[object] = ["--attributes", ",".join(names), "--judges", classifiers(names, data, 1)]
+    if not is_of_faces(model):
+        words += ["--classifiers", classifiers(names, data, 0)]
     for strength in ([], ["--strength", 1]):
-        benchmark("measured-editing.md", model, "benchmarks.editing", "--judges", judges, *strength)
+        benchmark("measured-editing.md", model, "benchmarks.editing", *words, *strength)
 
 
 def measure_projection(model: str, held_out: Path) -> None:
@@ -262,11 +285,11 @@ def steps(model: str, given: Given) -> Iterator[Step]:
     if run and held_out:
         make = partial(measure_run, model, run, held_out, data)
         yield Step("curve", model, model, "models/progress.py", make, source=run / "network.safetensors")
-    directed = (ASSETS / f"directions-{model}.safetensors").exists()
-    if directed:
-        search = f"stylegan directions {model} --method sefa --method pca --method gradient -n 3".split()
-        make = partial(call, *search, "--out", ASSETS / f"directions-{model}.safetensors")
-        yield Step("directions", model, model, shlex.join(search), make)
+    search = f"stylegan directions {model} --method sefa --method pca --method gradient -n 3".split()
+    if not is_of_faces(model):
+        search += ["--no-hold-colours", *(word for name in HEADS for word in ("--attribute", name))]
+    make, needs = partial(find_directions, search, model, data or Path()), () if is_of_faces(model) else ("data",)
+    yield Step("directions", model, model, shlex.join(search), make, needs)
     shown = {path.name for path in IMAGES.iterdir()}
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     for name, words in sorted(commands(pages).items()):
@@ -278,30 +301,29 @@ def steps(model: str, given: Given) -> Iterator[Step]:
         source = ASSETS / f"encoder-{model}.safetensors"
         yield Step("pictures", "photos.webp", model, "stylegan project --method hybrid", make_photos, source=source)
         yield Step("screenshots", "pages", model, "tests/browser", make_screenshots)
-    yield from numbers(model, directed, data, held_out)
+    yield from numbers(model, data, held_out)
     files = ["tests/weights/test_checkpoint.py", "tests/weights/test_manifest.py", "tests/editing/test_bundled.py"]
     yield Step("checks", model, model, " ".join(files), partial(call, "pytest", *files))
 
 
-def numbers(model: str, directed: bool, data: Path | None, held_out: Path | None) -> Iterator[Step]:
-    """The measurements of a model. Faces have classifiers, directions and photos to project."""
+def numbers(model: str, data: Path | None, held_out: Path | None) -> Iterator[Step]:
+    """The measurements of a model. Faces have classifiers in the package, and photos to project."""
     measured = {
         "distances": ("fid50k,kid50k,pr50k", ("--data", data, "--extractor", "st-lpips-alex")),
-        "paths": ("ppl_z1k,ppl_w1k,ppl_zend1k,ppl_wend1k", () if directed else ("--no-face-crop",)),
+        "paths": ("ppl_z1k,ppl_w1k,ppl_zend1k,ppl_wend1k", ()),
         "separability": ("ls10k", ()),
     }
-    for name, (metrics, words) in measured.items():
+    for name, (metrics, words) in measured.items() if is_of_faces(model) else ():
         make: Callable[[], object] = partial(evaluate, model, metrics, *words)
-        if directed or name != "separability":
-            needs = ("data",) if name == "distances" else ()
-            yield Step("numbers", f"{name} {model}", model, metrics, make, needs)
-    if model == DEFAULT_MODEL:
+        needs = ("data",) if name == "distances" else ()
+        yield Step("numbers", f"{name} {model}", model, metrics, make, needs)
+    if model == DEFAULT_MODEL or not is_of_faces(model):
         make = partial(measure_directions, model, data or Path())
         yield Step("numbers", f"directions {model}", model, "benchmarks.editing", make, ("data",))
     if (encoder := ASSETS / f"encoder-{model}.safetensors").exists():
         make = partial(measure_encoder, model, held_out or Path())
         yield Step("numbers", f"encoder {model}", model, "benchmarks.encoder", make, ("held_out",), source=encoder)
-    if directed:
+    if is_of_faces(model):
         make = partial(measure_projection, model, held_out or Path())
         yield Step("numbers", f"projection {model}", model, "benchmarks.projection", make, ("held_out",))
 

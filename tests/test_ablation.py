@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from models.ablation import attributes, page
+from models.ablation import page
 
 from .conftest import ROOT
 
-HEAD = {"hairColor": "#ffffff", "skinColor": "#000000", "clothesColor": "#808080", "mouth": "sad", "eyes": "wink"}
+FIELDS = ("hairColor", "skinColor", "primaryBackgroundColor")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, heads, state = tmp_path_factory.mktemp("pictures"), {}, np.random.RandomState(0)
     for i in range(64):
         Image.fromarray(state.randint(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / f"{i:08d}.png")
-        heads[f"{i:08d}.png"] = HEAD | {"hair": "bun" if i % 2 else "spiky"}
+        kinds = {"hair": "bun" if i % 2 else "spiky", "mouth": "sad", "eyes": "wide"}
+        heads[f"{i:08d}.png"] = dict.fromkeys(FIELDS, f"#{i:02x}{i:02x}00") | kinds
     (folder / "attributes.json").write_text(json.dumps(heads))
     return folder
 
@@ -96,9 +97,3 @@ def test_numbers_are_means_of_the_seeds() -> None:
     text = page.page({"A-0-1": result(5), "A-1-1": result(6)}, {"beard": 0.9}, 400)
     assert "| A: baseline progressive GAN | 5.50 | 7.79 | 8.04 |" in text
     assert "| A | 5, 6 |" in text
-
-
-def test_attributes_are_read_from_the_renderer() -> None:
-    labels = attributes.labels_of(["a"], {"a": HEAD | {"hair": "bun", "beard": "chin"}})
-    said = dict(zip(attributes.ATTRIBUTES, labels[0].tolist(), strict=True))
-    assert [name for name, is_so in said.items() if is_so] == ["beard", "light hair", "light clothes", "wink", "bun"]

@@ -24,9 +24,12 @@ FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 sys.path.insert(0, str(ROOT))  # For the modules next to this script.
 
-from models.ablation import attributes, page  # noqa: E402
+from models.ablation import page  # noqa: E402
+from models.attributes import train as attributes  # noqa: E402
+from models.attributes.labels import HEADS  # noqa: E402
 from stylegan import Generator, images  # noqa: E402
 from stylegan.data.dataset import ImageDataset  # noqa: E402
+from stylegan.extractors.attributes import AttributeClassifier  # noqa: E402
 from stylegan.metrics import Settings, evaluate  # noqa: E402
 from stylegan.runtime.atomic_files import write_atomically  # noqa: E402
 from stylegan.training import TrainingConfig, train  # noqa: E402
@@ -136,14 +139,15 @@ def render(work: Work, pictures: Path | None) -> None:
 
 
 @cache
-def classifiers(work: Work) -> list[attributes.One]:
+def classifiers(work: Work) -> list[AttributeClassifier]:
     """The classifiers of all attributes; trained anew in each process, to the same numbers, in a minute."""
     dataset = ImageDataset(work.data)
     heads = json.loads((work.folder / "heads.json").read_text())
-    labels = attributes.labels_of([Path(name).name for name in dataset.names], heads)
-    network, right = attributes.fit(dataset, labels, epochs=work.size.epochs)
+    labels = attributes.labels_of(dataset.names, heads, HEADS)
+    found = attributes.fit(dataset, labels, HEADS, epochs=work.size.epochs)
+    right = {name: figures["accuracy"] for name, (_, figures) in found.items()}
     write_atomically(work.folder / "results/classifiers.json", json.dumps(right).encode())
-    return [attributes.One(network, column) for column in range(len(attributes.ATTRIBUTES))]
+    return [classifier for classifier, _ in found.values()]
 
 
 def make(work: Work, network: str, seed: int) -> None:

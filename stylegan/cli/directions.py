@@ -44,6 +44,12 @@ if TYPE_CHECKING:
     help="A classifier's name or file. Repeatable: each direction keeps the other attributes constant.",
 )
 @click.option(
+    "--hold-colours/--no-hold-colours",
+    default=True,
+    show_default=True,
+    help="For gradient: the directions keep the mean red, green and blue of images constant.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     default="directions.safetensors",
@@ -59,6 +65,7 @@ def directions(
     layers: Layers | None,
     samples: int | None,
     attributes: tuple[str, ...],
+    hold_colours: bool,
     out: Path,
     resolution: int | None,
     device: str,
@@ -81,7 +88,9 @@ def directions(
     G = Generator.from_pretrained(model, resolution=resolution, device=device)
     found: list[Direction] = []
     for method in dict.fromkeys(methods):
-        found += find(G, method, count=count, layers=layers, samples=samples, attributes=attributes)
+        found += find(
+            G, method, count=count, layers=layers, samples=samples, attributes=attributes, hold_colours=hold_colours
+        )
     save_directions(out, found)
     rows = [("name", "std", "layers", "")]
     for direction in found:
@@ -93,7 +102,14 @@ def directions(
 
 
 def find(
-    G: "Generator", method: str, *, count: int, layers: Layers | None, samples: int | None, attributes: tuple[str, ...]
+    G: "Generator",
+    method: str,
+    *,
+    count: int,
+    layers: Layers | None,
+    samples: int | None,
+    attributes: tuple[str, ...],
+    hold_colours: bool,
 ) -> "list[Direction]":
     """The directions of one method."""
     from stylegan.editing import COLOURS, attribute_directions, gradient_directions, pca, sefa
@@ -106,5 +122,6 @@ def find(
 
     classifiers = {Path(name).stem: load_classifier(name, device=G.device) for name in attributes}
     if method == "gradient":
-        return gradient_directions(G, classifiers, hold=COLOURS, layers=layers, samples=samples or GRADIENT_SAMPLES)
+        hold = COLOURS if hold_colours else None
+        return gradient_directions(G, classifiers, hold=hold, layers=layers, samples=samples or GRADIENT_SAMPLES)
     return attribute_directions(G, classifiers, layers=layers, samples=samples or SAMPLES)

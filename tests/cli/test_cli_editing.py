@@ -78,6 +78,9 @@ def test_directions_of_attributes_come_from_gradients(run: Callable[..., Result]
     ok(result)
     (age,) = load_directions("g.safetensors").values()
     assert (age.name, age.method, age.facts["against"]) == ("age", "gradient", ["red", "green", "blue"])
+    free = ["--attribute", "age", "--no-hold-colours", "--samples", 60, "--out", "free.safetensors"]
+    ok(run("directions", "--method", "gradient", *free))
+    assert load_directions("free.safetensors")["age"].facts["against"] == []
 
 
 def test_edit_takes_files_of_directions_and_layers(run: Callable[..., Result], default: Generator) -> None:
