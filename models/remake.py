@@ -48,7 +48,7 @@ MADE = ROOT / "models/made.json"
 WORK = ROOT / "build/remake"  # May be deleted: results, judges, photos.
 
 # The attributes of heads that have a direction.
-HEADS = ("beard", "long-hair", "bun", "smile", "open-eyes", "light-hair", "light-skin", "warm-background")
+HEADS = ("beard", "long-hair", "bun", "laugh", "open-eyes", "light-hair", "light-skin", "warm-background")
 
 # In backticks, perhaps over several lines, or on a line of its own.
 COMMAND = re.compile(

@@ -39,6 +39,12 @@ def warmth(colour: str) -> float:
     return float(red - blue)
 
 
+def beard(head: Record) -> float | None:
+    """1 for a full or long beard, 0 for none; moustaches and the like are neither."""
+    kind = head.get("beard")
+    return 0.0 if kind is None else 1.0 if kind in ("fullBeard", "longBeard") else None
+
+
 # Records of UTKFace.
 FACES = {
     "gender": Attribute(lambda face: face["gender"], "female"),
@@ -47,10 +53,10 @@ FACES = {
 
 # What models/avatars-128/render.mjs writes: exact.
 HEADS = {
-    "beard": Attribute(lambda head: float("beard" in head), "with a beard"),
+    "beard": Attribute(beard, "with a full beard"),
     "long-hair": Attribute(lambda head: float("rearHair" in head), "hair behind the neck"),
     "bun": Attribute(lambda head: float(head["hair"] == "bun"), "a bun"),
-    "smile": Attribute(one_of("mouth", ("smile", "laugh"), ("sad", "angry")), "smiling"),
+    "laugh": Attribute(one_of("mouth", ("laugh",), ("sad", "angry")), "laughing"),
     "open-eyes": Attribute(one_of("eyes", ("happy", "wide"), ("bow", "humble")), "both eyes open"),
     "light-hair": Attribute(lambda head: lightness(head["hairColor"]), "hair lighter than {}", is_quantity=True),
     "light-skin": Attribute(lambda head: lightness(head["skinColor"]), "skin lighter than {}", is_quantity=True),

@@ -1,7 +1,7 @@
 """Trains classifiers of attributes: of faces, which ship with the package, and of rendered heads, to find directions.
 
     python models/attributes/train.py gender --data faces-128.zip --out stylegan/assets
-    python models/attributes/train.py beard smile open-eyes --data pictures --out build/heads
+    python models/attributes/train.py beard laugh open-eyes --data pictures --out build/heads
 
 writes a file for each attribute; those named together share their convolutions. A tenth of the images, drawn by a fixed
 seed, is held out; the figures on it are printed and stored in the files. About three minutes on one core.
@@ -27,7 +27,7 @@ from models.attributes.labels import FACES, HEADS, Attribute, Record
 from stylegan.data.dataset import ImageDataset, shuffled_indices
 from stylegan.extractors.attributes import AttributeClassifier
 from stylegan.extractors.base import conv2d
-from stylegan.images.convert import from_uint8
+from stylegan.images.convert import as_rgb, from_uint8
 from stylegan.weights.checkpoint import Checkpoint, save_checkpoint
 
 BATCH = 64
@@ -194,7 +194,7 @@ def train_together(
         torch.manual_seed(seed)
         for step in range(steps):
             i = torch.tensor(shuffled_indices(len(images), step * BATCH, BATCH, seed + 1))
-            output = network(augment(from_uint8(images[i]), random))
+            output = network(augment(as_rgb(from_uint8(images[i])), random))
             loss = sum_of_losses(attributes, output, targets[i])
             optimizer.zero_grad()
             loss.backward()
@@ -240,7 +240,7 @@ def judge(classifier: AttributeClassifier, attribute: Attribute, images: Tensor,
     known = ~labels.isnan()
     images, labels = images[known], labels[known]
     with torch.no_grad():
-        values = torch.cat([classifier(from_uint8(chunk)) for chunk in images.split(256)])
+        values = torch.cat([classifier(as_rgb(from_uint8(chunk))) for chunk in images.split(256)])
     limit = classifier.threshold if attribute.is_quantity else 0.5
     right = (values > classifier.threshold) == (labels > limit)
     figures = {"held_out": len(labels), "accuracy": round(right.float().mean().item(), 4)}
