@@ -47,8 +47,8 @@ ASSETS = ROOT / "stylegan/assets"
 MADE = ROOT / "models/made.json"
 WORK = ROOT / "build/remake"  # May be deleted: results, judges, photos.
 
-# The attributes of heads that have a direction.
-HEADS = ("beard", "long-hair", "bun", "laugh", "open-eyes", "light-hair", "light-skin", "warm-background")
+# The attributes of heads that have a direction. Kinds of hair, eyes and beards do not lie on a line in w.
+HEADS = ("light-hair", "warm-hair", "light-skin", "warm-background")
 
 # In backticks, perhaps over several lines, or on a line of its own.
 COMMAND = re.compile(

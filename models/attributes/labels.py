@@ -16,11 +16,6 @@ class Attribute:
     is_quantity: bool = False
 
 
-def one_of(field: str, yes: tuple[str, ...], no: tuple[str, ...]) -> Callable[[Record], float | None]:
-    """1 if the field is among `yes`, 0 if among `no`, else unknown."""
-    return lambda head: 1.0 if head[field] in yes else 0.0 if head[field] in no else None
-
-
 def rgb(colour: str) -> tuple[int, int, int]:
     """The channels of a colour such as "#f5c5e3"."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
@@ -45,6 +40,11 @@ def beard(head: Record) -> float | None:
     return 0.0 if kind is None else 1.0 if kind in ("fullBeard", "longBeard") else None
 
 
+def open_eyes(head: Record) -> float | None:
+    """1 if both are open, 0 if both are closed; a wink is neither."""
+    return None if head["eyes"] == "wink" else float(head["eyes"] in ("happy", "wide"))
+
+
 # Records of UTKFace.
 FACES = {
     "gender": Attribute(lambda face: face["gender"], "female"),
@@ -56,9 +56,9 @@ HEADS = {
     "beard": Attribute(beard, "with a full beard"),
     "long-hair": Attribute(lambda head: float("rearHair" in head), "hair behind the neck"),
     "bun": Attribute(lambda head: float(head["hair"] == "bun"), "a bun"),
-    "laugh": Attribute(one_of("mouth", ("laugh",), ("sad", "angry")), "laughing"),
-    "open-eyes": Attribute(one_of("eyes", ("happy", "wide"), ("bow", "humble")), "both eyes open"),
+    "open-eyes": Attribute(open_eyes, "both eyes open"),
     "light-hair": Attribute(lambda head: lightness(head["hairColor"]), "hair lighter than {}", is_quantity=True),
+    "warm-hair": Attribute(lambda head: warmth(head["hairColor"]), "red minus blue above {}", is_quantity=True),
     "light-skin": Attribute(lambda head: lightness(head["skinColor"]), "skin lighter than {}", is_quantity=True),
     "warm-background": Attribute(
         lambda head: warmth(head["primaryBackgroundColor"]), "red minus blue above {}", is_quantity=True

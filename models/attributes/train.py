@@ -1,7 +1,7 @@
 """Trains classifiers of attributes: of faces, which ship with the package, and of rendered heads, to find directions.
 
     python models/attributes/train.py gender --data faces-128.zip --out stylegan/assets
-    python models/attributes/train.py beard laugh open-eyes --data pictures --out build/heads
+    python models/attributes/train.py light-hair light-skin --data pictures --out build/heads
 
 writes a file for each attribute; those named together share their convolutions. A tenth of the images, drawn by a fixed
 seed, is held out; the figures on it are printed and stored in the files. About three minutes on one core.
