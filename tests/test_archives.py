@@ -80,7 +80,7 @@ def source_names(archives: dict[str, Path]) -> set[str]:
 # What a wheel holds besides the code, and the kernels where they were compiled.
 DATA = {"stylegan/weights_manifest.json", "stylegan/py.typed", "stylegan/demo/page.css", "stylegan/demo/page.js"}
 DATA |= {f"stylegan/assets/{path.name}" for path in (ROOT / "stylegan/assets").iterdir()}
-LICENSES = {"LICENSE", "models/LICENSES.md", "models/avatars-64/LICENSE"}
+LICENSES = {"LICENSE", "models/LICENSES.md", "models/avatars-128/LICENSE"}
 
 
 def code_of(names: set[str]) -> set[str]:

@@ -24,7 +24,7 @@ def test_the_space_shows_the_demo_with_the_bundled_models(space_address: str) ->
         config = json.load(answer)
     choices = [choice for part in config["components"] for choice in part["props"].get("choices") or []]
     assert [DEFAULT_MODEL, DEFAULT_MODEL] in choices
-    assert ["avatars-64", "avatars-64"] in choices
+    assert ["avatars-128", "avatars-128"] in choices
 
 
 def test_the_head_of_the_space_is_what_the_hub_needs() -> None:

@@ -10,10 +10,12 @@ from click.testing import CliRunner
 
 from stylegan import Generator, cli
 from stylegan.images import recall
+from stylegan.weights import manifest
 
 from .conftest import ROOT
 
 REMAKE, TABLES = (runpy.run_path(str(ROOT / f"models/{name}.py")) for name in ("remake", "tables"))
+BUNDLED = [name for name, entry in manifest.entries().items() if entry.is_bundled]
 PAGE = """# Page
 
 | metric | one | two |
@@ -111,7 +113,7 @@ def test_every_command_beside_a_picture_is_valid() -> None:
 
 
 def test_every_picture_of_the_pages_has_a_step() -> None:
-    steps = list(REMAKE["steps"]("faces-128", REMAKE["Given"]()))
+    steps = [step for model in BUNDLED for step in REMAKE["steps"](model, REMAKE["Given"]())]
     named = {step.what for step in steps if step.group == "pictures"}
     shots = {"demo.webp", "demo-mix.webp", "demo-photo.webp", "demo-phone.webp"}
     shots |= {"web.webp", "web-phone.webp", "web-photo.webp", "web-photo-phone.webp"}
@@ -119,12 +121,13 @@ def test_every_picture_of_the_pages_has_a_step() -> None:
     assert {path.name for path in (ROOT / "docs/images").iterdir()} == named | shots | trained
 
 
-def test_pictures_were_made_by_the_bundled_model(default: Generator) -> None:
+@pytest.mark.parametrize(("name", "least"), [("faces-128", 10), ("avatars-128", 2)])
+def test_pictures_were_made_by_the_bundled_model(name: str, least: int) -> None:
     """Those that say by which weights; `python models/remake.py --only pictures` makes them again."""
     told = [recall(path) for path in (ROOT / "docs/images").iterdir()]
-    known = [found["weights_sha256"] for found in told if found.get("model") == default.name]
-    assert len(known) > 10
-    assert set(known) == {default.weights_sha256}
+    known = [found["weights_sha256"] for found in told if found.get("model") == name]
+    assert len(known) >= least
+    assert set(known) == {Generator.from_pretrained(name).weights_sha256}
 
 
 def test_the_manifest_gets_size_and_sha256_of_the_files(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def render(work: Work, pictures: Path | None) -> None:
     folder = pictures or work.folder / "pictures"
     if pictures is None:
         renderer = work.folder / "renderer"
-        shutil.copytree(ROOT / "models/avatars-64", renderer, dirs_exist_ok=True)
+        shutil.copytree(ROOT / "models/avatars-128", renderer, dirs_exist_ok=True)
         subprocess.run(["npm", "ci", "--silent"], cwd=renderer, check=True)
         count = str(work.size.pictures)
         subprocess.run(["node", "render.mjs", folder.resolve(), count, str(RESOLUTION)], cwd=renderer, check=True)

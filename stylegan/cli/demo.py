@@ -47,7 +47,7 @@ def demo(
     \b
     Examples:
       stylegan demo
-      stylegan demo --model avatars-64 --model runs/photos/network.safetensors --port 8000
+      stylegan demo --model avatars-128 --model runs/photos/network.safetensors --port 8000
       stylegan demo --model runs/photos/network.safetensors --encoder runs/encoder
     """
     from stylegan.demo import Studio, serve

@@ -47,7 +47,7 @@ def export(
     \b
     Examples:
       stylegan export
-      stylegan export avatars-64 --format onnx --out avatars/ --noise input
+      stylegan export avatars-128 --format onnx --out avatars/ --noise input
       stylegan export faces-128 --encoder faces-128 --noise input --out faces/
     """
     from stylegan.encoder import Encoder

@@ -36,7 +36,7 @@ def info(
     Examples:
       stylegan info
       stylegan info karras2019stylegan-ffhq-1024x1024.pkl
-      stylegan info avatars-64 --json
+      stylegan info avatars-128 --json
     """
     from stylegan.weights.hub import Access
 

@@ -79,7 +79,7 @@ def model_card(
 def _header(metadata: Mapping[str, Any]) -> str:
     """YAML front matter; JSON strings are YAML strings, whatever is in them."""
     license = str(metadata.get("license", "unknown"))
-    known = _LICENSES.get(re.sub(r"\s+", "", license).lower())
+    known = _LICENSES.get(re.sub(r"\s+|\(commercial use allowed\)", "", license.lower()))
     lines = [f"license: {known or 'other'}"]
     if not known:
         lines.append(f"license_name: {json.dumps(_line(license))}")

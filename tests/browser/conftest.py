@@ -124,7 +124,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
     small.save(folder / "small.safetensors")
     new_encoder(small).save(folder / "encoder.safetensors")
     command = [sys.executable, "-m", "stylegan", "demo", "--port", "0", "--encoder", "encoder.safetensors"]
-    for model in (DEFAULT_MODEL, "avatars-64", folder / "small.safetensors"):
+    for model in (DEFAULT_MODEL, "avatars-128", folder / "small.safetensors"):
         command += ["--model", str(model)]
     errors = folder / "errors.txt"
     # No proxy can be used, and no name be looked up: a server that asked elsewhere would fail.

@@ -139,7 +139,7 @@ def test_a_photo_is_made_mixed_and_saved(page: Browser, demo: RunningDemo, tmp_p
     G = Generator.from_pretrained(demo.folder / "small.safetensors")
     page.click("button[role=tab]:nth-child(4)")
     choose_model(page, 2)
-    page.wait("word", lambda: "avatars-64 has no encoder" in text(page, "#no-encoder"))
+    page.wait("word", lambda: "avatars-128 has no encoder" in text(page, "#no-encoder"))
     assert not exists(page, "#photo-choose")
     choose_model(page, 3)
     page.wait("button", lambda: exists(page, "#photo-choose") and not exists(page, "#no-encoder"))

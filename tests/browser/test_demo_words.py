@@ -46,9 +46,9 @@ def check_every_control_beside_the_picture(browser: Browser) -> None:
 
 def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator) -> None:
     names = sorted(bundled_directions(default))
-    choose_model(page, 2)
+    choose_model(page, 3)
     assert open_edits(page) == []
-    assert "avatars-64 comes without editing directions" in text(page, "#edit")
+    assert "comes without editing directions" in text(page, "#edit")
     choose_model(page, 1)
     page.wait("sliders", lambda: exists(page, "#edit-age input[type=range]"))
     assert "without editing directions" not in text(page, "#edit")
@@ -60,7 +60,7 @@ def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator) ->
 def test_the_words_fit_the_model(page: Browser) -> None:
     assert text(page, "#title p") == "Faces of adults, 128x128, made on this computer"
     choose_model(page, 2)
-    assert text(page, "#title p") == "Cartoon heads, 64x64, made on this computer"
+    assert text(page, "#title p") == "Cartoon heads, 128x128, made on this computer"
     choose_model(page, 3)
     assert text(page, "#title p") == "Pictures of 16x16, made on this computer"
 

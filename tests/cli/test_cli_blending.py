@@ -81,8 +81,8 @@ def test_what_cannot_be_combined_is_one_line_and_writes_nothing(
 
 
 def test_networks_of_no_common_origin_are_noted(models: Callable[..., Result]) -> None:
-    text = ok(models("blend", "faces-64", "avatars-64", "--out", "new.safetensors"))
-    assert "note: faces-64 and avatars-64 do not say that they come from one network" in text
+    text = ok(models("blend", "faces-128", "avatars-128", "--out", "new.safetensors"))
+    assert "note: faces-128 and avatars-128 do not say that they come from one network" in text
     assert "non-commercial research and CC BY 4.0" in text
 
 

@@ -172,7 +172,7 @@ def test_the_page_opens_with_the_default_model(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("stylegan.demo.serve", lambda studio, **_: shown.append(studio))
     CliRunner().invoke(cli.main, ["demo"], catch_exceptions=False)
     assert next(iter(shown[0].models)) == DEFAULT_MODEL == "faces-128"
-    assert "avatars-64" in shown[0].models
+    assert "avatars-128" in shown[0].models
 
 
 def test_without_gradio_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

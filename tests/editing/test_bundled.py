@@ -74,6 +74,41 @@ def test_other_attributes_change_less_than_in_random_directions(
     assert abs(along[other]) < 0.25 * along[name]
 
 
+def colour_at(img: torch.Tensor, x: float, y: float) -> torch.Tensor:
+    """The mean colour of images around a place, in parts of their size: [N, 3]."""
+    column, line = (round(place * img.shape[3]) for place in (x, y))
+    return img[:, :, line - 2 : line + 3, column - 2 : column + 3].mean(dim=(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "channels"),
+    [
+        ("light-hair", (0.5, 0.25), (0.3, 0.59, 0.11)),  # Above the forehead.
+        ("light-skin", (0.5, 0.6), (0.3, 0.59, 0.11)),  # The nose.
+        ("warm-background", (0.08, 0.08), (1.0, 0.0, -1.0)),
+    ],
+)
+def test_colours_of_heads_change_where_they_belong(
+    name: str, place: tuple[float, float], channels: tuple[float, ...]
+) -> None:
+    """On nine of ten heads, from end to end; no classifier is asked."""
+    heads = Generator.from_pretrained("avatars-128")
+    direction = find_direction(heads, name)
+    ends = (
+        heads.render(heads.edit(heads.ws(range(60_000, 60_030)), direction, strength), output_type="pt")
+        for strength in direction.strengths
+    )
+    low, high = (colour_at(img, *place) @ torch.tensor(channels) for img in ends)
+    assert (high - low > 0.1).float().mean() >= 0.9
+
+
+def test_heads_have_directions_of_their_own() -> None:
+    heads = Generator.from_pretrained("avatars-128")
+    assert {"light-hair", "warm-hair", "light-skin", "warm-background"} <= set(bundled_directions(heads))
+    for fresh in (*sefa(heads, n=3), *pca(heads, n=3)):
+        assert torch.allclose(find_direction(heads, fresh.name).vector, fresh.vector, atol=1e-4)
+
+
 def test_the_benchmark_has_rows_for_direction_and_random() -> None:
     options = ["--samples", "2", "--attributes", "age", "--extractor", "random-conv"]
     result = CliRunner().invoke(main, options)

@@ -260,7 +260,7 @@ def test_licences_are_handed_down_over_generations_and_resumes(tmp_path: Path) -
     assert (found["start_from"], found["lineage"][1]["dataset"]) == ("child", "drawings")
 
 
-@pytest.mark.parametrize("name", ["faces-64", "faces-128", "avatars-64"])
+@pytest.mark.parametrize("name", ["faces-64", "faces-128", "avatars-128"])
 def test_bundled_models_are_read_with_discriminator_and_licence(name: str) -> None:
     source = read_source(name, settings(resolution=64))
     assert set(source.networks) == {"G", "D", "Gs"}

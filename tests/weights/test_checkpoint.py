@@ -307,7 +307,7 @@ def test_checkpoint_of_any_network(tmp_path: Path) -> None:
     assert loaded.state_dict["t"].tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("name", ["faces-128", "faces-64", "avatars-64"])
+@pytest.mark.parametrize("name", ["faces-128", "faces-64", "avatars-128"])
 def test_a_bundled_model_brings_its_discriminator(name: str) -> None:
     G, D = Generator.from_pretrained(name), Discriminator.from_pretrained(name)
     assert (D.img_resolution, D.name, D.metadata["license"]) == (G.img_resolution, name, G.metadata["license"])

@@ -72,11 +72,11 @@ def test_a_delta_has_the_licence_of_its_base_and_is_small() -> None:
 
 
 def test_a_base_is_found_by_name_or_where_it_was(here: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_delta("avatars-64", "named.safetensors")
+    write_delta("avatars-128", "named.safetensors")
     Path("away").mkdir()
     monkeypatch.chdir("away")
     assert Generator.from_pretrained("../me/tuned.safetensors").name == "tiny-tuned"
-    assert Generator.from_pretrained(tmp_path / "named.safetensors").name == "avatars-64-tuned"
+    assert Generator.from_pretrained(tmp_path / "named.safetensors").name == "avatars-128-tuned"
     Path("../me/tuned.safetensors").rename("moved.safetensors")
     Path("../tiny.safetensors").rename("elsewhere.safetensors")
     with pytest.raises(NotFoundError, match=r"a delta of tiny .* put that file next to the delta"):

@@ -80,11 +80,11 @@ def test_a_whole_entry() -> None:
 
 def test_the_manifest_of_the_package() -> None:
     entries = manifest.entries()
-    assert list(entries)[:4] == ["faces-128", "faces-64", "avatars-64", "ffhq-1024-config-a"]
+    assert list(entries)[:4] == ["faces-128", "faces-64", "avatars-128", "ffhq-1024-config-a"]
     assert entries["cars-512"].content_box == (0, 64, 512, 448)
     assert entries["ffhq-1024"].metrics["fid50k"] == 4.4159
     free = {name for name, entry in entries.items() if not entry.is_noncommercial}
-    assert {"avatars-64", "huggan-animeface-512", "gwern-anime-portraits-512"} <= free
+    assert {"avatars-128", "huggan-animeface-512", "gwern-anime-portraits-512"} <= free
     assert not free & {"faces-128", "ffhq-1024", "ffhq-1024-config-a", "mmgen-ffhq-1024", "genforce-ffhq-256"}
     for entry in entries.values():
         assert entry.tried == (entry.is_bundled or bool(entry.tried_on))
