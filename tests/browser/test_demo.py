@@ -209,7 +209,9 @@ def ask(address: str, data: list[Any]) -> str:
 
 
 def test_values_of_programs_are_checked(demo_address: str, default: Generator) -> None:
-    strengths = [0] * len(bundled_directions(default))
+    """With a strength for each direction that any of the demo's models has."""
+    heads = Generator.from_pretrained("avatars-128")
+    strengths = [0] * len(bundled_directions(default) | bundled_directions(heads))
     good = ["face", 5, 2, 9, [0, 1], 6, 21, 0.5, "faces-128", 0.7, 12, "const", 0, 0, *strengths]
     assert "event: complete" in ask(demo_address, good)
     wrong = {0: "other", 1: -1, 4: [99], 7: 7, 8: "/etc/passwd", 9: 1e30, 10: 999, 11: "loud", 12: 2**40, 14: 99}
