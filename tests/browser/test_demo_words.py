@@ -48,7 +48,7 @@ def test_edit_opens_filled_or_says_why_not(page: Browser, default: Generator) ->
     names = sorted(bundled_directions(default))
     choose_model(page, 3)
     assert open_edits(page) == []
-    assert "comes without editing directions" in text(page, "#edit")
+    assert "small.safetensors comes without editing directions" in text(page, "#edit")
     choose_model(page, 1)
     page.wait("sliders", lambda: exists(page, "#edit-age input[type=range]"))
     assert "without editing directions" not in text(page, "#edit")
