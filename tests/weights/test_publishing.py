@@ -66,6 +66,13 @@ def test_publishing_without_a_network_speaks_of_no_cache(
     assert "cache" not in str(failure.value)
 
 
+def test_a_licence_that_states_commercial_use_is_known(tmp_path: Path) -> None:
+    G = tiny_generator()
+    G.metadata = {"license": "CC BY 4.0 (commercial use allowed)"}
+    G.save_model_card(tmp_path)
+    assert (tmp_path / "README.md").read_text().startswith("---\nlicense: cc-by-4.0\n")
+
+
 def test_unknown_licences_in_the_card(tiny: Generator, tmp_path: Path) -> None:
     G = tiny_generator()
     G.metadata = {"license": 'odd: "yes"\n- no', "license_url": "https://example.org"}
