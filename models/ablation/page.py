@@ -86,18 +86,18 @@ CLAIMS = (
 def value(results: Mapping[str, Any], network: str, seed: int, kind: str) -> float | None:
     """A metric of a network, F or F@2, trained with a seed; None = not measured."""
     name, _, latents = network.partition("@")
-    metrics = results.get(f"{name}-{seed}-{latents or 1}", {}).get("metrics", {})
+    metrics = results.get(f"{name}-{seed}", {}).get(latents or "1", {}).get("metrics", {})
     return next((entry["value"] for key, entry in metrics.items() if key.rstrip("0123456789k") == kind), None)
 
 
 def seeds_of(results: Mapping[str, Any]) -> list[int]:
     """The seeds of training."""
-    return sorted({int(stem.rsplit("-", 2)[1]) for stem in results})
+    return sorted({int(stem.rpartition("-")[2]) for stem in results})
 
 
 def averaged(results: Mapping[str, Any], network: str, latents: int) -> dict[str, Any] | None:
     """A result whose values are the means over the seeds."""
-    found = [results[key] for s in seeds_of(results) if (key := f"{network}-{s}-{latents}") in results]
+    found = [results[key][str(latents)] for s in seeds_of(results) if (key := f"{network}-{s}") in results]
     if not found:
         return None
     metrics = {}
@@ -122,7 +122,7 @@ def spread(results: Mapping[str, Any]) -> list[str]:
     """A table of each network's numbers for every seed."""
     seeds = seeds_of(results)
     kinds = ("fid", "ppl_z", "ppl_w", "ppl_zend", "ppl_wend", "ls_z", "ls_w")
-    networks = list(dict.fromkeys(stem.rsplit("-", 2)[0] for stem in results))
+    networks = list(dict.fromkeys(stem.rpartition("-")[0] for stem in results))
     lines = [line(["network", *kinds]), line(["---"] * (1 + len(kinds)))]
     for network in networks:
         cells = []
@@ -151,14 +151,16 @@ def agreement(results: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def page(results: Mapping[str, Any], right: Mapping[str, float], kimg: float) -> str:
-    """The page as Markdown."""
-    any_result = next(iter(results.values()))
+def page(results: Mapping[str, Any], right: Mapping[str, float]) -> str:
+    """The page as Markdown. results: by network and seed, as E-0, then by number of latents."""
     accuracy = ", ".join(f"{name} {share:.1%}" for name, share in right.items())
-    made = f"torch {any_result['software']['torch']}, {any_result['device']}, {any_result['date'][:10]}"
+    found = [result["1"] for result in results.values()]
+    versions, devices = ({one["software"]["torch"] for one in found}, {one["device"] for one in found})
+    dates = sorted(one["date"][:10] for one in found)
+    (kimg,) = {one["kimg"] for one in found}
     return PAGE.format(
         kimg=f"{kimg:g}",
-        made=made,
+        made=f"torch {', '.join(sorted(versions))}, {', '.join(sorted(devices))}, {dates[0]} to {dates[-1]}",
         agreement="\n".join(agreement(results)),
         tables=tables(results),
         spread="\n".join(spread(results)),

@@ -1,10 +1,12 @@
-"""The paper in miniature: tables 1 to 4 on rendered heads of 32x32, in a night on two cores.
+"""The paper in miniature: tables 1 to 4 on rendered heads of 32x32, in a night or two on two cores.
 
     python models/ablation/run.py --work FOLDER
 
 makes or continues everything: renders the heads (npm), trains classifiers of their attributes, trains and measures
 twelve networks with two seeds each, and writes docs/ablation.md and docs/images/ablation.webp. An interrupted call
-continues where it stopped. `--smoke` does the same in a size that shows nothing, `--only E` only some networks.
+continues where it stopped. What each network gave is kept in models/ablation/results, with the repository: networks
+that are there are not trained again, on any machine. `--smoke` does the same in a size that shows nothing, `--only E`
+only some networks.
 """
 
 import dataclasses
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from PIL import Image
 
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
@@ -48,6 +51,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 MIXING = ("E", "50", "F", "100")  # Those that table 2 tests with 1 to 4 latents.
 
+COLUMNS = 10  # Heads of each network in the image.
+
 
 @dataclasses.dataclass(frozen=True)
 class Size:
@@ -55,11 +60,11 @@ class Size:
 
     pictures: int = 20_000
     seeds: int = 2
-    kimg: float = 300
+    kimg: float = 120
     training: dict[str, Any] = dataclasses.field(
         default_factory=lambda: {
-            "training_kimg": {4: 20, 8: 30, 16: 50},
-            "transition_kimg": {8: 20, 16: 30, 32: 50},
+            "training_kimg": {4: 8, 8: 12, 16: 20},
+            "transition_kimg": {8: 8, 16: 12, 32: 20},
             "batch": 32,
             "fmap_base": 512,
             "fmap_max": 64,
@@ -70,11 +75,12 @@ class Size:
             "r1_gamma": {8: 0.5, 16: 1, 32: 2},
             "r1_interval": 4,
             "ema_kimg": 10,
-            "snapshot_kimg": 100,
+            "snapshot_kimg": 30,
+            "dtype": "float32",  # "auto" would be another type on some processors.
         }
     )
     epochs: int = 5
-    metrics: str = "fid10k,ppl_z2k,ppl_w2k,ppl_zend2k,ppl_wend2k,ls10k"
+    metrics: str = "fid10k,ppl_z1k,ppl_w1k,ppl_zend1k,ppl_wend1k,ls10k"
     mixed: str = "fid10k"
     extractor: str = "st-lpips-alex"
     distance: str = "st-lpips-vgg"
@@ -103,9 +109,10 @@ SMOKE = Size(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Work:
-    """The folder that everything is kept in, and the size of the experiment."""
+    """The size of the experiment, the folder of data and runs, and the folder of what the networks gave."""
 
     folder: Path
+    results: Path
     size: Size
 
     @property
@@ -113,9 +120,13 @@ class Work:
         """The rendered heads."""
         return self.folder / f"heads-{RESOLUTION}.zip"
 
-    def result(self, network: str, seed: int, latents: int = 1) -> Path:
-        """The measurements of a network."""
-        return self.folder / f"results/{network}-{seed}-{latents}.json"
+    def result(self, network: str, seed: int) -> Path:
+        """The measurements of a network, by its number of latents."""
+        return self.results / f"{network}-{seed}.json"
+
+    def heads(self, network: str) -> Path:
+        """Some heads of a network, of the first training."""
+        return self.results / f"{network}.png"
 
     def run(self, network: str, seed: int) -> Path:
         """The folder of a network's training."""
@@ -145,37 +156,43 @@ def classifiers(work: Work) -> list[AttributeClassifier]:
     heads = json.loads((work.folder / "heads.json").read_text())
     labels = attributes.labels_of(dataset.names, heads, HEADS)
     found = attributes.fit(dataset, labels, HEADS, epochs=work.size.epochs)
-    right = {name: figures["accuracy"] for name, (_, figures) in found.items()}
-    write_atomically(work.folder / "results/classifiers.json", json.dumps(right).encode())
+    right = {name: round(figures["accuracy"], 4) for name, (_, figures) in found.items()}
+    write_json(work.results / "classifiers.json", right)
     return [classifier for classifier, _ in found.values()]
+
+
+def write_json(path: Path, found: Any) -> None:
+    """Keep a result."""
+    write_atomically(path, (json.dumps(found, indent=2) + "\n").encode())
 
 
 def make(work: Work, network: str, seed: int) -> None:
     """Train a network, or finish its training, and measure it."""
-    wanted = {n: work.result(network, seed, n) for n in ((1, 2, 3, 4) if network in MIXING else (1,))}
-    if all(path.exists() for path in wanted.values()):
-        return
     run, size = work.run(network, seed), work.size
     settings = {**size.training, **NETWORKS[network], "kimg": size.kimg, "seed": seed, "data": str(work.data)}
     train(TrainingConfig(**settings, mirror=False, device="cpu"), run, resume=True)
     G = Generator.from_pretrained(run)
     common: dict[str, Any] = {"data": work.data, "extractor": size.extractor, "distance": size.distance}
-    for latents, path in wanted.items():
-        if path.exists():
-            continue
+    if seed == 0:
+        heads = images.grid(list(G.sample(COLUMNS, truncation_psi=1.0)), columns=COLUMNS)
+        images.save(heads, work.heads(network))
+    found = {}
+    for latents in (1, 2, 3, 4) if network in MIXING else (1,):
         what = size.metrics if latents == 1 else size.mixed
         given: dict[str, Any] = {"classifiers": classifiers(work)} if latents == 1 else {}
-        found = evaluate(G, Settings(metrics=what, face_crop=False, num_latents=latents, **common, **given))
-        write_atomically(path, (json.dumps(found, indent=2) + "\n").encode())
+        measured = evaluate(G, Settings(metrics=what, face_crop=False, num_latents=latents, **common, **given))
+        found[latents] = measured | {"kimg": size.kimg}
+    write_json(work.result(network, seed), found)
 
 
-def picture(work: Work, networks: list[str], out: Path) -> None:
+def picture(work: Work, out: Path) -> None:
     """A row of heads for each network: the first seeds, without truncation, of the first training."""
+    networks = [name for name in NETWORKS if work.heads(name).exists()]
     tiles = []
     for network in networks:
-        G = Generator.from_pretrained(work.run(network, 0))
-        tiles += [images.resize(tile, 64) for tile in G.sample(10, truncation_psi=1.0)]
-    images.save(images.grid(tiles, columns=10, row_headings=networks, padding=2), out)
+        row, size = Image.open(work.heads(network)), RESOLUTION
+        tiles += [images.resize(row.crop((i, 0, i + size, size)), 64) for i in range(0, row.width, size)]
+    images.save(images.grid(tiles, columns=COLUMNS, row_headings=networks, padding=2), out)
 
 
 @click.command()
@@ -196,24 +213,18 @@ def main(
     docs: Path,
 ) -> None:
     """Make or continue all, and write the page."""
-    work = Work(folder, SMOKE if smoke else Size())
-    folder.mkdir(parents=True, exist_ok=True)
-    render(work, pictures)
+    work = Work(folder, folder / "results", SMOKE) if smoke else Work(folder, FOLDER / "results", Size())
     networks = list(only or NETWORKS)
-    todo = [(n, s) for s in range(work.size.seeds) for n in networks if only_seed in (None, s)]
+    seeds = [seed for seed in range(work.size.seeds) if only_seed in (None, seed)]
+    todo = [(n, s) for s in seeds for n in networks if not work.result(n, s).exists()]
+    if todo:
+        folder.mkdir(parents=True, exist_ok=True)
+        render(work, pictures)
     if len(todo) == 1:
         make(work, *todo[0])
     else:
         # Each in its own process with one thread: two of these on two cores are faster than two threads.
-        arguments = [
-            sys.executable,
-            __file__,
-            "--work",
-            str(folder),
-            *(["--smoke"] if smoke else []),
-            "--docs",
-            str(docs),
-        ]
+        arguments = [sys.executable, __file__, "--work", str(folder), *(["--smoke"] if smoke else [])]
 
         def start(network: str, seed: int) -> None:
             click.echo(f"{network}, seed {seed}: {work.run(network, seed)}")
@@ -224,10 +235,10 @@ def main(
             list(pool.map(lambda item: start(*item), todo))
     if only_seed is not None:
         return
-    results = {path.stem: json.loads(path.read_text()) for path in sorted((folder / "results").glob("*-*-*.json"))}
-    right = json.loads((folder / "results/classifiers.json").read_text())
-    write_atomically(docs / "ablation.md", page.page(results, right, work.size.kimg).encode())
-    picture(work, [n for n in networks if work.run(n, 0).exists()], docs / "images/ablation.webp")
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(work.results.glob("*-*.json"))}
+    right = json.loads((work.results / "classifiers.json").read_text())
+    write_atomically(docs / "ablation.md", page.page(found, right).encode())
+    picture(work, docs / "images/ablation.webp")
     click.echo(f"wrote {docs / 'ablation.md'}")
 
 
