@@ -77,7 +77,7 @@ _TENSORFLOW_INDEX = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # The last bytes of .in
 def kind_of(path: Path) -> Kind:
     """The container of a weight file. Raises WeightsError for other files, and says what they are."""
     head, tail, size = _ends(path)
-    if head[8:9] == b"{" and head[5:8] == b"\0\0\0":
+    if is_safetensors(head):
         return "safetensors"
     if head[:4] == _ZIP:
         _check_zip(path)
@@ -96,6 +96,11 @@ def kind_of(path: Path) -> Kind:
     if path.suffix.lower() == ".safetensors":
         return "safetensors"  # Probably a damaged one.
     raise WeightsError(f"{path}: an unknown kind of file, which begins with the bytes {head[:8].hex(' ')}; {_READ}")
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file with these first bytes, at least 9, is one of safetensors: the size of a JSON object, and that."""
+    return head[8:9] == b"{" and head[5:8] == b"\0\0\0"
 
 
 def foreign(path: Path) -> str | None:

@@ -139,3 +139,12 @@ def test_files_that_hold_no_directions_are_refused(tiny: Generator, direction: D
 def test_a_direction_whose_parts_do_not_fit_is_refused(direction: Direction, change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="direction 'sefa:0'"):
         dataclasses.replace(direction, **change)
+
+
+def test_no_size_of_the_header_looks_like_a_pickle(direction: Direction, tmp_path: Path) -> None:
+    begun, path = set(), tmp_path / "d.safetensors"
+    for n in range(1, 258, 8):
+        save_directions(path, [dataclasses.replace(direction, name=n * "x")])
+        assert list(load_directions(path)) == [n * "x"]
+        begun.add(path.read_bytes()[0])
+    assert 0x80 in begun

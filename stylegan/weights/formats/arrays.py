@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, WeightsError
+from ...runtime.file_kinds import is_safetensors
 from .torch_files import read_torch_file
 
 # A thousand faces of 1024x1024 in w+ are 37 MB.
@@ -30,9 +31,11 @@ def is_array_file(path: str | os.PathLike[str]) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            return file.read(6).startswith((_NPY, _ZIP, _PICKLE))
+            head = file.read(9)
     except OSError:
         return False
+    # The size with which a safetensors file begins may look like the first byte of a pickle.
+    return head.startswith((_NPY, _ZIP, _PICKLE)) and not is_safetensors(head)
 
 
 def read_arrays(path: str | os.PathLike[str], *, what: str) -> dict[str, Tensor]:
