@@ -1,6 +1,6 @@
 """Feature extractors: features of images, perceptual distances, and attributes of faces.
 
-May import: errors, runtime, weights.
+May import: errors, runtime, fast, weights.
 """
 
 from .attributes import AttributeClassifier, load_classifier

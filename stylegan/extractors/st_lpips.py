@@ -6,6 +6,7 @@ own code needs torchvision and other packages that it does not declare; none of 
 """
 
 import importlib.util
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import IntegrityError, NotFoundError, WeightsError
+from ..fast.frozen import RectifiedConvs
 from ..weights.hub.cache import sha256_of
 from .base import Family, conv2d
 from .perceptual import PerceptualNetwork
@@ -73,11 +75,11 @@ def _vgg_stages() -> list[nn.Module]:
     stages: list[nn.Module] = []
     channels = 3
     for width, depth in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
-        layers: list[nn.Module] = [nn.MaxPool2d(2, stride=1), BlurPool()] if stages else []
-        for _ in range(depth):
-            layers += [conv2d(channels, width, 3, padding=1), nn.ReLU()]
-            channels = width
-        stages.append(nn.Sequential(*layers))
+        pool: list[nn.Module] = [nn.MaxPool2d(2, stride=1), BlurPool()] if stages else []
+        widths = [channels] + [width] * depth
+        convs = (conv2d(*pair, 3, padding=1) for pair in itertools.pairwise(widths))
+        stages.append(nn.Sequential(*pool, RectifiedConvs(*convs)))
+        channels = width
     return stages
 
 

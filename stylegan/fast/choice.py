@@ -80,7 +80,7 @@ def candidates(path: RenderPath, network: SynthesisNetwork, inputs: list[Tensor]
 def takes_fast_path(network: SynthesisNetwork, inputs: list[Tensor]) -> bool:
     """Whether the fast paths support a call: evaluation mode, known options, no gradients, hooks or tracing."""
     device = inputs[0].device
-    if network.training or network.dtype not in _TYPES.get(device.type, ()) or not _is_ordinary_call(inputs):
+    if network.training or network.dtype not in _TYPES.get(device.type, ()) or not is_ordinary_call(inputs):
         return False
     inner = (module for module in network.modules() if module is not network)
     if hooks._global_forward_hooks or hooks._global_forward_pre_hooks:
@@ -98,7 +98,7 @@ def takes_fast_path(network: SynthesisNetwork, inputs: list[Tensor]) -> bool:
     return all(map(is_supported, network.layers))
 
 
-def _is_ordinary_call(inputs: list[Tensor]) -> bool:
+def is_ordinary_call(inputs: list[Tensor]) -> bool:
     """Whether no compiler, tracer, function transform or CUDA graph capture is active."""
     device = inputs[0].device.type
     return not (

@@ -79,6 +79,12 @@ class NativeKernels(NativeGradients):
             if hasattr(library, name):
                 getattr(library, name).restype = Long
 
+    @property
+    def has_convolutions(self) -> bool:
+        """Whether winograd.c and direct.c are for this CPU."""
+        panel: int = self._library.stylegan_winograd_panel(16)
+        return panel > 0
+
     def convolve(self, convolution: Convolution, x: Tensor, workspace: Workspace) -> Tensor:
         panel = self._panel(convolution, x)
         if not panel:
@@ -100,6 +106,14 @@ class NativeKernels(NativeGradients):
         args = _epilogue(layer.bias, noise, layer.noise_strength, layer.negative_slope, out, sums)
         self._convolve(layer.convolution, panel, x, workspace, epilogue=ctypes.addressof(args))
         return sums.transpose(0, 1)
+
+    def convolve_and_rectify(
+        self, convolution: Convolution, x: Tensor, bias: Tensor, out: Tensor, workspace: Workspace
+    ) -> None:
+        """out = relu(convolution(x) + bias), for convolutions that `is_own` takes."""
+        sums = torch.empty(len(out), 2, len(bias), dtype=torch.float64, device="cpu")
+        args = _epilogue(bias, None, None, 0.0, out, sums)
+        self._convolve(convolution, self._panel(convolution, x), x, workspace, epilogue=ctypes.addressof(args))
 
     def _panel(self, convolution: Convolution, x: Tensor) -> int:
         """How our own convolutions group the channels of the weight; 0 = torch convolves."""

@@ -1,13 +1,12 @@
 """The compiled kernels: every variant of their instructions, and what limits them."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
 from stylegan.fast.convolution import Convolution
-from stylegan.fast.library import CAPABILITIES, _capability, load_library
+from stylegan.fast.library import _capability
 from stylegan.fast.native import NativeKernels, is_own, native_kernels
 from stylegan.fast.prepared import prepare
 from stylegan.fast.torch_kernels import TorchKernels
@@ -73,19 +72,6 @@ def test_own_convolutions_activate_and_sum_as_torch_does(
     expected = TorchKernels().convolve_and_activate(layer, x, noise, plain, Workspace())
     torch.testing.assert_close(out, plain, rtol=1e-2 if dtype == torch.bfloat16 else 1e-4, atol=1e-5)
     torch.testing.assert_close(given.float(), expected.float(), rtol=1e-4, atol=1e-4)
-
-
-@pytest.fixture(params=CAPABILITIES)
-def capability(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each variant of the compiled kernels that this processor can run."""
-    library = load_library()
-    assert library
-    most = library.stylegan_use_capability(CAPABILITIES["avx512"])
-    if CAPABILITIES[request.param] > most:
-        pytest.skip("this processor has no such instructions")
-    library.stylegan_use_capability(CAPABILITIES[request.param])
-    yield request.param
-    library.stylegan_use_capability(_capability())
 
 
 @pytest.mark.skipif(native_kernels() is None, reason="needs the compiled kernels")
