@@ -181,7 +181,7 @@ def make_photos() -> None:
     G = Generator.from_pretrained()
     faces = [cut_face(load_photo(path), G.img_resolution) for path in photos()]
     at_once, found = (project(faces, G, method=method) for method in ("encoder", "hybrid"))
-    columns = {"photo": faces, "encoder": images.to_pil(at_once.img), "100 steps": images.to_pil(found.img)}
+    columns = {"photo": faces, "encoder": images.to_pil(at_once.img), "hybrid": images.to_pil(found.img)}
     for name, strength in (("age", -2), ("age", 2), ("gender", 2)):
         ws = G.edit(found.latents.ws, name, strength)
         columns[f"{name} {strength:+}"] = G.render(ws, noise=found.latents.noise)

@@ -68,7 +68,12 @@ class IntegersType(click.ParamType):
     "--space", type=click.Choice(["w", "w+"]), default="w+", show_default=True, help="One w, or one per layer."
 )
 @click.option("--noise/--no-noise", "optimize_noise", default=True, show_default=True, help="Fit the noise maps too.")
-@click.option("--steps", type=click.IntRange(min=1), help="Of optimization.  [default: 1000; hybrid: 100]")
+@click.option("--steps", type=click.IntRange(min=1), help="Of optimization.  [default: 1000; hybrid: 180]")
+@click.option(
+    "--pixel-steps",
+    type=click.IntRange(min=0),
+    help="After an encoder, before: on the pixels alone, which is quick.  [default: hybrid: 100; encoder: 0]",
+)
 @click.option(
     "--candidates", type=click.IntRange(min=0), default=0, show_default=True, help="Start from the best of N."
 )
@@ -78,7 +83,9 @@ class IntegersType(click.ParamType):
 )
 @click.option("--pixel-weight", type=float, default=1.0, show_default=True, help="Weight of the pixel difference.")
 @click.option(
-    "--w-weight", type=float, default=0.02, show_default=True, help="Weight of the distance of w from its average."
+    "--w-weight",
+    type=float,
+    help="Weight of the distance of w from its average.  [default: 0.02; after an encoder: 0.005]",
 )
 @click.option(
     "--refine",
@@ -117,7 +124,7 @@ def project(
     Without --crop or --points, each photo is cropped to its face: pip install "stylegan[alignment]". An image of the
     model's own size is used as it is. Check RUN/crop.png: photos that are not cropped like the model's data give
     monstrous results. --fast uses the model's encoder without optimization; --method hybrid starts from it and needs a
-    tenth of the steps.
+    fifth of the time.
 
     --tune also fits the model's weights to the photos, and keeps its other images as they were. The result is a small
     file that stands for the whole model: give it to other commands together with the latents.
@@ -138,7 +145,6 @@ def project(
     # The optimization is not loaded for the other commands.
     from stylegan import images, projection
     from stylegan.extractors import load_extractor
-    from stylegan.projection.projector import STEPS
     from stylegan.projection.tuning import check_tunable
     from stylegan.runtime.memory import keep_freed_memory
 
@@ -158,7 +164,7 @@ def project(
         raise InputError(f"{out} holds an interrupted projection; --resume continues it, or name another folder")
     keep_freed_memory()
     # Raises before any work.
-    projection.Settings(method=method, steps=steps or STEPS[method], label=options.label, **settings)
+    projection.Settings.of(method, steps=steps, label=options.label, **settings)
     G = options.load()
     if tune_steps:
         check_tunable(G)

@@ -1,7 +1,6 @@
 """Projection by an encoder: the start of an optimization, or all of it."""
 
 import os
-from typing import Any
 
 from torch import Tensor
 
@@ -9,7 +8,10 @@ from ..encoder import Encoder
 from ..errors import InputError
 from ..generator import Generator
 from ..runtime.checks import shown
+from ..runtime.progress import progress_bar
 from .coordinates import Coordinates
+from .pixels import approach
+from .projector import Settings
 from .refine import check_refinable, refine_each
 
 
@@ -45,12 +47,18 @@ def encode(
     return ws if space == "w+" else G.broadcast(ws.mean(dim=1))
 
 
-def refine(ws: Tensor, target: Tensor, G: Generator, steps: int, bar: Any) -> Tensor:
-    """The ws of space "w" after this many steps of `refine_each`, shown on the bar."""
-    check_refinable(G)
-    coordinates = Coordinates(G)
-    u = coordinates.of(ws[:, 0])
-    for _ in range(steps):
-        u = refine_each(coordinates.render, u, target)
-        bar.update()
-    return G.broadcast(coordinates.w(u))
+def come_nearer(
+    ws: Tensor, target: Tensor, G: Generator, settings: Settings, *, batch_size: int, hidden: bool | None
+) -> Tensor:
+    """The encoder's ws after the steps on the pixels; without any on the perceptual distance, refined as well."""
+    if settings.pixel_steps:
+        with progress_bar(total=settings.pixel_steps, desc="pixels", unit="step", hidden=hidden) as bar:
+            ws = approach(ws, target, G, settings, bar, batch_size=batch_size)
+    if settings.method == "encoder" and settings.refine:
+        check_refinable(G)
+        coordinates = Coordinates(G)
+        u = coordinates.of(ws[:, 0])
+        for _ in progress_bar(range(settings.refine), unit="step", hidden=hidden):
+            u = refine_each(coordinates.render, u, target)
+        ws = G.broadcast(coordinates.w(u))
+    return ws

@@ -22,11 +22,10 @@ from ..latents.files import Latents
 from ..runtime.checks import check_integer, shown
 from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
-from .encoded import encode
-from .encoded import refine as refine_ws
+from .encoded import come_nearer, encode
 from .objective import embed_images, perceptual_distance
 from .photos import to_square
-from .projector import STEPS, Method, Projector, Settings, Space, frame_steps
+from .projector import Method, Projector, Settings, Space, frame_steps
 from .start import compare_with_samples
 from .steps import make_steps
 
@@ -91,13 +90,14 @@ def project(
     looks: int = Settings.looks,
     space: Space = Settings.space,
     steps: int | None = None,
+    pixel_steps: int | None = None,
     optimize_noise: bool = Settings.optimize_noise,
     candidates: int = Settings.candidates,
     seed: int = Settings.seed,
     extractor: str | os.PathLike[str] | Perceptual | None = None,
     learning_rate: float = Settings.learning_rate,
     pixel_weight: float = Settings.pixel_weight,
-    w_weight: float = Settings.w_weight,
+    w_weight: float | None = None,
     noise_weight: float = Settings.noise_weight,
     refine: int = Settings.refine,
     label: int | str | None = Settings.label,
@@ -111,11 +111,13 @@ def project(
     pictures: PIL images, cropped to the largest centred square, or float [N, C, R, R] in [-1, 1] of the model's
         resolution. `load_photo`, `align` and `to_square` make them from photos.
     method: "optimize" = from the average w; "encoder" = by the model's encoder alone, without noise maps; "hybrid" =
-        first the encoder, then fewer steps of optimization.
+        first the encoder, then steps on the pixels, then fewer steps of optimization.
     encoder: an Encoder, the name of a model with one, or a file; None = the model's own.
     looks: of the encoder at each image; see `Encoder.encode`.
     space: "w" = one w for all layers, "w+" = one per layer: closer to the image, but edits and mixes less well.
-    steps: of Adam; None = 1000, and 100 after an encoder.
+    steps: of Adam; None = 1000, and 180 for "hybrid".
+    pixel_steps: of Adam on the pixels alone, after an encoder: each takes a fraction of the time of one with the
+        perceptual distance, and the noise maps stay. None = 100 for "hybrid", 0 for "encoder".
     optimize_noise: also fit the noise maps, which take up fine detail; False = keep the model's.
     candidates: start each image from the nearest of this many samples; 0 = from the average w.
     seed: of the initial noise maps, and of the noise on w at every step.
@@ -124,7 +126,7 @@ def project(
     learning_rate: at its peak, in deviations of the principal components of w, and of noise.
     pixel_weight, w_weight, noise_weight: in the loss, of the mean squared difference of pixels, of the mean squared
         distance of w from its average (in deviations of each principal component), and of the noise regularization; the
-        perceptual distance has 1. The paper has only the last one.
+        perceptual distance has 1. The paper has only the last one. w_weight: None = 0.02, and 0.005 after an encoder.
     refine: least-squares steps on the pixels afterwards, in w and with the model's noise maps. 8 of them recover the w
         of an image made by the model; each takes w_dim images. For photos they only bring the pixels closer.
     label: class of the images, for conditional models, by index or name: its average w is the start, and candidates are
@@ -151,11 +153,12 @@ def project(
     if extractor is None and method != "encoder":
         extractor = Settings.extractor
     perceptual = None if extractor is None else load_perceptual(extractor, G.device)
-    settings = Settings(
-        method=method,
+    settings = Settings.of(
+        method,
         looks=looks,
         space=space,
-        steps=STEPS.get(method, 1) if steps is None else steps,
+        steps=steps,
+        pixel_steps=pixel_steps,
         optimize_noise=optimize_noise,
         candidates=candidates,
         seed=seed,
@@ -171,20 +174,19 @@ def project(
     names = [str(i) for i in range(len(target))] if names is None else list(names)
     if len(names) != len(target):
         raise InputError(f"expected a name for each of {len(target)} images, got {len(names)}")
-    start = None
+    start, is_begun = None, checkpoint is not None and os.path.exists(checkpoint)
     if settings.method != "optimize":
         at_once = batch_size or len(target)
         start = encode(target, G, encoder, looks=looks, space=space, batch_size=at_once)
+        if not is_begun:
+            start = come_nearer(start, target, G, settings, batch_size=at_once, hidden=is_hidden(progress))
         if settings.method == "encoder":
-            if settings.refine:
-                with progress_bar(total=settings.refine, unit="step", hidden=is_hidden(progress)) as bar:
-                    start = refine_ws(start, target, G, settings.refine, bar)
             return _encoded(G, target, names, settings, start, perceptual, at_once)
     assert perceptual is not None
     # Shown before the slow preparation.
     with progress_bar(total=settings.all_steps, unit="step", hidden=is_hidden(progress)) as bar:
         projector = Projector(G, target, perceptual.embed, settings, start=start, batch_size=batch_size)
-        if checkpoint is not None and os.path.exists(checkpoint):
+        if checkpoint is not None and is_begun:
             projector.load(checkpoint)
         nearest, between = compare_with_samples(G, projector.target_embedding, perceptual.embed, label=label)
         _warn_if_far(G, names, nearest, between)

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -36,11 +36,23 @@ Space = Literal["w", "w+"]
 # Optimization from the average w; an encoder alone; an encoder, then optimization.
 Method = Literal["optimize", "encoder", "hybrid"]
 
-# Default steps of Adam.
-STEPS: dict[Method, int] = {"optimize": 1000, "encoder": 0, "hybrid": 100}
+
+class Defaults(NamedTuple):
+    """Of a method."""
+
+    steps: int  # Of Adam on the whole loss.
+    pixel_steps: int  # Before, on the pixels alone.
+    w_weight: float
+
+
+DEFAULTS: dict[Method, Defaults] = {
+    "optimize": Defaults(1000, 0, 0.02),
+    "encoder": Defaults(0, 0, 0.005),
+    "hybrid": Defaults(180, 100, 0.005),
+}
 
 # Settings that older checkpoints lack, and the values they imply.
-_LATER = {"method": "optimize", "looks": LOOKS}
+_LATER = {"method": "optimize", "looks": LOOKS, "pixel_steps": 0}
 
 # When intermediate images are kept, as fractions of all steps: most happens at the start.
 _FRAMES = (0.0, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
@@ -69,6 +81,7 @@ class Settings:
     label: int | str | None = None
     method: Method = "optimize"
     looks: int = LOOKS
+    pixel_steps: int = 0
 
     def __post_init__(self) -> None:
         check_choice(self.method, what="method", choices=get_args(Method))
@@ -78,6 +91,9 @@ class Settings:
         check_integer(self.candidates, what="candidates", low=0, high=10**6)
         check_integer(self.seed, what="seed", low=0, high=2**32 - 1)
         check_integer(self.steps, what="steps", low=0 if self.method == "encoder" else 1, high=10**7)
+        check_integer(self.pixel_steps, what="pixel_steps", low=0, high=10**7)
+        if self.method == "optimize" and self.pixel_steps:
+            raise InputError("pixel_steps follow an encoder: they are for the methods 'hybrid' and 'encoder'")
         if self.method == "encoder" and self.steps:
             raise InputError("method 'encoder' takes no steps; 'hybrid' takes steps after the encoder")
         if self.method != "optimize" and self.candidates:
@@ -91,9 +107,16 @@ class Settings:
             if check_number(value, what=name, low=0) == 0 and name == "learning_rate":
                 raise InputError(f"{name} must be a positive number, got {value!r}")
 
+    @classmethod
+    def of(cls, method: Method, **given: Any) -> "Settings":
+        """The settings of a method; those that are None are its defaults."""
+        check_choice(method, what="method", choices=get_args(Method))
+        defaults = DEFAULTS[method]._asdict()
+        return cls(method=method, **given | {name: defaults[name] for name in defaults if given.get(name) is None})
+
     @property
     def all_steps(self) -> int:
-        """Steps of Adam and of refinement."""
+        """Steps of Adam on the whole loss, and of refinement."""
         return self.steps + self.refine
 
     def as_dict(self) -> dict[str, Any]:

@@ -223,6 +223,37 @@ def test_projection_by_an_encoder(gentle: Generator, trained: Path) -> None:
     assert torch.equal(w, w[:, :1].expand_as(w))
 
 
+def test_steps_on_the_pixels_follow_an_encoder(gentle: Generator, trained: Path, tmp_path: Path) -> None:
+    target = gentle.sample(seeds=[70, 71], truncation_psi=1, output_type="pt").clamp(-1, 1)
+
+    def found(**options: Any) -> stylegan.projection.Projection:
+        options = {"method": "encoder", "encoder": trained, "progress": False} | options
+        return stylegan.project(target, gentle, **options)
+
+    at_once, nearer = found(), found(pixel_steps=30)
+    assert (nearer.pixel_errors < 0.7 * at_once.pixel_errors).all()
+    assert nearer.latents.facts["settings"]["pixel_steps"] == 30
+    torch.testing.assert_close(nearer.latents.ws, found(pixel_steps=30, batch_size=1).latents.ws, rtol=0, atol=1e-3)
+    held = found(pixel_steps=30, w_weight=10.0).latents.ws
+    assert (held - gentle.w_avg).norm() < (nearer.latents.ws - gentle.w_avg).norm()
+    w = found(pixel_steps=5, space="w").latents.ws
+    assert torch.equal(w, w[:, :1].expand_as(w))
+    assert not torch.equal(w, found(space="w").latents.ws)
+
+
+def test_a_resumed_hybrid_skips_what_came_before(
+    gentle: Generator, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = gentle.sample(seeds=[70], output_type="pt").clamp(-1, 1)
+    options: dict[str, Any] = {"method": "hybrid", "encoder": trained, "extractor": Blocks(), "progress": False}
+    options |= {"steps": 60, "pixel_steps": 3, "checkpoint": tmp_path / "state.safetensors"}
+    whole = stylegan.project(target, gentle, **options)
+    monkeypatch.setattr("stylegan.projection.encoded.approach", None)
+    assert torch.equal(stylegan.project(target, gentle, **options).latents.ws, whole.latents.ws)
+    with pytest.raises(InputError, match="pixel_steps 3, not 4"):
+        stylegan.project(target, gentle, **options | {"pixel_steps": 4})
+
+
 def test_what_the_encoder_does_not_know_is_warned_of(default: Generator, caplog: pytest.LogCaptureFixture) -> None:
     """Without a perceptual network: a face is told from noise and from one colour by the pixels."""
     face = default.sample(seeds=[5], output_type="pt").clamp(-1, 1)
@@ -238,6 +269,8 @@ def test_what_the_encoder_does_not_know_is_warned_of(default: Generator, caplog:
     [
         ({"method": "encoder", "steps": 5}, "takes no steps"),
         ({"method": "hybrid", "candidates": 5}, "starts from the encoder"),
+        ({"method": "optimize", "pixel_steps": 5}, "pixel_steps follow an encoder"),
+        ({"method": "encoder", "pixel_steps": -1}, "pixel_steps must be"),
         ({"method": "quick"}, "method"),
         ({"method": "encoder", "encoder": 3}, "encoder must be"),
         ({"method": "encoder", "looks": 0}, "looks"),

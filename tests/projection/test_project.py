@@ -361,3 +361,13 @@ def test_latents_that_do_not_fit_the_model_are_refused(tiny: Generator, tmp_path
     path.write_text("<html>")
     with pytest.raises(InputError, match="a web page"):
         Latents.load(path, tiny)
+
+
+def test_no_size_of_the_header_looks_like_a_pickle(tiny: Generator, tmp_path: Path) -> None:
+    """A safetensors file begins with the size of its header; 0x80 is also how pickles begin."""
+    begun = set()
+    for n in range(0, 257, 8):
+        Latents.of(tiny, tiny.ws([1]), facts={"note": n * "x"}).save(tmp_path / "l.safetensors")
+        assert Latents.load(tmp_path / "l.safetensors", tiny).facts == {"note": n * "x"}
+        begun.add((tmp_path / "l.safetensors").read_bytes()[0])
+    assert 0x80 in begun
