@@ -120,8 +120,9 @@ def main(
             further: dict[str, Any] = {"pixel_steps": pixel_steps, "refine": steps} if steps else {}
             distance, square = round_trip(G, encoder, psi, count=number, **further)
             each = (time.perf_counter() - begun) / number
-            row = f"{number} at psi {psi:g}, pixel steps {pixel_steps}, refine {steps}"
-            click.echo(f"| {row} | {distance:.3f} | {square:.3f} | {each:.2f} |")
+            before = f"{pixel_steps} pixel steps, " if pixel_steps else ""
+            images = f"{number} at psi {psi:g}, {before}refine {steps}"
+            click.echo(f"| {images} | {distance:.3f} | {square:.3f} | {each:.2f} |")
     click.echo()
     ws = encoder.encode(held_out(data, edited, G.img_resolution), G)
     for attribute in ("age", "gender"):

@@ -14,6 +14,7 @@ from ..latents.directions import Direction
 from ..latents.samples import sample_w
 from ..runtime.checks import typed
 from ..runtime.choices import GRADIENT_SAMPLES
+from ..runtime.gradients import with_gradients
 from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
 from .space import layer_range, make_direction
@@ -31,6 +32,7 @@ _RANGE = 1.5
 
 @typed
 @no_autocast()
+@with_gradients()
 def gradient_directions(
     G: Generator,
     classifiers: Mapping[str, Callable[[Tensor], Tensor]],
@@ -104,7 +106,7 @@ def _gradients(
     """By attribute, the gradients of its score by w in these layers, in deviations: float64 [N, w_dim], on the CPU."""
     scores: dict[str, list[Tensor]] = {name: [] for name in functions}
     gradients: dict[str, list[Tensor]] = {name: [] for name in functions}
-    with torch.enable_grad(), progress_bar(total=len(w), unit="img", hidden=is_hidden(progress)) as bar:
+    with progress_bar(total=len(w), unit="img", hidden=is_hidden(progress)) as bar:
         for part in w.to(G.device).split(50):
             ws = G.truncate(G.broadcast(part), truncation_psi).detach().requires_grad_()
             img = as_rgb(G.synthesis(ws))

@@ -27,6 +27,7 @@ from ..extractors import load_extractor
 from ..fast import native_or_torch_kernels
 from ..generator import Generator
 from ..latents.samples import sample_w
+from ..runtime.gradients import with_gradients
 from ..runtime.memory import keep_freed_memory
 from ..runtime.precision import no_autocast
 from ..runtime.progress import KIMG_BAR, is_hidden, progress_bar, start_at
@@ -72,6 +73,7 @@ def _start_from(encoder: Encoder, other: Encoder) -> None:
 
 
 @no_autocast()
+@with_gradients()
 def train_encoder(
     G: Generator,
     data: str | Path,

@@ -20,6 +20,7 @@ from ..images.convert import to_uint8
 from ..images.decoding import MODES
 from ..latents.files import Latents
 from ..runtime.checks import check_integer, shown
+from ..runtime.gradients import with_gradients
 from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
 from .encoded import come_nearer, encode
@@ -81,6 +82,7 @@ def unlike(img: Tensor, target: Tensor) -> list[bool]:
 
 
 @no_autocast()
+@with_gradients()
 def project(
     pictures: Image.Image | Sequence[Image.Image] | Tensor,
     G: Generator,

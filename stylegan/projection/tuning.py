@@ -16,6 +16,7 @@ from ..generator import Generator
 from ..images.convert import to_uint8
 from ..latents.samples import sample_w
 from ..runtime.checks import check_integer, check_number, shown
+from ..runtime.gradients import with_gradients
 from ..runtime.precision import no_autocast
 from ..runtime.progress import is_hidden, progress_bar
 from ..runtime.tensor_files import load_tensors, save_tensors
@@ -72,6 +73,7 @@ class Tuned:
 
 
 @no_autocast()
+@with_gradients()
 def tune(
     found: Projection,
     G: Generator,

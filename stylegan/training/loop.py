@@ -22,6 +22,7 @@ from ..data.dataset import ImageDataset
 from ..errors import InputError
 from ..runtime.checks import check_number
 from ..runtime.distributed import connect, disconnect, own_device
+from ..runtime.gradients import with_gradients
 from ..runtime.precision import no_autocast
 from ..runtime.signals import StopSignals
 from .checkpoints import list_checkpoints
@@ -49,6 +50,7 @@ class Outcome:
 
 
 @no_autocast()
+@with_gradients()
 def train(
     config: TrainingConfig,
     out: str | Path,

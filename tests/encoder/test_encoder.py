@@ -227,8 +227,7 @@ def test_steps_on_the_pixels_follow_an_encoder(gentle: Generator, trained: Path,
     target = gentle.sample(seeds=[70, 71], truncation_psi=1, output_type="pt").clamp(-1, 1)
 
     def found(**options: Any) -> stylegan.projection.Projection:
-        options = {"method": "encoder", "encoder": trained, "progress": False} | options
-        return stylegan.project(target, gentle, **options)
+        return stylegan.project(target, gentle, method="encoder", encoder=trained, progress=False, **options)
 
     at_once, nearer = found(), found(pixel_steps=30)
     assert (nearer.pixel_errors < 0.7 * at_once.pixel_errors).all()

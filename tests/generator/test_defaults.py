@@ -10,14 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from stylegan import Discriminator, Generator
-from stylegan.editing import pca, sefa
+from stylegan import Discriminator, Generator, project
+from stylegan.editing import gradient_directions, pca, sefa
+from stylegan.encoder import new_encoder
 from stylegan.extractors import load_classifier, load_extractor
 from stylegan.fast import library
 from stylegan.fast.native import native_kernels
 from stylegan.metrics import fid
 from stylegan.metrics.path_length import Path as LatentPath
 from stylegan.metrics.path_length import path_lengths
+from stylegan.projection import tune
 from stylegan.projection.refine import refine_step
 from stylegan.runtime import device as placement
 from stylegan.runtime.choices import RenderPath
@@ -55,6 +57,7 @@ STATES: dict[str, Callable[[], contextlib.AbstractContextManager[object]]] = {
     "meta in a block": lambda: torch.device("meta"),
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "inference mode": torch.inference_mode,
+    "no gradients": torch.no_grad,
 }
 
 
@@ -153,7 +156,27 @@ def test_directions_and_extractors_do_not_change(
     assert_equal(given, expected)
 
 
-@pytest.mark.parametrize("name", [name for name in STATES if name != "inference mode"])
+def test_what_is_optimized_does_not_change(
+    state: contextlib.AbstractContextManager[object], tiny: Generator, tmp_path: Path
+) -> None:
+    def found(target: Tensor) -> list[Tensor]:
+        options: dict[str, Any] = {"extractor": "random-conv", "progress": False}
+        encoder = new_encoder(tiny)
+        projections = [
+            project(target, tiny, steps=2, **options),
+            project(target, tiny, method="hybrid", encoder=encoder, pixel_steps=2, steps=2, **options),
+        ]
+        tuned = tune(projections[0], tiny, steps=2, **options)
+        (direction,) = gradient_directions(tiny, {"red": lambda img: img[:, 0].mean(dim=(1, 2))}, samples=50)
+        return [*(one.latents.ws for one in projections), tuned.found.img, direction.vector]
+
+    expected = found(tiny.sample(seeds=[1], output_type="pt").clamp(-1, 1))
+    with state:
+        given = found(tiny.sample(seeds=[1], output_type="pt").clamp(-1, 1))
+    assert_equal(given, expected)
+
+
+@pytest.mark.parametrize("name", STATES)
 def test_training_does_not_change(name: str, tmp_path: Path) -> None:
     dataset = TinyImages()
     settings: dict[str, Any] = {
