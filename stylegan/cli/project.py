@@ -140,7 +140,7 @@ def project(
       stylegan project photo.jpg --no-detect --crop 40,20,200,200 --steps 300 --out run
       stylegan project photo.jpg --points 210,190,295,188,252,240,218,290,290,289 --out run
       stylegan project a.jpg b.jpg --space w --no-noise --out run --resume
-      stylegan project face.png --fast --space w --refine 8 --out run
+      stylegan project face.png --fast --space w --pixel-steps 100 --refine 2 --out run
     """
     # The optimization is not loaded for the other commands.
     from stylegan import images, projection

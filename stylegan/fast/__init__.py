@@ -9,6 +9,7 @@
     kernels.py    everything except convolution, as a protocol, and a list of its implementations
     library.py    the compiled library
     graphs.py     calls on a GPU captured as CUDA graphs
+    frozen.py     fixed convolutions of perceptual networks, with gradients of the input
 
 The modules in `networks` remain the definition; results here equal theirs up to rounding.
 
