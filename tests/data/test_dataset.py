@@ -12,10 +12,8 @@ from PIL import Image
 from stylegan.data.dataset import ImageDataset, box_downscale, shuffled_indices
 from stylegan.errors import DatasetError, InputError
 
-from ..conftest import SHARED
 from .pictures import rows
 
-FACES = SHARED / "data" / "faces-128.zip"
 N = 10
 
 
@@ -292,10 +290,3 @@ def test_shuffle_leaves_the_global_generators_alone() -> None:
 def test_shuffle_refuses_what_it_cannot_do(arguments: tuple[int, int, int, int]) -> None:
     with pytest.raises(InputError):
         shuffled_indices(*arguments)
-
-
-@pytest.mark.skipif(not FACES.is_file(), reason="the faces are not part of the repository")
-def test_faces_can_be_read() -> None:
-    with pytest.warns(UserWarning, match="ignored"):
-        ds = ImageDataset(FACES, resolution=64, memory_limit=2**30)
-    assert (len(ds), ds.resolution, ds.img_channels) == (15_798, 64, 3)
