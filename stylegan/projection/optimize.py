@@ -129,8 +129,9 @@ def project(
     pixel_weight, w_weight, noise_weight: in the loss, of the mean squared difference of pixels, of the mean squared
         distance of w from its average (in deviations of each principal component), and of the noise regularization; the
         perceptual distance has 1. The paper has only the last one. w_weight: None = 0.02, and 0.005 after an encoder.
-    refine: least-squares steps on the pixels afterwards, in w and with the model's noise maps. 8 of them recover the w
-        of an image made by the model; each takes w_dim images. For photos they only bring the pixels closer.
+    refine: least-squares steps on the pixels afterwards, in w and with the model's noise maps. 8 of them, or 2 after
+        100 pixel_steps, recover the w of an image made by the model; each takes w_dim images. For photos they only
+        bring the pixels closer.
     label: class of the images, for conditional models, by index or name: its average w is the start, and candidates are
         of it; None = the average of all classes, and candidates of each in turn. The resulting w has no class.
     names: a short text for each image; None = 0, 1, 2...
@@ -180,7 +181,7 @@ def project(
     if settings.method != "optimize":
         at_once = batch_size or len(target)
         start = encode(target, G, encoder, looks=looks, space=space, batch_size=at_once)
-        if not is_begun:
+        if settings.method == "encoder" or not is_begun:
             start = come_nearer(start, target, G, settings, batch_size=at_once, hidden=is_hidden(progress))
         if settings.method == "encoder":
             return _encoded(G, target, names, settings, start, perceptual, at_once)

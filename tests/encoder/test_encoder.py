@@ -247,6 +247,8 @@ def test_a_resumed_hybrid_skips_what_came_before(
     options: dict[str, Any] = {"method": "hybrid", "encoder": trained, "extractor": Blocks(), "progress": False}
     options |= {"steps": 60, "pixel_steps": 3, "checkpoint": tmp_path / "state.safetensors"}
     whole = stylegan.project(target, gentle, **options)
+    nearer = stylegan.project(target, gentle, **options | {"method": "encoder", "steps": None, "pixel_steps": 30})
+    assert nearer.pixel_errors < stylegan.project(target, gentle, method="encoder", encoder=trained).pixel_errors
     monkeypatch.setattr("stylegan.projection.encoded.approach", None)
     assert torch.equal(stylegan.project(target, gentle, **options).latents.ws, whole.latents.ws)
     with pytest.raises(InputError, match="pixel_steps 3, not 4"):
