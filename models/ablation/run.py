@@ -1,4 +1,4 @@
-"""The paper in miniature: tables 1 to 4 on rendered heads of 32x32, in a night or two on two cores.
+"""The paper in miniature: tables 1 to 4 on rendered heads of 32x32, in a night on two cores.
 
     python models/ablation/run.py --work FOLDER
 

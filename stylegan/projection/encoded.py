@@ -51,12 +51,14 @@ def come_nearer(
     ws: Tensor, target: Tensor, G: Generator, settings: Settings, *, batch_size: int, hidden: bool | None
 ) -> Tensor:
     """The encoder's ws after the steps on the pixels; without any on the perceptual distance, refined as well."""
+    if not settings.pixel_steps and not settings.refine:
+        return ws
+    coordinates = Coordinates(G)
     if settings.pixel_steps:
         with progress_bar(total=settings.pixel_steps, desc="pixels", unit="step", hidden=hidden) as bar:
-            ws = approach(ws, target, G, settings, bar, batch_size=batch_size)
+            ws = approach(ws, target, coordinates, settings, bar, batch_size=batch_size)
     if settings.method == "encoder" and settings.refine:
         check_refinable(G)
-        coordinates = Coordinates(G)
         u = coordinates.of(ws[:, 0])
         for _ in progress_bar(range(settings.refine), unit="step", hidden=hidden):
             u = refine_each(coordinates.render, u, target)

@@ -30,17 +30,26 @@ def exploration(step: int, steps: int) -> float:
     return 0.15 * max(0.0, 1 - step / steps / 0.75) ** 2
 
 
+def at_most(img: Tensor) -> Tensor:
+    """Images [N, C, R, R], averaged down to 256x256 if they are larger."""
+    return F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
+
+
+def pyramid(img: Tensor, smallest: int) -> list[Tensor]:
+    """Images, at most 256x256, and their halves down to this size."""
+    sizes = [at_most(img)]
+    while sizes[-1].shape[-1] >= 2 * smallest:
+        sizes.append(F.avg_pool2d(sizes[-1], 2))
+    return sizes
+
+
 def embed_images(img: Tensor, embed: Embed) -> Tensor:
     """Embed images [N, C, H, W] in [-1, 1] at every size of a pyramid, over which the squared distance is the mean.
 
     The sizes are the images' own, at most 256x256, and its halves down to 32x32, as RGB (`images.as_rgb`). A perceptual
     network has a fixed receptive field, so at one size it sees less of a face in a larger image.
     """
-    img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
-    parts = [embed(as_rgb(img))]
-    while img.shape[-1] >= 2 * MIN_SIZE:
-        img = F.avg_pool2d(img, 2)
-        parts.append(embed(as_rgb(img)))
+    parts = [embed(as_rgb(size)) for size in pyramid(img, MIN_SIZE)]
     weight: float = len(parts) ** 0.5
     return torch.cat(parts, dim=1) / weight
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 from ..generator import Generator
 from ..runtime.device import to_float64
-from .objective import MAX_SIZE
+from .objective import at_most
 
 # Step of the finite differences, in deviations of a principal component of w.
 _DIFFERENCE = 0.001
@@ -61,5 +60,4 @@ def refine_step(render: Callable[[Tensor], Tensor], u: Tensor, target: Tensor) -
 
 def _pixels(img: Tensor) -> Tensor:
     """[N, C, R, R] -> [N, C * R * R], at most 256x256."""
-    img = F.avg_pool2d(img, img.shape[-1] // MAX_SIZE) if img.shape[-1] > MAX_SIZE else img
-    return img.flatten(1)
+    return at_most(img).flatten(1)

@@ -223,7 +223,7 @@ def test_projection_by_an_encoder(gentle: Generator, trained: Path) -> None:
     assert torch.equal(w, w[:, :1].expand_as(w))
 
 
-def test_steps_on_the_pixels_follow_an_encoder(gentle: Generator, trained: Path, tmp_path: Path) -> None:
+def test_steps_on_the_pixels_follow_an_encoder(gentle: Generator, trained: Path) -> None:
     target = gentle.sample(seeds=[70, 71], truncation_psi=1, output_type="pt").clamp(-1, 1)
 
     def found(**options: Any) -> stylegan.projection.Projection:

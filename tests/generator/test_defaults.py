@@ -156,9 +156,7 @@ def test_directions_and_extractors_do_not_change(
     assert_equal(given, expected)
 
 
-def test_what_is_optimized_does_not_change(
-    state: contextlib.AbstractContextManager[object], tiny: Generator, tmp_path: Path
-) -> None:
+def test_what_is_optimized_does_not_change(state: contextlib.AbstractContextManager[object], tiny: Generator) -> None:
     def found(target: Tensor) -> list[Tensor]:
         options: dict[str, Any] = {"extractor": "random-conv", "progress": False}
         encoder = new_encoder(tiny)
